@@ -1,0 +1,189 @@
+"""The geometry of the method, once: where a pixel points, how far an object reaches.
+
+Everything that turns a network's raw output into positions goes through this file: loss,
+clustering, pictures. Each function takes numpy arrays or torch tensors and gives back the same
+kind, so that clustering needs no torch. METHOD, Neven et al. 2019, section 3.
+
+A raw output has, per pixel, ``D`` offsets in the order x, y, z, then ``n_sigma`` bandwidths in the
+same order, then one seed logit a class. Its spatial axes are the last ``D``, in the order z, y, x.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+Array: TypeAlias = Any
+"""A numpy array or a torch tensor; a function's result is of its argument's kind."""
+
+Pitch = float | Sequence[float]
+
+PITCH: float = 1 / 1024
+"""Default distance between two neighbouring pixels, the same on every image whatever its size."""
+
+SIGMA_RANGE = (-2.0, 2.0)
+"""Range bandwidths are clamped to: exp(±20) stays far inside float32, margins from 0.04 px up."""
+
+
+class Embedded(NamedTuple):
+    """A raw output with its geometry applied; axes before the channel as in the output."""
+
+    position: Array
+    """(..., D, *spatial) spatial embedding e = x + tanh(offset), order x, y, z."""
+    sigma: Array
+    """(..., n_sigma, *spatial) clamped bandwidth σ; :func:`inverse_squared_width` gives s."""
+    seed: Array
+    """(..., K, *spatial) seed logits; the seed score is their sigmoid."""
+
+
+def channels(dims: int, n_sigma: int, n_classes: int) -> int:
+    """Number of channels of a raw output: offsets, bandwidths, seed maps."""
+    return dims + n_sigma + n_classes
+
+
+def per_axis(pitch: Pitch, dims: int) -> tuple[float, ...]:
+    """``pitch`` as one positive number per axis in the order x, y, z.
+
+    Raises:
+        ValueError: a wrong number of values, or one that is not positive and finite.
+    """
+    values = (
+        tuple(float(p) for p in pitch) if isinstance(pitch, Sequence) else (float(pitch),) * dims
+    )
+    if len(values) != dims or not all(p > 0 and math.isfinite(p) for p in values):
+        raise ValueError(f"pitch must be one positive number or {dims} of them, not {pitch!r}")
+    return values
+
+
+def pixel_coordinates(
+    shape: Sequence[int], pitch: Pitch = PITCH, like: Array | None = None
+) -> Array:
+    """Coordinates of every pixel of an image of any size, made anew at each call.
+
+    Args:
+        shape: spatial shape, in the order (z,) y, x.
+        pitch: coordinate step per pixel, one for all axes or one each in the order x, y, z.
+        like: array whose kind, float type and device the result takes; float32 numpy if None.
+
+    Returns:
+        (D, *shape) with channel 0 the x coordinate, 1 the y, 2 the z.
+    """
+    dims = len(shape)
+    steps = per_axis(pitch, dims)
+    coordinates = []
+    for axis in range(dims):
+        size = shape[dims - 1 - axis]
+        line = _arange(size, like) * steps[axis]
+        view = [1] * dims
+        view[dims - 1 - axis] = size
+        coordinates.append(_namespace(like).broadcast_to(line.reshape(view), tuple(shape)))
+    return _namespace(like).stack(coordinates)
+
+
+def embed(
+    output: Array,
+    n_sigma: int,
+    pitch: Pitch = PITCH,
+    margin: float | None = None,
+    batched: bool = False,
+) -> Embedded:
+    """Apply the geometry to a raw network output.
+
+    Computed in float32 (float64 stays float64): ``exp(10 σ)`` overflows half precision.
+
+    Args:
+        output: (C, *spatial) raw output of the network, or (B, C, *spatial) if ``batched``.
+        n_sigma: bandwidth channels: 1 (circular margin) or D (elliptical).
+        pitch: coordinate step per pixel, one for all axes or one each in the order x, y, z.
+        margin: radius in pixels of a fixed bandwidth (the paper's baseline), which then takes the
+            place of the predicted one; None where the bandwidth is learned.
+        batched: whether a batch axis comes first.
+
+    Raises:
+        ValueError: ``n_sigma`` is neither 1 nor D, or ``output`` has too few channels.
+    """
+    dims = output.ndim - (2 if batched else 1)
+    if n_sigma not in (1, dims):
+        raise ValueError(f"n_sigma must be 1 or {dims} for {dims} spatial axes, not {n_sigma}")
+    if output.shape[-dims - 1] <= dims + n_sigma:
+        raise ValueError(
+            f"an output of {output.shape[-dims - 1]} channels has no seed map: "
+            f"{dims} offsets and {n_sigma} bandwidths come first"
+        )
+    output = _full_precision(output)
+    lead = (slice(None),) * batched
+    steps = per_axis(pitch, dims)
+    grid = pixel_coordinates(tuple(output.shape[-dims:]), steps, like=output)
+    position = grid + _namespace(output).tanh(output[(*lead, slice(0, dims))])
+    sigma = output[(*lead, slice(dims, dims + n_sigma))]
+    if margin is not None:
+        sigma = sigma * 0 + margin_to_sigma(margin, min(steps))
+    sigma = _namespace(output).clip(sigma, *SIGMA_RANGE)
+    return Embedded(position, sigma, output[(*lead, slice(dims + n_sigma, None))])
+
+
+def inverse_squared_width(sigma: Array) -> Array:
+    """Bandwidth s = exp(10 σ) of a clamped σ, in inverse squared coordinates (section 3.1)."""
+    return _namespace(sigma).exp(10 * sigma)
+
+
+def scaled_distance(position: Array, center: Array, width: Array, axis: int = 0) -> Array:
+    """Σ_d s_d (e_d − C_d)², the exponent of φ, over the coordinate axis ``axis``.
+
+    Args:
+        position: embeddings, D long on ``axis``.
+        center: object centre, broadcastable against ``position``.
+        width: :func:`inverse_squared_width`, 1 or D long on ``axis``, broadcastable.
+    """
+    return (width * (position - center) ** 2).sum(axis)
+
+
+def membership(position: Array, center: Array, width: Array, axis: int = 0) -> Array:
+    """φ = exp(−Σ_d s_d (e_d − C_d)²) in (0, 1]; a pixel belongs where φ > 0.5 (equation 5)."""
+    return _namespace(position).exp(-scaled_distance(position, center, width, axis))
+
+
+def sigma_to_margin(sigma: Array, pitch: float = PITCH) -> Array:
+    """Radius in pixels within which φ > 0.5: sqrt(ln 2 / s) / pitch."""
+    return _namespace(sigma).exp(-5 * sigma) * (math.sqrt(math.log(2)) / pitch)
+
+
+def margin_to_sigma(margin: float, pitch: float = PITCH) -> float:
+    """σ whose margin is ``margin`` pixels; the inverse of :func:`sigma_to_margin`."""
+    if not margin > 0:
+        raise ValueError(f"a margin is a positive number of pixels, not {margin}")
+    return math.log(math.log(2) / (margin * pitch) ** 2) / 10
+
+
+def sigmoid(logits: Array) -> Array:
+    """Seed score of a seed logit, without overflow at either end."""
+    if isinstance(logits, np.ndarray):
+        return np.exp(-np.logaddexp(np.zeros((), logits.dtype), -logits))
+    return logits.sigmoid()
+
+
+def _namespace(array: Array | None) -> Any:
+    if array is None or isinstance(array, np.ndarray):
+        return np
+    import torch
+
+    return torch
+
+
+def _arange(size: int, like: Array | None) -> Array:
+    if like is None or isinstance(like, np.ndarray):
+        return np.arange(size, dtype=np.float32 if like is None else like.dtype)
+    import torch
+
+    return torch.arange(size, dtype=like.dtype, device=like.device)
+
+
+def _full_precision(output: Array) -> Array:
+    if isinstance(output, np.ndarray):
+        return output if output.dtype == np.float64 else output.astype(np.float32, copy=False)
+    import torch
+
+    return output if output.dtype == torch.float64 else output.float()

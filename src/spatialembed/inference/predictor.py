@@ -1,0 +1,228 @@
+"""From an image to its instances: normalise, run the network, cluster.
+
+:class:`Model` is a network together with the :class:`ModelSpec` that says how it is used.
+Prediction, evaluation and the validation inside training go through it, so they cannot disagree.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from spatialembed.clustering import cluster
+from spatialembed.data.image_io import read_image
+from spatialembed.errors import UserError
+from spatialembed.models import forward_any_size
+from spatialembed.models.checkpoint import load_authors_model, load_model
+
+if TYPE_CHECKING:
+    from spatialembed.instances import Instances
+    from spatialembed.models.checkpoint import ModelSpec
+
+ImageLike: TypeAlias = "str | os.PathLike[str] | np.ndarray | Image.Image"
+"""A file's path, an array (H, W) or (H, W, C) of any dtype as stored, or a PIL image."""
+
+Precision = Literal["float32", "bf16"]
+
+AUTHORS_SUFFIXES = (".pth", ".pt", ".tar")
+"""Files of the original's and of EmbedSeg's training end in these."""
+
+
+class Model:
+    """A network and how it is used.
+
+    Args:
+        network: maps (B, C, H, W) float32 to (B, 2 + n_sigma + K, H, W) raw output. It stays on
+            its device; whatever mode its layers are in while training is left as it was.
+        spec: channels, classes, pitch, normalisation and thresholds of the network.
+        precision: "float32", or "bf16" to run the network's convolutions in bfloat16; the
+            geometry and the clustering are float32 either way.
+    """
+
+    def __init__(
+        self, network: nn.Module, spec: ModelSpec, precision: Precision = "float32"
+    ) -> None:
+        if precision not in ("float32", "bf16"):
+            raise UserError(f"precision is 'float32' or 'bf16', not {precision!r}")
+        self.network = network
+        self.spec = spec
+        self.precision = precision
+
+    def __repr__(self) -> str:
+        classes = ", ".join(self.spec.class_names)
+        return f"Model({self.spec.network}, {self.spec.in_channels} channels, classes: {classes})"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network's weights are."""
+        return next(self.network.parameters()).device
+
+    def raw(self, image: ImageLike) -> np.ndarray:
+        """The network's output at the image's size.
+
+        Args:
+            image: path, (H, W) or (H, W, C) array as stored on disk, or PIL image; it is
+                normalised here, never by the caller.
+
+        Returns:
+            (2 + n_sigma + K, H, W) float32: offsets x and y, bandwidths, seed logits.
+
+        Raises:
+            UserError: the image cannot be read, or its channels are not the model's.
+        """
+        pixels, name = to_array(image)
+        self._check(pixels, name)
+        normalized = np.ascontiguousarray(self.spec.normalization(pixels).transpose(2, 0, 1))
+        batch = torch.from_numpy(normalized)[None].to(self.device)
+        low = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+        with torch.no_grad(), evaluating(self.network), low:
+            output = forward_any_size(self.network, batch)
+        result: np.ndarray = output[0].float().cpu().numpy()
+        return result
+
+    def cluster(
+        self,
+        output: np.ndarray,
+        seed_threshold: float | None = None,
+        foreground_threshold: float | None = None,
+        min_size: int | None = None,
+    ) -> Instances:
+        """Instances of a raw output; a setting that is None is the one stored with the model.
+
+        Args:
+            output: (2 + n_sigma + K, H, W), as :meth:`raw` gives it.
+            seed_threshold: least seed score that starts an object, in [0, 1].
+            foreground_threshold: seed score above which a pixel may belong to one, in [0, 1].
+            min_size: fewest pixels of an object.
+        """
+        spec = self.spec
+        return cluster(
+            output,
+            n_sigma=spec.n_sigma,
+            seed_threshold=_default(seed_threshold, spec.seed_threshold),
+            foreground_threshold=_default(foreground_threshold, spec.foreground_threshold),
+            min_size=_default(min_size, spec.min_size),
+            pitch=spec.pitch,
+            margin=spec.margin,
+            class_names=spec.class_names,
+        )
+
+    def predict(
+        self,
+        image: ImageLike,
+        seed_threshold: float | None = None,
+        foreground_threshold: float | None = None,
+        min_size: int | None = None,
+    ) -> Instances:
+        """Instances of an image: :meth:`raw`, then :meth:`cluster`.
+
+        Raises:
+            UserError: the image cannot be read, or its channels are not the model's.
+        """
+        return self.cluster(self.raw(image), seed_threshold, foreground_threshold, min_size)
+
+    def _check(self, pixels: np.ndarray, name: str) -> None:
+        if pixels.shape[2] != self.spec.in_channels:
+            raise UserError(
+                f"the model expects {_channels(self.spec.in_channels)}, {name} has "
+                f"{pixels.shape[2]}: convert the image or train a model for such images"
+            )
+        if pixels.size == 0:
+            raise UserError(f"{name} has no pixels: its shape is {pixels.shape}")
+
+
+def load(
+    path: str | os.PathLike[str], device: str = "auto", precision: Precision = "float32"
+) -> Model:
+    """A trained model, ready to predict.
+
+    Args:
+        path: a run folder, a model file, or an authors' ``.pth`` (of the original's training or of
+            EmbedSeg's, with its two JSON files beside it).
+        device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", …
+        precision: "float32" or "bf16".
+
+    Raises:
+        UserError: there is no model there, it is damaged or from a newer version, or the device
+            is not available.
+    """
+    path = Path(path)
+    from_authors = path.suffix.lower() in AUTHORS_SUFFIXES
+    network, spec = load_authors_model(path) if from_authors else load_model(path)
+    return Model(network.to(pick_device(device)), spec, precision)
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name; "auto" is a GPU if there is one.
+
+    Raises:
+        UserError: no such device on this machine.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device '{name}' is not available here; use auto or cpu") from error
+    return device
+
+
+def to_array(image: ImageLike) -> tuple[np.ndarray, str]:
+    """Pixels (H, W, C) in their stored dtype, and the name errors call the image by.
+
+    Raises:
+        UserError: the file cannot be read, or an array is not (H, W) or (H, W, C) numbers.
+    """
+    if isinstance(image, (str, os.PathLike)):
+        return read_image(Path(image)), str(image)
+    if isinstance(image, Image.Image):
+        return _from_pillow(image), getattr(image, "filename", "") or "the image"
+    array = np.asarray(image)
+    if array.ndim not in (2, 3) or array.dtype.kind not in "buif":
+        raise UserError(
+            f"an image is an array (H, W) or (H, W, C) of numbers, "
+            f"not {array.dtype} of shape {array.shape}"
+        )
+    return (array[..., None] if array.ndim == 2 else array), "the image"
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Run ``network`` in evaluation mode, then put every layer back as it was.
+
+    Layer by layer: a stage that trains with frozen batch norms has them in another mode than the
+    rest, and ``network.train()`` would thaw them.
+    """
+    training = [module for module in network.modules() if module.training]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def _from_pillow(image: Image.Image) -> np.ndarray:
+    if image.mode in ("P", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "PA", "RGBa", "RGBX"):
+        image = image.convert("RGB")
+    elif image.mode in ("LA", "La"):
+        image = image.convert("L")
+    array = np.asarray(image)
+    return array[..., None] if array.ndim == 2 else array
+
+
+def _default(given: Any, stored: Any) -> Any:
+    return stored if given is None else given
+
+
+def _channels(count: int) -> str:
+    return f"{count} channel" if count == 1 else f"{count} channels"

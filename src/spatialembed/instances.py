@@ -1,0 +1,132 @@
+"""What was found in an image: one label map, and one row of facts per instance.
+
+An instance's mask is kept once, in the label map, and cut out of it on demand; a thousand
+instances never become a thousand full images, and masks and label map cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Instances:
+    """Instances of one image or volume of ``D`` spatial axes, in the order they were accepted.
+
+    Raises:
+        ValueError: arrays that do not fit each other, a dtype other than below, a score outside
+            [0, 1], a class index without a name, or an empty box.
+    """
+
+    label_map: np.ndarray
+    """(*spatial) int32; 0 is background, ``k + 1`` is row ``k`` of the arrays below."""
+    scores: np.ndarray
+    """(N,) float32 in [0, 1], never increasing: the seed score each instance was found by."""
+    classes: np.ndarray
+    """(N,) int32 index into ``class_names``."""
+    boxes: np.ndarray
+    """(N, 2 D) int32 half-open boxes in pixels: lower corner, then upper corner, each in the
+    label map's axis order; y0, x0, y1, x1 on an image."""
+    class_names: tuple[str, ...] = ("object",)
+
+    def __post_init__(self) -> None:
+        for name, dtype, axes in (
+            ("scores", np.float32, 1),
+            ("classes", np.int32, 1),
+            ("boxes", np.int32, 2),
+            ("label_map", np.int32, self.label_map.ndim),
+        ):
+            array = getattr(self, name)
+            if array.dtype != dtype or array.ndim != axes:
+                raise ValueError(
+                    f"{name} is {array.dtype} of {array.ndim} axes; "
+                    f"it must be {np.dtype(dtype).name} of {axes}"
+                )
+        self._validate_rows()
+
+    def _validate_rows(self) -> None:
+        n, dims = len(self.scores), self.label_map.ndim
+        if self.classes.shape != (n,) or self.boxes.shape != (n, 2 * dims):
+            raise ValueError(
+                f"{n} scores need ({n},) classes and ({n}, {2 * dims}) boxes, "
+                f"not {self.classes.shape} and {self.boxes.shape}"
+            )
+        if self.label_map.size and not (self.label_map.min() >= 0 and self.label_map.max() <= n):
+            raise ValueError(f"the label map has labels outside 0 to {n}, the number of instances")
+        if not (
+            ((self.scores >= 0) & (self.scores <= 1)).all() and (np.diff(self.scores) <= 0).all()
+        ):
+            raise ValueError("scores must lie in [0, 1] and never increase")
+        if not ((self.classes >= 0) & (self.classes < len(self.class_names))).all():
+            raise ValueError(f"a class index lies outside 0 to {len(self.class_names) - 1}")
+        lower, upper = self.boxes[:, :dims], self.boxes[:, dims:]
+        if not ((lower >= 0) & (lower < upper) & (upper <= self.label_map.shape)).all():
+            raise ValueError("a box is empty or reaches outside the label map")
+
+    @classmethod
+    def from_label_map(
+        cls,
+        label_map: np.ndarray,
+        scores: np.ndarray | None = None,
+        classes: np.ndarray | None = None,
+        class_names: Sequence[str] = ("object",),
+    ) -> Instances:
+        """Instances of a label map whose labels are 1 to N without gaps; boxes are computed.
+
+        Args:
+            label_map: (*spatial) integers, 0 background.
+            scores: (N,) in [0, 1], never increasing; 1 each if None.
+            classes: (N,) index into ``class_names``; 0 each if None.
+
+        Raises:
+            ValueError: a label without a pixel, or what :class:`Instances` refuses.
+        """
+        label_map = np.asarray(label_map).astype(np.int32, casting="same_kind", copy=False)
+        boxes = bounding_boxes(label_map)
+        n = len(boxes)
+        return cls(
+            label_map,
+            np.ones(n, np.float32) if scores is None else np.asarray(scores, np.float32),
+            np.zeros(n, np.int32) if classes is None else np.asarray(classes, np.int32),
+            boxes,
+            tuple(class_names),
+        )
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def window(self, k: int) -> tuple[slice, ...]:
+        """Box of instance ``k`` as slices into the label map or an image of its size."""
+        lower, upper = np.split(self.boxes[k], 2)
+        return tuple(slice(int(a), int(b)) for a, b in zip(lower, upper, strict=True))
+
+    def mask(self, k: int) -> np.ndarray:
+        """Boolean mask of instance ``k`` (0 to N − 1), as large as its box only."""
+        if not 0 <= k < len(self):
+            raise IndexError(f"there is no instance {k}: {len(self)} were found")
+        return np.asarray(self.label_map[self.window(k)] == k + 1)
+
+    @cached_property
+    def areas(self) -> np.ndarray:
+        """(N,) int64 number of pixels of each instance."""
+        found = self.label_map[self.label_map > 0]
+        return np.bincount(found, minlength=len(self) + 1)[1:]
+
+
+def bounding_boxes(label_map: np.ndarray) -> np.ndarray:
+    """Half-open boxes (N, 2 D) int32 of the labels 1 to N of an int32 label map.
+
+    Raises:
+        ValueError: a label below the highest has no pixel.
+    """
+    from scipy.ndimage import find_objects
+
+    windows = find_objects(label_map)
+    if None in windows:
+        raise ValueError(f"label {windows.index(None) + 1} has no pixel; relabel without gaps")
+    boxes = [[axis.start for axis in w] + [axis.stop for axis in w] for w in windows]
+    return np.array(boxes, np.int32).reshape(len(boxes), 2 * label_map.ndim)

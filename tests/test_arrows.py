@@ -1,0 +1,152 @@
+"""Imports point down only, and the light parts of the package load no torch."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import spatialembed
+
+SOURCE = Path(spatialembed.__file__).parent
+
+# Lowest first. Names on one line are siblings: they do not import each other.
+LEVELS = [
+    {"", "errors"},
+    {"embedding", "lovasz", "instances"},
+    {"loss", "clustering", "results", "models", "data", "metrics", "report.pictures"},
+    {"inference", "export"},
+    {"training"},
+    {"report", "app"},
+    {"demo"},
+    {"cli"},
+    {"__main__"},
+]
+LEVEL_OF = {part: level for level, parts in enumerate(LEVELS) for part in parts}
+
+
+def part_of(module: str) -> str:
+    """The part of the house a module below ``spatialembed`` is in: its longest name in LEVELS."""
+    names = module.split(".")
+    for length in range(len(names), 0, -1):
+        if (name := ".".join(names[:length])) in LEVEL_OF:
+            return name
+    raise AssertionError(f"say in tests/test_arrows.py which level '{module}' is on")
+
+
+def imports(source: str, module: str, is_package: bool = False) -> set[str]:
+    """Modules below ``spatialembed`` that the source of ``module`` imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = ["spatialembed", *module.split(".")]
+                parents = parents[: len(parents) - node.level + is_package]
+                base = ".".join([*parents, base] if base else parents)
+            names = [f"{base}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        found |= {name for name in names if name.split(".")[0] == "spatialembed"}
+    return {name.removeprefix("spatialembed").removeprefix(".") for name in found}
+
+
+def points_down(importer: str, imported: str) -> bool:
+    source = part_of(importer)
+    # `from spatialembed import __version__` is the package itself, at the bottom.
+    root = "." not in imported and imported.startswith("__") and imported != "__main__"
+    target = "" if root or not imported else part_of(imported)
+    return source == target or LEVEL_OF[target] < LEVEL_OF[source]
+
+
+FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_point_down(path: Path) -> None:
+    is_package = path.name == "__init__.py"
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    module = ".".join(parts[:-1] if is_package else parts)
+    upward = {
+        name
+        for name in imports(path.read_text(encoding="utf-8"), module, is_package)
+        if not points_down(module, name)
+    }
+    assert not upward, f"{module} imports upwards or sideways: {sorted(upward)}"
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported", "down"),
+    [
+        ("loss", "lovasz", True),
+        ("loss", "clustering.cluster", False),
+        ("data.crops", "data.sample.Sample", True),
+        ("data.crops", "models.normalization", False),
+        ("training.loop", "inference.predictor", True),
+        ("inference.predictor", "training.loop", False),
+        ("training.loop", "report.pictures", True),
+        ("training.loop", "report.page", False),
+        ("embedding", "errors", True),
+        ("models.checkpoint", "__version__", True),
+    ],
+)
+def test_arrow_of(importer: str, imported: str, down: bool) -> None:
+    assert points_down(importer, imported) is down
+
+
+def test_imports_are_seen_wherever_they_stand() -> None:
+    source = (
+        "import spatialembed.loss\n"
+        "def f():\n    from ..training import loop\n    from .sample import Sample\n"
+        "if TYPE_CHECKING:\n    from spatialembed.cli import main\n"
+    )
+    assert imports(source, "data.crops") == {
+        "loss",
+        "training.loop",
+        "data.sample.Sample",
+        "cli.main",
+    }
+
+
+LIGHT = [
+    "spatialembed",
+    "spatialembed.clustering",
+    "spatialembed.instances",
+    "spatialembed.results",
+    "spatialembed.embedding",
+    "spatialembed.models.normalization",
+    "spatialembed.data",
+    "spatialembed.data.check",
+    "spatialembed.data.scenes",
+    "spatialembed.metrics",
+    "spatialembed.report.pictures",
+    "spatialembed.report.page",
+    "spatialembed.training.config",
+    "spatialembed.cli",
+]
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_loads_no_torch(module: str) -> None:
+    code = f"import sys, {module}; print('torch' in sys.modules)"
+    assert run_python("-c", code).strip() == "False"
+
+
+def test_help_loads_no_torch() -> None:
+    code = (
+        "import sys\nfrom spatialembed.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print('torch' in sys.modules)"
+    )
+    text = run_python("-c", code)
+    assert text.splitlines()[-1] == "False"
+    assert "predict" in text
+
+
+def run_python(*arguments: str) -> str:
+    return subprocess.run(
+        [sys.executable, *arguments], check=True, capture_output=True, text=True
+    ).stdout

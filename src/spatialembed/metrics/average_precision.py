@@ -1,0 +1,253 @@
+"""Average precision as microscopy reports it: AP = TP / (TP + FP + FN) at each IoU threshold.
+
+Two conventions are in print and differ by several points, so both are always given: the mean over
+images (EmbedSeg, Cellpose) and the counts pooled over the set (StarDist's default). An image with
+neither true nor found objects scores 0, as in stardist.matching.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from spatialembed.errors import UserError
+from spatialembed.metrics.matching import BoolArray, FloatArray, IntArray, Matching, match
+from spatialembed.metrics.panoptic_quality import (
+    panoptic_quality,
+    ratio,
+    recognition_quality,
+    segmentation_quality,
+)
+
+THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
+"""IoU thresholds of the published tables."""
+
+MEASURES = ("ap", "precision", "recall", "f1", "pq", "sq", "rq")
+
+
+class Found(Protocol):
+    """What is scored: an ``Instances``, or anything with its label map and classes."""
+
+    @property
+    def label_map(self) -> IntArray: ...
+    @property
+    def classes(self) -> IntArray: ...
+
+
+Scored = tuple[Found | IntArray, IntArray, IntArray | None, BoolArray | None, str]
+"""Found instances or a label map of class 0; label mask; class map; ignore; name of the image."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Counts at each threshold (last axis), for an image, a set, or stacked images.
+
+    Attributes:
+        tp, fp, fn: (..., T) matched pairs, found objects left over, true objects left over.
+        iou_sum: (..., T) sum of the IoU of the matched pairs.
+    """
+
+    tp: IntArray
+    fp: IntArray
+    fn: IntArray
+    iou_sum: FloatArray
+
+    def __post_init__(self) -> None:
+        if not self.tp.shape == self.fp.shape == self.fn.shape == self.iou_sum.shape:
+            raise ValueError("tp, fp, fn and iou_sum must have one shape")
+
+    @classmethod
+    def of(cls, matching: Matching, thresholds: Sequence[float] = THRESHOLDS) -> Scores:
+        """Scores of one image, arrays of shape (T,)."""
+        rows = []
+        for threshold in thresholds:
+            true, found = matching.pairs(threshold)
+            spared = np.count_nonzero(matching.ignored) - np.count_nonzero(matching.ignored[found])
+            over = matching.n_found - len(found) - spared
+            iou = float(matching.iou[true, found].sum(dtype=np.float64))
+            rows.append((len(true), over, matching.n_true - len(true), iou))
+        tp, fp, fn, iou_sum = np.array(rows, float).reshape(-1, 4).T
+        return cls(tp.astype(np.int64), fp.astype(np.int64), fn.astype(np.int64), iou_sum)
+
+    @classmethod
+    def stack(cls, scores: Sequence[Scores]) -> Scores:
+        """Scores of N images along a new first axis."""
+        return cls(
+            np.stack([s.tp for s in scores]),
+            np.stack([s.fp for s in scores]),
+            np.stack([s.fn for s in scores]),
+            np.stack([s.iou_sum for s in scores]),
+        )
+
+    def pooled(self) -> Scores:
+        """Counts summed over the first axis."""
+        return Scores(self.tp.sum(0), self.fp.sum(0), self.fn.sum(0), self.iou_sum.sum(0))
+
+    @property
+    def ap(self) -> FloatArray:
+        """TP / (TP + FP + FN) in [0, 1] (Kaggle's DSB 2018; "accuracy" in stardist.matching)."""
+        return ratio(self.tp, self.tp + self.fp + self.fn)
+
+    @property
+    def precision(self) -> FloatArray:
+        """TP / (TP + FP)."""
+        return ratio(self.tp, self.tp + self.fp)
+
+    @property
+    def recall(self) -> FloatArray:
+        """TP / (TP + FN)."""
+        return ratio(self.tp, self.tp + self.fn)
+
+    @property
+    def f1(self) -> FloatArray:
+        """2 TP / (2 TP + FP + FN)."""
+        return recognition_quality(self.tp, self.fp, self.fn)
+
+    @property
+    def pq(self) -> FloatArray:
+        """Panoptic quality."""
+        return panoptic_quality(self.tp, self.fp, self.fn, self.iou_sum)
+
+    @property
+    def sq(self) -> FloatArray:
+        """Segmentation quality, the mean IoU of matched objects."""
+        return segmentation_quality(self.tp, self.iou_sum)
+
+    @property
+    def rq(self) -> FloatArray:
+        """Recognition quality, another name of F1."""
+        return self.f1
+
+
+def score_images(
+    pairs: Iterable[Scored],
+    class_names: Sequence[str] = ("object",),
+    thresholds: Sequence[float] = THRESHOLDS,
+) -> dict[str, Any]:
+    """Scores of a set of images, ready for JSON; all figures in [0, 1].
+
+    ``pairs`` is read once, so it may predict as it goes. With one class, the mean is over all
+    images, empty ones scoring 0, which equals stardist.matching. With several, a class's mean is
+    over the images where it is, in truth or found: most images lack most classes.
+
+    Returns:
+        ``{"thresholds": [T], "classes": {name: C}, "mean": {...}, "images": [I]}`` where C is
+        ``{"mean_over_images": M, "pooled": M, "standard_error": [T] of the first M's AP,
+        "objects": int, "found": int, "images": int averaged over}``; M is ``{"ap": [T],
+        "ap_mean": float, "precision", "recall", "f1", "pq", "sq", "rq": [T] each}``; "mean" holds
+        the two M averaged over the classes that have objects; I is ``{"name", "ap50" (at the
+        first threshold), "ap" (mean over thresholds), "n_true", "n_found"}`` over all classes, in
+        the order given.
+
+    Raises:
+        UserError: no image, or arrays that do not fit each other; names the image.
+    """
+    thresholds = _thresholds(thresholds)
+    by_class: list[list[Scores]] = [[] for _ in class_names]
+    images = []
+    for pair in pairs:
+        matching = _match(pair, len(class_names))
+        scores = [Scores.of(matching.of_class(k), thresholds) for k in range(len(class_names))]
+        for held, score in zip(by_class, scores, strict=True):
+            held.append(score)
+        images.append(_image_row(pair[-1], matching, Scores.stack(scores).pooled()))
+    if not images:
+        raise UserError("there is no image to score; give at least one with its truth")
+    classes = {
+        name: _class_scores(Scores.stack(scores), skip_empty=len(class_names) > 1)
+        for name, scores in zip(class_names, by_class, strict=True)
+    }
+    return {
+        "thresholds": list(thresholds),
+        "classes": classes,
+        "mean": {
+            way: _mean_over_classes([c[way] for c in classes.values() if c["objects"]], thresholds)
+            for way in ("mean_over_images", "pooled")
+        },
+        "images": images,
+    }
+
+
+def worst_first(scores: dict[str, Any]) -> list[dict[str, Any]]:
+    """The "images" of :func:`score_images`, lowest AP first; correctly empty ones come last."""
+    return sorted(
+        scores["images"],
+        key=lambda image: (not image["n_true"] and not image["n_found"], image["ap"]),
+    )
+
+
+def _thresholds(thresholds: Sequence[float]) -> tuple[float, ...]:
+    values = tuple(float(t) for t in thresholds)
+    if not values or not all(0 < t <= 1 for t in values):
+        raise UserError(f"IoU thresholds lie above 0 and up to 1, not {list(thresholds)}")
+    return values
+
+
+def _match(pair: Scored, n_classes: int) -> Matching:
+    found, label_mask, class_map, ignore, name = pair
+    label_map, classes = (
+        (found, None) if isinstance(found, np.ndarray) else (found.label_map, found.classes)
+    )
+    try:
+        matching = match(label_map, label_mask, ignore, classes, class_map)
+    except UserError as error:
+        raise UserError(f"cannot score {name}: {error}") from error
+    for what, indices in (
+        ("the truth", matching.true_classes),
+        ("what was found", matching.found_classes),
+    ):
+        if len(indices) and not 0 <= indices.min() <= indices.max() < n_classes:
+            raise UserError(
+                f"cannot score {name}: {what} has classes {indices.min()} to {indices.max()} but "
+                f"{n_classes} are named; name them all"
+            )
+    return matching
+
+
+def _image_row(name: str, matching: Matching, scores: Scores) -> dict[str, Any]:
+    return {
+        "name": name,
+        "ap50": float(scores.ap[0]),
+        "ap": float(scores.ap.mean()),
+        "n_true": matching.n_true,
+        "n_found": matching.n_found,
+    }
+
+
+def _class_scores(scores: Scores, skip_empty: bool) -> dict[str, Any]:
+    """``scores`` is stacked, (N, T)."""
+    objects, found = (scores.tp + scores.fn)[:, 0], (scores.tp + scores.fp)[:, 0]
+    pooled = scores.pooled()
+    here = (objects + found > 0) | (not skip_empty)
+    n = int(here.sum())
+    zero = np.zeros(scores.tp.shape[1])
+    error = scores.ap[here].std(0, ddof=1) / np.sqrt(n) if n > 1 else zero
+    return {
+        "mean_over_images": _measures(
+            {m: getattr(scores, m)[here].mean(0) if n else zero for m in MEASURES}
+        ),
+        "pooled": _measures({m: getattr(pooled, m) for m in MEASURES}),
+        "standard_error": error.tolist(),
+        "objects": int(objects.sum()),
+        "found": int(found.sum()),
+        "images": n,
+    }
+
+
+def _measures(values: dict[str, FloatArray]) -> dict[str, Any]:
+    lists = {name: [float(v) for v in value] for name, value in values.items()}
+    return {"ap": lists.pop("ap"), "ap_mean": float(values["ap"].mean()), **lists}
+
+
+def _mean_over_classes(
+    measures: list[dict[str, Any]], thresholds: Sequence[float]
+) -> dict[str, Any]:
+    return _measures(
+        {
+            m: np.mean([c[m] for c in measures], axis=0) if measures else np.zeros(len(thresholds))
+            for m in MEASURES
+        }
+    )

@@ -1,0 +1,184 @@
+"""The inner loops of clustering, compiled: a grid of cells over embeddings, and the visits to it.
+
+Floating point is float32 in one order of operations without fused ones, so that comparisons fall
+as they do in the naive loop. Entries are (class, pixel) pairs of the foreground; see clustering.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+LIMIT = np.float32(math.log(2))
+"""A pixel belongs where φ > 0.5, that is where its scaled distance is less than ln 2."""
+
+
+@njit(cache=True)
+def unravel(pixel: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """(D, E) int32 array index of flat indices."""
+    place = np.empty((len(shape), len(pixel)), np.int32)
+    for e in range(len(pixel)):
+        rest = pixel[e]
+        for axis in range(len(shape) - 1, 0, -1):
+            above = rest // shape[axis]
+            place[axis, e] = rest - above * shape[axis]
+            rest = above
+        place[0, e] = rest
+    return place
+
+
+@njit(cache=True)
+def _cell_along(value: float, origin: float, edge: float, count: int) -> int:
+    """Cell of a coordinate along one axis. Never decreasing in it, so that a range of coordinates
+    lies within the range of its ends' cells whatever the rounding."""
+    return int(min(max((value - origin) / edge, 0.0), count - 1.0))
+
+
+@njit(cache=True)
+def bin_entries(
+    position: np.ndarray,
+    kind: np.ndarray,
+    origin: np.ndarray,
+    edge: np.ndarray,
+    counts: np.ndarray,
+    n_classes: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Counting sort by class and cell: where each cell starts, and the entries in that order."""
+    dims, n = position.shape
+    cell = np.empty(n, np.int64)
+    start = np.zeros(n_classes * counts.prod() + 1, np.int64)
+    for e in range(n):
+        c = int(kind[e])
+        for d in range(dims - 1, -1, -1):
+            c = c * counts[d] + _cell_along(
+                np.float64(position[d, e]), origin[d], edge[d], counts[d]
+            )
+        cell[e] = c
+        start[c + 1] += 1
+    for c in range(1, len(start)):
+        start[c] += start[c - 1]
+    at = start[:-1].copy()
+    order = np.empty(n, np.int64)
+    for e in range(n):
+        order[at[cell[e]]] = e
+        at[cell[e]] += 1
+    return start, order
+
+
+@njit(cache=True)
+def _propose(
+    center: np.ndarray,
+    width: np.ndarray,
+    kind: int,
+    origin: np.ndarray,
+    edge: np.ndarray,
+    counts: np.ndarray,
+    start: np.ndarray,
+    position: np.ndarray,
+    members: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    at: np.ndarray,
+) -> int:
+    """Write the entries within the margin of ``center`` to ``members``; give their number.
+
+    ``low``, ``high`` and ``at`` are (D,) scratch: the block of cells, and the row under way.
+    """
+    dims = len(center)
+    for d in range(dims):
+        # A little further than the margin: the comparison below is in float32 and decides.
+        reach = math.sqrt(LIMIT / np.float64(width[d])) * (1 + 1e-5)
+        low[d] = _cell_along(center[d] - reach, origin[d], edge[d], counts[d])
+        high[d] = _cell_along(center[d] + reach, origin[d], edge[d], counts[d])
+        at[d] = low[d]
+    n = 0
+    while True:
+        row = int(kind)
+        for d in range(dims - 1, 0, -1):
+            row = row * counts[d] + at[d]
+        row *= counts[0]
+        for e in range(start[row + low[0]], start[row + high[0] + 1]):
+            distance = np.float32(0)
+            for d in range(dims):
+                difference = position[e, d] - center[d]
+                distance += width[d] * (difference * difference)
+            if distance < LIMIT:
+                members[n] = e
+                n += 1
+        d = 1
+        while d < dims and at[d] == high[d]:
+            at[d] = low[d]
+            d += 1
+        if d == dims:
+            return n
+        at[d] += 1
+
+
+@njit(cache=True)
+def visit_seeds(
+    seed_entry: np.ndarray,
+    seed_width: np.ndarray,
+    entry_position: np.ndarray,
+    entry_pixel: np.ndarray,
+    entry_kind: np.ndarray,
+    origin: np.ndarray,
+    edge: np.ndarray,
+    counts: np.ndarray,
+    start: np.ndarray,
+    position: np.ndarray,
+    pixel: np.ndarray,
+    min_size: int,
+    label_map: np.ndarray,
+) -> np.ndarray:
+    """Visit the seeds in order and label their pixels; −1 is spent without an instance.
+
+    Returns the foreground entries of the accepted seeds.
+    """
+    dims = len(origin)
+    low, high, at = np.empty(dims, np.int64), np.empty(dims, np.int64), np.empty(dims, np.int64)
+    members = np.empty(len(pixel), np.int64)
+    found = [np.int64(0) for _ in range(0)]
+    for s in range(len(seed_entry)):
+        entry = seed_entry[s]
+        if label_map[entry_pixel[entry]] != 0:
+            continue
+        center = entry_position[:, entry]
+        width = seed_width[:, s]
+        n = 0
+        if not np.isnan(width).any():
+            kind = entry_kind[entry]
+            n = _propose(
+                center, width, kind, origin, edge, counts, start, position, members, low, high, at
+            )
+        unassigned = 0
+        for m in range(n):
+            unassigned += label_map[pixel[members[m]]] == 0
+        label = -1
+        if n >= min_size and 2 * unassigned > n:
+            found.append(entry)
+            label = len(found)
+        else:
+            label_map[entry_pixel[entry]] = -1  # a seed without a proposal ends here too
+        for m in range(n):
+            if label_map[pixel[members[m]]] == 0:
+                label_map[pixel[members[m]]] = label
+    return np.array(found, np.int64)
+
+
+@njit(cache=True)
+def finish(pixel: np.ndarray, place: np.ndarray, n: int, label_map: np.ndarray) -> np.ndarray:
+    """Turn spent pixels without an instance back into background; (n, 2 D) boxes of the others."""
+    dims = len(place)
+    boxes = np.zeros((n, 2 * dims), np.int32)
+    boxes[:, :dims] = np.iinfo(np.int32).max
+    for e in range(len(pixel)):
+        label = label_map[pixel[e]]
+        if label < 0:
+            label_map[pixel[e]] = 0
+        elif label > 0:
+            for d in range(dims):
+                boxes[label - 1, d] = min(boxes[label - 1, d], place[d, e])
+                boxes[label - 1, dims + d] = max(boxes[label - 1, dims + d], place[d, e] + 1)
+    return boxes

@@ -1,0 +1,164 @@
+"""The method in naive loops: what every fast path must equal.
+
+Written from the formulas of the paper (Neven et al. 2019) with no regard for speed.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from spatialembed.embedding import PITCH, embed, inverse_squared_width, sigmoid
+
+# --- clustering -----------------------------------------------------------------------------
+
+
+def cluster(
+    output: np.ndarray,
+    n_sigma: int = 1,
+    seed_threshold: float = 0.9,
+    foreground_threshold: float = 0.5,
+    min_size: int = 1,
+    pitch=PITCH,
+    margin: float | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Label map, scores and classes by the paper's loop, one pass over the image per seed.
+
+    All of it in float32. The best seed is the unspent foreground pixel of the highest score; at
+    equal scores the lower class, then the lower flat pixel index. Its proposal is the foreground
+    of its class within φ > 0.5; the pixels (and the seed) are spent for every class.
+    """
+    shape = output.shape[1:]
+    output = output.astype(np.float32)
+    if margin is not None:
+        output[len(shape) : len(shape) + n_sigma] = 0  # predicted bandwidths play no part
+    with np.errstate(invalid="ignore"):  # outputs that are not finite
+        position, sigma, logits = embed(output, n_sigma, pitch, margin)
+        width = inverse_squared_width(sigma)
+        score = sigmoid(logits)  # (K, *spatial)
+    limit = np.float32(math.log(2))
+    spent = np.zeros(shape, bool)
+    label_map = np.zeros(shape, np.int32)
+    foreground = score > np.float32(foreground_threshold)
+    possible = foreground & (score >= np.float32(seed_threshold))
+    scores, classes = [], []
+    while True:
+        open_seeds = np.where(possible & ~spent, score, np.float32(-1))
+        best = int(open_seeds.argmax())  # the first of equals: class, then pixel
+        if not open_seeds.size or open_seeds.flat[best] < 0:
+            break
+        k, *seed = np.unravel_index(best, score.shape)
+        distance = np.zeros(shape, np.float32)
+        for d in range(len(shape)):
+            difference = position[d] - position[(d, *seed)]
+            distance = distance + width[(d % n_sigma, *seed)] * (difference * difference)
+        proposal = foreground[k] & (distance < limit)
+        unassigned = proposal & ~spent
+        if proposal.sum() >= min_size and 2 * unassigned.sum() > proposal.sum():
+            scores.append(score.flat[best])
+            classes.append(k)
+            label_map[unassigned] = len(scores)
+        spent |= proposal
+        spent[tuple(seed)] = True
+    return label_map, np.array(scores, np.float32), np.array(classes, np.int32)
+
+
+# --- loss -----------------------------------------------------------------------------------
+
+
+def lovasz_hinge(logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
+    """Value and gradient in the logits of one mask's hinge, by the set function itself."""
+    sign = np.where(labels, 1.0, -1.0)
+    errors = np.maximum(1 - logits * sign, 0)
+    value, gradient = 0.0, np.zeros_like(logits)
+    wrong = np.zeros(len(labels), bool)
+    jaccard = 0.0
+    for i in sorted(range(len(errors)), key=lambda i: -errors[i]):
+        wrong[i] = True
+        # The prediction is the mask with the wrong pixels flipped.
+        predicted = labels ^ wrong
+        union = (labels | predicted).sum()
+        grown = 1 - (labels & predicted).sum() / union if union else 0.0
+        value += errors[i] * (grown - jaccard)
+        gradient[i] = -(grown - jaccard) * sign[i] * (errors[i] > 0)
+        jaccard = grown
+    return value, gradient
+
+
+def medoid(points: np.ndarray) -> int:
+    """Index of the point of (N, D) with the least sum of distances; the first of equal ones."""
+    sums = [sum(math.dist(a, b) for b in points) for a in points]
+    return next(i for i, s in enumerate(sums) if s <= min(sums) * (1 + 1e-9))
+
+
+def loss(
+    output,
+    label_mask,
+    class_map=None,
+    ignore=None,
+    n_sigma: int = 1,
+    center: str = "centroid",
+    foreground_weight=10.0,
+    weights=(1.0, 10.0, 1.0),
+    pitch: float = PITCH,
+    margin: float | None = None,
+):
+    """The joint loss in float64 torch, one full-image sort per object; differentiable.
+
+    Same arguments and terms as ``SpatialEmbeddingLoss``.
+    """
+    import torch
+
+    dims = output.ndim - 2
+    classes = output.shape[1] - dims - n_sigma
+    per_class = np.broadcast_to(np.asarray(foreground_weight, float), (classes,))
+    totals = {name: output.new_zeros(()) for name in ("instance", "variance", "seed")}
+    for b in range(len(output)):
+        shape = output.shape[2:]
+        lines = [torch.arange(n, dtype=output.dtype) * pitch for n in shape]
+        grid = torch.stack(torch.meshgrid(*lines, indexing="ij")).flip(0)  # x, y, z
+        position = grid + torch.tanh(output[b, :dims])
+        sigma = output[b, dims : dims + n_sigma].clamp(-2, 2)
+        if margin is not None:
+            sigma = torch.full_like(sigma, math.log(math.log(2) / (margin * pitch) ** 2) / 10)
+        score = torch.sigmoid(output[b, dims + n_sigma :])
+        valid = torch.ones(shape, dtype=torch.bool) if ignore is None else ~ignore[b]
+        target = torch.zeros_like(score)
+        weight = valid.to(score.dtype).expand_as(score).clone()
+        instance, variance = [], []
+        for label in label_mask[b][valid].unique().tolist():
+            if label == 0:
+                continue
+            own = (label_mask[b] == label) & valid
+            mean_sigma = sigma[:, own].mean(1)
+            where = {"centroid": grid, "learned": position}.get(center)
+            if center == "medoid":
+                points = grid[:, own].T
+                middle = points[medoid(points.numpy())]
+            else:
+                middle = where[:, own].mean(1)
+            column = (slice(None), *[None] * dims)
+            exponent = (torch.exp(10 * mean_sigma)[column] * (position - middle[column]) ** 2).sum(
+                0
+            )
+            phi = torch.exp(-exponent)
+            _, step = lovasz_hinge((2 * phi - 1)[valid].detach().numpy(), own[valid].numpy())
+            logits = (2 * phi - 1)[valid]
+            sign = torch.where(own[valid], 1.0, -1.0)
+            instance.append(((1 - logits * sign) * torch.from_numpy(-step * sign.numpy())).sum())
+            variance.append(((sigma[:, own] - mean_sigma.detach()[:, None]) ** 2).mean())
+            k = torch.zeros_like(label_mask[b]) if class_map is None else class_map[b]
+            for c in range(classes):
+                of_class = own & (k == c)
+                target[c][of_class] = phi.detach()[of_class]
+                weight[c][of_class] = float(per_class[c])
+        seed = (weight * (score - target) ** 2).sum() / max(int(valid.sum()), 1)
+        if instance:
+            totals["instance"] = totals["instance"] + torch.stack(instance).mean()
+            totals["variance"] = totals["variance"] + torch.stack(variance).mean()
+        totals["seed"] = totals["seed"] + seed
+    totals = {name: value / max(len(output), 1) for name, value in totals.items()}
+    parts = zip(weights, totals.values(), strict=True)
+    totals["total"] = sum(w * value for w, value in parts)
+    return totals

@@ -1,0 +1,140 @@
+"""What may change about a crop: its placing, magnification and blur (warp.py), and its shading.
+
+:class:`Augmentation` holds the ranges, as a recipe states them; :class:`Change` is one draw from
+them. Without torch, so that configurations load quickly.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialembed.errors import UserError
+
+BLUR_SHARE = 0.5
+"""Share of crops that are blurred at all, and likewise of those that get noise."""
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Ranges from which each crop's change is drawn (METHOD, section 4, and beyond).
+
+    Brightness and noise are in the units of the normalised image, where its contrast spans
+    about 1. A value of 0 (or ``False``, or a scale of 1 to 1) turns a change off.
+
+    Args:
+        flip: mirror left-right, on half of the crops.
+        turn: turn by 0, 90, 180 or 270 degrees, equally often. With ``flip`` all 8 symmetries.
+        scale: smallest and largest magnification, log-uniform; above 1 objects get larger.
+        brightness: largest shift added to the image, uniform in ±brightness.
+        contrast: factor about the crop's mean, uniform in 1 ± contrast; below 1.
+        gamma: exponent over the crop's own range of values, log-uniform in
+            [1 / (1 + gamma), 1 + gamma], the same for all channels.
+        noise: largest standard deviation of Gaussian noise, on half of the crops.
+        blur: largest standard deviation of a Gaussian blur, in crop pixels, on half of the crops.
+
+    Raises:
+        UserError: a value out of its range.
+    """
+
+    flip: bool = True
+    turn: bool = True
+    scale: tuple[float, float] = (1.0, 1.0)
+    brightness: float = 0.0
+    contrast: float = 0.0
+    gamma: float = 0.0
+    noise: float = 0.0
+    blur: float = 0.0
+
+    def __post_init__(self) -> None:
+        if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1] < math.inf:
+            raise UserError(
+                f"augmentation.scale is a smallest and a largest factor above 0, such as "
+                f"[0.8, 1.25], not {self.scale!r}"
+            )
+        object.__setattr__(self, "scale", (float(self.scale[0]), float(self.scale[1])))
+        for name in ("brightness", "contrast", "gamma", "noise", "blur"):
+            value = getattr(self, name)
+            if not 0 <= value < math.inf:
+                raise UserError(f"augmentation.{name} must be a number from 0 up, not {value!r}")
+        if self.contrast >= 1:
+            raise UserError(f"augmentation.contrast must be below 1, not {self.contrast!r}")
+
+    def draw(self, rng: np.random.Generator) -> Change:
+        """Draw one change. Always takes ten numbers, so that no option shifts another's draw."""
+        u = rng.random(10)
+        low, high = (math.log(s) for s in self.scale)
+        return Change(
+            flip=self.flip and bool(u[0] < 0.5),
+            turns=int(u[1] * 4) if self.turn else 0,
+            scale=math.exp(low + (high - low) * u[2]),
+            brightness=self.brightness * (2 * u[3] - 1),
+            contrast=1 + self.contrast * (2 * u[4] - 1),
+            gamma=(1 + self.gamma) ** (2 * u[5] - 1),
+            noise=self.noise * u[6] if u[7] < BLUR_SHARE else 0.0,
+            blur=self.blur * u[8] if u[9] < BLUR_SHARE else 0.0,
+        )
+
+
+@dataclass(frozen=True)
+class Change:
+    """One draw from an :class:`Augmentation`; the default changes nothing."""
+
+    flip: bool = False
+    turns: int = 0
+    """Quarter turns, counter-clockwise as one looks at the picture (as ``numpy.rot90``)."""
+    scale: float = 1.0
+    brightness: float = 0.0
+    contrast: float = 1.0
+    gamma: float = 1.0
+    noise: float = 0.0
+    blur: float = 0.0
+
+    def matrix(self) -> NDArray[np.float64]:
+        """(2, 2): from crop pixels about the crop's center to source pixels, in the order y, x."""
+        # np.rot90 reads its pixel (y, x) about the center at (x, -y) of the source.
+        turn = np.linalg.matrix_power(np.array([[0, 1], [-1, 0]]), self.turns % 4)
+        mirror = np.diag([1, -1 if self.flip else 1])
+        return np.asarray(mirror @ turn / self.scale, np.float64)
+
+
+def shade(
+    image: NDArray[np.float32], change: Change, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Apply gamma, contrast, brightness and noise to a normalised (C, S, S) image, in that order.
+
+    In numpy throughout: its results do not depend on the number of threads.
+    """
+    if change.gamma != 1:
+        image = _gamma(image, change.gamma)
+    if change.contrast != 1:
+        mean = image.mean(axis=(1, 2), keepdims=True)
+        image = (image - mean) * np.float32(change.contrast) + mean
+    if change.brightness != 0:
+        image = image + np.float32(change.brightness)
+    if change.noise > 0:
+        # A generator of its own: noise takes a third less time than from one with a counter.
+        fast = np.random.Generator(np.random.SFC64(int(rng.integers(2**63))))
+        noise = fast.standard_normal(image.shape, dtype=np.float32)
+        noise *= np.float32(change.noise)
+        image = image + noise
+    return image
+
+
+def _gamma(image: NDArray[np.float32], exponent: float) -> NDArray[np.float32]:
+    """Raise values to ``exponent`` within each channel's own range, which it keeps."""
+    low = image.min(axis=(1, 2), keepdims=True)
+    span = image.max(axis=(1, 2), keepdims=True) - low
+    span[span == 0] = 1
+    unit: NDArray[np.float32] = (image - low) / span
+    # exp(p log x): twice as fast as a power, and the smallest value stays just above 0.
+    np.maximum(unit, np.float32(1e-30), out=unit)
+    np.log(unit, out=unit)
+    unit *= np.float32(exponent)
+    np.exp(unit, out=unit)
+    unit *= span
+    unit += low
+    return unit

@@ -1,0 +1,244 @@
+"""Crops for training, drawn on the fly: each is a function of (seed, its number in the run).
+
+Which image, which object, which augmentation: all come from a counter-based generator keyed by
+those two numbers. Any number of loader workers, in any order, before or after a resume, draws
+the same crops without saved state.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialembed.data.augment import Augmentation, Change, shade
+from spatialembed.data.warp import Warp
+from spatialembed.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+    from spatialembed.data.objects import ObjectIndex
+    from spatialembed.data.sample import DataSet
+
+JITTER = 0.25
+"""How far an object's center may lie from its crop's center, as a share of the crop's side."""
+
+
+class Crop(NamedTuple):
+    """One square cut of an image with its truth."""
+
+    image: torch.Tensor
+    """(C, S, S) float32, normalised; 0 outside of the image."""
+    label_mask: torch.Tensor
+    """(S, S) int32 with the image's own ids; 0 is background and outside of the image."""
+    class_map: torch.Tensor
+    """(S, S) int64 class index on objects, -1 elsewhere."""
+    ignore: torch.Tensor
+    """(S, S) bool, true where no loss is taken: the data's ignore regions, and outside."""
+    name: str
+    """Name of the image."""
+
+
+class Batch(NamedTuple):
+    """Crops stacked along a first axis; fields as in :class:`Crop`."""
+
+    image: torch.Tensor
+    label_mask: torch.Tensor
+    class_map: torch.Tensor
+    ignore: torch.Tensor
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Cropper:
+    """Draws the crops of a run.
+
+    A crop shows an object chosen uniformly among all objects, or, for a share of them, any place
+    of an image chosen uniformly. It hangs over the image's border only where it must.
+
+    Args:
+        dataset: the images and their truth.
+        normalize: (H, W, C) of the stored dtype to (H, W, C) float32; the model's normalisation.
+        size: side of a crop in pixels.
+        index: every object of ``dataset``.
+        seed: of the run, from 0 up.
+        background_share: share in [0, 1] of crops that are centered anywhere.
+        augmentation: how crops are varied.
+        cache_bytes: how much memory decoded images may take, shared by a loader's workers.
+
+    Raises:
+        UserError: a value out of its range.
+    """
+
+    dataset: DataSet
+    normalize: Callable[[NDArray[Any]], NDArray[np.float32]]
+    size: int
+    index: ObjectIndex
+    seed: int = 0
+    background_share: float = 0.0
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    cache_bytes: int = 2 * 1024**3
+    _cache: _Cache = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise UserError(f"the crop size must be at least 1 pixel, not {self.size}")
+        if not 0 <= self.background_share <= 1:
+            raise UserError(f"background_share lies between 0 and 1, not {self.background_share}")
+        if not 0 <= self.seed < 2**64:
+            raise UserError(f"the seed must be a number from 0 up, not {self.seed}")
+        object.__setattr__(self, "_cache", _Cache(self.cache_bytes))
+
+    def draw(self, number: int) -> Crop:
+        """Crop ``number`` of the run: the same bytes at every call, in every process."""
+        rng = np.random.Generator(np.random.Philox(key=[self.seed, number]))
+        image, box = self._choose(rng)
+        jitter = rng.random(2) * 2 - 1
+        change = self.augmentation.draw(rng)
+        source = self._cache.get(image, self._load)
+        extent = self.size / change.scale
+        top, left, bottom, right = box
+        center = (
+            _keep_inside((top + bottom - 1) / 2 + jitter[0] * JITTER * extent, extent, source, 0),
+            _keep_inside((left + right - 1) / 2 + jitter[1] * JITTER * extent, extent, source, 1),
+        )
+        return _cut(source, Warp.about(center, change, self.size), change, rng)
+
+    def share_cache(self, workers: int) -> None:
+        """Lower this process's cache to its share among ``workers``."""
+        self._cache.limit = self.cache_bytes // workers
+
+    def _choose(self, rng: np.random.Generator) -> tuple[int, Sequence[float]]:
+        """Image to cut from and the box (y0, x0, y1, x1) to center on; of one point, anywhere."""
+        anywhere, pick, y, x = rng.random(4)
+        objects = len(self.index)
+        if objects and anywhere >= self.background_share:
+            chosen = int(pick * objects)
+            return int(self.index.image[chosen]), self.index.box[chosen].tolist()
+        image = int(pick * len(self.dataset))
+        height, width = self._cache.get(image, self._load).ignore.shape
+        return image, (y * height, x * width, y * height, x * width)
+
+    def _load(self, image: int) -> _Source:
+        sample = self.dataset[image]
+        normalized = self.normalize(sample.image).astype(np.float32, copy=False)
+        return _Source(
+            np.ascontiguousarray(normalized.transpose(2, 0, 1)),
+            np.ascontiguousarray(sample.label_mask),
+            np.ascontiguousarray(sample.class_map),
+            np.ascontiguousarray(sample.ignore),
+            sample.name,
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A worker that is started anew gets the settings, not the decoded images.
+        return {**self.__dict__, "_cache": _Cache(self.cache_bytes)}
+
+
+class CropDataset:
+    """Crops ``first`` to ``first + count - 1`` of a run, for a torch ``DataLoader``.
+
+    Give the loader :func:`collate`, no shuffling, and any number of workers.
+    """
+
+    def __init__(self, cropper: Cropper, first: int, count: int) -> None:
+        self.cropper = cropper
+        self.first = first
+        self.count = count
+        self._shared = False
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, i: int) -> Crop:
+        if not 0 <= i < self.count:
+            raise IndexError(i)
+        if not self._shared:
+            from torch.utils.data import get_worker_info
+
+            worker = get_worker_info()
+            if worker is not None:
+                self.cropper.share_cache(worker.num_workers)
+            self._shared = True
+        return self.cropper.draw(self.first + i)
+
+
+def collate(crops: Sequence[Crop]) -> Batch:
+    """Stack crops of one size into a batch."""
+    import torch
+
+    image, label_mask, class_map, ignore, names = zip(*crops, strict=True)
+    return Batch(
+        torch.stack(image),
+        torch.stack(label_mask),
+        torch.stack(class_map),
+        torch.stack(ignore),
+        tuple(names),
+    )
+
+
+class _Source(NamedTuple):
+    """A sample made ready to cut from."""
+
+    image: NDArray[np.float32]  # (C, H, W) normalised
+    label_mask: NDArray[Any]  # (H, W)
+    class_map: NDArray[Any]  # (H, W)
+    ignore: NDArray[np.bool_]  # (H, W)
+    name: str
+
+
+class _Cache:
+    """Decoded images by number, least recently used ones dropped beyond ``limit`` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._held: OrderedDict[int, _Source] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, image: int, load: Callable[[int], _Source]) -> _Source:
+        source = self._held.pop(image, None)
+        if source is None:
+            source = load(image)
+            self._bytes += _bytes(source)
+        self._held[image] = source
+        while self._bytes > self.limit and len(self._held) > 1:
+            _, dropped = self._held.popitem(last=False)
+            self._bytes -= _bytes(dropped)
+        return source
+
+
+def _bytes(source: _Source) -> int:
+    return sum(array.nbytes for array in source[:4])
+
+
+def _keep_inside(center: float, extent: float, source: _Source, axis: int) -> float:
+    """Move a center so that the crop stays inside the image, or shows all of a smaller one."""
+    first, last = extent / 2 - 0.5, source.ignore.shape[axis] - extent / 2 - 0.5
+    return float(min(max(center, min(first, last)), max(first, last)))
+
+
+def _cut(source: _Source, warp: Warp, change: Change, rng: np.random.Generator) -> Crop:
+    import torch
+
+    at, inside = warp.nearest((source.ignore.shape[0], source.ignore.shape[1]))
+    outside = ~inside
+    image = shade(warp.image(source.image, change.blur), change, rng)
+    image *= inside
+    label_mask = source.label_mask.reshape(-1).take(at).astype(np.int32, copy=False)
+    label_mask[outside] = 0
+    class_map = source.class_map.reshape(-1).take(at).astype(np.int64, copy=False)
+    class_map[outside] = -1
+    ignore = source.ignore.reshape(-1).take(at)
+    ignore |= outside
+    return Crop(
+        torch.from_numpy(np.ascontiguousarray(image)),
+        torch.from_numpy(label_mask),
+        torch.from_numpy(class_map),
+        torch.from_numpy(ignore),
+        source.name,
+    )

@@ -133,13 +133,9 @@ def test_noise_where_every_pixel_is_a_seed():
     rng = np.random.default_rng(3)
     output = rng.normal(size=(5, 40, 50)).astype(np.float32)
     options = {"n_sigma": 2, "seed_threshold": 0, "foreground_threshold": 0, "min_size": 3}
-    assert_equal_to_reference(
-        output, n_sigma=2, seed_threshold=0, foreground_threshold=0, min_size=3
-    )
+    assert_equal_to_reference(output, **options)
     output[:2] *= 1e-3
-    assert_equal_to_reference(
-        output, n_sigma=2, seed_threshold=0, foreground_threshold=0, min_size=3
-    )
+    assert_equal_to_reference(output, **options)
 
 
 def flat_output(shape: tuple[int, ...], margin: float, n_classes: int = 1) -> np.ndarray:

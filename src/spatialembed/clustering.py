@@ -95,7 +95,7 @@ def cluster(
 
     Raises:
         ValueError: channels that do not fit ``n_sigma`` and ``class_names``, a threshold outside
-            [0, 1], or a pitch or margin that is not positive.
+            [0, 1], a negative ``min_size``, or a pitch or margin that is not positive.
     """
     output = _as_numpy(output)
     names = _check(output, n_sigma, (seed_threshold, foreground_threshold), min_size, class_names)
@@ -179,7 +179,7 @@ def _foreground(
     finite = np.isfinite(position).all(axis=0)
     if not finite.all():
         pixel, kind, score = pixel[finite], kind[finite], score[finite]
-        place, position = place[:, finite], position[:, finite]
+        place, position = np.compress(finite, place, axis=1), np.compress(finite, position, axis=1)
     return _Foreground(pixel, kind, score, place, position)
 
 

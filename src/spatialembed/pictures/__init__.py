@@ -1,0 +1,36 @@
+"""Pictures of images, instances and raw outputs: arrays in, (H, W, 3) uint8 RGB out.
+
+Bottom layer, so that training and reports draw with the same hand: numpy and pillow only.
+"""
+
+from spatialembed.pictures.colors import colors_of_objects, distinct_colors, to_rgb
+from spatialembed.pictures.explanation import explain, found_seeds
+from spatialembed.pictures.fields import bandwidth_ellipses, offset_wheel, seed_picture
+from spatialembed.pictures.overlays import (
+    Judgement,
+    found_against_truth,
+    judge,
+    outlines,
+    overlay,
+    verdict_key,
+)
+from spatialembed.pictures.panels import Tile, panel
+
+__all__ = [
+    "Judgement",
+    "Tile",
+    "bandwidth_ellipses",
+    "colors_of_objects",
+    "distinct_colors",
+    "explain",
+    "found_against_truth",
+    "found_seeds",
+    "judge",
+    "offset_wheel",
+    "outlines",
+    "overlay",
+    "panel",
+    "seed_picture",
+    "to_rgb",
+    "verdict_key",
+]

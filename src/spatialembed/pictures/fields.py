@@ -1,0 +1,144 @@
+"""The network's output as pictures: offsets, bandwidths, seed map."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from spatialembed.pictures.colors import RGB, distinct_colors, oklch, to_rgb
+from spatialembed.pictures.panels import font
+
+BACKDROP = (27, 30, 35)
+SEED_STOPS = ((0.0, 0.16, 0.03, 265), (0.5, 0.50, 0.13, 300), (0.8, 0.72, 0.16, 30),
+              (0.92, 0.83, 0.15, 75), (1.0, 0.96, 0.08, 105))  # fmt: skip
+"""Seed score, then OKLCH lightness, chroma, hue: lightness alone already tells the score."""
+
+
+def offset_wheel(
+    offset: NDArray[Any],
+    radius: float | None = None,
+    where: NDArray[np.bool_] | None = None,
+    legend: bool = True,
+) -> RGB:
+    """Where each pixel points: direction as hue, length as strength of colour, no offset white.
+
+    Args:
+        offset: (2, H, W) offsets in pixels, order x, y. NaN and infinities count as 0.
+        radius: length in pixels that has full colour; None takes it from the offsets.
+        where: (H, W) bool, the pixels to show (the foreground); the rest is a dark backdrop.
+        legend: draw the wheel in the lower right corner: a pixel that points to the right has
+            the colour of the wheel's right edge; the number is its radius.
+
+    Raises:
+        ValueError: not two channels.
+    """
+    if offset.ndim != 3 or offset.shape[0] != 2:
+        raise ValueError(f"offsets are (2, H, W), not {offset.shape}")
+    offset = np.nan_to_num(offset.astype(np.float32), nan=0, posinf=0, neginf=0)
+    if radius is None:
+        length = np.hypot(*offset) if where is None else np.hypot(*offset)[where]
+        radius = max(1.0, math.ceil(np.percentile(length, 98))) if length.size else 1.0
+    rgb = _wheel_colors(offset / radius)
+    if where is not None:
+        rgb[~where] = BACKDROP
+    return _with_wheel(rgb, radius) if legend else rgb
+
+
+def bandwidth_ellipses(
+    image: NDArray[Any],
+    centers: NDArray[Any],
+    margins: NDArray[Any],
+    colors: RGB | None = None,
+) -> RGB:
+    """The margin of every object: all that is embedded within an ellipse belongs to its centre.
+
+    Args:
+        image: (H, W) or (H, W, C), drawn darker underneath.
+        centers: (N, 2) positions in pixels, order x, y.
+        margins: (N, 2) half axes in pixels, order x, y, or (N, 1) radii, as given by
+            :func:`spatialembed.embedding.sigma_to_margin`.
+        colors: (N, 3) uint8, or None for distinct ones.
+
+    Objects with a value that is not finite are left out.
+    """
+    rgb = (to_rgb(image) * 0.6).astype(np.uint8)
+    height, width = rgb.shape[:2]
+    centers = np.asarray(centers, np.float64).reshape(-1, 2)
+    margins = np.broadcast_to(np.asarray(margins, np.float64), centers.shape)
+    colors = distinct_colors(len(centers)) if colors is None else colors
+    fine = 4 if height * width <= 2**19 else 2  # drawn larger, then averaged: smooth lines
+    line = max(1.0, min(height, width) / 350)
+    canvas = Image.fromarray(rgb).resize((width * fine, height * fine), Image.Resampling.NEAREST)
+    draw = ImageDraw.Draw(canvas)
+    for center, margin, color in zip(centers, margins, colors.tolist(), strict=True):
+        if not (np.isfinite(center).all() and np.isfinite(margin).all()):
+            continue
+        margin = np.minimum(margin, 2 * (height + width))  # larger is off the picture anyway
+        if np.any(center + margin < 0) or np.any(center - margin > (width, height)):
+            continue
+        ink = tuple(color)
+        _ellipse(draw, center, margin, fine, outline=ink, width=round(1.3 * line * fine))
+        _ellipse(draw, center, np.minimum(margin / 2, 1.2 * line), fine, fill=ink)
+    return np.asarray(canvas.reduce(fine))
+
+
+def seed_picture(seed: NDArray[Any]) -> RGB:
+    """A seed map: dark where there is no object, bright yellow where an object's centre is sure.
+
+    Args:
+        seed: (H, W) seed scores in [0, 1] (not logits); NaN counts as 0.
+    """
+    score = np.clip(np.nan_to_num(seed.astype(np.float32), nan=0), 0, 1)
+    at, *channels = np.array(SEED_STOPS).T
+    channels[2] = np.unwrap(channels[2], period=360)
+    steps = np.linspace(0, 1, 256)
+    table = oklch(*(np.interp(steps, at, channel) for channel in channels))
+    return np.asarray(table[(score * 255 + 0.5).astype(np.intp)])
+
+
+def _wheel_colors(unit: NDArray[Any]) -> RGB:
+    """(2, H, W) offsets over the radius to colours; y points down, as in the image."""
+    strength = np.minimum(np.hypot(*unit), 1)
+    hue = np.degrees(np.arctan2(unit[1], unit[0]))
+    return oklch(0.97 - 0.23 * strength, 0.132 * strength, hue)
+
+
+def _with_wheel(rgb: RGB, radius: float) -> RGB:
+    """Draw the colour wheel and its radius into the lower right corner, if there is room."""
+    height, width = rgb.shape[:2]
+    size = min(140, max(28, min(height, width) // 7))
+    if min(height, width) < 2 * size:
+        return rgb
+    pad = max(3, size // 8)
+    wide = size + 2 * pad
+    text = font(max(9, size // 4))
+    tall = wide + text.size * 1.1
+    box = Image.new("RGB", (4 * wide, round(4 * tall)), BACKDROP)
+    axis = (np.arange(4 * size) + 0.5) / (2 * size) - 1
+    unit = np.stack(np.meshgrid(axis, axis))
+    inside = Image.fromarray(np.uint8(255 * (np.hypot(*unit) <= 1)))
+    box.paste(Image.fromarray(_wheel_colors(unit)), (4 * pad, 4 * pad), inside)
+    small = box.reduce(4)
+    ImageDraw.Draw(small).text(
+        (wide / 2, small.height - pad * 0.6), f"{radius:g} px", (225, 228, 232), text, anchor="ms"
+    )
+    canvas = Image.fromarray(rgb)
+    canvas.paste(small, (width - small.width, height - small.height))
+    return np.asarray(canvas)
+
+
+def _ellipse(
+    draw: ImageDraw.ImageDraw,
+    center: NDArray[Any],
+    half: NDArray[Any],
+    fine: int,
+    **style: Any,
+) -> None:
+    # the center of pixel 0 lies half a pixel from the picture's edge
+    low, high = (center - half + 0.5) * fine, (center + half + 0.5) * fine
+    high = np.maximum(high - 1, low)  # pillow paints the box's last row and column too
+    draw.ellipse((*low.tolist(), *high.tolist()), **style)

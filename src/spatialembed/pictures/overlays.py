@@ -1,0 +1,174 @@
+"""Objects drawn over their image: what was found, and found against truth."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialembed.pictures.colors import RGB, Color, colors_of_objects, to_rgb
+
+HIT: Color = (64, 200, 150)
+MISSED: Color = (255, 163, 44)
+EXTRA: Color = (240, 96, 190)
+"""Told apart by colour-blind eyes too: bluish green, orange, pink; misses are hatched besides."""
+
+
+class Judgement(NamedTuple):
+    """Which objects agree at one IoU threshold, as ids of the two maps."""
+
+    hit: NDArray[Any]
+    """(M,) ids of found objects that match one of the truth."""
+    missed: NDArray[Any]
+    """(M,) ids of objects of the truth that nothing found matches."""
+    extra: NDArray[Any]
+    """(M,) ids of found objects that match none of the truth."""
+
+
+def outlines(label_map: NDArray[Any], thickness: int = 1) -> NDArray[np.bool_]:
+    """Pixels of objects that lie at most ``thickness`` pixels from another object or background.
+
+    Distances are along rows and columns. The image's border is no outline.
+
+    Args:
+        label_map: (H, W) integer, 0 is background.
+        thickness: width of the outline in pixels, at least 1.
+
+    Returns:
+        (H, W) bool.
+    """
+    line = np.zeros(label_map.shape, bool)
+    for step in range(1, thickness + 1):
+        across = label_map[:, step:] != label_map[:, :-step]
+        down = label_map[step:] != label_map[:-step]
+        line[:, step:] |= across
+        line[:, :-step] |= across
+        line[step:] |= down
+        line[:-step] |= down
+    return np.asarray(line & (label_map != 0))
+
+
+def overlay(
+    image: NDArray[Any],
+    label_map: NDArray[Any],
+    alpha: float = 0.4,
+    outline: int | bool | None = None,
+) -> RGB:
+    """The image with every object tinted and outlined in a colour of its own.
+
+    Objects near each other differ clearly in colour, however many there are.
+
+    Args:
+        image: (H, W) or (H, W, C), see :func:`~spatialembed.pictures.colors.to_rgb`.
+        label_map: (H, W) integer, 0 is background.
+        alpha: opacity of the tint, 0 (outline only) to 1.
+        outline: its width in pixels, 0 or False for none; None grows it with the picture.
+
+    Raises:
+        ValueError: sizes differ, or ``alpha`` is outside of [0, 1].
+    """
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"alpha is between 0 and 1, not {alpha}")
+    rgb = _matching_rgb(image, label_map)
+    ranks, colors = colors_of_objects(label_map)
+    width = _line_width(label_map) if outline is None else int(outline)
+    return _paint(rgb, colors[ranks], _opacity(label_map, alpha, width))
+
+
+def judge(label_map: NDArray[Any], label_mask: NDArray[Any], threshold: float = 0.5) -> Judgement:
+    """Match found objects with the truth at an IoU of ``threshold`` or more, for a picture.
+
+    Each object's best partner counts, so below 0.5 this may match fewer than the optimal
+    assignment of the metrics.
+
+    Args:
+        label_map: (H, W) integer, found objects.
+        label_mask: (H, W) integer, the truth.
+    """
+    found, f = np.unique(label_map, return_inverse=True)
+    truth, t = np.unique(label_mask, return_inverse=True)
+    pairs, count = np.unique(f.ravel() * len(truth) + t.ravel(), return_counts=True)
+    i, j = np.divmod(pairs, len(truth))
+    iou = count / (np.bincount(f.ravel())[i] + np.bincount(t.ravel())[j] - count)
+    iou[(found[i] == 0) | (truth[j] == 0)] = 0
+    best_i, best_j = np.zeros(len(found)), np.zeros(len(truth))
+    np.maximum.at(best_i, i, iou)
+    np.maximum.at(best_j, j, iou)
+    good = (iou >= threshold) & (iou > 0) & (iou == best_i[i]) & (iou == best_j[j])
+    i, j = i[good], j[good]
+    # at exactly one half two objects may tie for a partner: the first takes it
+    i, first = np.unique(i, return_index=True)
+    j, first = np.unique(j[first], return_index=True)
+    hit, matched = found[i[first]], truth[j]
+    return Judgement(
+        hit,
+        np.setdiff1d(truth[truth != 0], matched),
+        np.setdiff1d(found[found != 0], hit),
+    )
+
+
+def found_against_truth(
+    image: NDArray[Any],
+    label_map: NDArray[Any],
+    label_mask: NDArray[Any],
+    threshold: float = 0.5,
+) -> RGB:
+    """Hits outlined in green, misses hatched in orange, extra finds tinted pink.
+
+    Args:
+        image: (H, W) or (H, W, C).
+        label_map: (H, W) integer, found objects.
+        label_mask: (H, W) integer, the truth.
+        threshold: IoU from which on a found object is a hit.
+
+    Raises:
+        ValueError: sizes differ.
+    """
+    rgb = _matching_rgb(image, label_map)
+    _matching_rgb(image, label_mask)
+    verdict = judge(label_map, label_mask, threshold)
+    rgb = (rgb * 0.8).astype(np.uint8)
+    width = _line_width(label_map)
+    hit = np.where(np.isin(label_map, verdict.hit), label_map, 0)
+    missed = np.where(np.isin(label_mask, verdict.missed), label_mask, 0)
+    extra = np.where(np.isin(label_map, verdict.extra), label_map, 0)
+    rgb = _paint(rgb, HIT, _opacity(hit, 0.1, width))
+    rgb = _paint(rgb, EXTRA, _opacity(extra, 0.4, width))
+    rows, columns = np.ogrid[: label_map.shape[0], : label_map.shape[1]]
+    hatch = (rows + columns) % (5 * width) < 2 * width
+    return _paint(rgb, MISSED, np.maximum(_opacity(missed, 0.2, width), 0.7 * hatch * (missed > 0)))
+
+
+def verdict_key(verdict: Judgement) -> list[tuple[str, Color]]:
+    """Counts and colours of a :func:`found_against_truth` picture, for a tile's key."""
+    return [
+        (f"{len(verdict.hit)} found", HIT),
+        (f"{len(verdict.missed)} missed", MISSED),
+        (f"{len(verdict.extra)} extra", EXTRA),
+    ]
+
+
+def _matching_rgb(image: NDArray[Any], label_map: NDArray[Any]) -> RGB:
+    if image.shape[:2] != label_map.shape:
+        raise ValueError(
+            f"an image of {image.shape[:2]} pixels has no label map of {label_map.shape}"
+        )
+    return to_rgb(image)
+
+
+def _line_width(label_map: NDArray[Any]) -> int:
+    return max(1, round(int(min(label_map.shape)) / 500))
+
+
+def _opacity(label_map: NDArray[Any], alpha: float, width: int) -> NDArray[np.float32]:
+    opacity = np.where(label_map != 0, np.float32(alpha), np.float32(0))
+    if width:
+        opacity[outlines(label_map, width)] = 1
+    return opacity
+
+
+def _paint(rgb: RGB, color: RGB | Color, opacity: NDArray[Any]) -> RGB:
+    share = opacity[..., None].astype(np.float32)
+    mixed = rgb * (1 - share) + np.asarray(color, np.float32) * share
+    return (mixed + 0.5).astype(np.uint8)

@@ -1,0 +1,108 @@
+"""Several pictures on one sheet, each under its title."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from spatialembed.pictures.colors import RGB, Color
+
+PAPER = (18, 20, 24)
+INK = (232, 234, 237)
+FAINT = (154, 160, 168)
+GAP = 14
+TITLE = 15
+STRIP = 28
+NARROW, BROAD = 320, 720
+
+
+class Tile(NamedTuple):
+    """One picture of a sheet."""
+
+    title: str
+    rgb: RGB
+    key: Sequence[tuple[str, Color]] = ()
+    """Words with the colour each explains, set to the right of the title."""
+
+
+def panel(
+    tiles: Sequence[Tile | tuple[str, RGB]], columns: int = 3, tile_width: int | None = None
+) -> RGB:
+    """A contact sheet: pictures in rows of ``columns``, titles above them.
+
+    Pictures keep their proportions and are scaled to one width, each row as tall as its tallest.
+
+    Args:
+        tiles: :class:`Tile` or (title, (H, W, 3) uint8).
+        columns: pictures in a row.
+        tile_width: width of a picture on the sheet in pixels; None takes that of the widest
+            picture, enlarged or shrunk to lie between 320 and 720.
+
+    Raises:
+        ValueError: no tile, fewer than one column, or a picture that is not RGB.
+    """
+    shown = [Tile(*tile) for tile in tiles]
+    if not shown or columns < 1:
+        raise ValueError("a panel takes at least one tile and one column")
+    for tile in shown:
+        if tile.rgb.ndim != 3 or tile.rgb.shape[2] != 3 or tile.rgb.dtype != np.uint8:
+            raise ValueError(f"tile '{tile.title}' is not an (H, W, 3) uint8 picture")
+    if tile_width is None:
+        tile_width = _comfortable(max(tile.rgb.shape[1] for tile in shown))
+    pictures = [_scaled(tile.rgb, tile_width) for tile in shown]
+    rows = [range(r, min(r + columns, len(shown))) for r in range(0, len(shown), columns)]
+    heights = [max(pictures[i].height for i in row) for row in rows]
+    width = min(columns, len(shown)) * (tile_width + GAP) + GAP
+    sheet = Image.new("RGB", (width, sum(heights) + len(rows) * (STRIP + GAP // 2) + GAP), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    top = GAP // 2
+    for row, height in zip(rows, heights, strict=True):
+        for place, i in enumerate(row):
+            left = GAP + place * (tile_width + GAP)
+            _write(draw, shown[i], left, top, tile_width)
+            sheet.paste(pictures[i], (left, top + STRIP))
+        top += STRIP + height + GAP // 2
+    return np.asarray(sheet)
+
+
+def font(size: int) -> Any:
+    """The typeface that comes with pillow, so that a sheet looks the same on every machine."""
+    return ImageFont.load_default(size)
+
+
+def _comfortable(width: int) -> int:
+    """The width itself, a whole multiple of it when small, at most ``BROAD``."""
+    return min(width * math.ceil(NARROW / width), BROAD)
+
+
+def _scaled(rgb: RGB, width: int) -> Image.Image:
+    picture = Image.fromarray(rgb)
+    height = max(1, round(rgb.shape[0] * width / rgb.shape[1]))
+    enlarged = width > rgb.shape[1]
+    how = Image.Resampling.NEAREST if enlarged else Image.Resampling.LANCZOS
+    return picture.resize((width, height), how)
+
+
+def _write(draw: ImageDraw.ImageDraw, tile: Tile, left: int, top: int, room: int) -> None:
+    """Title flush left, key flush right; the title gives way when they meet."""
+    line, small = top + 19, font(TITLE - 2)
+    right = float(left + room)
+    for word, color in reversed(tile.key):
+        right -= small.getlength(word)
+        draw.text((right, line), word, FAINT, small, anchor="ls")
+        right -= 15
+        draw.rounded_rectangle(
+            (right, line - 10, right + 10, line),
+            3,
+            fill=color,
+            outline=FAINT if max(color) < 90 else None,
+        )
+        right -= 12
+    title = tile.title
+    while title and font(TITLE).getlength(title) > right - left:
+        title = title[:-2].rstrip() + "…" if len(title) > 2 else ""
+    draw.text((left, line), title, INK, font(TITLE), anchor="ls")

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from spatialembed.pictures import Tile, panel
+
+
+def flat(height, width, color):
+    return np.full((height, width, 3), color, np.uint8)
+
+
+def area(sheet, color):
+    y, x = np.nonzero((sheet == color).all(axis=2))
+    return y.min(), y.max() + 1, x.min(), x.max() + 1
+
+
+def test_pictures_stand_in_rows_at_one_width():
+    colors = [(250, 0, 0), (0, 250, 0), (0, 0, 250)]
+    sizes = [(320, 320), (160, 320), (100, 50)]
+    tiles = [(f"tile {k}", flat(*sizes[k], colors[k])) for k in range(3)]
+    sheet = panel(tiles, columns=2)
+    red, green, blue = (area(sheet, color) for color in colors)
+    assert (red[1] - red[0], red[3] - red[2]) == (320, 320)
+    assert (green[1] - green[0], green[3] - green[2]) == (160, 320)
+    assert (blue[1] - blue[0], blue[3] - blue[2]) == (640, 320)
+    assert green[0] == red[0]
+    assert green[2] > red[3]
+    assert blue[0] > red[1]
+    assert blue[2] == red[2]
+
+
+@pytest.mark.parametrize(("width", "expected"), [(100, 400), (320, 320), (500, 500), (2048, 720)])
+def test_small_pictures_grow_by_whole_numbers_and_large_ones_shrink(width, expected):
+    _, _, left, right = area(panel([("x", flat(64, width, (9, 250, 9)))]), (9, 250, 9))
+    assert right - left == expected
+
+
+def test_titles_and_keys_are_drawn_and_long_ones_give_way():
+    picture = flat(50, 320, (40, 40, 40))
+    plain = panel([("", picture)])
+    titled = panel([("title", picture)])
+    assert (plain != titled).any()
+    tile = Tile("a title much too long for the tile that it stands above " * 3, picture,
+                [("word", (200, 10, 10))])  # fmt: skip
+    sheet = panel([tile])
+    assert (sheet == (200, 10, 10)).all(axis=2).any()
+    assert np.array_equal(sheet[:, -14:], plain[:, -14:])
+
+
+def test_what_cannot_be_shown_is_refused():
+    with pytest.raises(ValueError, match="at least one tile"):
+        panel([])
+    with pytest.raises(ValueError, match="'grey' is not"):
+        panel([("grey", np.zeros((4, 4), np.uint8))])

@@ -138,7 +138,8 @@ def _ellipse(
     fine: int,
     **style: Any,
 ) -> None:
-    # the center of pixel 0 lies half a pixel from the picture's edge
-    low, high = (center - half + 0.5) * fine, (center + half + 0.5) * fine
-    high = np.maximum(high - 1, low)  # pillow paints the box's last row and column too
+    # the center of pixel 0 lies half a pixel from the picture's edge; pillow paints the box's
+    # last row and column too, and cuts fractions off
+    low = np.round((center - half + 0.5) * fine)
+    high = np.maximum(np.round((center + half + 0.5) * fine - 1), low)
     draw.ellipse((*low.tolist(), *high.tolist()), **style)

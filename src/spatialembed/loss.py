@@ -1,0 +1,241 @@
+"""The joint loss: offsets, bandwidths and seed maps learned together.
+
+Neven et al. 2019, section 3.1: an *instance* term, the Lovász hinge of each object's membership φ
+against its mask; a *variance* term that makes an object's pixels agree on one bandwidth; a *seed*
+term that teaches every pixel how well it points at its center.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from spatialembed.centers import CENTERS, Center, mean_by_object, object_centers
+from spatialembed.embedding import (
+    PITCH,
+    Embedded,
+    Pitch,
+    embed,
+    inverse_squared_width,
+    membership,
+    pixel_coordinates,
+)
+from spatialembed.lovasz import lovasz_hinge_segments
+from spatialembed.pairs import pairs_within_reach
+
+NEGLIGIBLE = 1e-6
+"""Pixels off an object with φ below this are left out of its instance term."""
+
+
+class SpatialEmbeddingLoss(nn.Module):
+    """Joint loss of offsets, bandwidths and seed maps for images of any size and dimension.
+
+    Args:
+        n_sigma: bandwidth channels of the output: 1 (circular margin) or D (elliptical).
+        center: "centroid", "learned" (mean embedding) or "medoid" of an object's pixels.
+        foreground_weight: weight of object pixels in the seed term, one number or one a class.
+        instance_weight: weight of the instance term.
+        variance_weight: weight of the variance term.
+        seed_weight: weight of the seed term.
+        pitch: coordinate step per pixel, one for all axes or one each in the order x, y, z.
+        margin: radius in pixels of a fixed bandwidth for every object, the paper's baseline;
+            None to learn the bandwidth.
+
+    Raises:
+        ValueError: an option outside of its range.
+    """
+
+    def __init__(
+        self,
+        n_sigma: int = 1,
+        center: Center = "centroid",
+        foreground_weight: float | Sequence[float] = 10.0,
+        instance_weight: float = 1.0,
+        variance_weight: float = 10.0,
+        seed_weight: float = 1.0,
+        pitch: Pitch = PITCH,
+        margin: float | None = None,
+    ) -> None:
+        super().__init__()
+        if center not in CENTERS:
+            raise ValueError(f"center must be one of {', '.join(CENTERS)}, not {center!r}")
+        weights = torch.as_tensor(foreground_weight, dtype=torch.float64).reshape(-1)
+        numbers = [*weights.tolist(), instance_weight, variance_weight, seed_weight]
+        if not all(w >= 0 and math.isfinite(w) for w in numbers):
+            raise ValueError("loss weights must be finite and at least 0")
+        self.n_sigma = n_sigma
+        self.center: Center = center
+        self.foreground_weight: Tensor
+        self.register_buffer("foreground_weight", weights, persistent=False)
+        self.weights = {
+            "instance": instance_weight,
+            "variance": variance_weight,
+            "seed": seed_weight,
+        }
+        self.pitch = pitch
+        self.margin = margin
+
+    def forward(
+        self,
+        output: Float[Tensor, "B C *S"],
+        label_mask: Int[Tensor, "B *S"],
+        class_map: Int[Tensor, "B *S"] | None = None,
+        ignore: Bool[Tensor, "B *S"] | None = None,
+    ) -> dict[str, Tensor]:
+        """Loss of a batch; see METHOD, section 2.
+
+        Args:
+            output: (B, D + n_sigma + K, *spatial) raw output of the network.
+            label_mask: (B, *spatial) object ids, 0 for background, any others in any order; an id
+                stands for one object per image.
+            class_map: (B, *spatial) class 0 to K − 1 of each object pixel, any value elsewhere;
+                may be None with one class.
+            ignore: (B, *spatial) pixels that take part in no term.
+
+        Returns:
+            Scalars "instance", "variance", "seed", each unweighted, and their weighted sum
+            "total"; means over the batch (and over the objects of each image in the first two).
+
+        Raises:
+            ValueError: shapes that do not fit each other, or no class map with several classes.
+        """
+        with torch.autocast(output.device.type, enabled=False):
+            embedded = embed(output, self.n_sigma, self.pitch, self.margin, batched=True)
+            self._check(embedded, label_mask, class_map, ignore)
+            valid = torch.ones_like(label_mask, dtype=torch.bool) if ignore is None else ~ignore
+            objects = _gather_objects(label_mask, valid)
+            instance, variance, phi = self._object_terms(embedded, objects, valid)
+            seed = self._seed_term(embedded.seed, objects, phi, class_map, valid)
+            terms = {"instance": instance, "variance": variance, "seed": seed}
+            total = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
+        return {**terms, "total": total}
+
+    def _object_terms(
+        self, embedded: Embedded, objects: _Objects, valid: Bool[Tensor, "B *S"]
+    ) -> tuple[Tensor, Tensor, Float[Tensor, " own"]]:
+        """Instance and variance term, and φ of each object pixel to its own object."""
+        position = embedded.position.movedim(1, 0).flatten(1)  # (D, B·P)
+        sigma = embedded.sigma.movedim(1, 0).flatten(1)[:, objects.pixel]
+        mean_sigma = mean_by_object(sigma, objects.owner, objects.counts)
+        width = inverse_squared_width(mean_sigma)  # (n_sigma, N)
+        center = self._centers(position, objects, valid.shape)
+        own = membership(
+            position[:, objects.pixel], center[:, objects.owner], width[:, objects.owner]
+        )
+        others, pixels = self._pixels_in_reach(position, center, width, objects, valid)
+        far = membership(position[:, pixels], center[:, others], width[:, others])
+        instance = lovasz_hinge_segments(
+            torch.cat([2 - 2 * own, 2 * far]),
+            torch.arange(len(own) + len(far), device=own.device) < len(own),
+            torch.cat([objects.owner, others]),
+            len(objects.counts),
+        )
+        deviation = (sigma - mean_sigma.detach()[:, objects.owner]) ** 2
+        variance = mean_by_object(deviation, objects.owner, objects.counts).mean(0)
+        return objects.mean(instance), objects.mean(variance), own.detach()
+
+    def _centers(
+        self, position: Float[Tensor, "D pixels"], objects: _Objects, shape: torch.Size
+    ) -> Float[Tensor, "D objects"]:
+        grid = pixel_coordinates(shape[1:], self.pitch, like=position).flatten(1)
+        coordinate = grid[:, objects.pixel % grid.shape[1]]
+        own = position[:, objects.pixel]
+        return object_centers(self.center, coordinate, own, objects.owner, objects.counts)
+
+    def _pixels_in_reach(
+        self,
+        position: Float[Tensor, "D pixels"],
+        center: Float[Tensor, "D objects"],
+        width: Float[Tensor, "S objects"],
+        objects: _Objects,
+        valid: Bool[Tensor, "B *S"],
+    ) -> tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"]]:
+        """Pairs of an object and a pixel off it, φ not negligible."""
+        usable = valid.flatten().nonzero().squeeze(1)
+        k, slot = pairs_within_reach(
+            position[:, usable],
+            usable // max(valid.shape[1:].numel(), 1),
+            center,
+            width.expand_as(center),
+            objects.image,
+            -math.log(NEGLIGIBLE),
+        )
+        pixel = usable[slot]
+        off = objects.object_of[pixel] != k
+        return k[off], pixel[off]
+
+    def _seed_term(
+        self,
+        logits: Float[Tensor, "B K *S"],
+        objects: _Objects,
+        phi: Float[Tensor, " own"],
+        class_map: Int[Tensor, "B *S"] | None,
+        valid: Bool[Tensor, "B *S"],
+    ) -> Tensor:
+        """Squared error of each class's seed map: φ on its objects, 0 elsewhere."""
+        score = logits.sigmoid().movedim(1, 0).flatten(1)  # (K, B·P)
+        own_class = torch.zeros_like(objects.owner)
+        if class_map is not None and len(score) > 1:
+            own_class = class_map.flatten()[objects.pixel].long()
+        target = torch.zeros_like(score)
+        target[own_class, objects.pixel] = phi.to(score.dtype)
+        weight = valid.flatten().to(score.dtype).expand_as(score).clone()
+        foreground = self.foreground_weight.to(score).expand(len(score))
+        weight[own_class, objects.pixel] = foreground[own_class]
+        per_image = (weight * (score - target) ** 2).sum(0).reshape(valid.shape).flatten(1).sum(1)
+        return (per_image / valid.flatten(1).sum(1).clamp(min=1)).sum() / max(len(valid), 1)
+
+    def _check(
+        self,
+        embedded: Embedded,
+        label_mask: Tensor,
+        class_map: Tensor | None,
+        ignore: Tensor | None,
+    ) -> None:
+        shape, classes = embedded.seed[:, 0].shape, embedded.seed.shape[1]
+        maps = {"label_mask": label_mask, "class_map": class_map, "ignore": ignore}
+        for name, given in maps.items():
+            if given is not None and given.shape != shape:
+                raise ValueError(
+                    f"{name} has shape {tuple(given.shape)}, the output asks for {tuple(shape)}"
+                )
+        if classes > 1 and class_map is None:
+            raise ValueError(f"an output of {classes} classes needs a class_map")
+        if len(self.foreground_weight) not in (1, classes):
+            raise ValueError(
+                f"foreground_weight has {len(self.foreground_weight)} values for {classes} classes"
+            )
+
+
+class _Objects(NamedTuple):
+    """The objects of a batch by their pixels, in flat indices over batch and space."""
+
+    pixel: Tensor  # (own,) flat pixel indices, of all objects
+    owner: Tensor  # (own,) object 0 to N − 1 of each
+    counts: Tensor  # (N,) pixels of each object
+    image: Tensor  # (N,) image each object is in
+    object_of: Tensor  # (B·P,) object of every pixel, −1 for none
+    images: int
+
+    def mean(self, per_object: Float[Tensor, " objects"]) -> Tensor:
+        """Mean over the objects of each image, then over images; an image without adds 0."""
+        objects = torch.bincount(self.image, minlength=self.images).clamp(min=1)
+        return (per_object / objects[self.image]).sum() / max(self.images, 1)
+
+
+def _gather_objects(label_mask: Int[Tensor, "B *S"], valid: Bool[Tensor, "B *S"]) -> _Objects:
+    labels = label_mask.flatten().long()
+    pixel = ((labels != 0) & valid.flatten()).nonzero().squeeze(1)
+    image = pixel // max(labels.numel() // max(len(label_mask), 1), 1)
+    lowest, highest = (int(v) for v in labels.aminmax()) if labels.numel() else (0, 0)
+    key = image * (highest - lowest + 1) + labels[pixel] - lowest
+    keys, owner, counts = torch.unique(key, return_inverse=True, return_counts=True)
+    object_of = torch.full_like(labels, -1)
+    object_of[pixel] = owner
+    of_image = keys // (highest - lowest + 1)
+    return _Objects(pixel, owner, counts, of_image, object_of, len(label_mask))

@@ -1,0 +1,232 @@
+"""The joint loss against naive loops in float64, over random scenes and odd input."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import reference
+from spatialembed.centers import CENTERS, object_centers
+from spatialembed.embedding import PITCH, margin_to_sigma
+from spatialembed.loss import SpatialEmbeddingLoss
+from spatialembed.pairs import pairs_within_reach
+
+
+def scene(objects, shape=(48, 56), n_sigma=1, classes=1, batch=1, trained=True, seed=0):
+    """Random ellipses, and an output as a trained network gives it, or a random one."""
+    rng = np.random.default_rng(seed)
+    dims = len(shape)
+    axes = np.stack(np.meshgrid(*[np.arange(n) for n in shape], indexing="ij"))
+    label_mask = np.zeros((batch, *shape), np.int64)
+    class_map = np.full((batch, *shape), -1)
+    output = rng.normal(0, 0.002, (batch, dims + n_sigma + classes, *shape))
+    output[:, dims : dims + n_sigma] += 1
+    for b in range(batch):
+        for k in range(objects):
+            middle = rng.uniform(0, shape)
+            radius = rng.uniform(0.6, 6 if objects < 50 else 3, dims)
+            column = (slice(None), *[None] * dims)
+            inside = (((axes - middle[column]) / radius[column]) ** 2).sum(0) < 1
+            label_mask[b][inside] = k + 1
+            class_map[b][inside] = rng.integers(classes)
+            if trained:
+                steps = (middle[::-1][column] - axes[::-1])[:, inside] * PITCH
+                spread = rng.normal(0, radius.mean() / 4 * PITCH, steps.shape)
+                output[b, :dims, inside] = np.arctanh(steps + spread).T
+                sigma = margin_to_sigma(radius.mean()) + rng.normal(0, 0.01, inside.sum())
+                output[b, dims : dims + n_sigma, inside] = sigma[:, None]
+                output[b, dims + n_sigma :, inside] = rng.normal(1, 1, (inside.sum(), classes))
+    return torch.tensor(output), torch.tensor(label_mask), torch.tensor(class_map)
+
+
+def assert_equals_reference(output, label_mask, class_map=None, ignore=None, **options):
+    output = output.requires_grad_()
+    found = SpatialEmbeddingLoss(**options)(output, label_mask, class_map, ignore)
+    found["total"].backward()
+    gradient, output.grad = output.grad, None
+    expected = reference.loss(output, label_mask, class_map, ignore, **options)
+    expected["total"].backward()
+    for name, value in expected.items():
+        assert found[name].item() == pytest.approx(value.item(), rel=1e-5, abs=1e-9), name
+    error = (gradient - output.grad).norm() / output.grad.norm().clamp(min=1e-12)
+    assert error < 1e-3
+
+
+@pytest.mark.parametrize("center", CENTERS)
+@pytest.mark.parametrize("n_sigma", [1, 2])
+@pytest.mark.parametrize("objects", [0, 1, 7, 60])
+@pytest.mark.parametrize("trained", [True, False])
+def test_equals_naive_loops(center, n_sigma, objects, trained):
+    output, label_mask, class_map = scene(objects, n_sigma=n_sigma, trained=trained, seed=objects)
+    assert_equals_reference(output, label_mask, class_map, n_sigma=n_sigma, center=center)
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_equals_naive_loops_with_400_objects(trained):
+    output, label_mask, class_map = scene(400, (60, 64), n_sigma=2, trained=trained)
+    assert_equals_reference(output, label_mask, class_map, n_sigma=2, center="learned")
+
+
+@pytest.mark.parametrize("center", CENTERS)
+@pytest.mark.parametrize("n_sigma", [1, 3])
+def test_equals_naive_loops_on_volumes(center, n_sigma):
+    output, label_mask, class_map = scene(12, (9, 14, 16), n_sigma, classes=2)
+    assert_equals_reference(output, label_mask, class_map, n_sigma=n_sigma, center=center)
+
+
+@given(
+    shape=st.lists(st.integers(1, 13), min_size=1, max_size=3),
+    objects=st.integers(0, 6),
+    batch=st.integers(1, 3),
+    classes=st.integers(1, 3),
+    center=st.sampled_from(CENTERS),
+    margin=st.sampled_from([None, 3.0]),
+    seed=st.integers(0, 999),
+)
+@settings(max_examples=40, deadline=None)
+def test_any_shape_with_ignore_regions(shape, objects, batch, classes, center, margin, seed):
+    output, label_mask, class_map = scene(
+        objects, tuple(shape), 1, classes, batch, trained=bool(seed % 2), seed=seed
+    )
+    rng = np.random.default_rng(seed)
+    ignore = torch.from_numpy(rng.random(label_mask.shape) < 0.2)
+    weights = tuple(rng.uniform(1, 10, classes))
+    assert_equals_reference(
+        output, label_mask, class_map, ignore,
+        center=center, margin=margin, foreground_weight=weights,
+    )  # fmt: skip
+
+
+def test_ignored_pixels_have_no_gradient_and_no_effect():
+    output, label_mask, _ = scene(5)
+    ignore = torch.zeros_like(label_mask, dtype=torch.bool)
+    ignore[:, 10:30, 5:40] = True
+    output.requires_grad_()
+    first = SpatialEmbeddingLoss()(output, label_mask, ignore=ignore)["total"]
+    first.backward()
+    assert (output.grad[:, :, 10:30, 5:40] == 0).all()
+    changed = output.detach().clone()
+    changed[:, :, 10:30, 5:40] += 3
+    label_mask[:, 10:30, 5:40] = 9
+    second = SpatialEmbeddingLoss()(changed, label_mask, ignore=ignore)["total"]
+    assert second.item() == pytest.approx(first.item(), rel=1e-12)
+
+
+def test_ids_with_gaps_beyond_16_bits_and_negative_stand_for_the_same_objects():
+    output, label_mask, _ = scene(6)
+    names = torch.tensor([0, 70_000, 3, 2**31 - 1, -5, 65_536, 12])
+    plain = SpatialEmbeddingLoss()(output, label_mask)
+    renamed = SpatialEmbeddingLoss()(output, names[label_mask])
+    for name in plain:
+        assert renamed[name].item() == pytest.approx(plain[name].item(), rel=1e-12)
+
+
+def test_same_id_in_two_images_is_two_objects():
+    output, label_mask, _ = scene(4, batch=2)
+    single = [
+        SpatialEmbeddingLoss()(output[b : b + 1], label_mask[b : b + 1])["total"].item()
+        for b in range(2)
+    ]
+    both = SpatialEmbeddingLoss()(output, label_mask)["total"].item()
+    assert both == pytest.approx(np.mean(single), rel=1e-9)
+
+
+@pytest.mark.parametrize("center", CENTERS)
+@pytest.mark.parametrize("case", ["empty crop", "one pixel", "all ignored", "empty batch", "cut"])
+def test_odd_crops_give_finite_loss_and_gradient(case, center):
+    output = torch.zeros(0 if case == "empty batch" else 2, 4, 8, 8, requires_grad=True)
+    label_mask = torch.zeros(output.shape[0], 8, 8, dtype=torch.int32)
+    ignore = torch.zeros_like(label_mask, dtype=torch.bool)
+    if case == "one pixel":
+        label_mask[0, 3, 4] = 7
+    if case == "cut":
+        label_mask[0, 0, 0] = label_mask[0, 7, 5:] = 7
+    if case == "all ignored":
+        label_mask[:] = 3
+        ignore[:] = True
+    terms = SpatialEmbeddingLoss(center=center)(output, label_mask, ignore=ignore)
+    terms["total"].backward()
+    assert all(torch.isfinite(value) for value in terms.values())
+    assert torch.isfinite(output.grad).all()
+
+
+def test_autocast_and_bfloat16_output_stay_finite():
+    output, label_mask, _ = scene(5)
+    half = (output * 1.2).to(torch.bfloat16).requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        terms = SpatialEmbeddingLoss()(half, label_mask)
+    terms["total"].backward()
+    assert terms["total"].dtype == torch.float32
+    assert torch.isfinite(half.grad).all()
+
+
+def test_a_step_downhill_lowers_the_loss():
+    output, label_mask, _ = scene(6, trained=False)
+    output.requires_grad_()
+    criterion = SpatialEmbeddingLoss(center="learned")
+    optimizer = torch.optim.Adam([output], lr=0.01)
+    values = []
+    for _ in range(30):
+        optimizer.zero_grad()
+        values.append(criterion(output, label_mask)["total"])
+        values[-1].backward()
+        optimizer.step()
+    assert values[-1] < 0.6 * values[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"center": "middle"}, "center must be"),
+        ({"foreground_weight": -1.0}, "at least 0"),
+        ({"variance_weight": float("nan")}, "at least 0"),
+    ],
+)
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        SpatialEmbeddingLoss(**options)
+
+
+def test_bad_input_is_refused():
+    output, label_mask, class_map = scene(3, classes=2)
+    with pytest.raises(ValueError, match="class_map"):
+        SpatialEmbeddingLoss()(output, label_mask)
+    with pytest.raises(ValueError, match="label_mask has shape"):
+        SpatialEmbeddingLoss()(output, label_mask[:, 1:], class_map)
+    with pytest.raises(ValueError, match="3 values for 2 classes"):
+        SpatialEmbeddingLoss(foreground_weight=(1, 2, 3))(output, label_mask, class_map)
+
+
+@given(st.integers(0, 200), st.integers(0, 9), st.integers(1, 3), st.integers(0, 999))
+@settings(max_examples=60, deadline=None)
+def test_pairs_within_reach_are_all_pairs_within_reach(pixels, objects, dims, seed):
+    rng = np.random.default_rng(seed)
+    position = torch.from_numpy(rng.normal(0, rng.uniform(0, 1), (dims, pixels)))
+    center = torch.from_numpy(rng.normal(0, 1, (dims, objects)))
+    width = torch.from_numpy(np.exp(rng.normal(2, 3, (dims, objects))))
+    pixel_image = torch.from_numpy(rng.integers(0, 2, pixels))
+    object_image = torch.from_numpy(rng.integers(0, 2, objects))
+    if pixels:
+        object_image = object_image.clamp(max=int(pixel_image.max()))
+    k, pixel = pairs_within_reach(position, pixel_image, center, width, object_image, 13.8)
+    distance = (width[:, :, None] * (position[:, None] - center[:, :, None]) ** 2).sum(0)
+    near = (distance < 13.8) & (object_image[:, None] == pixel_image)
+    assert sorted(zip(k.tolist(), pixel.tolist(), strict=True)) == near.nonzero().tolist() or (
+        {(a, b) for a, b in zip(k.tolist(), pixel.tolist(), strict=True)}
+        == {(a, b) for a, b in near.nonzero().tolist()}
+        and len(k) == int(near.sum())
+    )
+
+
+@given(st.integers(1, 80), st.integers(1, 3), st.booleans(), st.integers(0, 999))
+@settings(max_examples=40, deadline=None)
+def test_medoid_has_the_least_sum_of_distances(points, dims, on_lattice, seed):
+    rng = np.random.default_rng(seed)
+    cloud = rng.normal(0, 1, (points, dims))
+    if on_lattice:  # equal sums
+        cloud = np.unique(rng.integers(0, 6, (points, dims)), axis=0).astype(float)
+    coordinate = torch.from_numpy(cloud.T.copy())
+    owner = torch.zeros(len(cloud), dtype=torch.long)
+    found = object_centers("medoid", coordinate, coordinate, owner, torch.tensor([len(cloud)]))
+    assert found[:, 0].tolist() == cloud[reference.medoid(cloud)].tolist()

@@ -1,0 +1,58 @@
+"""The Lovász hinge against its set function."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import reference
+from spatialembed.lovasz import lovasz_hinge, lovasz_hinge_segments
+
+
+@given(st.integers(1, 60), st.integers(0, 60), st.integers(0, 10_000))
+@settings(max_examples=60, deadline=None)
+def test_value_and_gradient_equal_the_set_function(pixels, positives, seed):
+    rng = np.random.default_rng(seed)
+    logits = torch.tensor(rng.normal(0, 1.5, (1, pixels)), requires_grad=True)
+    labels = np.zeros(pixels, bool)
+    labels[: min(positives, pixels)] = True
+    rng.shuffle(labels)
+    value = lovasz_hinge(logits, torch.from_numpy(labels)[None])
+    value.sum().backward()
+    expected, gradient = reference.lovasz_hinge(logits.detach().numpy()[0], labels)
+    assert value.item() == pytest.approx(expected, rel=1e-12, abs=1e-12)
+    np.testing.assert_allclose(logits.grad.numpy()[0], gradient, rtol=1e-10, atol=1e-14)
+
+
+def test_right_by_a_margin_costs_nothing_and_all_wrong_costs_twice_the_loss():
+    labels = torch.tensor([[True, True, False, False]])
+    perfect = torch.where(labels, 1.0, -1.0).double()
+    assert lovasz_hinge(perfect, labels).item() == 0
+    assert lovasz_hinge(-perfect, labels).item() == pytest.approx(2)
+
+
+def test_segments_in_any_order_equal_masks_one_by_one():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(5, 40, generator=generator, dtype=torch.float64)
+    labels = torch.rand(5, 40, generator=generator) < 0.3
+    errors = (1 - torch.where(labels, logits, -logits)).clamp(min=0)
+    segment = torch.arange(5).repeat_interleave(40)
+    shuffle = torch.randperm(200, generator=generator)
+    by_segments = lovasz_hinge_segments(
+        errors.flatten()[shuffle], labels.flatten()[shuffle], segment[shuffle], 5
+    )
+    torch.testing.assert_close(by_segments, lovasz_hinge(logits, labels))
+
+
+def test_no_pairs_and_no_segments():
+    nothing = torch.zeros(0)
+    for segments in (0, 3):
+        value = lovasz_hinge_segments(nothing, nothing.bool(), nothing.long(), segments)
+        assert value.tolist() == [0.0] * segments
+
+
+def test_float32_weights_of_a_large_mask_lose_no_digits():
+    labels = torch.ones(1, 300_000, dtype=torch.bool)
+    logits = torch.full((1, 300_000), -1.0)
+    assert lovasz_hinge(logits, labels).item() == pytest.approx(2, rel=1e-5)

@@ -1,0 +1,169 @@
+"""COCO's AP of masks, computed by faster-coco-eval (the numbers of pycocotools, sooner)."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spatialembed.errors import UserError, missing_extra
+
+MAX_FOUND = 100
+"""Found objects an image that the official evaluation looks at, the highest scores first."""
+
+
+def coco_ap(
+    results: str | Path | Sequence[Mapping[str, Any]],
+    ground_truth: str | Path | Mapping[str, Any],
+    class_names: Sequence[str] | None = None,
+    image_ids: Iterable[int] | None = None,
+    max_found: int = MAX_FOUND,
+) -> dict[str, Any]:
+    """Mask AP by COCO's rules; crowd regions are ignored as there.
+
+    Args:
+        results: COCO results, a JSON file or its content: a list of ``{"image_id",
+            "category_id", "segmentation": RLE, "score"}``. A "bbox" in it is not used.
+        ground_truth: COCO annotations, a JSON file or its content; left unchanged.
+        class_names: categories to score; None for all of the ground truth's.
+        image_ids: images to score; None for all of the ground truth's.
+        max_found: objects an image that are scored. Only at 100 is the figure COCO's; raise it
+            where images hold more, as in microscopy.
+
+    Returns:
+        ``{"classes": {name: F}, "mean": F, "images": count, "max_found": int}`` where F is
+        ``{"AP", "AP50", "AP75", "APs", "APm", "APl"}`` in percent: AP averaged over IoU .50 to
+        .95, and of true objects below 32², to 96², and above 96² pixels. None where there is no
+        such true object; the mean is over the classes that have some.
+
+    Raises:
+        UserError: the 'eval' extra is missing; a file is not as COCO has it; an unknown class or
+            image.
+    """
+    try:
+        from faster_coco_eval import COCO, COCOeval_faster
+    except ImportError as error:
+        raise missing_extra("COCO AP", "eval") from error
+    if max_found < 1:
+        raise UserError(f"max_found is a positive number of objects, not {max_found}")
+    truth = COCO(_truth_content(ground_truth))
+    _complete_areas(truth)
+    categories = _category_ids(truth.dataset["categories"], class_names)
+    images = sorted(truth.imgs) if image_ids is None else sorted(set(image_ids))
+    _known(images, truth.imgs, "image_ids")
+    found = _results_content(results, truth)
+    evaluation = COCOeval_faster(truth, truth.loadRes(found), "segm", print_function=_silent)
+    evaluation.params.imgIds = images
+    evaluation.params.catIds = sorted(categories.values())
+    evaluation.params.maxDets = [max_found]
+    evaluation.evaluate()
+    evaluation.accumulate()
+    # (IoU threshold, recall, class, area range); -1 where there is no true object
+    precision = np.asarray(evaluation.eval["precision"])[..., 0]
+    order = evaluation.params.catIds
+    return {
+        "classes": {
+            name: _figures(precision[:, :, [list(order).index(identity)]])
+            for name, identity in categories.items()
+        },
+        "mean": _figures(precision),
+        "images": len(images),
+        "max_found": max_found,
+    }
+
+
+def _silent(*_: object) -> None:
+    """Stands in for the library's printing."""
+
+
+def _figures(precision: np.ndarray[Any, np.dtype[Any]]) -> dict[str, float | None]:
+    """``precision`` (T, R, K, 4) with T the IoU .50, .55, ..., .95; areas all, small, ..."""
+    parts = {
+        "AP": precision[..., 0],
+        "AP50": precision[0, ..., 0],
+        "AP75": precision[5, ..., 0],
+        "APs": precision[..., 1],
+        "APm": precision[..., 2],
+        "APl": precision[..., 3],
+    }
+    known = {name: part[part > -1] for name, part in parts.items()}
+    return {name: 100 * float(part.mean()) if part.size else None for name, part in known.items()}
+
+
+def _truth_content(ground_truth: str | Path | Mapping[str, Any]) -> dict[str, Any]:
+    """The annotations as a new dictionary; objects numbered from 1, since 0 would be 'no match'."""
+    content = _content(ground_truth, "COCO annotations")
+    where = _named(ground_truth, "the COCO annotations")
+    for key in ("images", "annotations", "categories"):
+        if not isinstance(content, Mapping) or key not in content:
+            raise UserError(f"{where} has no {key!r}; give a COCO instances file")
+    objects = [{**each, "id": k + 1} for k, each in enumerate(content["annotations"])]
+    for each in objects:
+        if not {"image_id", "category_id", "segmentation"} <= each.keys():
+            raise UserError(f"{where}: object {each['id']} is incomplete; give an instances file")
+    return {
+        "images": copy.deepcopy(content["images"]),
+        "annotations": objects,
+        "categories": copy.deepcopy(content["categories"]),
+    }
+
+
+def _complete_areas(truth: Any) -> None:
+    """Give objects without "area" the one of their mask: it decides small, medium and large."""
+    from faster_coco_eval.core import mask
+
+    for each in truth.anns.values():
+        if "area" not in each:
+            each["area"] = float(mask.area(truth.annToRLE(each)))
+
+
+def _results_content(
+    results: str | Path | Sequence[Mapping[str, Any]], truth: Any
+) -> list[dict[str, Any]]:
+    where = _named(results, "the COCO results")
+    found = _content(results, "COCO results")
+    fields = ("image_id", "category_id", "segmentation", "score")
+    if isinstance(found, Mapping) or not all(set(fields) <= row.keys() for row in found):
+        raise UserError(f"{where} is not a list of {', '.join(fields)}; write it with predict")
+    _known({row["image_id"] for row in found}, truth.imgs, f"{where}: image_id")
+    _known({row["category_id"] for row in found}, truth.cats, f"{where}: category_id")
+    # left out: a box, from which the library would take the area in place of the mask's
+    return [{key: row[key] for key in fields} for row in found]
+
+
+def _category_ids(
+    categories: Sequence[Mapping[str, Any]], class_names: Sequence[str] | None
+) -> dict[str, int]:
+    known = {str(each["name"]): int(each["id"]) for each in categories}
+    names = list(known) if class_names is None else class_names
+    for name in names:
+        if name not in known:
+            raise UserError(f"the COCO annotations have no class {name!r}; they have {list(known)}")
+    if not names:
+        raise UserError("there is no class to score; name at least one")
+    return {name: known[name] for name in names}
+
+
+def _known(ids: Iterable[Any], known: Mapping[int, Any], where: str) -> None:
+    unknown = [each for each in ids if each not in known]
+    if unknown:
+        raise UserError(f"{where} {unknown[0]} is not in the COCO annotations; use their ids")
+
+
+def _content(source: Any, what: str) -> Any:
+    if not isinstance(source, str | Path):
+        return source
+    try:
+        return json.loads(Path(source).read_text())
+    except FileNotFoundError as error:
+        raise UserError(f"there is no file of {what} {source}; check the path") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{source} is not a JSON file of {what}: {error}") from error
+
+
+def _named(source: Any, otherwise: str) -> str:
+    return str(source) if isinstance(source, str | Path) else otherwise

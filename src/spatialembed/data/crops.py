@@ -90,13 +90,16 @@ class Cropper:
             raise UserError(f"the crop size must be at least 1 pixel, not {self.size}")
         if not 0 <= self.background_share <= 1:
             raise UserError(f"background_share lies between 0 and 1, not {self.background_share}")
+        if self.cache_bytes < 0:
+            raise UserError(f"cache_bytes must be 0 or more, not {self.cache_bytes}")
         if not 0 <= self.seed < 2**64:
             raise UserError(f"the seed must be a number from 0 up, not {self.seed}")
         object.__setattr__(self, "_cache", _Cache(self.cache_bytes))
 
     def draw(self, number: int) -> Crop:
         """Crop ``number`` of the run: the same bytes at every call, in every process."""
-        rng = np.random.Generator(np.random.Philox(key=[self.seed, number]))
+        key = np.array([self.seed, number], np.uint64)  # a list would pass through float64
+        rng = np.random.Generator(np.random.Philox(key=key))
         image, box = self._choose(rng)
         jitter = rng.random(2) * 2 - 1
         change = self.augmentation.draw(rng)

@@ -192,7 +192,7 @@ def _embed_pixels(
     for d, step in enumerate(per_axis(pitch, dims)):
         axis = dims - 1 - d
         line = pixel_coordinates((shape[axis],), step)[0]
-        position[d] = line[place[axis]] + np.tanh(flat[d, pixel])
+        position[d] = line.take(place[axis]) + np.tanh(flat[d].take(pixel))
     return position
 
 

@@ -45,32 +45,39 @@ class Model:
         spec: channels, classes, pitch, normalisation and thresholds of the network.
         precision: "float32", or "bf16" to run the network's convolutions in bfloat16; the
             geometry and the clustering are float32 either way.
+        name: what reports call the model; :func:`load` gives it its path.
     """
 
     def __init__(
-        self, network: nn.Module, spec: ModelSpec, precision: Precision = "float32"
+        self,
+        network: nn.Module,
+        spec: ModelSpec,
+        precision: Precision = "float32",
+        name: str = "",
     ) -> None:
         if precision not in ("float32", "bf16"):
             raise UserError(f"precision is 'float32' or 'bf16', not {precision!r}")
         self.network = network
         self.spec = spec
         self.precision = precision
+        self.name = name or spec.network
 
     def __repr__(self) -> str:
         classes = ", ".join(self.spec.class_names)
-        return f"Model({self.spec.network}, {self.spec.in_channels} channels, classes: {classes})"
+        return f"Model({self.name}, {self.spec.in_channels} channels, classes: {classes})"
 
     @property
     def device(self) -> torch.device:
         """Where the network's weights are."""
         return next(self.network.parameters()).device
 
-    def raw(self, image: ImageLike) -> np.ndarray:
+    def raw(self, image: ImageLike, name: str | None = None) -> np.ndarray:
         """The network's output at the image's size.
 
         Args:
             image: path, (H, W) or (H, W, C) array as stored on disk, or PIL image; it is
                 normalised here, never by the caller.
+            name: what errors call the image; None for its path, if it has one.
 
         Returns:
             (2 + n_sigma + K, H, W) float32: offsets x and y, bandwidths, seed logits.
@@ -78,8 +85,8 @@ class Model:
         Raises:
             UserError: the image cannot be read, or its channels are not the model's.
         """
-        pixels, name = to_array(image)
-        self._check(pixels, name)
+        pixels, own_name = to_array(image)
+        self._check(pixels, name or own_name)
         normalized = np.ascontiguousarray(self.spec.normalization(pixels).transpose(2, 0, 1))
         batch = torch.from_numpy(normalized)[None].to(self.device)
         low = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
@@ -121,13 +128,14 @@ class Model:
         seed_threshold: float | None = None,
         foreground_threshold: float | None = None,
         min_size: int | None = None,
+        name: str | None = None,
     ) -> Instances:
-        """Instances of an image: :meth:`raw`, then :meth:`cluster`.
+        """Instances of an image: :meth:`raw`, then :meth:`cluster`, whose arguments these are.
 
         Raises:
             UserError: the image cannot be read, or its channels are not the model's.
         """
-        return self.cluster(self.raw(image), seed_threshold, foreground_threshold, min_size)
+        return self.cluster(self.raw(image, name), seed_threshold, foreground_threshold, min_size)
 
     def _check(self, pixels: np.ndarray, name: str) -> None:
         if pixels.shape[2] != self.spec.in_channels:
@@ -157,7 +165,7 @@ def load(
     path = Path(path)
     from_authors = path.suffix.lower() in AUTHORS_SUFFIXES
     network, spec = load_authors_model(path) if from_authors else load_model(path)
-    return Model(network.to(pick_device(device)), spec, precision)
+    return Model(network.to(pick_device(device)), spec, precision, str(path))
 
 
 def pick_device(name: str) -> torch.device:

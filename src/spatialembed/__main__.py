@@ -1,0 +1,8 @@
+"""``python -m spatialembed`` is the command ``spatialembed``."""
+
+import sys
+
+from spatialembed.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

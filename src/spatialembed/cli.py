@@ -1,0 +1,224 @@
+"""The command line: one function a command. Heavy parts load when a command runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from jsonargparse import ArgumentError
+
+from spatialembed import __version__
+from spatialembed.console import console, errors, track
+from spatialembed.errors import UserError
+from spatialembed.options import build_parser, refuse, resolve_recipes, train_config
+from spatialembed.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from spatialembed.inference.folder import Outcome
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``spatialembed`` with the given arguments; what is wrong is said in one sentence.
+
+    Returns:
+        0 when all went well, else 1; 130 when interrupted.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(given)
+    except UserError as error:
+        errors.print(f"spatialembed: {error}", markup=False, highlight=False, soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        errors.print("spatialembed: interrupted")
+        return 130
+
+
+def run_demo(out: Path = Path("demo"), minutes: float | None = None, seed: int = 0) -> int:
+    """Make street scenes, train on them, evaluate, predict and write a page about it.
+
+    Args:
+        out: folder for scenes, run, results and page.
+        minutes: how long to train; None for the recipe's own length.
+        seed: of scenes, weights and crops.
+    """
+    from spatialembed.demo import demo
+
+    page = demo(out, minutes, seed, track)
+    console.print(f"Open {page}", highlight=False)
+    return 0
+
+
+def run_check(data: Path, classes: list[str] | None = None) -> int:
+    """Say what a data set holds and what is wrong with it, file by file.
+
+    Args:
+        data: folder of the data set.
+        classes: classes to look at; all by default.
+    """
+    from spatialembed.data.check import check_data
+
+    report = check_data(data, classes)
+    for line in report.lines():
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    return 1 if report.errors else 0
+
+
+def run_crops(data: Path, out: Path, size: int = 512, classes: list[str] | None = None) -> int:
+    """Store one crop around each object, as the paper did; training itself crops on the fly.
+
+    Args:
+        data: folder of the data set.
+        out: folder for the crops, a data set again: train, and val from held-out images.
+        size: side of a crop in pixels.
+        classes: classes to take; the layout's own by default.
+    """
+    from spatialembed.data import object_index, open_data
+    from spatialembed.data.stored_crops import store_crops
+
+    splits = [open_data(data, split, classes) for split in ("train", "val")]
+    for dataset in splits:
+        count = store_crops(dataset, object_index(dataset), out, size)
+        console.print(f"{dataset.split}: {count} crops in {out}", highlight=False)
+    return 0
+
+
+def run_train(config: TrainConfig) -> int:
+    """Train a model on a data set, by a recipe or by options over one.
+
+    Args:
+        config: the run.
+    """
+    from spatialembed.training import train
+
+    folder = train(config)
+    console.print(f"Trained: {folder}", highlight=False)
+    return 0
+
+
+def run_evaluate(
+    model: str,
+    data: Path,
+    split: Literal["train", "val", "test"] | None = None,
+    out: Path | None = None,
+    official: bool | None = None,
+    min_region: int | None = None,
+    pictures: int = 8,
+    device: str = "auto",
+    precision: Literal["float32", "bf16"] = "float32",
+) -> int:
+    """Score a model on a data set: tables, JSON, the worst images as pictures, and a page.
+
+    Args:
+        model: run folder, model file or an authors' file.
+        data: folder of the data set.
+        split: test where there is one with truth, else val, by default.
+        out: folder for what is written; by default "evaluation" beside the model's file.
+        official: the layout's official score; by default where the eval extra is installed.
+        min_region: Cityscapes' AP leaves out objects of fewer pixels; its own rule by default.
+        pictures: how many of the worst images to show.
+        device: auto, cpu, cuda, ….
+        precision: float32, or bf16 for the network's convolutions.
+    """
+    from spatialembed.inference.evaluate import evaluate, open_split
+    from spatialembed.inference.predictor import load
+    from spatialembed.report.evaluation import tables, write_evaluation
+
+    loaded = load(model, device, precision)
+    dataset = open_split(data, split, loaded.spec.class_names)
+    folder = out or _beside(Path(model)) / "evaluation"
+    evaluation = evaluate(loaded, dataset, None, folder, official, min_region, track)
+    for table in tables(evaluation):
+        console.print(table)
+    page = write_evaluation(loaded, dataset, evaluation, folder, pictures)
+    console.print(f"Written: {folder / 'evaluation.json'} and {page}", highlight=False)
+    return 0
+
+
+def run_predict(
+    model: str,
+    images: list[str],
+    out: Path = Path("found"),
+    format: Literal["labels", "cityscapes", "coco"] = "labels",
+    annotations: Path | None = None,
+    overlay: bool = True,
+    overwrite: bool = False,
+    seed_threshold: float | None = None,
+    foreground_threshold: float | None = None,
+    min_size: int | None = None,
+    device: str = "auto",
+    precision: Literal["float32", "bf16"] = "float32",
+) -> int:
+    """Find the instances in images: a label TIFF and a picture each, other formats on demand.
+
+    Args:
+        model: run folder, model file or an authors' file.
+        images: files, folders or patterns.
+        out: folder for the results.
+        format: cityscapes or coco for these results as well.
+        annotations: COCO json whose image and category ids the COCO results take.
+        overlay: write a picture of every image with its instances.
+        overwrite: predict again where results exist.
+        seed_threshold: least seed score that starts an object; the model's own by default.
+        foreground_threshold: seed score of an object's pixels; the model's own by default.
+        min_size: fewest pixels of an object; the model's own by default.
+        device: auto, cpu, cuda, ….
+        precision: float32, or bf16 for the network's convolutions.
+    """
+    from spatialembed.inference.folder import find_images, predict_files
+    from spatialembed.inference.predictor import load
+    from spatialembed.inference.written import Results
+
+    results = Results(out, format, overlay, annotations)
+    files = find_images(images, out)
+    outcomes = predict_files(
+        load(model, device, precision), files, results, overwrite,
+        seed_threshold, foreground_threshold, min_size,
+    )  # fmt: skip
+    done = list(track(outcomes, len(files), "Predicting"))
+    results.gather([file.name for file in files])
+    return _report_outcomes(done, out)
+
+
+# The functions are not named like the commands: jsonargparse looks a function's name up in every
+# package above it, and would find the library's own `evaluate` there and load torch for it.
+COMMANDS: dict[str, Callable[..., int]] = {
+    "demo": run_demo,
+    "check": run_check,
+    "crops": run_crops,
+    "train": run_train,
+    "evaluate": run_evaluate,
+    "predict": run_predict,
+}
+
+
+def _run(given: list[str]) -> int:
+    parser = build_parser(COMMANDS, __version__)
+    arguments = resolve_recipes(given)
+    try:
+        parsed = parser.instantiate(parser.parse_args(arguments or ["--help"]))
+    except ArgumentError as error:
+        refuse(error, arguments)
+    options = parsed[parsed.command]
+    if parsed.command == "train":
+        return run_train(train_config(options))
+    return COMMANDS[parsed.command](**vars(options))
+
+
+def _report_outcomes(outcomes: Sequence[Outcome], out: Path) -> int:
+    """Say what became of the images, the failed ones last and by name."""
+    failed = [outcome for outcome in outcomes if outcome.error]
+    kept = sum(outcome.kept for outcome in outcomes)
+    found = [outcome.found for outcome in outcomes if outcome.found is not None]
+    text = f"{len(found)} images, {sum(found)} instances in {out}"
+    text += f"; {kept} kept as they were (--overwrite predicts them again)" if kept else ""
+    console.print(text, highlight=False, soft_wrap=True)
+    for outcome in failed:
+        errors.print(f"failed: {outcome.error}", markup=False, highlight=False, soft_wrap=True)
+    return 1 if failed else 0
+
+
+def _beside(model: Path) -> Path:
+    return model if model.is_dir() else model.parent

@@ -1,0 +1,57 @@
+"""What the command line prints: progress with throughput, and figures in columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol, TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+Item = TypeVar("Item")
+
+console = Console()
+errors = Console(stderr=True)
+
+
+class Track(Protocol):
+    """Passes items on and shows how far it is; what long functions take as ``track``."""
+
+    def __call__(self, items: Iterable[Item], total: int, doing: str) -> Iterator[Item]: ...
+
+
+def silent(items: Iterable[Item], total: int, doing: str) -> Iterator[Item]:
+    """Passes items on and shows nothing: a library's default."""
+    yield from items
+
+
+def track(items: Iterable[Item], total: int, doing: str) -> Iterator[Item]:
+    """Pass items on while a bar on the terminal shows count, images per second and time left."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Throughput(),
+        TimeRemainingColumn(),
+        console=errors,
+        transient=True,
+    ) as progress:
+        task = progress.add_task(doing, total=total)
+        for item in items:
+            yield item
+            progress.advance(task)
+
+
+class _Throughput(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:.3g} images/s" if speed else "")

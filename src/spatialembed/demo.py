@@ -1,0 +1,52 @@
+"""The whole pipeline as one readable recipe: scenes, training, scores, predictions, a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spatialembed.console import Track, console, silent
+from spatialembed.data.scenes import make_scenes
+from spatialembed.inference.evaluate import evaluate, open_split
+from spatialembed.inference.folder import find_images, predict_files
+from spatialembed.inference.predictor import load
+from spatialembed.inference.written import Results
+from spatialembed.options import read_recipe
+from spatialembed.report.evaluation import tables, write_evaluation
+from spatialembed.training import train
+
+TRAIN_SCENES, VAL_SCENES = 300, 40
+
+
+def demo(out: Path, minutes: float | None = None, seed: int = 0, track: Track = silent) -> Path:
+    """Make street scenes in ``out``, train on them in two stages, score, predict, show.
+
+    Args:
+        out: folder for scenes, run, results and page; what is there is made anew.
+        minutes: how long to train; None for the recipe's own length.
+        seed: of scenes, weights and crops.
+        track: shows progress.
+
+    Returns:
+        The page.
+    """
+    scenes = out / "scenes"
+    console.print(f"Making {TRAIN_SCENES + VAL_SCENES} street scenes in {scenes}")
+    make_scenes(scenes, TRAIN_SCENES, VAL_SCENES, seed=seed)
+
+    options = [f"--out={out / 'run'}", f"--seed={seed}"]
+    if minutes is not None:
+        options.append(f"--minutes={minutes}")
+    run = train(read_recipe("demo", scenes, *options))
+
+    model = load(run)
+    held_out = open_split(scenes, "val", model.spec.class_names)
+    evaluation = evaluate(model, held_out, out=out / "evaluation", track=track)
+    for table in tables(evaluation):
+        console.print(table)
+
+    images = find_images([scenes / "leftImg8bit" / "val"], out / "found")
+    results = Results(out / "found", "cityscapes")
+    for outcome in track(predict_files(model, images, results, True), len(images), "Predicting"):
+        if outcome.error:
+            console.print(outcome.error)
+    return write_evaluation(model, held_out, evaluation, out / "evaluation")

@@ -1,0 +1,119 @@
+"""Score a model on a data set: AP over thresholds, F1 and PQ, and the layout's official AP."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spatialembed.console import Track, silent
+from spatialembed.data.cityscapes import Cityscapes
+from spatialembed.data.sample import FileDataSet, Sample, Split, open_data, scan_data
+from spatialembed.errors import UserError, atomic_write
+from spatialembed.inference.official import official_score
+from spatialembed.inference.predictor import Model, load
+from spatialembed.metrics.average_precision import score_images
+
+if TYPE_CHECKING:
+    from spatialembed.instances import Instances
+    from spatialembed.metrics.average_precision import Scored
+
+
+def evaluate(
+    model: Model | str | os.PathLike[str],
+    data: FileDataSet | str | os.PathLike[str],
+    split: Split | None = None,
+    out: str | os.PathLike[str] | None = None,
+    official: bool | None = None,
+    min_region: int | None = None,
+    track: Track = silent,
+) -> dict[str, Any]:
+    """Predict every image of a split, in order, and score what was found.
+
+    Args:
+        model: a model, or the path of one.
+        data: a data set, or the path of one; its classes are then the model's.
+        split: "train", "val" or "test". None: the test split if the data has one with truth (so
+            not for Cityscapes), else val.
+        out: folder for ``evaluation.json`` and the official tools' results; None writes nothing.
+        official: whether Cityscapes data is scored by cityscapesScripts too and COCO data by
+            faster-coco-eval. None: where these are installed.
+        min_region: Cityscapes' AP leaves out true objects of fewer pixels; None for its own rule.
+        track: shows progress.
+
+    Returns:
+        What :func:`~spatialembed.metrics.average_precision.score_images` gives (figures in
+        [0, 1]), and "model", "data", "split", "settings" (the thresholds used), "seconds"
+        (network, clustering: mean per image) and "official": None or
+        ``{"by": "cityscapesScripts" | "faster-coco-eval", ...}``.
+
+    Raises:
+        UserError: data or model cannot be read, their channels or classes differ, or an extra
+            that was asked for is missing.
+    """
+    model = model if isinstance(model, Model) else load(model)
+    if isinstance(data, FileDataSet):
+        dataset = data
+    else:
+        dataset = open_split(Path(data), split, model.spec.class_names)
+    if dataset.class_names != model.spec.class_names:
+        raise UserError(
+            f"the model finds {', '.join(model.spec.class_names)}, {dataset.root} was opened "
+            f"for {', '.join(dataset.class_names)}; open it with the model's classes"
+        )
+    clock = {"network": 0.0, "clustering": 0.0}
+    folder = None if out is None else Path(out)
+    with official_score(dataset, folder, official, min_region) as judge:
+
+        def scored() -> Iterator[Scored]:
+            for i in track(range(len(dataset)), len(dataset), f"Scoring {dataset.split}"):
+                sample = dataset[i]
+                found = timed_predict(model, sample, clock)
+                judge.add(i, found)
+                yield found, sample.label_mask, sample.class_map, sample.ignore, sample.name
+
+        evaluation = {
+            "model": model.name,
+            "data": str(dataset.root),
+            "split": dataset.split,
+            "settings": settings(model),
+            **score_images(scored(), dataset.class_names),
+            "official": judge.score(),
+        }
+    evaluation["seconds"] = {part: total / len(dataset) for part, total in clock.items()}
+    if folder is not None:
+        with atomic_write(folder / "evaluation.json") as path:
+            path.write_text(json.dumps(evaluation, indent=1), encoding="utf-8")
+    return evaluation
+
+
+def open_split(data: Path, split: Split | None, class_names: tuple[str, ...]) -> FileDataSet:
+    """Open ``split`` of a data set, or if None the one a model is reported on."""
+    if split is None:
+        try:
+            test = scan_data(data, "test", class_names)
+        except UserError:
+            split = "val"
+        else:  # the truth of Cityscapes' test images is not public
+            split = "val" if isinstance(test, Cityscapes) else "test"
+    return open_data(data, split, class_names)
+
+
+def timed_predict(model: Model, sample: Sample, clock: dict[str, float]) -> Instances:
+    """Predict a sample, adding to ``clock`` the seconds its network and clustering took."""
+    start = time.perf_counter()
+    output = model.raw(sample.image, sample.name)
+    half = time.perf_counter()
+    found = model.cluster(output)
+    clock["network"] += half - start
+    clock["clustering"] += time.perf_counter() - half
+    return found
+
+
+def settings(model: Model) -> dict[str, Any]:
+    """The clustering's settings that a model's figures were made with."""
+    names = ("seed_threshold", "foreground_threshold", "min_size")
+    return {name: getattr(model.spec, name) for name in names}

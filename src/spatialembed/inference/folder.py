@@ -1,0 +1,125 @@
+"""Prediction over files: one set of results an image, and no image stops the others."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from spatialembed.data.image_io import SUFFIXES, read_image
+from spatialembed.errors import UserError
+
+if TYPE_CHECKING:
+    from spatialembed.inference.predictor import Model
+    from spatialembed.inference.written import Results
+
+
+class ImageFile(NamedTuple):
+    """An image to predict, and the path of its results below the output folder, no suffix."""
+
+    path: Path
+    name: str
+
+
+class Outcome(NamedTuple):
+    """What became of one image."""
+
+    image: ImageFile
+    found: int | None
+    """Number of instances; None where the image failed or was kept as it is."""
+    error: str | None = None
+    kept: bool = False
+    """Whether its results were there already."""
+
+
+def find_images(inputs: Sequence[str | Path], out: Path) -> list[ImageFile]:
+    """Images of files, folders (with their subfolders) and patterns such as ``day?/*.tif``.
+
+    Results of a folder's images keep their place in it. Where ``out`` is inside of a folder, what
+    it holds is left out, so that results are never taken for images.
+
+    Raises:
+        UserError: an input that does not exist or holds no image, two images whose results would
+            have one name, or results that would lie among the images.
+    """
+    images: dict[str, ImageFile] = {}
+    for given in inputs:
+        for image in _expand(str(given), out):
+            other = images.setdefault(image.name, image)
+            if other.path.resolve() != image.path.resolve():
+                raise UserError(
+                    f"{other.path} and {image.path} would both write '{image.name}'; "
+                    "predict them into two folders"
+                )
+            if (out / image.name).parent.resolve() == image.path.parent.resolve():
+                raise UserError(
+                    f"results of {image.path} would lie beside it; choose another folder"
+                )
+    return list(images.values())
+
+
+def predict_files(
+    model: Model,
+    images: Sequence[ImageFile],
+    results: Results,
+    overwrite: bool = False,
+    seed_threshold: float | None = None,
+    foreground_threshold: float | None = None,
+    min_size: int | None = None,
+) -> Iterator[Outcome]:
+    """Predict images one after the other and write their results, yielding each as it is done.
+
+    An image that fails is an outcome with an error; the rest goes on.
+
+    Args:
+        model: what finds the instances.
+        images: as :func:`find_images` gives them.
+        results: where results go and which.
+        overwrite: predict again where results exist; otherwise they are kept.
+        seed_threshold, foreground_threshold, min_size: as in :meth:`Model.cluster`.
+    """
+    for image in images:
+        if not overwrite and results.has(image.name):
+            yield Outcome(image, None, kept=True)
+            continue
+        try:
+            pixels = read_image(image.path)
+            found = model.predict(
+                pixels, seed_threshold, foreground_threshold, min_size, name=str(image.path)
+            )
+            results.write(image.name, pixels, found)
+            yield Outcome(image, len(found))
+        except UserError as error:
+            yield Outcome(image, None, str(error))
+        except (MemoryError, RuntimeError) as error:  # torch reports lack of memory as the latter
+            reason = str(error).partition("\n")[0] or "out of memory"
+            yield Outcome(image, None, f"{image.path}: {reason}")
+
+
+def _expand(given: str, out: Path) -> Iterator[ImageFile]:
+    path = Path(given)
+    if path.is_dir():
+        inside = [file for file in sorted(path.rglob("*")) if _is_image(file)]
+        nested = out.resolve() != path.resolve()
+        files = [file for file in inside if not (nested and _is_below(file, out))]
+        for file in files:
+            yield ImageFile(file, file.relative_to(path).with_suffix("").as_posix())
+        if not files:
+            raise UserError(f"{path} has no image; expected files ending in {', '.join(SUFFIXES)}")
+    elif path.exists():
+        yield ImageFile(path, path.stem)
+    else:
+        matches = [Path(match) for match in sorted(glob.glob(given, recursive=True))]
+        if not any(map(_is_image, matches)):
+            raise UserError(f"{given} does not exist; give images, folders or a pattern")
+        yield from (ImageFile(match, match.stem) for match in matches if _is_image(match))
+
+
+def _is_image(path: Path) -> bool:
+    hidden = path.name.startswith(".")
+    return path.suffix.lower() in SUFFIXES and not hidden and path.is_file()
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())

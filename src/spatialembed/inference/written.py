@@ -1,0 +1,168 @@
+"""What prediction writes for an image: label TIFF, overlay, Cityscapes and COCO results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+from PIL import Image
+
+from spatialembed.data.cityscapes import LABEL_IDS
+from spatialembed.errors import UserError, atomic_write
+from spatialembed.pictures import overlay
+from spatialembed.results import coco_results, save_label_tiff, write_cityscapes_results
+
+if TYPE_CHECKING:
+    from spatialembed.instances import Instances
+
+Format = Literal["labels", "cityscapes", "coco"]
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results of a set of images below one folder.
+
+    An image called ``a/b`` has its labels in ``a/b.tif`` (0 background, then instances from 1 in
+    order of score), its picture in ``a/b_overlay.png``, and, where asked for, its instances in
+    ``cityscapes/a/b.txt`` with mask files beside it, or as rows of ``coco_results.json``.
+
+    Args:
+        out: the folder, made if it is not there.
+        format: "labels" for the label TIFFs alone; "cityscapes" or "coco" for those as well.
+        pictures: whether overlays are written.
+        annotations: a COCO json whose image and category ids the COCO results take; None numbers
+            images and categories from 1 and says so in ``coco_images.json``.
+
+    Raises:
+        UserError: an unknown format, or annotations that cannot be read.
+    """
+
+    out: Path
+    format: Format = "labels"
+    pictures: bool = True
+    annotations: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.format not in get_args(Format):
+            raise UserError(f"format is one of {', '.join(get_args(Format))}, not {self.format!r}")
+        if self.annotations is not None and self.format != "coco":
+            raise UserError("annotations are for COCO results; add format coco")
+
+    def paths(self, name: str) -> tuple[Path, ...]:
+        """Every file that must be there for an image of that name to be done."""
+        paths = [self.out / f"{name}.tif"]
+        if self.pictures:
+            paths.append(self.out / f"{name}_overlay.png")
+        if self.format == "cityscapes":
+            paths.append(self.out / "cityscapes" / f"{name}.txt")
+        if self.format == "coco":
+            paths.append(self._rows_path(name))
+        return tuple(paths)
+
+    def has(self, name: str) -> bool:
+        """Whether the results of an image are there."""
+        return all(path.is_file() for path in self.paths(name))
+
+    def write(self, name: str, image: np.ndarray, found: Instances) -> None:
+        """Write the results of one image (H, W, C); each file appears whole or not at all.
+
+        Raises:
+            UserError: a file cannot be written, or a class is none of Cityscapes'.
+        """
+        if self.format == "cityscapes":
+            target = self.out / "cityscapes" / name
+            write_cityscapes_results(
+                target.parent, target.name, found, cityscapes_ids(found.class_names)
+            )
+        if self.format == "coco":
+            ids = {kind: index + 1 for index, kind in enumerate(found.class_names)}
+            rows = coco_results(found, 0, ids)
+            _write_json(self._rows_path(name), {"categories": ids, "rows": rows})
+        if self.pictures:
+            with atomic_write(self.out / f"{name}_overlay.png") as path:
+                Image.fromarray(overlay(image, found.label_map)).save(path)
+        save_label_tiff(self.out / f"{name}.tif", found.label_map)
+
+    def gather(self, names: Sequence[str]) -> Path | None:
+        """Put the rows of all images that have some into one COCO file, and say where it is.
+
+        Raises:
+            UserError: the annotations lack an image or a category of the results.
+        """
+        if self.format != "coco":
+            return None
+        held = {
+            name: json.loads(self._rows_path(name).read_text())
+            for name in names
+            if self._rows_path(name).is_file()
+        }
+        truth = _read_annotations(self.annotations) if self.annotations else _numbered(held)
+        images = {Path(row["file_name"]).stem: row["id"] for row in truth["images"]}
+        categories = {row["name"]: row["id"] for row in truth["categories"]}
+        rows: list[dict[str, Any]] = []
+        for name, result in held.items():
+            image_id = images.get(name, images.get(Path(name).name))
+            if image_id is None or not result["categories"].keys() <= categories.keys():
+                raise UserError(
+                    f"{self.annotations} has no image '{name}' or not the categories "
+                    f"{', '.join(result['categories'])}; give the annotations of these images"
+                )
+            id_of = {index: categories[kind] for kind, index in result["categories"].items()}
+            rows += [
+                {**row, "image_id": image_id, "category_id": id_of[row["category_id"]]}
+                for row in result["rows"]
+            ]
+        if self.annotations is None:
+            _write_json(self.out / "coco_images.json", truth)
+        _write_json(self.out / "coco_results.json", rows)
+        return self.out / "coco_results.json"
+
+    def _rows_path(self, name: str) -> Path:
+        return self.out / "coco" / f"{name}.json"
+
+
+def cityscapes_ids(class_names: Sequence[str]) -> dict[str, int]:
+    """Cityscapes' label ids of these classes.
+
+    Raises:
+        UserError: a class that Cityscapes does not have.
+    """
+    unknown = [name for name in class_names if name not in LABEL_IDS]
+    if unknown:
+        raise UserError(
+            f"Cityscapes has no class {', '.join(map(repr, unknown))}; "
+            "write label or COCO results for this model"
+        )
+    return {name: LABEL_IDS[name] for name in class_names}
+
+
+def _numbered(held: dict[str, Any]) -> dict[str, Any]:
+    """Images and categories of results that come without annotations, with ids of our own."""
+    kinds: dict[str, int] = {}
+    for result in held.values():
+        kinds.update(result["categories"])
+    names = [Path(name).name for name in held]
+    numbers = [int(name) for name in names if name.isdecimal()]
+    own = len(set(numbers)) == len(names)  # 000000000139.jpg is image 139
+    ids = numbers if own else range(1, len(names) + 1)
+    return {
+        "images": [{"id": i, "file_name": name} for i, name in zip(ids, held, strict=True)],
+        "categories": [{"id": index, "name": kind} for kind, index in kinds.items()],
+    }
+
+
+def _read_annotations(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {"images": content["images"], "categories": content["categories"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is not a COCO annotation file: {error}") from error
+
+
+def _write_json(path: Path, content: Any) -> None:
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(content), encoding="utf-8")

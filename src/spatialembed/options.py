@@ -1,0 +1,156 @@
+"""The command line's grammar: typed functions become commands, a recipe becomes a TrainConfig."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from difflib import get_close_matches
+from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NoReturn
+
+from jsonargparse import ActionYesNo, ArgumentError, ArgumentParser, Namespace
+
+from spatialembed.data.augment import Augmentation
+from spatialembed.errors import UserError
+from spatialembed.training.config import StageConfig, TrainConfig
+
+FLAGS = {
+    "resume": "go on with the run in the run folder",
+    "overwrite": "predict again where results exist",
+    "overlay": "write a picture of every image with its instances",
+    "official": "demand the layout's official score, or do without",
+}
+"""Options that are on by their name alone."""
+
+_LISTS = {"classes": "classes to take, in this order", "images": "files, folders or patterns"}
+
+
+def build_parser(commands: Mapping[str, Callable[..., Any]], version: str) -> ArgumentParser:
+    """The parser of ``spatialembed``: a subcommand a function, and ``train``.
+
+    A function's required parameters are positional, its docstring is the help. ``train`` takes
+    the fields of :class:`TrainConfig`, from a recipe, from options, or options over a recipe.
+    """
+    parser = ArgumentParser(
+        prog="spatialembed",
+        description="Train, evaluate and run instance segmentation by spatial embeddings.",
+        version=version,
+        exit_on_error=False,
+    )
+    subcommands = parser.add_subcommands(required=True, dest="command")
+    for name, command in commands.items():
+        summary = (command.__doc__ or "").partition("\n")[0]
+        own = train_parser() if name == "train" else _function_parser(command)
+        subcommands.add_subcommand(name, own, help=summary)
+    return parser
+
+
+def train_parser() -> ArgumentParser:
+    """The parser of ``train``, which reads recipes too."""
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("data", type=Path, help="folder of the data set")
+    parser.add_argument("--config", action="config", help="a recipe: its file, or a packaged name")
+    parser.add_class_arguments(TrainConfig, skip={"data", "classes", "resume"})
+    _add_special(parser, {"classes": None, "resume": False})
+    return parser
+
+
+def read_recipe(recipe: str | Path, data: str | Path, *options: str) -> TrainConfig:
+    """A recipe, by its file or its packaged name, with the data it is for and further options.
+
+    Raises:
+        UserError: there is no such recipe, or it has an unknown key or a value of a wrong type.
+    """
+    arguments = resolve_recipes([str(data), "--config", str(recipe), *options])
+    parser = train_parser()
+    try:
+        return train_config(parser.instantiate(parser.parse_args(arguments)))
+    except ArgumentError as error:
+        refuse(error, arguments)
+
+
+def train_config(given: Namespace) -> TrainConfig:
+    """The :class:`TrainConfig` of parsed and instantiated options."""
+    names = {field.name for field in fields(TrainConfig)}
+    return TrainConfig(**{name: value for name, value in vars(given).items() if name in names})
+
+
+def resolve_recipes(arguments: Sequence[str]) -> list[str]:
+    """Arguments with ``--config nuclei`` replaced by the path of the packaged recipe."""
+    resolved = list(arguments)
+    for i, argument in enumerate(resolved):
+        if argument.startswith("--config="):
+            resolved[i] = f"--config={find_recipe(argument.partition('=')[2])}"
+        elif argument == "--config" and i + 1 < len(resolved):
+            resolved[i + 1] = str(find_recipe(resolved[i + 1]))
+    return resolved
+
+
+def find_recipe(name: str) -> Path:
+    """The file of a recipe given by path or by packaged name.
+
+    Raises:
+        UserError: there is none; names those there are.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    packaged = {recipe.stem: recipe for recipe in recipes()}
+    if name not in packaged:
+        raise UserError(
+            f"there is no recipe {name}; give a file or one of {', '.join(sorted(packaged))}"
+        )
+    return packaged[name]
+
+
+def recipes() -> list[Path]:
+    """The recipes that come with the package; of a checkout, those of its ``recipes`` folder."""
+    package = Path(str(files("spatialembed")))
+    inside = package / "recipes"
+    folder = inside if inside.is_dir() else package.parents[1] / "recipes"
+    return sorted(folder.glob("*.yaml"))
+
+
+def refuse(error: ArgumentError, arguments: Sequence[str]) -> NoReturn:
+    """Raise what the parser has to say as one sentence."""
+    text = " ".join(str(error).split()).removeprefix("Parser key ")
+    recipe = [after for before, after in pairwise(arguments) if before == "--config"]
+    unknown = re.search(r"(?:accept option|Option) '([\w.]+)'", text)
+    if unknown and recipe:
+        key = unknown[1].rpartition(".")[2]
+        known = [f.name for kind in (TrainConfig, StageConfig, Augmentation) for f in fields(kind)]
+        close = get_close_matches(key, known, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else "see spatialembed train --help"
+        raise UserError(f"{recipe[-1]} has an unknown key '{key}'; {hint}") from error
+    raise UserError(text) from error
+
+
+def _function_parser(command: Callable[..., Any]) -> ArgumentParser:
+    defaults = {
+        name: parameter.default
+        for name, parameter in inspect.signature(command).parameters.items()
+        if name in FLAGS or name in _LISTS
+    }
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_function_arguments(command, as_positional=True, skip=set(defaults))
+    _add_special(parser, defaults)
+    return parser
+
+
+def _add_special(parser: ArgumentParser, defaults: dict[str, Any]) -> None:
+    """Add the flags and the lists, which no type hint can say."""
+    for name, default in defaults.items():
+        if name in FLAGS:
+            parser.add_argument(
+                f"--{name}", action=ActionYesNo, nargs="?", default=default, help=FLAGS[name]
+            )
+        elif name == "images":
+            parser.add_argument(name, nargs="+", type=str, help=_LISTS[name])
+        else:
+            parser.add_argument(
+                f"--{name}", nargs="+", type=str, default=default, help=_LISTS[name]
+            )

@@ -1,0 +1,1 @@
+"""What a person looks at: tables on the screen, pictures, and one page that holds them."""

@@ -1,0 +1,97 @@
+"""An evaluation on screen and on a page: tables, and the worst images with what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+from rich.table import Table
+
+from spatialembed.errors import atomic_write
+from spatialembed.metrics.average_precision import worst_first
+from spatialembed.pictures import found_against_truth
+from spatialembed.report.page import write_page
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from spatialembed.data import DataSet
+    from spatialembed.inference.predictor import Model
+
+WAYS = {"mean_over_images": "mean over images", "pooled": "pooled over the set"}
+"""The two conventions of AP, which differ by several points, and how they are called."""
+
+
+def tables(evaluation: dict[str, Any]) -> Iterator[Table]:
+    """The figures of an evaluation: AP per class and threshold, then the official ones."""
+    where = f"{evaluation['data']}, {evaluation['split']}, {len(evaluation['images'])} images"
+    thresholds = [f"{threshold:.2f}"[1:] for threshold in evaluation["thresholds"]]
+    for way, words in WAYS.items():
+        table = Table(title=f"AP = TP / (TP + FP + FN), {words}: {where}", title_justify="left")
+        table.add_column("class")
+        for column in ("objects", *thresholds, "mean", "F1 .5", "PQ .5"):
+            table.add_column(column, justify="right")
+        for name, held in evaluation["classes"].items():
+            table.add_row(name, str(held["objects"]), *_figures(held[way]))
+        if len(evaluation["classes"]) > 1:
+            table.add_row("mean", "", *_figures(evaluation["mean"][way]))
+        yield table
+    if evaluation["official"]:
+        yield _official_table(evaluation["official"])
+
+
+def write_evaluation(
+    model: Model, dataset: DataSet, evaluation: dict[str, Any], out: Path, count: int = 8
+) -> Path:
+    """Write the worst images as pictures into ``out/worst`` and the page, and say where it is.
+
+    Args:
+        model: what was evaluated; it predicts the worst images once more.
+        dataset: what it was evaluated on.
+        evaluation: as :func:`~spatialembed.inference.evaluate.evaluate` gives it.
+        out: folder for ``page.html`` and ``worst/``.
+        count: how many images to show.
+    """
+    pictures = []
+    for rank, (name, caption, picture) in enumerate(worst(model, dataset, evaluation, count), 1):
+        with atomic_write(out / "worst" / f"{rank:02d}_{name}.png") as path:
+            Image.fromarray(picture).save(path)
+        pictures.append((name, caption, picture))
+    title = f"{model.name} on {evaluation['data']}, {evaluation['split']}"
+    write_page(out / "page.html", evaluation, pictures, title)
+    return out / "page.html"
+
+
+def worst(
+    model: Model, dataset: DataSet, evaluation: dict[str, Any], count: int
+) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Name, caption and picture (found against truth) of the images of lowest AP."""
+    index = {name: i for i, name in enumerate(dataset.names)}
+    for row in worst_first(evaluation)[:count]:
+        sample = dataset[index[row["name"]]]
+        found = model.predict(sample.image, name=sample.name)
+        caption = (
+            f"AP {row['ap']:.3f}, AP50 {row['ap50']:.3f}; "
+            f"{row['n_true']} objects, {row['n_found']} found"
+        )
+        picture = found_against_truth(sample.image, found.label_map, sample.label_mask)
+        yield sample.name, caption, picture
+
+
+def _figures(measures: dict[str, Any]) -> list[str]:
+    figures = [*measures["ap"], measures["ap_mean"], measures["f1"][0], measures["pq"][0]]
+    return [f"{figure:.3f}" for figure in figures]
+
+
+def _official_table(official: dict[str, Any]) -> Table:
+    rows = {**official["classes"], "mean": official["mean"]}
+    table = Table(title=f"AP in percent by {official['by']}", title_justify="left")
+    table.add_column("class")
+    for measure in official["mean"]:
+        table.add_column(measure, justify="right")
+    for name, figures in rows.items():
+        cells = ("–" if value is None else f"{value:.1f}" for value in figures.values())
+        table.add_row(name, *cells)
+    return table

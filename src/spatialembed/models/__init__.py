@@ -1,0 +1,91 @@
+"""The networks by name, and what every one of them needs around it.
+
+Importing this does not import torch; building a network does. Every network takes
+``image (B, C, H, W)`` with sides that are multiples of its ``stride`` and gives the raw output
+``(B, 2 + n_sigma + K, H, W)`` that :mod:`spatialembed.embedding` describes.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from spatialembed.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+NETWORKS: dict[str, str] = {
+    "branched_erfnet": "spatialembed.models.branched_erfnet:BranchedERFNet",
+    "residual_unet": "spatialembed.models.residual_unet:ResidualUNet",
+}
+"""Name of a network -> where its class is."""
+
+
+def build(
+    network: str, in_channels: int, n_sigma: int, n_classes: int, **options: Any
+) -> nn.Module:
+    """Make a network with fresh weights, drawn from torch's global generator.
+
+    Args:
+        network: a name of :data:`NETWORKS`.
+        in_channels: channels of the image, 1 or more.
+        n_sigma: bandwidths per pixel, 1 (circular margin) or 2 (elliptical).
+        n_classes: seed maps, 1 or more.
+        options: the network's own, such as ``widths`` of "residual_unet".
+
+    Raises:
+        UserError: unknown network or option, or a number out of bounds.
+    """
+    if network not in NETWORKS:
+        raise UserError(f"there is no network {network!r}; choose one of {', '.join(NETWORKS)}")
+    if in_channels < 1 or n_sigma not in (1, 2) or n_classes < 1:
+        raise UserError(
+            "a network takes 1 or more channels, 1 or 2 bandwidths and 1 or more classes, "
+            f"not {in_channels}, {n_sigma} and {n_classes}"
+        )
+    module, name = NETWORKS[network].split(":")
+    try:
+        made: nn.Module = getattr(import_module(module), name)(
+            in_channels=in_channels, n_sigma=n_sigma, n_classes=n_classes, **options
+        )
+    except TypeError as error:
+        raise UserError(f"network {network!r} does not take these options: {error}") from error
+    return made
+
+
+def forward_any_size(network: nn.Module, image: Tensor) -> Tensor:
+    """Run a network on images of any size.
+
+    Bottom and right are padded to multiples of the network's stride by repeating the border, and
+    cropped off the result; pixel (0, 0) stays where it is, so coordinates do too.
+
+    Args:
+        network: one of this package; its ``stride`` is read.
+        image: (B, C, H, W) float, H and W of 1 or more.
+
+    Returns:
+        (B, 2 + n_sigma + K, H, W) raw output.
+    """
+    from torch.nn import functional
+
+    height, width = image.shape[-2:]
+    stride = int(network.stride)  # type: ignore[arg-type]
+    bottom, right = -height % stride, -width % stride
+    if bottom or right:
+        image = functional.pad(image, (0, right, 0, bottom), mode="replicate")
+    output: Tensor = network(image)
+    return output[..., :height, :width]
+
+
+def freeze_batch_norm_statistics(network: nn.Module) -> None:
+    """Normalise by the running statistics and leave them as they are (the paper's second stage).
+
+    Scales and shifts of the batch norms are still trained. ``network.train()`` undoes this: call
+    it first, each time.
+    """
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    for module in network.modules():
+        if isinstance(module, _BatchNorm):
+            module.eval()

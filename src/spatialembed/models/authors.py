@@ -1,0 +1,220 @@
+"""Files of the authors' own training: the original's and EmbedSeg's 2D (METHOD, section 6).
+
+They hold a pickled dict whose ``model_state_dict`` is a branched ERFNet's. Only tensors and plain
+values are unpickled. Every size is read from the tensors' shapes; what the shapes do not tell
+(grid step, normalisation) is the original's constants or EmbedSeg's two JSON files.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spatialembed.errors import UserError
+from spatialembed.models.normalization import Normalization
+from spatialembed.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+ORIGINAL_PITCH = (2 / 2047, 1 / 1023)
+"""Grid step (x, y) of the original's training: 2 over 2048 columns, 1 over 1024 rows."""
+
+DEFAULT_MIN_SIZE = 128
+PROPERTIES_FILE, NORMALIZATION_FILE = "data_properties.json", "normalization.json"
+
+_FIRST = "encoder.initial_block.conv.weight"
+_EMBEDDING = "decoders.0.output_conv.weight"
+_SEED = "decoders.1.output_conv.weight"
+_NON_COMMERCIAL = "see the licence of the authors' file (CC BY-NC where they published it)"
+
+
+def load_authors_model(path: str | Path) -> tuple[nn.Module, ModelSpec]:
+    """Read a ``.pth`` file of the original's or of EmbedSeg's 2D training.
+
+    A file with two bandwidths, or with one of EmbedSeg's JSON files beside it, is EmbedSeg's and
+    needs both ``data_properties.json`` (``n_x``, ``n_y``) and ``normalization.json`` in its folder
+    or the folder above. Any other is the original's: steps 2/2047 and 1/1023, images in [0, 1].
+
+    Returns:
+        The network on the CPU in evaluation mode, and its spec.
+
+    Raises:
+        UserError: there is no file, it is damaged, not such a network, or a JSON file lacks
+            something.
+    """
+    path = Path(path)
+    state = _state_dict(path)
+    n_sigma, n_classes = state[_EMBEDDING].shape[1] - 2, state[_SEED].shape[1]
+    in_channels = state[_FIRST].shape[1]
+    if n_sigma not in (1, 2):
+        raise UserError(f"{path} has {n_sigma} bandwidths a pixel; only 1 or 2 can be used")
+    is_embedseg = n_sigma == 2 or any(
+        _beside(path, n) for n in (PROPERTIES_FILE, NORMALIZATION_FILE)
+    )
+    spec = ModelSpec(
+        network="branched_erfnet",
+        in_channels=in_channels,
+        class_names=_class_names(n_classes, in_channels, is_embedseg),
+        n_sigma=n_sigma,
+        licence=_NON_COMMERCIAL,
+        **(_embedseg_settings(path) if is_embedseg else _original_settings()),
+    )
+    network = spec.build()
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise UserError(f"{path} does not hold a branched ERFNet's weights: {error}") from error
+    return network.eval(), spec
+
+
+def _state_dict(path: Path) -> dict[str, Tensor]:
+    content = _unpickled(path)
+    state = content.get("model_state_dict", content) if isinstance(content, dict) else None
+    if not isinstance(state, Mapping) or not state:
+        raise UserError(f"{path} holds no 'model_state_dict'; it is not a file of the authors'")
+    state = {str(key).removeprefix("module."): value for key, value in state.items()}
+    missing = [key for key in (_FIRST, _EMBEDDING, _SEED) if getattr(state.get(key), "ndim", 0) < 4]
+    if missing:
+        raise UserError(f"{path} is not a branched ERFNet of the authors': it has no {missing[0]}")
+    if state[_FIRST].ndim != 4:
+        raise UserError(f"{path} is a network for volumes; only images can be predicted yet")
+    return state
+
+
+def _unpickled(path: Path) -> Any:
+    import torch
+
+    if not path.is_file():
+        raise UserError(f"there is no model at {path}; name a model file or a run folder")
+    try:
+        with torch.serialization.safe_globals(_numpy_scalars()):  # ``best_iou`` may be one
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else "it ends too early"
+        raise UserError(f"{path} cannot be read as a PyTorch file of weights: {reason}") from error
+
+
+def _numpy_scalars() -> list[Any]:
+    core = np._core.multiarray  # type: ignore[attr-defined]
+    kinds = (np.float64, np.float32, np.int64, np.int32, np.bool_)
+    return [
+        np.dtype,
+        *(type(np.dtype(kind)) for kind in kinds),
+        (core.scalar, "numpy.core.multiarray.scalar"),
+        (core.scalar, "numpy._core.multiarray.scalar"),
+    ]
+
+
+def _class_names(n_classes: int, in_channels: int, is_embedseg: bool) -> tuple[str, ...]:
+    if n_classes > 1:
+        return tuple(f"class {k + 1}" for k in range(n_classes))
+    return ("car",) if in_channels == 3 and not is_embedseg else ("object",)
+
+
+def _original_settings() -> dict[str, Any]:
+    return {
+        "pitch": ORIGINAL_PITCH,
+        "normalization": Normalization("range"),
+        "min_size": DEFAULT_MIN_SIZE,
+        "trained_on": "a file of the original's training (Neven et al. 2019)",
+    }
+
+
+def _embedseg_settings(path: Path) -> dict[str, Any]:
+    properties = _read_json(path, PROPERTIES_FILE)
+    sizes = [_grid_size(path, properties, name) for name in ("n_x", "n_y")]
+    min_size = properties.get("min_object_size")
+    return {
+        "pitch": (1 / (sizes[0] - 1), 1 / (sizes[1] - 1)),
+        "normalization": _normalization(path, _read_json(path, NORMALIZATION_FILE)),
+        "min_size": max(1, int(min_size)) if _is_number(min_size) else DEFAULT_MIN_SIZE,
+        "trained_on": "a file of EmbedSeg's training (Lalit et al. 2022)",
+    }
+
+
+def _grid_size(path: Path, properties: Mapping[str, Any], name: str) -> int:
+    value = properties.get(name)
+    if not _is_number(value) or not value >= 2:
+        raise UserError(
+            f"{PROPERTIES_FILE} beside {path} has no {name}: add the grid's size along "
+            f"{name[-1]} in pixels, 2 or more"
+        )
+    return int(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value < math.inf
+
+
+def _normalization(path: Path, values: Mapping[str, Any]) -> Normalization:
+    try:
+        found = _understood(values)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{NORMALIZATION_FILE} beside {path}: {error}") from error
+    if found is None:
+        raise UserError(
+            f"{NORMALIZATION_FILE} beside {path} says nothing this library understands (it has "
+            f'{", ".join(values) or "nothing"}): write {{"kind": "range"}} for integers divided '
+            'by their largest value, {"kind": "percentile", "low": 1, "high": 99.8}, or '
+            '{"kind": "mean-std", "mean": [...], "std": [...]}'
+        )
+    return found
+
+
+def _understood(values: Mapping[str, Any]) -> Normalization | None:
+    """Fixed means, percentiles, or division by the largest value of the data's type."""
+    if "kind" in values:
+        known = {k: values[k] for k in ("kind", "low", "high", "mean", "std") if k in values}
+        return Normalization.from_dict(known)
+    if "mean" in values and "std" in values:
+        return Normalization("mean-std", mean=_tuple(values["mean"]), std=_tuple(values["std"]))
+    for low, high in (("low", "high"), ("pmin", "pmax"), ("p_low", "p_high")):
+        if low in values and high in values:
+            return Normalization("percentile", low=float(values[low]), high=float(values[high]))
+    if any(str(value).replace("-", "").lower() in _INTEGER_TYPES for value in values.values()):
+        return Normalization("range")
+    return None
+
+
+_INTEGER_TYPES = ("8bit", "16bit", "uint8", "uint16")
+
+
+def _tuple(value: Any) -> tuple[float, ...]:
+    return tuple(value) if isinstance(value, list) else (float(value),)
+
+
+def _beside(path: Path, name: str) -> Path | None:
+    folder = path.resolve().parent
+    return next((f / name for f in (folder, folder.parent) if (f / name).is_file()), None)
+
+
+def _read_json(path: Path, name: str) -> dict[str, Any]:
+    """All keys of a JSON object, those of nested objects too: the outermost of a name counts."""
+    found = _beside(path, name)
+    if found is None:
+        raise UserError(
+            f"{path} is a file of EmbedSeg's, which needs its {PROPERTIES_FILE} and "
+            f"{NORMALIZATION_FILE} beside it; there is no {name}"
+        )
+    try:
+        content = json.loads(found.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{found} is not a JSON file: {error}") from error
+    flat: dict[str, Any] = {}
+    for key, value in _entries(content):
+        flat.setdefault(key, value)
+    return flat
+
+
+def _entries(content: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(content, dict):
+        yield from content.items()
+        for value in content.values():
+            yield from _entries(value)

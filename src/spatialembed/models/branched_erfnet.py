@@ -1,0 +1,57 @@
+"""Branched ERFNet, the paper's network: one encoder, one decoder per branch.
+
+Neven et al. 2019, section 3.3: the first branch gives offsets and bandwidths, the second the seed
+maps.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from spatialembed.models.erfnet import Decoder, Encoder
+
+DIMS = 2
+
+
+class BranchedERFNet(nn.Module):
+    """Shared ERFNet encoder with an instance decoder and a seed decoder.
+
+    Its state dict is that of the published files (METHOD, section 6): 433 tensors, 2,252,644
+    parameters for RGB, one bandwidth and one class.
+
+    Args:
+        in_channels: channels of the image, 1 or more.
+        n_sigma: bandwidths per pixel, 1 (circular margin) or 2 (elliptical).
+        n_classes: seed maps, 1 or more.
+    """
+
+    stride = 8
+    """Sides of an input are multiples of this."""
+
+    def __init__(self, in_channels: int = 3, n_sigma: int = 1, n_classes: int = 1) -> None:
+        super().__init__()
+        self.encoder = Encoder(in_channels, DIMS + n_sigma + n_classes)
+        embedding, seed = Decoder(DIMS + n_sigma), Decoder(n_classes)
+        self.decoders = nn.ModuleList([embedding, seed])
+        start_embedding(embedding.output_conv)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, in_channels, H, W) float -> (B, 2 + n_sigma + K, H, W) raw output.
+
+        H and W are multiples of 8; :func:`spatialembed.models.forward_any_size` takes any.
+        """
+        features = self.encoder(image)
+        return torch.cat([decoder(features) for decoder in self.decoders], 1)
+
+
+def start_embedding(convolution: nn.Conv2d | nn.ConvTranspose2d) -> None:
+    """Start offsets at 0 and bandwidths at σ = 1, a margin of 5.7 px (METHOD, section 1).
+
+    Args:
+        convolution: gives the offset channels, then the bandwidths.
+    """
+    nn.init.zeros_(convolution.weight)
+    assert convolution.bias is not None
+    nn.init.zeros_(convolution.bias[:DIMS])
+    nn.init.ones_(convolution.bias[DIMS:])

@@ -1,0 +1,143 @@
+"""How stored pixel values become the numbers a network sees; travels inside the model file.
+
+Normalisation lives with the model, so that training, prediction and export cannot disagree and
+nobody normalises by hand. Needs numpy only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from spatialembed.errors import UserError
+
+Kind = Literal["range", "percentile", "mean-std", "none"]
+
+PERCENTILE_CLIP = (-1.0, 4.0)
+"""Bounds of a percentile-normalised image: a hot pixel must not outweigh the whole crop."""
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """Turns an image as stored into float32 network input.
+
+    Attributes:
+        kind: "range": integers divided by the largest value of their type, so 8 and 16-bit images
+            end in [0, 1]; floats and bools keep their values (the papers' Cityscapes recipe).
+            "percentile": per image and channel, ``low`` to ``high`` percentile become 0 to 1,
+            clipped to [-1, 4]; a constant channel becomes 0.
+            "mean-std": stored values, minus ``mean``, divided by ``std``, fixed per channel.
+            "none": stored values as float32.
+        low, high: percentiles, 0 <= low < high <= 100; used by "percentile".
+        mean, std: one value per channel in stored units, std > 0; used by "mean-std".
+
+    Raises:
+        UserError: a value outside these bounds.
+    """
+
+    kind: Kind = "range"
+    low: float = 1.0
+    high: float = 99.8
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mean", tuple(float(m) for m in self.mean))
+        object.__setattr__(self, "std", tuple(float(s) for s in self.std))
+        if self.kind not in get_args(Kind):
+            raise UserError(
+                f"normalization kind {self.kind!r} is not one of {', '.join(get_args(Kind))}"
+            )
+        if not 0 <= self.low < self.high <= 100:
+            raise UserError(
+                f"normalization percentiles must satisfy 0 <= low < high <= 100, "
+                f"not low={self.low}, high={self.high}"
+            )
+        if len(self.mean) != len(self.std) or (self.kind == "mean-std" and not self.mean):
+            raise UserError(
+                "normalization 'mean-std' needs one mean and one std per channel, "
+                f"not {len(self.mean)} and {len(self.std)}"
+            )
+        if not np.isfinite(self.mean).all() or not all(0 < s < np.inf for s in self.std):
+            raise UserError("normalization means must be finite and standard deviations positive")
+
+    def __call__(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Normalise one image.
+
+        Args:
+            image: (*spatial, C) bool, integer or float. NaN and infinite pixels become 0 in the
+                result and take no part in percentiles.
+
+        Returns:
+            (*spatial, C) float32, a new array.
+
+        Raises:
+            UserError: not numbers, or another number of channels than ``mean`` has.
+        """
+        if image.dtype.kind not in "buif":
+            raise UserError(f"an image must hold real numbers, not {image.dtype}")
+        if self.kind == "percentile":
+            result = _between_percentiles(image, self.low, self.high)
+        elif self.kind == "mean-std":
+            result = self._standardized(image)
+        elif self.kind == "range" and image.dtype.kind in "ui":
+            result = image.astype(np.float32) / np.float32(np.iinfo(image.dtype).max)
+        else:
+            result = _as_float32(image)
+        result[~np.isfinite(result)] = 0
+        if image.dtype.kind == "f":
+            result[~np.isfinite(image)] = 0
+        return result
+
+    def _standardized(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        if image.shape[-1] != len(self.mean):
+            raise UserError(
+                f"normalization has means for {len(self.mean)} channels, "
+                f"the image has {image.shape[-1]}"
+            )
+        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
+        return (_as_float32(image) - mean) / std
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON-able values; :meth:`from_dict` is the inverse."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Normalization:
+        """Build from :meth:`to_dict`'s values; missing keys take their defaults.
+
+        Raises:
+            UserError: an unknown key, or a value out of bounds.
+        """
+        unknown = set(values) - {field.name for field in fields(cls)}
+        if unknown:
+            raise UserError(f"normalization has no setting {', '.join(sorted(unknown))}")
+        return cls(**values)
+
+
+def _as_float32(image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and then 0
+        return image.astype(np.float32)
+
+
+def _between_percentiles(
+    image: npt.NDArray[Any], low: float, high: float
+) -> npt.NDArray[np.float32]:
+    result = np.zeros(image.shape, np.float32)
+    for channel in range(image.shape[-1]):
+        values = image[..., channel]
+        if values.dtype.kind in "bf":
+            values = _as_float32(values)
+        finite = values[np.isfinite(values)]
+        if finite.size == 0:
+            continue
+        bottom, top = np.percentile(finite.astype(np.float64), (low, high))
+        if top > bottom:
+            with np.errstate(invalid="ignore"):
+                scaled = (values.astype(np.float64) - bottom) / (top - bottom)
+            result[..., channel] = np.clip(scaled, *PERCENTILE_CLIP)
+    return result

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from spatialembed.errors import atomic_write
 from spatialembed.pictures.colors import RGB, Color
 
 PAPER = (18, 20, 24)
@@ -16,7 +18,7 @@ INK = (232, 234, 237)
 FAINT = (154, 160, 168)
 GAP = 14
 TITLE = 15
-STRIP = 28
+"""Size of the titles in pixels on tiles of 400 pixels or less; wider ones have larger titles."""
 NARROW, BROAD = 320, 720
 
 
@@ -53,20 +55,32 @@ def panel(
             raise ValueError(f"tile '{tile.title}' is not an (H, W, 3) uint8 picture")
     if tile_width is None:
         tile_width = _comfortable(max(tile.rgb.shape[1] for tile in shown))
+    title = _title_size(tile_width)
+    strip = round(1.9 * title)
     pictures = [_scaled(tile.rgb, tile_width) for tile in shown]
     rows = [range(r, min(r + columns, len(shown))) for r in range(0, len(shown), columns)]
     heights = [max(pictures[i].height for i in row) for row in rows]
     width = min(columns, len(shown)) * (tile_width + GAP) + GAP
-    sheet = Image.new("RGB", (width, sum(heights) + len(rows) * (STRIP + GAP // 2) + GAP), PAPER)
+    sheet = Image.new("RGB", (width, sum(heights) + len(rows) * (strip + GAP // 2) + GAP), PAPER)
     draw = ImageDraw.Draw(sheet)
     top = GAP // 2
     for row, height in zip(rows, heights, strict=True):
         for place, i in enumerate(row):
             left = GAP + place * (tile_width + GAP)
             _write(draw, shown[i], left, top, tile_width)
-            sheet.paste(pictures[i], (left, top + STRIP))
-        top += STRIP + height + GAP // 2
+            sheet.paste(pictures[i], (left, top + strip))
+        top += strip + height + GAP // 2
     return np.asarray(sheet)
+
+
+def save_picture(path: str | Path, rgb: RGB) -> None:
+    """Write an (H, W, 3) uint8 picture as PNG.
+
+    Raises:
+        UserError: it could not be written.
+    """
+    with atomic_write(path) as temporary:
+        Image.fromarray(rgb).save(temporary, format="PNG", compress_level=3)
 
 
 def font(size: int) -> Any:
@@ -87,22 +101,23 @@ def _scaled(rgb: RGB, width: int) -> Image.Image:
     return picture.resize((width, height), how)
 
 
+def _title_size(tile_width: int) -> int:
+    return round(TITLE * max(1.0, tile_width / 400))
+
+
 def _write(draw: ImageDraw.ImageDraw, tile: Tile, left: int, top: int, room: int) -> None:
     """Title flush left, key flush right; the title gives way when they meet."""
-    line, small = top + 19, font(TITLE - 2)
-    right = float(left + room)
+    size = _title_size(room)
+    large, small, chip = font(size), font(size - 2), 0.7 * size
+    line, right = top + round(1.27 * size), float(left + room)
     for word, color in reversed(tile.key):
         right -= small.getlength(word)
         draw.text((right, line), word, FAINT, small, anchor="ls")
-        right -= 15
-        draw.rounded_rectangle(
-            (right, line - 10, right + 10, line),
-            3,
-            fill=color,
-            outline=FAINT if max(color) < 90 else None,
-        )
-        right -= 12
+        right -= 1.5 * chip
+        rim = FAINT if max(color) < 90 else None
+        draw.rounded_rectangle((right, line - chip, right + chip, line), 3, fill=color, outline=rim)
+        right -= chip
     title = tile.title
-    while title and font(TITLE).getlength(title) > right - left:
+    while title and large.getlength(title) > right - left:
         title = title[:-2].rstrip() + "…" if len(title) > 2 else ""
-    draw.text((left, line), title, INK, font(TITLE), anchor="ls")
+    draw.text((left, line), title, INK, large, anchor="ls")

@@ -1,0 +1,220 @@
+"""One self-contained HTML page of an evaluation: scores, charts and pictures, no network."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from spatialembed.errors import atomic_write, missing_extra
+from spatialembed.report.charts import curves, histogram
+
+WORST = 12
+"""Images listed at once; the rest folds away."""
+
+SMALL = 400_000
+"""Bytes of PNG up to which a picture is embedded without loss."""
+
+WAYS = (("mean_over_images", "mean over images"), ("pooled", "pooled over the set"))
+
+
+def write_page(
+    path: str | Path,
+    evaluation: Mapping[str, Any],
+    pictures: Sequence[tuple[str, str, NDArray[np.uint8]]] = (),
+    title: str = "Evaluation",
+) -> None:
+    """Write an evaluation as one HTML file that needs nothing else, in light and dark.
+
+    Args:
+        path: the file to write.
+        evaluation: what :func:`spatialembed.inference.evaluate.evaluate` gives, or its JSON. What
+            :func:`~spatialembed.metrics.average_precision.score_images` gives may stand in it or
+            under "scores"; official figures under "official" (with "by"), "cityscapes" or "coco".
+            Whatever is missing is left out of the page.
+        pictures: (title, caption, (H, W, 3) uint8), in the order shown.
+        title: heading of the page.
+
+    Raises:
+        UserError: the 'report' extra is missing, or ``path`` cannot be written.
+    """
+    try:
+        from jinja2 import Environment
+    except ImportError as error:
+        raise missing_extra("The HTML page", "report") from error
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["figure"] = figure
+    source = files("spatialembed.report").joinpath("page.html.j2").read_text("utf-8")
+    html = environment.from_string(source).render(
+        title=title, pictures=[_picture(*picture) for picture in pictures], **_content(evaluation)
+    )
+    with atomic_write(path) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+
+
+def figure(value: Any, digits: int = 3) -> str:
+    """A number as the page shows it, an en dash for one that is missing or not finite."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return "–"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}"
+
+
+def _content(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    scores = evaluation.get("scores") or evaluation
+    thresholds, classes = scores.get("thresholds") or [], scores.get("classes") or {}
+    images = evaluation.get("images") or scores.get("images") or []
+    images = sorted(images, key=lambda i: (not i["n_true"] and not i["n_found"], i["ap"]))
+    official = _official(evaluation)
+    return {
+        "facts": [
+            (name, evaluation[name])
+            for name in ("model", "data", "split", "date")
+            if evaluation.get(name)
+        ],
+        "settings": [
+            (name.replace("_", " "), value)
+            for name, value in (evaluation.get("settings") or {}).items()
+        ],
+        "seconds": evaluation.get("seconds") or {},
+        "headline": _headline(scores, thresholds, classes, official, images),
+        "thresholds": thresholds,
+        "rows": _rows(scores, classes),
+        "classes": classes,
+        "first": thresholds[0] if thresholds else None,
+        "official": official,
+        "worst": images[:WORST],
+        "others": images[WORST:],
+        "curves": _curves(thresholds, classes),
+        "histogram": histogram(
+            [i["ap50"] for i in images if i["n_true"] or i["n_found"]],
+            f"AP at IoU {thresholds[0] if thresholds else 0.5:.2f}, number of images",
+        )
+        if len(images) > 4
+        else "",
+    }
+
+
+def _rows(scores: Mapping[str, Any], classes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of the table of AP: two ways of averaging for each class, and for their mean."""
+    held = dict(classes)
+    if len(classes) > 1 and scores.get("mean"):
+        held["mean of classes"] = scores["mean"]
+    return [
+        {
+            "name": name,
+            "way": words,
+            "objects": values.get("objects"),
+            "first": way == WAYS[0][0],
+            "errors": values.get("standard_error", []) if way == WAYS[0][0] else [],
+            **values[way],
+        }
+        for name, values in held.items()
+        for way, words in WAYS
+        if values.get(way)
+    ]
+
+
+def _headline(
+    scores: Mapping[str, Any],
+    thresholds: Sequence[float],
+    classes: Mapping[str, Any],
+    official: Sequence[Mapping[str, Any]],
+    images: Sequence[Any],
+) -> list[tuple[str, str, str]]:
+    """The few figures shown large: (figure, what it is, how it was averaged)."""
+    shown = []
+    for table in official:
+        mean = table["mean"]
+        for key, what in (("AP50", "AP at IoU 0.50"), ("AP", "AP")):
+            if mean.get(key) is not None:
+                shown.append((figure(mean[key], 1), what, f"{table['by']}, percent"))
+    only = next(iter(classes.values())) if len(classes) == 1 else scores.get("mean") or {}
+    if measures := only.get("mean_over_images"):
+        how = "mean over images" + (" and classes" if len(classes) > 1 else "")
+        shown.append((figure(measures["ap"][0]), f"AP at IoU {thresholds[0]:.2f}", how))
+        shown.append((figure(measures["ap_mean"]), "AP, mean of thresholds", how))
+    objects = sum(values.get("objects") or 0 for values in classes.values())
+    if objects:
+        shown.append((figure(objects), "true objects", f"in {len(images)} images"))
+    return shown[:5]
+
+
+def _official(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Tables of figures by the layouts' own tools, in percent."""
+    found = dict(evaluation.get("official") or {})
+    held = [(str(found.get("by", "official")), found)] if found else []
+    held += [
+        (by, evaluation[key])
+        for key, by in (("cityscapes", "cityscapesScripts"), ("coco", "faster-coco-eval"))
+        if evaluation.get(key)
+    ]
+    tables = []
+    for by, values in held:
+        classes = values.get("classes") or {
+            name: row for name, row in values.items() if isinstance(row, Mapping) and name != "mean"
+        }
+        if not classes and not values.get("mean") and "AP" not in values:
+            continue
+        classes = {name: _figures(row) for name, row in classes.items()}
+        mean = _figures(values.get("mean") or values) or _mean_of(classes)
+        columns = list(dict.fromkeys(key for row in (mean, *classes.values()) for key in row))
+        region = values.get("min_region")
+        tables.append(
+            {"by": by, "classes": classes, "mean": mean, "columns": columns, "region": region}
+        )
+    return tables
+
+
+def _figures(row: Any) -> dict[str, float | None]:
+    """The APs among a row's figures; None stays None, no object of that class or size."""
+    row = row if isinstance(row, Mapping) else {"AP": row}
+    return {key: value for key, value in row.items() if key.startswith("AP")}
+
+
+def _mean_of(classes: Mapping[str, Mapping[str, float | None]]) -> dict[str, float | None]:
+    means: dict[str, float | None] = {}
+    for key in dict.fromkeys(key for row in classes.values() for key in row):
+        values = [v for row in classes.values() if (v := row.get(key)) is not None]
+        means[key] = sum(values) / len(values) if values else None
+    return means
+
+
+def _curves(thresholds: Sequence[float], classes: Mapping[str, Any]) -> str:
+    held = {name: c for name, c in classes.items() if c.get("objects", 1) and c.get(WAYS[0][0])}
+    if len(thresholds) < 2 or not held:
+        return ""
+    lines = {name: c["mean_over_images"]["ap"] for name, c in held.items()}
+    errors = {name: c["standard_error"] for name, c in held.items() if c.get("standard_error")}
+    return curves(thresholds, lines, errors if len(lines) <= 3 else {}, "IoU threshold")
+
+
+def _picture(title: str, caption: str, rgb: NDArray[np.uint8]) -> dict[str, Any]:
+    height, width = rgb.shape[:2]
+    return {
+        "title": title,
+        "caption": caption,
+        "source": _data_address(rgb),
+        "width": width,
+        "height": height,
+        "wide": width > 900 or width > 2.2 * height,
+        "coarse": width <= 320,
+    }
+
+
+def _data_address(rgb: NDArray[np.uint8]) -> str:
+    """A picture as a data: address, PNG where that is small, else JPEG of high quality."""
+    buffer, picture = io.BytesIO(), Image.fromarray(rgb)
+    picture.save(buffer, "PNG")
+    kind = "png"
+    if buffer.tell() > SMALL:
+        buffer, kind = io.BytesIO(), "jpeg"
+        picture.save(buffer, "JPEG", quality=90, subsampling=0)
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -180,10 +180,8 @@ def open_data(
         others = f" (and {len(errors) - 1} more problems)" if len(errors) > 1 else ""
         raise UserError(f"{errors[0]}{others}; `spatialembed check {path}` lists every problem")
     if not data.items:
-        raise UserError(
-            f"{path} has no image in its {split} split; a val split is held out of the training "
-            "images and needs two of them and a holdout above 0"
-        )
+        held = "; held out of train, it needs two images there and a holdout above 0"
+        raise UserError(f"{path} has no image in its {split} split{held * (split == 'val')}")
     return data
 
 

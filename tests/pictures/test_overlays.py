@@ -76,7 +76,7 @@ def test_judge_tells_hits_misses_and_extras():
     assert verdict.hit.tolist() == [7]
     assert verdict.missed.tolist() == [2000, 3000]
     assert verdict.extra.tolist() == [3, 9]
-    assert [word for word, _ in verdict_key(verdict)] == ["1 found", "2 missed", "2 extra"]
+    assert [word for word, _ in verdict_key(verdict)] == ["1 hit", "2 missed", "2 extra"]
     assert judge(found, truth, threshold=0.9).hit.size == 0
 
 

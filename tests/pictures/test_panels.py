@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
 
-from spatialembed.pictures import Tile, panel
+from PIL import Image
+
+from spatialembed.errors import UserError
+from spatialembed.pictures import Tile, panel, save_picture
 
 
 def flat(height, width, color):
@@ -51,3 +54,18 @@ def test_what_cannot_be_shown_is_refused():
         panel([])
     with pytest.raises(ValueError, match="'grey' is not"):
         panel([("grey", np.zeros((4, 4), np.uint8))])
+
+
+def test_pictures_are_saved_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "new" / "x.png"
+    save_picture(path, flat(4, 5, (1, 2, 3)))
+    assert np.array_equal(np.asarray(Image.open(path)), flat(4, 5, (1, 2, 3)))
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(UserError, match="No space left"):
+        save_picture(path, flat(9, 9, (0, 0, 0)))
+    assert np.asarray(Image.open(path)).shape == (4, 5, 3)
+    assert [p.name for p in path.parent.iterdir()] == ["x.png"]

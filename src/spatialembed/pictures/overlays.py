@@ -143,7 +143,7 @@ def found_against_truth(
 def verdict_key(verdict: Judgement) -> list[tuple[str, Color]]:
     """Counts and colours of a :func:`found_against_truth` picture, for a tile's key."""
     return [
-        (f"{len(verdict.hit)} found", HIT),
+        (f"{len(verdict.hit)} hit", HIT),
         (f"{len(verdict.missed)} missed", MISSED),
         (f"{len(verdict.extra)} extra", EXTRA),
     ]

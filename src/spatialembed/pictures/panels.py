@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from spatialembed.errors import atomic_write
 from spatialembed.errors import atomic_write
 from spatialembed.pictures.colors import RGB, Color
 
@@ -81,6 +83,16 @@ def save_picture(path: str | Path, rgb: RGB) -> None:
     """
     with atomic_write(path) as temporary:
         Image.fromarray(rgb).save(temporary, format="PNG", compress_level=3)
+
+
+def save_picture(path: str | Path, rgb: RGB) -> None:
+    """Write a picture whole or not at all, in the format of the suffix (PNG, JPEG, …).
+
+    Raises:
+        UserError: the folder cannot be made or the disk is full.
+    """
+    with atomic_write(path) as temporary:
+        Image.fromarray(rgb).save(temporary)
 
 
 def font(size: int) -> Any:

@@ -14,7 +14,7 @@ from spatialembed.pictures.overlays import (
     overlay,
     verdict_key,
 )
-from spatialembed.pictures.panels import Tile, panel, save_picture, save_picture
+from spatialembed.pictures.panels import Tile, panel, save_picture
 
 __all__ = [
     "Judgement",
@@ -30,7 +30,6 @@ __all__ = [
     "outlines",
     "overlay",
     "panel",
-    "save_picture",
     "save_picture",
     "seed_picture",
     "to_rgb",

@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from spatialembed.errors import atomic_write
 from spatialembed.errors import atomic_write
 from spatialembed.pictures.colors import RGB, Color
 
@@ -73,16 +71,6 @@ def panel(
             sheet.paste(pictures[i], (left, top + strip))
         top += strip + height + GAP // 2
     return np.asarray(sheet)
-
-
-def save_picture(path: str | Path, rgb: RGB) -> None:
-    """Write an (H, W, 3) uint8 picture as PNG.
-
-    Raises:
-        UserError: it could not be written.
-    """
-    with atomic_write(path) as temporary:
-        Image.fromarray(rgb).save(temporary, format="PNG", compress_level=3)
 
 
 def save_picture(path: str | Path, rgb: RGB) -> None:

@@ -12,7 +12,7 @@ from rich.table import Table
 from spatialembed.errors import atomic_write
 from spatialembed.metrics.average_precision import worst_first
 from spatialembed.pictures import found_against_truth
-from spatialembed.report.page import write_page
+from spatialembed.report.page import WAYS, write_page
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,15 +20,12 @@ if TYPE_CHECKING:
     from spatialembed.data import DataSet
     from spatialembed.inference.predictor import Model
 
-WAYS = {"mean_over_images": "mean over images", "pooled": "pooled over the set"}
-"""The two conventions of AP, which differ by several points, and how they are called."""
-
 
 def tables(evaluation: dict[str, Any]) -> Iterator[Table]:
     """The figures of an evaluation: AP per class and threshold, then the official ones."""
     where = f"{evaluation['data']}, {evaluation['split']}, {len(evaluation['images'])} images"
     thresholds = [f"{threshold:.2f}"[1:] for threshold in evaluation["thresholds"]]
-    for way, words in WAYS.items():
+    for way, words in WAYS:
         table = Table(title=f"AP = TP / (TP + FP + FN), {words}: {where}", title_justify="left")
         table.add_column("class")
         for column in ("objects", *thresholds, "mean", "F1 .5", "PQ .5"):
@@ -55,6 +52,8 @@ def write_evaluation(
         count: how many images to show.
     """
     pictures = []
+    for old in (out / "worst").glob("[0-9][0-9]_*.png"):
+        old.unlink()
     for rank, (name, caption, picture) in enumerate(worst(model, dataset, evaluation, count), 1):
         with atomic_write(out / "worst" / f"{rank:02d}_{name}.png") as path:
             Image.fromarray(picture).save(path)

@@ -1,0 +1,145 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_predictor import Bright
+
+from spatialembed.data import open_data
+from spatialembed.errors import UserError
+from spatialembed.inference import official
+from spatialembed.inference.evaluate import evaluate, open_split
+from spatialembed.inference.predictor import Model
+from spatialembed.metrics.average_precision import worst_first
+from spatialembed.models.normalization import Normalization
+from spatialembed.models.spec import ModelSpec
+
+BOXES = {"one": [(3, 3, 9, 10)], "two": [(3, 3, 9, 10), (20, 20, 30, 28)], "none": []}
+
+
+def model(class_name: str = "object", channels: int = 1) -> Model:
+    normalization = Normalization("range")
+    names = (class_name,)
+    spec = ModelSpec("residual_unet", {}, channels, names, 1, normalization=normalization)
+    return Model(Bright(), spec, name="bright")
+
+
+def picture(boxes, value: int = 255, dtype=np.uint8) -> np.ndarray:
+    image = np.zeros((40, 48), dtype)
+    for k, (y0, x0, y1, x1) in enumerate(boxes):
+        image[y0:y1, x0:x1] = value + (k if dtype != np.uint8 else 0)
+    return image
+
+
+def save(path, array) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path)
+
+
+@pytest.fixture
+def label_folder(tmp_path):
+    """Three test images; on "two" the network sees one of the two objects."""
+    for name, boxes in BOXES.items():
+        folder = tmp_path / "labels" / "test"
+        save(folder / "images" / f"{name}.png", picture(boxes[:1]))
+        save(folder / "masks" / f"{name}.png", picture(boxes, 1, np.uint16))
+    return tmp_path / "labels"
+
+
+@pytest.fixture
+def cityscapes(tmp_path):
+    for boxes in BOXES.values():
+        stem = f"town_{len(boxes):06d}_000001"
+        image = np.stack([picture(boxes[:1])] * 3, axis=-1)
+        save(tmp_path / "city/leftImg8bit/val/town" / f"{stem}_leftImg8bit.png", image)
+        truth = np.maximum(picture(boxes, 26000, np.uint16), 7)
+        save(tmp_path / "city/gtFine/val/town" / f"{stem}_gtFine_instanceIds.png", truth)
+    return tmp_path / "city"
+
+
+@pytest.fixture
+def coco(tmp_path):
+    root, images, annotations = tmp_path / "coco", [], []
+    for i, (name, boxes) in enumerate(BOXES.items()):
+        save(root / "images/val" / f"{name}.png", picture(boxes[:1]))
+        images.append({"id": 10 + i, "file_name": f"{name}.png", "height": 40, "width": 48})
+        for y0, x0, y1, x1 in boxes:
+            corners = [x0, y0, x1, y0, x1, y1, x0, y1]
+            box, area = [x0, y0, x1 - x0, y1 - y0], (x1 - x0) * (y1 - y0)
+            row = {"segmentation": [corners], "bbox": box, "area": area, "iscrowd": 0}
+            annotations.append(
+                {"id": len(annotations) + 1, "image_id": 10 + i, "category_id": 5, **row}
+            )
+    (root / "annotations").mkdir()
+    content = {"images": images, "annotations": annotations}
+    content["categories"] = [{"id": 5, "name": "object"}]
+    (root / "annotations" / "instances_val.json").write_text(json.dumps(content))
+    return root
+
+
+def test_label_folder(label_folder, tmp_path) -> None:
+    evaluation = evaluate(model(), label_folder, out=tmp_path / "out")
+    measures = evaluation["classes"]["object"]
+    # one: perfect; two: one of two found; none: nothing there, 0 by stardist's convention
+    assert measures["mean_over_images"]["ap"] == pytest.approx([0.5] * 9)
+    assert measures["pooled"]["ap"] == pytest.approx([2 / 3] * 9)
+    assert [image["name"] for image in worst_first(evaluation)] == ["two", "one", "none"]
+    assert evaluation["split"] == "test"
+    assert evaluation["official"] is None
+    assert evaluation["model"] == "bright"
+    assert evaluation["seconds"]["network"] > 0
+    assert json.loads((tmp_path / "out" / "evaluation.json").read_text()) == evaluation
+
+
+def test_cityscapes_has_the_official_figure(cityscapes, tmp_path) -> None:
+    pytest.importorskip("cityscapesscripts")
+    evaluation = evaluate(model("car", 3), cityscapes, out=tmp_path / "out", min_region=10)
+    assert evaluation["official"]["by"] == "cityscapesScripts"
+    # two of three cars found, none wrongly: precision 1 up to a recall of 2/3
+    assert 55 < evaluation["official"]["classes"]["car"]["AP50"] < 90
+    assert len(list((tmp_path / "out" / "cityscapes").glob("*.txt"))) == 3
+    assert (
+        evaluate(model("car", 3), cityscapes, min_region=10)["official"] == (evaluation["official"])
+    )
+
+
+def test_coco_has_the_official_figure(coco) -> None:
+    pytest.importorskip("faster_coco_eval")
+    evaluation = evaluate(model(), coco, "val")
+    assert evaluation["official"]["by"] == "faster-coco-eval"
+    assert evaluation["official"]["mean"]["AP50"] == pytest.approx(66.7, abs=1)
+    held = evaluate(model(), coco, "val", official=False)
+    assert held["official"] is None
+    assert held["classes"] == evaluation["classes"]
+
+
+def test_the_official_figure_can_be_demanded(label_folder, coco, monkeypatch) -> None:
+    with pytest.raises(UserError, match="neither Cityscapes nor COCO"):
+        evaluate(model(), label_folder, official=True)
+    with pytest.raises(UserError, match="min_region"):
+        evaluate(model(), label_folder, min_region=10)
+    monkeypatch.setattr(official, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"spatialembed\[eval\]"):
+        evaluate(model(), coco, "val", official=True)
+    assert evaluate(model(), coco, "val")["official"] is None
+
+
+def test_the_split_that_is_reported(label_folder, cityscapes) -> None:
+    assert open_split(label_folder, None, ("object",)).split == "test"
+    assert open_split(cityscapes, None, ("car",)).split == "val"
+    (cityscapes / "leftImg8bit" / "test").mkdir()
+    assert open_split(cityscapes, None, ("car",)).split == "val"
+    with pytest.raises(UserError, match="val"):
+        open_split(label_folder, "val", ("object",))
+
+
+def test_a_broken_test_split_is_not_passed_over(label_folder) -> None:
+    (label_folder / "test" / "masks" / "one.png").unlink()
+    with pytest.raises(UserError, match="has no mask"):
+        evaluate(model(), label_folder)
+
+
+def test_classes_must_be_the_models(label_folder) -> None:
+    with pytest.raises(UserError, match="the model finds car"):
+        evaluate(model("car"), open_data(label_folder, "test"))
+    assert "car" in evaluate(model("car"), label_folder)["classes"]

@@ -1,0 +1,167 @@
+import json
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from test_predictor import bright, squares
+
+from spatialembed.errors import UserError
+from spatialembed.inference.folder import find_images, predict_files
+from spatialembed.inference.written import Results
+
+
+@pytest.fixture
+def images(tmp_path):
+    for name in ("a.png", "sub/b.tif", "sub/c.png"):
+        path = tmp_path / "images" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(squares()[..., 0]).save(path)
+    (tmp_path / "images" / "notes.txt").write_text("no image")
+    return tmp_path / "images"
+
+
+def names(files) -> list[str]:
+    return [file.name for file in files]
+
+
+def test_folders_keep_their_shape(images, tmp_path) -> None:
+    assert names(find_images([images], tmp_path / "out")) == ["a", "sub/b", "sub/c"]
+
+
+def test_files_and_patterns(images, tmp_path) -> None:
+    out = tmp_path / "out"
+    assert names(find_images([images / "a.png", images / "sub" / "*.png"], out)) == ["a", "c"]
+    assert names(find_images([str(images / "**" / "*.tif")], out)) == ["b"]
+    assert names(find_images([images / "a.png", images / "a.png"], out)) == ["a"]
+
+
+def test_results_inside_of_the_folder_are_no_images(images) -> None:
+    out = images / "out"
+    list(predict_files(bright(), find_images([images], out), Results(out)))
+    assert names(find_images([images], out)) == ["a", "sub/b", "sub/c"]
+
+
+def test_results_never_lie_among_the_images(images) -> None:
+    with pytest.raises(UserError, match="choose another folder"):
+        find_images([images], images)
+    with pytest.raises(UserError, match="choose another folder"):
+        find_images([images / "sub" / "b.tif"], images / "sub")
+
+
+def test_two_results_of_one_name(images, tmp_path) -> None:
+    Image.fromarray(squares()[..., 0]).save(images / "a.tif")
+    with pytest.raises(UserError, match=r"a\.png and .*a\.tif|a\.tif and .*a\.png"):
+        find_images([images], tmp_path / "out")
+
+
+@pytest.mark.parametrize("given", ["nowhere", "nowhere/*.png", "empty"])
+def test_nothing_there(tmp_path, given) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=given.partition("/")[0]):
+        find_images([tmp_path / given], tmp_path / "out")
+
+
+def test_label_tiff_and_overlay(images, tmp_path) -> None:
+    results = Results(tmp_path / "out")
+    outcomes = list(predict_files(bright(), find_images([images], results.out), results))
+    assert [outcome.found for outcome in outcomes] == [2, 2, 2]
+    labels = tifffile.imread(results.out / "sub" / "b.tif")
+    np.testing.assert_array_equal(labels, bright().predict(squares()).label_map)
+    assert Image.open(results.out / "a_overlay.png").size == (61, 37)
+
+
+def test_existing_results_are_kept(images, tmp_path) -> None:
+    results = Results(tmp_path / "out", pictures=False)
+    files = find_images([images], results.out)
+    list(predict_files(bright(), files, results))
+    (results.out / "a.tif").write_text("mine")
+    again = list(predict_files(bright(), files, results))
+    assert all(outcome.kept for outcome in again)
+    assert (results.out / "a.tif").read_text() == "mine"
+    with_pictures = list(predict_files(bright(), files, Results(results.out)))
+    assert not any(outcome.kept for outcome in with_pictures)
+    list(predict_files(bright(), files, results, overwrite=True))
+    assert tifffile.imread(results.out / "a.tif").max() == 2
+
+
+def test_a_failing_file_stops_no_other(images, tmp_path) -> None:
+    (images / "broken.png").write_bytes((images / "a.png").read_bytes()[:60])
+    Image.fromarray(squares(3)).save(images / "color.png")
+    results = Results(tmp_path / "out")
+    outcomes = list(predict_files(bright(), find_images([images], results.out), results))
+    failed = {outcome.image.name: outcome.error for outcome in outcomes if outcome.error}
+    assert failed.keys() == {"broken", "color"}
+    assert "broken.png" in failed["broken"]
+    assert "expects 1 channel" in failed["color"]
+    assert sum(outcome.found == 2 for outcome in outcomes) == 3
+    assert not list(results.out.glob("broken*")) + list(results.out.glob("color*"))
+
+
+def test_running_out_of_memory_is_named(images, tmp_path, monkeypatch) -> None:
+    model = bright()
+
+    def exhausted(image):
+        raise RuntimeError("not enough memory: you tried to allocate 1 TB\nmore")
+
+    monkeypatch.setattr(model.network, "forward", exhausted)
+    results = Results(tmp_path / "out")
+    [outcome] = predict_files(model, find_images([images / "a.png"], results.out), results)
+    assert outcome.error == f"{images / 'a.png'}: not enough memory: you tried to allocate 1 TB"
+
+
+def test_coco_results(images, tmp_path) -> None:
+    results = Results(tmp_path / "out", "coco", pictures=False)
+    files = find_images([images], results.out)
+    list(predict_files(bright(), files[:1], results))
+    list(predict_files(bright(), files, results))  # the first is kept and yet in the file
+    rows = json.loads(results.gather(names(files)).read_text())
+    listed = json.loads((results.out / "coco_images.json").read_text())
+    assert [(row["image_id"], row["category_id"]) for row in rows] == [
+        (i, 1) for i in (1, 2, 3) for _ in range(2)
+    ]
+    assert [image["file_name"] for image in listed["images"]] == ["a", "sub/b", "sub/c"]
+    assert listed["categories"] == [{"id": 1, "name": "object"}]
+    assert rows[0]["bbox"] == [4, 3, 6, 5]
+
+
+def test_coco_ids_of_annotations(images, tmp_path) -> None:
+    truth = {
+        "images": [{"id": 70 + i, "file_name": f"{n}.png"} for i, n in enumerate("abc")],
+        "categories": [{"id": 9, "name": "object"}],
+    }
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    results = Results(tmp_path / "out", "coco", False, tmp_path / "truth.json")
+    files = find_images([images], results.out)
+    list(predict_files(bright(), files, results))
+    rows = json.loads(results.gather(names(files)).read_text())
+    assert {(row["image_id"], row["category_id"]) for row in rows} == {(70, 9), (71, 9), (72, 9)}
+    truth["categories"][0]["name"] = "car"
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    with pytest.raises(UserError, match=r"truth\.json"):
+        results.gather(names(files))
+    (tmp_path / "truth.json").write_text("{")
+    with pytest.raises(UserError, match="not a COCO annotation file"):
+        results.gather(names(files))
+
+
+def test_numbers_for_names_are_coco_ids(tmp_path) -> None:
+    Image.fromarray(squares()[..., 0]).save(tmp_path / "000000000139.png")
+    results = Results(tmp_path / "out", "coco")
+    files = find_images([tmp_path / "000000000139.png"], results.out)
+    list(predict_files(bright(), files, results))
+    assert json.loads(results.gather(names(files)).read_text())[0]["image_id"] == 139
+
+
+def test_cityscapes_needs_its_classes(images, tmp_path) -> None:
+    results = Results(tmp_path / "out", "cityscapes")
+    [outcome] = predict_files(bright(), find_images([images / "a.png"], results.out), results)
+    assert "Cityscapes has no class 'object'" in outcome.error
+    assert not results.out.exists()
+
+
+def test_bad_settings() -> None:
+    with pytest.raises(UserError, match="format is one of"):
+        Results("out", "yolo")
+    with pytest.raises(UserError, match="annotations are for COCO"):
+        Results("out", "labels", annotations="x.json")

@@ -1,0 +1,149 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from spatialembed.embedding import margin_to_sigma
+from spatialembed.errors import UserError
+from spatialembed.inference.predictor import Model, evaluating, load, pick_device, to_array
+from spatialembed.models import build
+from spatialembed.models.checkpoint import save_model
+from spatialembed.models.normalization import Normalization
+from spatialembed.models.spec import ModelSpec
+
+
+class Bright(nn.Module):
+    """Says "object" where channel 0 of its input is above 0.5, with a margin of 9 pixels."""
+
+    stride = 8
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(20.0))
+        self.norm = nn.BatchNorm2d(1)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        assert not self.training
+        assert image.shape[-1] % 8 == 0
+        assert image.shape[-2] % 8 == 0
+        zero = torch.zeros_like(image[:, :1])
+        sigma = zero + margin_to_sigma(9)
+        return torch.cat([zero, zero, sigma, self.gain * (image[:, :1] - 0.5)], dim=1)
+
+
+def squares(channels: int = 1) -> np.ndarray:
+    image = np.zeros((37, 61, channels), np.uint8)
+    image[3:8, 4:10] = 255
+    image[20:26, 40:44] = 255
+    return image
+
+
+def bright(channels: int = 1, **changes) -> Model:
+    spec = ModelSpec(
+        "residual_unet", in_channels=channels, min_size=5, normalization=Normalization("range")
+    )
+    return Model(Bright(), spec, **changes)
+
+
+def test_raw_has_the_size_of_the_image() -> None:
+    raw = bright().raw(squares())
+    assert raw.shape == (4, 37, 61)
+    assert raw.dtype == np.float32
+    np.testing.assert_array_equal(raw[3] > 0, squares()[..., 0] > 0)
+
+
+def test_predict_finds_what_the_network_says() -> None:
+    found = bright().predict(squares())
+    expected = np.zeros((37, 61), np.int32)
+    expected[3:8, 4:10], expected[20:26, 40:44] = 1, 2
+    np.testing.assert_array_equal(found.label_map, expected)
+    assert found.label_map.dtype == np.int32
+    assert found.class_names == ("object",)
+
+
+def test_given_settings_take_the_place_of_stored_ones() -> None:
+    model = bright()
+    assert len(model.predict(squares(), min_size=25)) == 1  # the squares have 30 and 24 pixels
+    assert len(model.predict(squares(), seed_threshold=1.0)) == 0
+    assert len(model.predict(squares(), foreground_threshold=1.0)) == 0
+
+
+def test_image_kinds_agree(tmp_path) -> None:
+    array = squares(3)
+    Image.fromarray(array).save(tmp_path / "x.png")
+    model = bright(3)
+    kinds = [array, tmp_path / "x.png", str(tmp_path / "x.png"), Image.fromarray(array)]
+    kinds.append(Image.fromarray(array).convert("RGBA"))
+    maps = [model.predict(kind).label_map for kind in kinds]
+    assert maps[0].max() == 2
+    for other in maps[1:]:
+        np.testing.assert_array_equal(other, maps[0])
+    grey = squares()[..., 0]
+    for kind in (grey, Image.fromarray(grey), grey > 0, grey / np.float32(255)):
+        np.testing.assert_array_equal(bright().predict(kind).label_map, maps[0])
+
+
+def test_wrong_channels_are_named(tmp_path) -> None:
+    Image.fromarray(squares()[..., 0]).save(tmp_path / "grey.png")
+    with pytest.raises(UserError, match=r"expects 3 channels, .*grey\.png has 1"):
+        bright(3).predict(tmp_path / "grey.png")
+    with pytest.raises(UserError, match="expects 1 channel, the image has 3"):
+        bright(1).predict(squares(3))
+
+
+@pytest.mark.parametrize("array", [np.zeros(5), np.zeros((2, 3, 4, 5)), np.array([["a"]])])
+def test_arrays_that_are_no_image(array) -> None:
+    with pytest.raises(UserError, match="an image is an array"):
+        to_array(array)
+
+
+def test_an_image_without_pixels() -> None:
+    with pytest.raises(UserError, match="no pixels"):
+        bright().predict(np.zeros((0, 4), np.uint8))
+
+
+def test_layers_keep_their_modes() -> None:
+    network = nn.Sequential(nn.BatchNorm2d(1), nn.Dropout(), nn.Sequential(nn.BatchNorm2d(1)))
+    network.train()
+    network[0].eval()  # frozen statistics
+    before = [module.training for module in network.modules()]
+    with evaluating(network):
+        assert not any(module.training for module in network.modules())
+    assert [module.training for module in network.modules()] == before
+
+
+def test_predicting_leaves_training_alone() -> None:
+    model = bright()
+    model.network.train()
+    model.predict(squares())
+    assert model.network.training
+    assert model.network.gain.grad is None
+    assert model.network.norm.num_batches_tracked == 0
+
+
+def test_load_gives_the_saved_network(tmp_path) -> None:
+    torch.manual_seed(0)
+    network = build("residual_unet", 1, 1, 1, widths=[4, 4, 4, 4, 4])
+    spec = ModelSpec("residual_unet", {"widths": [4, 4, 4, 4, 4]}, in_channels=1)
+    save_model(tmp_path / "run" / "model.safetensors", network, spec)
+    image = np.random.default_rng(0).integers(0, 255, (19, 33), np.uint8)
+    expected = Model(network, spec).raw(image)
+    for path in (tmp_path / "run", str(tmp_path / "run" / "model.safetensors")):
+        loaded = load(path, device="cpu")
+        assert loaded.name == str(path)
+        np.testing.assert_array_equal(loaded.raw(image), expected)
+    low = load(tmp_path / "run", "cpu", "bf16").raw(image)
+    assert low.dtype == np.float32
+    np.testing.assert_allclose(low, expected, atol=0.1)
+
+
+def test_load_refuses(tmp_path) -> None:
+    for name in ("nothing", "nothing.pth", "nothing.safetensors"):
+        with pytest.raises(UserError, match="nothing"):
+            load(tmp_path / name)
+    with pytest.raises(UserError, match="precision"):
+        bright(precision="half")
+    for device in ("cuda:99", "toaster"):
+        with pytest.raises(UserError, match="not available"):
+            pick_device(device)

@@ -1,0 +1,79 @@
+import numpy as np
+from PIL import Image
+from rich.console import Console
+
+from spatialembed.metrics.average_precision import score_images
+from spatialembed.report.evaluation import tables, worst, write_evaluation
+
+
+class Sample:
+    def __init__(self, name: str, objects: int) -> None:
+        self.name = name
+        self.image = np.zeros((20, 30, 1), np.uint8)
+        self.label_mask = np.zeros((20, 30), np.int32)
+        for k in range(objects):
+            self.label_mask[2:8, 2 + 9 * k : 8 + 9 * k] = k + 1
+
+
+class Scenes:
+    names = ("all", "half", "nothing")
+
+    def __getitem__(self, i: int) -> Sample:
+        return Sample(self.names[i], 2)
+
+
+class Blind:
+    """Finds both objects of "all", one of "half", none of "nothing"."""
+
+    name = "blind"
+
+    def predict(self, image: np.ndarray, name: str):
+        class Found:
+            label_map = Sample(name, {"all": 2, "half": 1, "nothing": 0}[name]).label_mask
+            classes = np.zeros(2, np.int32)[: label_map.max()]
+
+        return Found()
+
+
+def evaluation() -> dict:
+    pairs = [
+        (Blind().predict(None, s.name), s.label_mask, None, None, s.name)
+        for s in (Scenes()[i] for i in range(3))
+    ]
+    official = {"by": "cityscapesScripts", "classes": {"object": {"AP": None, "AP50": 12.34}}}
+    official["mean"] = {"AP": None, "AP50": 12.34}
+    where = {"model": "blind", "data": "scenes", "split": "val", "official": official}
+    return {**where, **score_images(pairs)}
+
+
+def test_the_worst_come_first() -> None:
+    shown = list(worst(Blind(), Scenes(), evaluation(), 2))
+    assert [name for name, _, _ in shown] == ["nothing", "half"]
+    assert "AP 0.500" in shown[1][1]
+    assert "2 objects, 1 found" in shown[1][1]
+    assert shown[0][2].shape == (20, 30, 3)
+
+
+def test_page_and_pictures_are_written(tmp_path) -> None:
+    page = write_evaluation(Blind(), Scenes(), evaluation(), tmp_path, 2)
+    assert page.read_text().count("<img") >= 2
+    names = sorted(path.name for path in (tmp_path / "worst").iterdir())
+    assert names == ["01_nothing.png", "02_half.png"]
+    assert Image.open(tmp_path / "worst" / names[0]).size == (30, 20)
+
+
+def test_fewer_worst_images_leave_no_old_ones(tmp_path) -> None:
+    write_evaluation(Blind(), Scenes(), evaluation(), tmp_path, 3)
+    write_evaluation(Blind(), Scenes(), evaluation(), tmp_path, 1)
+    assert [path.name for path in (tmp_path / "worst").iterdir()] == ["01_nothing.png"]
+
+
+def test_tables_say_how_they_averaged() -> None:
+    console = Console(record=True, width=140)
+    for table in tables(evaluation()):
+        console.print(table)
+    text = console.export_text()
+    assert "mean over images" in text
+    assert "pooled over the set" in text
+    assert "0.500" in text  # (1 + 1/2 + 0) / 3 and 3 of 6
+    assert "12.3" in text

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,12 +117,25 @@ def shade(
     if change.brightness != 0:
         image = image + np.float32(change.brightness)
     if change.noise > 0:
-        # A generator of its own: noise takes a third less time than from one with a counter.
-        fast = np.random.Generator(np.random.SFC64(int(rng.integers(2**63))))
-        noise = fast.standard_normal(image.shape, dtype=np.float32)
+        noise = _normal(image.shape, rng)
         noise *= np.float32(change.noise)
         image = image + noise
     return image
+
+
+def _normal(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Standard normal values, each the quantile of 16 random bits: a third of the usual time."""
+    bits = np.random.SFC64(int(rng.integers(2**63))).random_raw(-(-math.prod(shape) // 4))
+    return _quantiles().take(bits.view(np.uint16)[: math.prod(shape)]).reshape(shape)
+
+
+@lru_cache(maxsize=1)
+def _quantiles() -> NDArray[np.float32]:
+    """(65536,) float32 quantiles of the standard normal distribution, from -4.3 to 4.3."""
+    from scipy.special import ndtri
+
+    quantiles: NDArray[np.float64] = ndtri((np.arange(2**16) + 0.5) / 2**16)
+    return quantiles.astype(np.float32)
 
 
 def _gamma(image: NDArray[np.float32], exponent: float) -> NDArray[np.float32]:

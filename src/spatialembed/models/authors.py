@@ -12,7 +12,7 @@ import math
 import pickle
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -70,7 +70,10 @@ def load_authors_model(path: str | Path) -> tuple[nn.Module, ModelSpec]:
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        raise UserError(f"{path} does not hold a branched ERFNet's weights: {error}") from error
+        first = str(error).splitlines()[1:2] or [str(error)]
+        raise UserError(
+            f"{path} does not hold a branched ERFNet's weights: {first[0].strip()[:200]}"
+        ) from error
     return network.eval(), spec
 
 
@@ -149,7 +152,7 @@ def _grid_size(path: Path, properties: Mapping[str, Any], name: str) -> int:
     return int(value)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and value < math.inf
 
 

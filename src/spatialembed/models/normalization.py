@@ -100,7 +100,8 @@ class Normalization:
                 f"the image has {image.shape[-1]}"
             )
         mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
-        return (_as_float32(image) - mean) / std
+        with np.errstate(over="ignore"):  # infinite, and then 0
+            return (_as_float32(image) - mean) / std
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON-able values; :meth:`from_dict` is the inverse."""

@@ -44,6 +44,7 @@ def track(items: Iterable[Item], total: int, doing: str) -> Iterator[Item]:
         TimeRemainingColumn(),
         console=errors,
         transient=True,
+        disable=not errors.is_terminal,
     ) as progress:
         task = progress.add_task(doing, total=total)
         for item in items:

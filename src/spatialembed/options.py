@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from importlib.resources import files
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -116,17 +116,18 @@ def recipes() -> list[Path]:
 
 
 def refuse(error: ArgumentError, arguments: Sequence[str]) -> NoReturn:
-    """Raise what the parser has to say as one sentence."""
+    """Raise what the parser has to say as one sentence, naming the recipe if there is one."""
     text = " ".join(str(error).split()).removeprefix("Parser key ")
-    recipe = [after for before, after in pairwise(arguments) if before == "--config"]
+    split = [a.split("=", 1) if a.startswith("--config=") else [a] for a in arguments]
+    recipe = next((b for a, b in pairwise(chain(*split)) if a == "--config"), None)
     unknown = re.search(r"(?:accept option|Option) '([\w.]+)'", text)
     if unknown and recipe:
         key = unknown[1].rpartition(".")[2]
         known = [f.name for kind in (TrainConfig, StageConfig, Augmentation) for f in fields(kind)]
         close = get_close_matches(key, known, n=1)
         hint = f"did you mean '{close[0]}'?" if close else "see spatialembed train --help"
-        raise UserError(f"{recipe[-1]} has an unknown key '{key}'; {hint}") from error
-    raise UserError(text) from error
+        raise UserError(f"{recipe} has an unknown key '{key}'; {hint}") from error
+    raise UserError(f"{text} (recipe: {recipe})" if recipe else text) from error
 
 
 def _function_parser(command: Callable[..., Any]) -> ArgumentParser:

@@ -1,0 +1,195 @@
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import spatialembed
+from spatialembed.cli import COMMANDS, main
+from spatialembed.errors import UserError
+from spatialembed.models import build
+from spatialembed.models.checkpoint import save_model
+from spatialembed.models.spec import ModelSpec
+from spatialembed.options import find_recipe, read_recipe, recipes
+from spatialembed.training.config import TrainConfig
+
+WIDTHS = {"widths": [4, 4, 4, 4, 4]}
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run folder with an untrained model for one channel."""
+    torch.manual_seed(0)
+    save_model(
+        tmp_path / "run" / "model.safetensors",
+        build("residual_unet", 1, 1, 1, **WIDTHS),
+        ModelSpec("residual_unet", WIDTHS, in_channels=1),
+    )
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def data(tmp_path):
+    for split in ("train", "test"):
+        for i in range(3):
+            for kind in ("images", "masks"):
+                path = tmp_path / "data" / split / kind / f"{i}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                array = np.zeros((24, 32), np.uint8)
+                array[4:12, 5:15] = 200 if kind == "images" else 1
+                Image.fromarray(array).save(path)
+    return tmp_path / "data"
+
+
+def errors_of(capsys, *arguments: object) -> str:
+    """What a failing command says: one line, and nothing like a traceback."""
+    assert main([str(argument) for argument in arguments]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1, said
+    assert "Traceback" not in said
+    return said
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command, capsys) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    assert end.value.code == 0
+    assert f"{command}" in capsys.readouterr().out
+
+
+def test_version(capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert spatialembed.__version__ in capsys.readouterr().out
+
+
+def test_help_is_quick() -> None:
+    """The aim is 1 s; twice that here, since tests run side by side on a busy machine."""
+
+    def seconds() -> float:
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "spatialembed", "--help"], check=True, stdout=-3)
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(3)) < 2
+
+
+def test_check(data, capsys) -> None:
+    assert main(["check", str(data)]) == 0
+    assert "no problem found" in capsys.readouterr().out
+    (data / "train" / "masks" / "1.png").unlink()
+    assert main(["check", str(data)]) == 1
+    assert "1.png" in capsys.readouterr().out
+
+
+def test_crops_are_a_data_set(data, tmp_path, capsys) -> None:
+    assert main(["crops", str(data), str(tmp_path / "crops"), "--size", "16"]) == 0
+    assert main(["check", str(tmp_path / "crops")]) == 0
+    assert "2 crops" in capsys.readouterr().out  # of three, one is held out for val
+
+
+def test_predict(run, data, tmp_path, capsys) -> None:
+    images, out = data / "test" / "images", tmp_path / "found"
+    assert main(["predict", str(run), str(images), "--out", str(out), "--format", "coco"]) == 0
+    names = {path.name for path in out.iterdir()}
+    assert {"0.tif", "0_overlay.png", "coco_results.json"} <= names
+    assert main(["predict", str(run), str(images), "--out", str(out), "--no_overlay"]) == 0
+    assert "3 kept" in capsys.readouterr().out
+    again = ["--out", str(out), "--no_overlay", "--overwrite"]
+    assert main(["predict", str(run), str(images), *again]) == 0
+    assert "kept" not in capsys.readouterr().out
+
+
+def test_predict_names_failures_at_the_end(run, data, tmp_path, capsys) -> None:
+    (data / "test" / "images" / "1.png").write_bytes(b"broken")
+    files = [str(data / "test" / "images" / f"{i}.png") for i in range(3)]
+    out = tmp_path / "found"
+    assert "1.png" in errors_of(capsys, "predict", run, *files, "--out", out)
+    assert sorted(path.name for path in out.glob("*.tif")) == ["0.tif", "2.tif"]
+
+
+def test_evaluate(run, data, capsys) -> None:
+    assert main(["evaluate", str(run), str(data), "--pictures", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "mean over images" in said
+    written = json.loads((run / "evaluation" / "evaluation.json").read_text())
+    assert written["split"] == "test"
+    assert len(written["images"]) == 3
+    assert (run / "evaluation" / "page.html").is_file()
+    assert len(list((run / "evaluation" / "worst").iterdir())) == 2
+
+
+def test_errors_are_one_line(run, data, tmp_path, capsys) -> None:
+    images = data / "test" / "images"
+    said = errors_of(capsys, "predict", tmp_path / "none", images, "--out", tmp_path / "f")
+    assert "none" in said
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"123")
+    assert "broken.safetensors" in errors_of(capsys, "evaluate", broken, data)
+    assert "val" in errors_of(capsys, "evaluate", run, tmp_path)
+    assert "nowhere" in errors_of(capsys, "train", tmp_path / "nowhere", "--steps", 1)
+    assert "truck" in errors_of(capsys, "crops", data, tmp_path / "c", "--classes", "car", "truck")
+    assert "--botch" in errors_of(capsys, "train", data, "--botch", 3)
+    assert "batch" in errors_of(capsys, "train", data, "--batch", "many")
+    assert "prodict" in errors_of(capsys, "prodict")
+
+
+def test_predict_of_wrong_channels(run, data, tmp_path, capsys) -> None:
+    path = tmp_path / "color.png"
+    Image.new("RGB", (32, 24)).save(path)
+    said = errors_of(capsys, "predict", run, path, "--out", tmp_path / "found")
+    assert "expects 1 channel" in said
+    assert "color.png" in said
+
+
+@pytest.mark.parametrize("recipe", recipes(), ids=lambda path: path.stem)
+def test_every_recipe_parses(recipe) -> None:
+    config = read_recipe(recipe.stem, "some/data", "--batch=3")
+    assert isinstance(config, TrainConfig)
+    assert config.batch == 3
+    assert str(config.data) == "some/data"
+    assert all(stage.batch_size == 3 for stage in config.scheduled())
+
+
+def test_options_go_over_the_recipe(tmp_path) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("n_sigma: 2\nseed: 4\nclasses: [car, bus]\nresume: false\n")
+    config = read_recipe(recipe, "data", "--seed=7", "--resume")
+    assert (config.n_sigma, config.seed, config.resume) == (2, 7, True)
+    assert config.classes == ["car", "bus"]
+    assert read_recipe(recipe, "data", "--classes", "person").classes == ["person"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("bacth: 3", ["unknown key 'bacth'", "did you mean 'batch'"]),
+        ("stages: [{steps: 3, crop: 64}]", ["unknown key 'crop'", "crop_size"]),
+        (
+            "stages: [{steps: 3, augmentation: {flop: true}}]",
+            ["unknown key 'flop'", "did you mean 'flip'"],
+        ),
+        ("xyzzy: 1", ["unknown key 'xyzzy'", "--help"]),
+        ("batch: many", ["batch"]),
+        ("stages: [{steps: 3, crop_size: 65}]", ["crop_size", "65"]),
+        ("average: 7", ["average"]),
+        ("a: [", ["mine.yaml"]),
+    ],
+)
+def test_recipes_that_are_refused(tmp_path, capsys, content, words) -> None:
+    recipe = tmp_path / "with space" / "mine.yaml"
+    recipe.parent.mkdir()
+    recipe.write_text(content)
+    for given in (["--config", recipe], [f"--config={recipe}"]):
+        said = errors_of(capsys, "train", tmp_path, *given)
+        assert all(word in said for word in words), said
+
+
+def test_a_recipe_that_is_not_there() -> None:
+    with pytest.raises(UserError, match=r"no recipe nucleus; give a file or one of .*nuclei"):
+        find_recipe("nucleus")

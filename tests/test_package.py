@@ -1,0 +1,69 @@
+"""The wheel, installed by itself, runs away from the checkout and has its recipes inside."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def run_python(*arguments: object, cwd: Path, path: str = "") -> str:
+    command = [sys.executable, *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Path:
+    """A folder with the built wheel unpacked as pip installs it."""
+    pytest.importorskip("hatchling")
+    if not (ROOT / "pyproject.toml").is_file():
+        pytest.skip("the tests are not in a checkout, so there is nothing to build")
+    folder = tmp_path_factory.mktemp("wheel")
+    build = ["-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT]
+    run_python(*build, cwd=folder)
+    [wheel] = folder.glob("spatialembed-*.whl")
+    target = folder / "site"
+    install = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
+    run_python(*install, "--target", target, wheel, cwd=folder)
+    return target
+
+
+def outside(installed: Path, code: str) -> str:
+    """Run code with the installed wheel first and this environment's libraries behind it."""
+    return run_python("-c", code, cwd=installed.parent, path=str(installed))
+
+
+def test_it_is_the_wheel_that_is_imported(installed) -> None:
+    where = outside(installed, "import spatialembed; print(spatialembed.__file__)")
+    assert Path(where.strip()).is_relative_to(installed)
+
+
+def test_recipes_are_inside(installed) -> None:
+    names = outside(
+        installed,
+        "from spatialembed.options import recipes, read_recipe\n"
+        "for path in recipes():\n    print(path, read_recipe(path.stem, 'data').n_sigma)",
+    )
+    inside = [Path(line.split(" ")[0]) for line in names.splitlines()]
+    assert all(path.parent == installed / "spatialembed" / "recipes" for path in inside)
+    assert {path.name for path in inside} == {path.name for path in ROOT.glob("recipes/*.yaml")}
+
+
+def test_files_that_are_not_code_are_inside(installed) -> None:
+    source = ROOT / "src" / "spatialembed"
+    for path in source.rglob("*"):
+        if path.is_file() and "__pycache__" not in path.parts:
+            assert (installed / "spatialembed" / path.relative_to(source)).is_file(), path
+    assert list(installed.glob("spatialembed-*.dist-info/licenses/LICENSE"))
+
+
+def test_command_runs(installed) -> None:
+    assert (installed / "bin" / "spatialembed").is_file()
+    code = "import sys; from spatialembed.cli import main; sys.exit(main(['--help']))"
+    assert "predict" in outside(installed, code)

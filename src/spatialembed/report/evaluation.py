@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from spatialembed.errors import atomic_write
 from spatialembed.metrics.average_precision import worst_first
@@ -21,20 +23,19 @@ if TYPE_CHECKING:
     from spatialembed.inference.predictor import Model
 
 
-def tables(evaluation: dict[str, Any]) -> Iterator[Table]:
+def tables(evaluation: dict[str, Any]) -> Iterator[Group]:
     """The figures of an evaluation: AP per class and threshold, then the official ones."""
     where = f"{evaluation['data']}, {evaluation['split']}, {len(evaluation['images'])} images"
-    thresholds = [f"{threshold:.2f}"[1:] for threshold in evaluation["thresholds"]]
+    thresholds = [f"{threshold:.2f}".lstrip("0") for threshold in evaluation["thresholds"]]
+    first = thresholds[0].rstrip("0")
     for way, words in WAYS:
-        table = Table(title=f"AP = TP / (TP + FP + FN), {words}: {where}", title_justify="left")
-        table.add_column("class")
-        for column in ("objects", *thresholds, "mean", "F1 .5", "PQ .5"):
-            table.add_column(column, justify="right")
+        columns = ("objects", *thresholds, "mean", f"F1{first}", f"PQ{first}")
+        table = _table(columns)
         for name, held in evaluation["classes"].items():
             table.add_row(name, str(held["objects"]), *_figures(held[way]))
         if len(evaluation["classes"]) > 1:
             table.add_row("mean", "", *_figures(evaluation["mean"][way]))
-        yield table
+        yield _titled(f"AP = TP / (TP + FP + FN), {words}\n{where}", table)
     if evaluation["official"]:
         yield _official_table(evaluation["official"])
 
@@ -81,16 +82,26 @@ def worst(
 
 def _figures(measures: dict[str, Any]) -> list[str]:
     figures = [*measures["ap"], measures["ap_mean"], measures["f1"][0], measures["pq"][0]]
-    return [f"{figure:.3f}" for figure in figures]
+    return [f"{figure:.3f}".removeprefix("0") for figure in figures]
 
 
-def _official_table(official: dict[str, Any]) -> Table:
+def _official_table(official: dict[str, Any]) -> Group:
     rows = {**official["classes"], "mean": official["mean"]}
-    table = Table(title=f"AP in percent by {official['by']}", title_justify="left")
-    table.add_column("class")
-    for measure in official["mean"]:
-        table.add_column(measure, justify="right")
+    table = _table(official["mean"])
     for name, figures in rows.items():
         cells = ("–" if value is None else f"{value:.1f}" for value in figures.values())
         table.add_row(name, *cells)
+    return _titled(f"AP in percent by {official['by']}", table)
+
+
+def _table(columns: Iterable[str]) -> Table:
+    """An empty table, narrow enough for nine thresholds on a terminal of 80 columns."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("class", overflow="fold")
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
     return table
+
+
+def _titled(title: str, table: Table) -> Group:
+    return Group(Text(title, style="bold"), table, "")

@@ -10,27 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image
 
 from ..errors import UserError, atomic_write
-from .drawing import Camera, Canvas, Floats, Light
-from .street import (
-    BUILDING,
-    GRASS,
-    ROAD,
-    SIDEWALK,
-    SKY,
-    TREE,
-    Street,
-    draw_buildings,
-    draw_ground,
-    draw_skyline,
-    noise,
-    paint_sky,
-    random_light,
-    random_street,
-)
-from .traffic import Limits, Thing, paint_order, populate
+from .scenery.buildings import draw_buildings, draw_skyline
+from .scenery.drawing import Camera, Canvas
+from .scenery.finish import cast_shadows, finish, hood
+from .scenery.street import SKY, Street, draw_ground, random_street
+from .scenery.traffic import populate
+from .scenery.visibility import Limits, Thing, paint_order
+from .scenery.weather import Light, paint_sky, random_light
 
 CITY = "drawnham"
 EGO = 1
@@ -72,22 +61,21 @@ def make_scene(seed: int, number: int, size: tuple[int, int] = (512, 256)) -> Sc
     _check(seed, number, size)
     rng = np.random.Generator(np.random.Philox(key=[seed, number]))
     light, street = random_light(rng), random_street(rng)
-    camera = _random_camera(size, street, rng)
-    limits = Limits.of(*size)
+    camera = _random_camera(size, rng)
     canvas = Canvas(camera, paint_sky(camera, light, rng))
     canvas.ids.paste(SKY, (0, 0, *canvas.ids.size))
-    draw_skyline(canvas, street, light, rng)
+    draw_skyline(canvas, light, rng)
     draw_ground(canvas, street, light, rng)
     draw_buildings(canvas, street, light, rng)
-    things = populate(street, camera, light, rng, limits)
-    codes = _paint_things(canvas, street, light, things, limits)
+    front = Canvas(camera, Image.new("RGB", canvas.image.size))
     if rng.random() < 0.6:
-        _draw_hood(canvas, light, rng)
-        codes = _small_ids(canvas)
+        front.draw_flat(hood(camera, light, rng), EGO)
+    limits, cover = Limits.of(*size), _small(front.ids) > 0
+    things = populate(street, camera, light, rng, limits, cover)
+    codes = _paint(canvas, street, light, things, limits, front)
     instance_ids = _instance_ids(codes, things)
     labels = np.where(instance_ids >= 1000, instance_ids // 1000, instance_ids).astype(np.uint8)
-    image = _finish(canvas, light, labels, rng)
-    return Scene(image, instance_ids, labels)
+    return Scene(finish(canvas, labels, rng), instance_ids, labels)
 
 
 def make_scenes(
@@ -136,28 +124,32 @@ def _check(seed: int, number: int, size: tuple[int, int]) -> None:
         )
 
 
-def _random_camera(size: tuple[int, int], street: Street, rng: np.random.Generator) -> Camera:
+def _random_camera(size: tuple[int, int], rng: np.random.Generator) -> Camera:
     width, height = size
+    # by the area, so that cars cover the same share of a picture of any proportions
     focal = 0.95 * (2 * width * height) ** 0.5 * rng.uniform(0.92, 1.08)
     horizon = height * rng.uniform(0.38, 0.47)
-    x, up = rng.uniform(-0.3, 0.3), rng.uniform(1.35, 1.8)
-    return Camera(2 * width, 2 * height, 2 * focal, 2 * horizon, x, up, float(rng.normal(0, 0.045)))
+    x, up, yaw = rng.uniform(-0.3, 0.3), rng.uniform(1.35, 1.8), float(rng.normal(0, 0.045))
+    return Camera(2 * width, 2 * height, 2 * focal, 2 * horizon, x, up, yaw)
 
 
-# painting ------------------------------------------------------------------------------------
-
-
-def _paint_things(
-    canvas: Canvas, street: Street, light: Light, things: list[Thing], limits: Limits
+def _paint(
+    canvas: Canvas,
+    street: Street,
+    light: Light,
+    things: list[Thing],
+    limits: Limits,
+    front: Canvas,
 ) -> np.ndarray:
-    """Paint shadows and things; whoever turns out to be hidden is taken off and all is repainted.
+    """Paint shadows, things and what is in front of them; whoever is hidden after all goes.
 
     Returns:
         (H, W) codes at the finished size; ``things`` loses those taken off.
     """
-    picture, ids = canvas.image.copy(), canvas.ids.copy()
+    picture, ids = canvas.image, canvas.ids
     while True:
-        _cast_shadows(canvas, street, light, things)
+        canvas.restore(picture, ids)
+        cast_shadows(canvas, street, light, things)
         code = _OBJECT
         for thing in paint_order(things, canvas.camera.x):
             for part in thing.parts:
@@ -165,122 +157,29 @@ def _paint_things(
                 if part.instance:
                     part.code, code = code, code + 1
                 canvas.draw_flat(part.flat, part.code)
-        codes = _small_ids(canvas)
+        ego = Image.fromarray(np.asarray(front.ids) > 0)
+        canvas.image.paste(front.image, (0, 0), ego)
+        canvas.ids.paste(front.ids, (0, 0), ego)
+        codes = _small(canvas.ids)
         seen = np.bincount(codes.ravel(), minlength=code)
-        hidden = [
-            t
-            for t in things
-            if any(p.instance and seen[p.code] < 0.67 * limits.area for p in t.parts)
-        ]
+        hidden = [t for t in things if t.too_small(seen, limits)]
         if not hidden:
             return codes
         for thing in hidden:
             things.remove(thing)
-        canvas.restore(picture, ids)
 
 
-def _small_ids(canvas: Canvas) -> np.ndarray:
-    return np.asarray(canvas.ids)[1::2, 1::2].astype(np.int64)
+def _small(ids: Image.Image) -> np.ndarray:
+    return np.asarray(ids)[1::2, 1::2].astype(np.int64)
 
 
 def _instance_ids(codes: np.ndarray, things: list[Thing]) -> np.ndarray:
     """Codes to Cityscapes' ids, objects of a label numbered from 0 in the order of painting."""
-    table = np.arange(_OBJECT + 1 + sum(len(t.parts) for t in things), dtype=np.int32)
+    parts = sorted((p for t in things for p in t.parts if p.instance), key=lambda p: p.code)
+    table = np.arange(_OBJECT + len(parts) + 1, dtype=np.int32)
     counts: dict[int, int] = {}
-    visible = set(np.unique(codes).tolist())
-    parts = [p for t in things for p in t.parts if p.instance and p.code in visible]
-    for part in sorted(parts, key=lambda p: p.code):
+    for part in parts:
         n = counts.get(part.label, 0)
         counts[part.label] = n + 1
         table[part.code] = 1000 * part.label + n
-    return table[codes]
-
-
-def _cast_shadows(canvas: Canvas, street: Street, light: Light, things: list[Thing]) -> None:
-    """Darken the ground below and behind things, and where the houses shade the street."""
-    camera = canvas.camera
-    scale = 4
-    size = (camera.width // scale, camera.height // scale)
-    direction = -light.sun / max(float(light.sun[1]), 0.25)
-    layers = {name: Image.new("L", size) for name in ("near", "far")}
-    pens = {name: ImageDraw.Draw(layer) for name, layer in layers.items()}
-
-    def mark(points: Floats, strength: float) -> None:
-        name = "near" if points[:, 2].mean() < 14 else "far"
-        flat = camera.project(points) / scale
-        pens[name].polygon(flat.ravel().tolist(), fill=int(255 * min(strength, 1)))
-
-    shift = np.array([direction[0], 0, direction[2]])
-    sunny = light.shadow > 0.35
-    if sunny:
-        reach = 9 * direction[0]
-        wall = street.walls[0] if reach > 0 else street.walls[1]
-        quad = [[wall, 0, 1.5], [wall + reach, 0, 1.5], [wall + reach, 0, 140], [wall, 0, 140]]
-        mark(np.array(quad), light.shadow * 0.8)
-    for thing in sorted(things, key=lambda t: -t.bounds[2]):
-        ground = thing.ground if len(thing.ground) == 4 else None
-        if ground is None:
-            continue
-        if sunny:
-            far = ground + shift * thing.height * 0.9
-            for a, b in ((0, 1), (1, 2), (2, 3), (3, 0)):
-                mark(np.stack([ground[a], ground[b], far[b], far[a]]), light.shadow)
-            mark(far, light.shadow)
-        middle = ground.mean(0)
-        for grow, strength in ((1.2, 0.35), (1.04, 0.62), (0.9, 0.8)):
-            mark(middle + (ground - middle) * grow, strength)
-    near = layers["near"].filter(ImageFilter.GaussianBlur(1.6 * size[1] / 128))
-    far_layer = layers["far"].filter(ImageFilter.GaussianBlur(0.5 * size[1] / 128))
-    shade = np.maximum(np.asarray(near), np.asarray(far_layer))
-    mask = Image.fromarray(shade).resize(canvas.image.size, Image.Resampling.BILINEAR)
-    ids = np.asarray(canvas.ids)
-    ground_only = Image.fromarray(
-        ((ids == ROAD) | (ids == SIDEWALK) | (ids == GRASS)) * np.uint8(255)
-    )
-    clipped = Image.composite(mask, Image.new("L", mask.size), ground_only)
-    tone = tuple(int(c) for c in (18 + 14 * light.ambient))
-    canvas.image.paste(tone, (0, 0), clipped)
-
-
-def _draw_hood(canvas: Canvas, light: Light, rng: np.random.Generator) -> None:
-    """The bonnet of the car that carries the camera, void in Cityscapes."""
-    width, height = canvas.image.size
-    top = height * rng.uniform(0.93, 0.975)
-    tone = np.array([rng.uniform(30, 90)] * 3) * (light.ambient + 0.3 * light.sun_color)
-    x = np.linspace(0, width, 33)
-    edge = top + (height - top) * 1.1 * np.abs(x / width - 0.5) ** 2 * 4
-    for k, bright in enumerate((0.8, 1.0, 1.18, 1.05)):
-        line = np.stack([x, edge + k * height * 0.012], axis=1)
-        points = [*line.ravel().tolist(), width, height + 9, 0, height + 9]
-        ImageDraw.Draw(canvas.image).polygon(points, fill=tuple(int(c * bright) for c in tone))
-        if k == 0:
-            ImageDraw.Draw(canvas.ids).polygon(points, fill=EGO)
-
-
-def _finish(
-    canvas: Canvas, light: Light, labels: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """Reduce the picture and give surfaces their texture, then what a camera adds."""
-    height, width = labels.shape
-    image = np.asarray(canvas.image.reduce(2), dtype=np.float32)
-    factor = np.ones((height, width), dtype=np.float32)
-    x, z, first = canvas.camera.ground(height, width)
-    tile = noise(rng, (128, 128), (128, 64)).astype(np.float32)
-    coarse = noise(rng, (128, 128), (9, 21)).astype(np.float32)
-    fade = np.exp(-np.abs(z) / 22)
-    texture = 0.05 * fade * tile[(z * 14).astype(int) & 127, (x * 14).astype(int) & 127]
-    texture = texture + 0.045 * coarse[(z * 5).astype(int) & 127, (x * 9).astype(int) & 127]
-    below = labels[first:]
-    ground = (below == ROAD) | (below == SIDEWALK) | (below == GRASS)
-    factor[first:] += texture * ground
-    grain = rng.standard_normal((height, width), dtype=np.float32)
-    factor += grain * (
-        0.09 * (labels == TREE) + 0.05 * (labels == GRASS) + 0.02 * (labels == BUILDING)
-    )
-    rows, columns = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]  # type: ignore[misc]
-    factor *= 1 - 0.1 * (rows**2 + columns**2).astype(np.float32)
-    image *= factor[..., None]
-    strength = rng.uniform(1.2, 3.2)
-    image += strength * grain[::-1, ::-1, None]
-    image += 0.5 * strength * rng.standard_normal((height, width, 3), dtype=np.float32)
-    return image.clip(0, 255).astype(np.uint8)
+    return np.asarray(table[codes])

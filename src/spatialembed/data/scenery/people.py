@@ -6,12 +6,17 @@ A figure is drawn in a plane that stands on the ground: u metres along its headi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
-from .drawing import Camera, Floats, Light, Polygon, circle, rgb
+from .drawing import Camera, Floats, Mesh, circle, rgb
+from .weather import Light
 
 PERSON, RIDER, MOTORCYCLE, BICYCLE = 24, 25, 32, 33
+
+Piece: TypeAlias = tuple[Floats, Floats, bool]
+"""Points, color and whether it belongs to the silhouette, as Mesh.of takes them."""
 
 _CLOTHES = [
     (40, 44, 60), (28, 28, 32), (70, 80, 104), (120, 60, 52), (170, 50, 46), (60, 90, 70),
@@ -36,14 +41,13 @@ class Figure:
     light: Light
     distance: float
 
-    def piece(self, uv: Floats, color: Floats, solid: bool = True) -> Polygon:
+    def piece(self, uv: Floats, color: Floats, solid: bool = True) -> Piece:
         """A polygon at (N, 2) u and v metres, before the figure's own scale."""
         u, v = uv[:, 0] * self.slant * self.scale, uv[:, 1] * self.scale
         points = np.stack([self.x + u, v, np.full(len(u), self.z)], axis=1)
-        lit = self.light.ambient + 0.45 * self.light.sun_color
-        return Polygon(points, self.light.hazy(color * lit, self.distance), solid)
+        return points, self.light.even(color, self.distance), solid
 
-    def limb(self, ends: list[tuple[float, float]], widths: list[float], color: Floats) -> Polygon:
+    def limb(self, ends: list[tuple[float, float]], widths: list[float], color: Floats) -> Piece:
         """A tapered stroke along a line of points."""
         line, half = np.array(ends), np.array(widths)[:, None] / 2
         along = np.gradient(line, axis=0)
@@ -55,11 +59,11 @@ class Figure:
             np.concatenate([line + across * half, (line - across * half)[::-1]]), color
         )
 
-    def disc(self, u: float, v: float, radius: float, color: Floats, solid: bool = True) -> Polygon:
+    def disc(self, u: float, v: float, radius: float, color: Floats, solid: bool = True) -> Piece:
         """A round piece that faces the camera."""
         ring = circle(12) * radius
         ring[:, 0] /= max(abs(self.slant), 0.2)
-        return self.piece(ring + (u, v), color, solid)
+        return self.piece(ring + np.array([u, v]), color, solid)
 
 
 def _pick(rng: np.random.Generator, colors: list[tuple[int, int, int]]) -> Floats:
@@ -70,9 +74,7 @@ def _figure(x: float, z: float, slant: float, scale: float, camera: Camera, ligh
     return Figure(x, z, slant, scale, light, float(np.hypot(x - camera.x, z)))
 
 
-def draw_person(
-    x: float, z: float, camera: Camera, light: Light, rng: np.random.Generator
-) -> list[Polygon]:
+def draw_person(x: float, z: float, camera: Camera, light: Light, rng: np.random.Generator) -> Mesh:
     """Someone who walks or stands."""
     slant = float(rng.choice([-1, 1])) * rng.uniform(0.55, 1)
     f = _figure(x, z, slant, rng.uniform(0.9, 1.06), camera, light)
@@ -91,8 +93,8 @@ def draw_person(
     torso[:, 0] *= 0.9 / max(abs(slant), 0.2) * 0.8
     pieces.append(f.piece(torso, coat))
     pieces.append(f.piece(torso[[1, 2, 3, 4]] * (0.98, 1), coat * 0.82, False))
-    pieces.append(f.limb([(0.05, 1.42), (swing + 0.1, 1.14), (swing + 0.2, 0.92)], [0.13, 0.11, 0.08],
-                         coat * 0.9))  # fmt: skip
+    arm = [(0.05, 1.42), (swing + 0.1, 1.14), (swing + 0.2, 0.92)]
+    pieces.append(f.limb(arm, [0.13, 0.11, 0.08], coat * 0.9))
     pieces.append(f.disc(swing + 0.2, 0.9, 0.05, skin))
     pieces.append(f.limb([(0, 1.46), (0.01, 1.58)], [0.11, 0.11], skin * 0.85))
     pieces.append(f.disc(0.02, 1.66, 0.125, skin))
@@ -100,7 +102,7 @@ def draw_person(
     if rng.random() < 0.3:
         pieces.append(f.piece(np.array([(-0.42, 1.0), (-0.16, 1.0), (-0.16, 1.38), (-0.36, 1.36)]),
                               _pick(rng, _CLOTHES)))  # fmt: skip
-    return pieces
+    return Mesh.of(pieces)
 
 
 def _slant(heading: float, x: float, z: float) -> float:
@@ -111,7 +113,7 @@ def _slant(heading: float, x: float, z: float) -> float:
 
 def draw_bicycle(
     x: float, z: float, heading: float, camera: Camera, light: Light, rng: np.random.Generator
-) -> tuple[list[Polygon], list[Polygon]]:
+) -> tuple[Mesh, Mesh]:
     """A bicycle and the rider that may sit on it."""
     f = _figure(x, z, _slant(heading, x - camera.x, z), rng.uniform(0.98, 1.05), camera, light)
     frame, tire = _pick(rng, _CLOTHES) * 1.1, rgb(24, 24, 26)
@@ -127,12 +129,14 @@ def draw_bicycle(
         pieces.append(f.limb([a, b], [0.05, 0.05], frame))
     pieces.append(f.limb([(-0.32, 0.92), (-0.1, 0.93)], [0.07, 0.05], tire))
     pieces.append(f.limb([(0.28, 1.02), (0.42, 0.99)], [0.05, 0.05], tire))
-    return pieces, _rider(f, rng, (-0.2, 0.93), (0.0, 0.2), (0.38, 1.0), rng.random() < 0.5)
+    return Mesh.of(pieces), _rider(
+        f, rng, (-0.2, 0.93), (0.0, 0.2), (0.38, 1.0), rng.random() < 0.5
+    )
 
 
 def draw_motorcycle(
     x: float, z: float, heading: float, camera: Camera, light: Light, rng: np.random.Generator
-) -> tuple[list[Polygon], list[Polygon]]:
+) -> tuple[Mesh, Mesh]:
     """A motorcycle or scooter and the rider that may sit on it."""
     f = _figure(x, z, _slant(heading, x - camera.x, z), rng.uniform(0.98, 1.06), camera, light)
     paint, dark = _pick(rng, _CLOTHES) * 1.15, rgb(28, 28, 30)
@@ -148,7 +152,7 @@ def draw_motorcycle(
     pieces.append(f.limb([(-0.62, 0.83), (-0.08, 0.8)], [0.1, 0.1], dark))
     pieces.append(f.disc(0.5, 0.88, 0.09, rgb(236, 236, 226)))
     pieces.append(f.limb([(0.3, 1.05), (0.44, 0.98)], [0.06, 0.06], dark))
-    return pieces, _rider(f, rng, (-0.26, 0.88), (0.02, 0.34), (0.36, 1.04), True)
+    return Mesh.of(pieces), _rider(f, rng, (-0.26, 0.88), (0.02, 0.34), (0.36, 1.04), True)
 
 
 def _rider(
@@ -158,18 +162,19 @@ def _rider(
     pedal: tuple[float, float],
     bar: tuple[float, float],
     helmet: bool,
-) -> list[Polygon]:
+) -> Mesh:
     coat, trousers, skin = _pick(rng, _CLOTHES), _pick(rng, _CLOTHES[:8]) * 0.8, _pick(rng, _SKIN)
     shoulder = (seat[0] + 0.24, seat[1] + 0.52)
     knee = (pedal[0] + 0.16, (seat[1] + pedal[1]) / 2 + 0.08)
     head = (shoulder[0] + 0.08, shoulder[1] + 0.22)
     top = _pick(rng, [(220, 220, 216), (180, 40, 40), (40, 40, 46), (60, 100, 160)])
-    return [
+    return Mesh.of([
         f.limb([seat, knee, pedal], [0.2, 0.16, 0.11], trousers),
         f.limb([pedal, (pedal[0] + 0.18, pedal[1] - 0.02)], [0.08, 0.06], rgb(30, 28, 28)),
         f.limb([seat, ((seat[0] + shoulder[0]) / 2 - 0.04, seat[1] + 0.27), shoulder],
                [0.27, 0.31, 0.24], coat),
-        f.limb([shoulder, (shoulder[0] + 0.16, shoulder[1] - 0.28), bar], [0.12, 0.1, 0.08], coat * 0.8),
+        f.limb([shoulder, (shoulder[0] + 0.16, shoulder[1] - 0.28), bar], [0.12, 0.1, 0.08],
+               coat * 0.8),
         f.disc(*head, 0.12, skin),
         f.disc(head[0] - 0.02, head[1] + 0.05, 0.125, top if helmet else _pick(rng, _HAIR)),
-    ]  # fmt: skip
+    ])  # fmt: skip

@@ -69,6 +69,13 @@ def test_a_few_scenes_hold_groups_occlusion_and_every_kind(scenes: list[Scene]) 
     assert np.mean(cars) >= 2
 
 
+def test_no_sliver_of_an_object_is_asked_for() -> None:
+    for number in range(6):
+        areas = objects(make_scene(5, number))
+        assert areas
+        assert min(areas.values()) >= 60
+
+
 def touching_cars(scene: Scene) -> int:
     """Pairs of cars with pixels side by side: one stands in front of the other."""
     left, right = scene.instance_ids[:, :-1], scene.instance_ids[:, 1:]

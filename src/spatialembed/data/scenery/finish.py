@@ -112,5 +112,6 @@ def finish(canvas: Canvas, labels: np.ndarray, rng: np.random.Generator) -> np.n
 
 
 def _wrap(metres: Floats, per_metre: int) -> np.ndarray:
-    """Index into a 128 wide tile of noise that repeats along the ground."""
-    return np.asarray((metres * per_metre).astype(np.int32) & 127)
+    """Index into a 128 wide tile of noise, which is mirrored to and fro so that it has no seam."""
+    index = np.floor(metres * per_metre).astype(np.int32) & 255
+    return np.asarray(np.minimum(index, 255 - index))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .bodies import CAR
+from .bodies import BODIES, CAR
 from .drawing import Camera, Flags, Floats, Mesh
 from .people import (
     BICYCLE,
@@ -125,17 +125,22 @@ class _Crowd:
     def _crossing(self) -> None:
         if self.street.crossing is None or self.street.crossing[0] > self.reach:
             return
-        near, far = self.street.crossing
+        (near, far), rng = self.street.crossing, self.rng
         for share, way in ((0.28, 1), (0.72, -1)):
-            x = self.rng.uniform(-14, -4)
-            while x < 16:
-                if self.rng.random() < 0.5:
-                    z = near + (far - near) * share
-                    kind = "bus" if self.rng.random() < 0.06 else None
-                    heading = way * np.pi / 2 + self.rng.uniform(-0.1, 0.1)
-                    if self._free(x, z):
-                        x += self._vehicle(x, z, heading, kind)
-                x += self.rng.uniform(3, 10)
+            z = near + (far - near) * share
+            # as far aside as can be seen past the houses at the corners
+            left, right = (self.camera.x + (w - self.camera.x) * z / (near - 2)
+                           for w in self.street.walls)  # fmt: skip
+            x = left + rng.uniform(0, 5)
+            while True:
+                kind = "bus" if rng.random() < 0.06 else None
+                length = BODIES[kind or "sedan"].length
+                if x + length > right:
+                    break
+                middle, heading = x + length / 2, way * np.pi / 2 + rng.uniform(-0.1, 0.1)
+                if rng.random() < 0.65 and self._free(middle, z):
+                    self._vehicle(middle, z, heading, kind)
+                x += length + rng.uniform(1.5, 8)
 
     def _far_cars(self) -> None:
         """Cars too far to be told apart: a group region, as annotators mark them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .bodies import BODIES, CAR
+from .bodies import BODIES, CAR, TRUCK
 from .drawing import Camera, Flags, Floats, Mesh
 from .people import (
     BICYCLE,
@@ -16,7 +16,7 @@ from .people import (
     draw_person,
 )
 from .street import STATIC, TREE, Street, draw_bin, draw_pole, draw_tree
-from .vehicles import TRUCK, draw_truck, random_vehicle
+from .vehicles import draw_truck, random_vehicle
 from .visibility import Limits, Part, Thing, keep_seen
 from .weather import Light
 

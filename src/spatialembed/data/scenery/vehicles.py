@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .bodies import BODIES, PAINTS, TRUCK, Body, shape_of
+from .bodies import BODIES, PAINTS, Body
 from .drawing import Camera, Floats, Mesh
+from .shapes import shape_of
 from .weather import Light
 
 PASSENGER_CARS = {"hatchback": 0.3, "sedan": 0.24, "estate": 0.18, "suv": 0.18, "van": 0.1}
@@ -100,6 +101,3 @@ def draw_truck(
     parts = [v.draw(camera, light, rng) for v in sorted((cab, box), key=lambda v: -v.z)]
     ground = np.concatenate([box.footprint()[:2], cab.footprint()[2:]])
     return Mesh.join(parts), ground, box_length + cab_length
-
-
-__all__ = ["BODIES", "TRUCK", "Vehicle", "draw_truck", "random_vehicle"]

@@ -207,11 +207,12 @@ def test_pairs_within_reach_are_all_pairs_within_reach(pixels, objects, dims, se
     width = torch.from_numpy(np.exp(rng.normal(2, 3, (dims, objects))))
     pixel_image = torch.from_numpy(rng.integers(0, 2, pixels))
     object_image = torch.from_numpy(rng.integers(0, 2, objects))
+    cutoff = torch.from_numpy(rng.uniform(1e-3, 14, objects))
     if pixels:
         object_image = object_image.clamp(max=int(pixel_image.max()))
-    k, pixel = pairs_within_reach(position, pixel_image, center, width, object_image, 13.8)
+    k, pixel = pairs_within_reach(position, pixel_image, center, width, object_image, cutoff)
     distance = (width[:, :, None] * (position[:, None] - center[:, :, None]) ** 2).sum(0)
-    near = (distance < 13.8) & (object_image[:, None] == pixel_image)
+    near = (distance < cutoff[:, None]) & (object_image[:, None] == pixel_image)
     assert sorted(zip(k.tolist(), pixel.tolist(), strict=True)) == near.nonzero().tolist() or (
         {(a, b) for a, b in zip(k.tolist(), pixel.tolist(), strict=True)}
         == {(a, b) for a, b in near.nonzero().tolist()}

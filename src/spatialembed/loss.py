@@ -29,7 +29,7 @@ from spatialembed.lovasz import lovasz_hinge_segments
 from spatialembed.pairs import pairs_within_reach
 
 NEGLIGIBLE = 1e-6
-"""Pixels off an object with φ below this are left out of its instance term."""
+"""Pixels off an object with φ below this are always left out of its instance term."""
 
 
 class SpatialEmbeddingLoss(nn.Module):
@@ -127,7 +127,8 @@ class SpatialEmbeddingLoss(nn.Module):
         own = membership(
             position[:, objects.pixel], center[:, objects.owner], width[:, objects.owner]
         )
-        others, pixels = self._pixels_in_reach(position, center, width, objects, valid)
+        reach = _reach(own.detach(), objects)
+        others, pixels = self._pixels_in_reach(position, center, width, reach, objects, valid)
         far = membership(position[:, pixels], center[:, others], width[:, others])
         instance = lovasz_hinge_segments(
             torch.cat([2 - 2 * own, 2 * far]),
@@ -152,10 +153,11 @@ class SpatialEmbeddingLoss(nn.Module):
         position: Float[Tensor, "D pixels"],
         center: Float[Tensor, "D objects"],
         width: Float[Tensor, "S objects"],
+        reach: Float[Tensor, " objects"],
         objects: _Objects,
         valid: Bool[Tensor, "B *S"],
     ) -> tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"]]:
-        """Pairs of an object and a pixel off it, φ not negligible."""
+        """Pairs of an object and a pixel off it that adds to its instance term."""
         usable = valid.flatten().nonzero().squeeze(1)
         k, slot = pairs_within_reach(
             position[:, usable],
@@ -163,7 +165,7 @@ class SpatialEmbeddingLoss(nn.Module):
             center,
             width.expand_as(center),
             objects.image,
-            -math.log(NEGLIGIBLE),
+            reach,
         )
         pixel = usable[slot]
         off = objects.object_of[pixel] != k
@@ -226,6 +228,17 @@ class _Objects(NamedTuple):
         """Mean over the objects of each image, then over images; an image without adds 0."""
         objects = torch.bincount(self.image, minlength=self.images).clamp(min=1)
         return (per_object / objects[self.image]).sum() / max(self.images, 1)
+
+
+def _reach(own: Float[Tensor, " own"], objects: _Objects) -> Float[Tensor, " objects"]:
+    """Scaled distance within which a pixel off an object adds to its instance term.
+
+    The hinge's weight of a pixel outside the mask is 0 once every pixel inside has come before it
+    in the order of errors (``I = 0``, see lovasz.py). So only those count whose error 2 φ is above
+    the least error inside, 2 − 2 max φ: this leaves out most pixels, and changes nothing.
+    """
+    best = own.new_zeros(len(objects.counts)).scatter_reduce(0, objects.owner, own, "amax")
+    return -((1 - best) * (1 - 1e-5)).clamp(NEGLIGIBLE, 1 - 1e-7).log()
 
 
 def _gather_objects(label_mask: Int[Tensor, "B *S"], valid: Bool[Tensor, "B *S"]) -> _Objects:

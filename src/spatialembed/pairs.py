@@ -28,9 +28,9 @@ def pairs_within_reach(
     center: Float[Tensor, "D objects"],
     width: Float[Tensor, "D objects"],
     object_image: Int[Tensor, " objects"],
-    cutoff: float,
+    cutoff: Float[Tensor, " objects"],
 ) -> tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"]]:
-    """Find every pair of an object and a pixel of its image with Σ_d s_d (e_d − C_d)² < cutoff.
+    """Find every pair of an object and a pixel of its image within reach, Σ_d s_d (e_d − C_d)² < cutoff.
 
     Args:
         position: (D, P) embeddings of the pixels of all images.
@@ -38,7 +38,7 @@ def pairs_within_reach(
         center: (D, N) object centers.
         width: (D, N) inverse squared widths s of the objects.
         object_image: (N,) index of the image an object is in.
-        cutoff: largest scaled distance; φ > ε where it is below ln(1/ε).
+        cutoff: (N,) scaled distance each object reaches; φ > ε where it is below ln(1/ε).
 
     Returns:
         Objects (M,) and pixels (M,) of the pairs, grouped by object.
@@ -54,7 +54,7 @@ def pairs_within_reach(
         first = lengths[chunk].cumsum(0) - lengths[chunk]
         slot = torch.arange(len(run), device=run.device) + (starts[chunk] - first)[run]
         k, pixel = objects[chunk][run], grid.order[slot]
-        near = scaled_distance(position[:, pixel], center[:, k], width[:, k]) < cutoff
+        near = scaled_distance(position[:, pixel], center[:, k], width[:, k]) < cutoff[k]
         found.append((k[near], pixel[near]))
     if not found:
         return empty, empty

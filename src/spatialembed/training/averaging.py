@@ -1,0 +1,49 @@
+"""A running average of a network's weights, which scores better and steadier than the last ones."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class WeightAverage:
+    """Exponential running average of weights and batch-norm statistics.
+
+    Args:
+        network: whose state is averaged; the average starts as a copy of it.
+        decay: share of the average kept at each step, in [0, 1); young averages keep less,
+            ``(1 + step) / (10 + step)``, so that the first weights are soon forgotten.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self.decay = decay
+        self.updates = 0
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        """Move the average towards the network's present state."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        pairs = zip(_tensors(self.network), _tensors(network), strict=True)
+        for average, current in pairs:
+            if average.is_floating_point():
+                average.lerp_(current.to(average.dtype), 1 - decay)
+            else:
+                average.copy_(current)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The averaged state and the number of updates."""
+        return {"network": self.network.state_dict(), "updates": self.updates}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from :meth:`state_dict`."""
+        self.network.load_state_dict(state["network"])
+        self.updates = state["updates"]
+
+
+def _tensors(network: nn.Module) -> list[Tensor]:
+    return [*network.parameters(), *network.buffers()]

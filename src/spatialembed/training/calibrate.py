@@ -1,0 +1,50 @@
+"""Chooses thresholds and minimum size on validation images once training is done."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from spatialembed.data.sample import DataSet
+from spatialembed.inference.predictor import Model
+from spatialembed.models.spec import ModelSpec
+from spatialembed.training.validation import Setting, Validation, validate
+
+FOREGROUND_THRESHOLDS = (0.4, 0.5, 0.6)
+
+
+def calibrate(model: Model, data: DataSet) -> tuple[ModelSpec, Validation]:
+    """The model's spec with thresholds and minimum size chosen on ``data``.
+
+    A setting leaves the default only for a clear margin: a few images decide little, and what
+    wins on them by chance loses elsewhere. The best seed threshold comes first, since it matters
+    most; then the foreground threshold and the minimum size, each kept unless another is better
+    by more than the standard error of the difference, image by image.
+    """
+    spec = model.spec
+    sizes = sorted({max(1, spec.min_size // 2), spec.min_size, 2 * spec.min_size})
+    choices = [(f, m) for f in FOREGROUND_THRESHOLDS for m in sizes]
+    scores = validate(model, data, choices)
+    default = Setting(spec.seed_threshold, spec.foreground_threshold, spec.min_size)
+    same = [s for s in scores.settings if s.foreground_threshold == default.foreground_threshold]
+    same = [s for s in same if s.min_size == default.min_size]
+    seed = _clearly_best(scores, same, default)
+    chosen = _clearly_best(scores, scores.settings, seed)
+    return replace(
+        spec,
+        seed_threshold=chosen.seed_threshold,
+        foreground_threshold=chosen.foreground_threshold,
+        min_size=chosen.min_size,
+    ), scores
+
+
+def _clearly_best(
+    scores: Validation, among: tuple[Setting, ...] | list[Setting], default: Setting
+) -> Setting:
+    """The best of ``among``, or ``default`` where that is not worse beyond chance."""
+    row = {setting: scores.ap[i] for i, setting in enumerate(scores.settings)}
+    best = max(among, key=lambda setting: float(row[setting].mean()))
+    gain = row[best] - row[default]
+    error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.inf
+    return best if gain.mean() > error else default

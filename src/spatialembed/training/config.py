@@ -1,0 +1,203 @@
+"""What a training run is made of: the fields of a recipe, which are also the command's options."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from spatialembed.data.augment import Augmentation
+from spatialembed.errors import UserError
+
+Precision = Literal["auto", "float32", "bf16"]
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """One stage of training; the stages of a recipe run one after the other.
+
+    Its length is one of ``epochs``, ``steps`` and ``minutes``.
+
+    Args:
+        crop_size: side of the square crops in pixels; a multiple of 8 for every network here.
+        batch_size: crops per step.
+        epochs: passes of ``crops_per_epoch`` crops.
+        steps: optimizer steps.
+        minutes: wall time on this machine with validation and calibration, turned into a number
+            of steps once at the start of the run, from the time of the first steps.
+        crops_per_epoch: crops an epoch stands for; None for as many as there are objects.
+        background_share: share of crops in [0, 1] taken anywhere instead of around an object.
+        learning_rate: after warm-up.
+        decay: of the learning rate to 0 at the stage's end: "polynomial" (power 0.9, the
+            paper's), "cosine" or "constant".
+        warmup_steps: steps over which the learning rate rises from 0; at most a tenth of all.
+        freeze_batch_norm: keep the batch-norm statistics of the stage before (the paper's
+            second stage).
+        validations: how often the stage is validated, evenly spread, the last at its end.
+        augmentation: how crops vary.
+
+    Raises:
+        UserError: a value out of its range, or not exactly one length.
+    """
+
+    crop_size: int = 256
+    batch_size: int = 8
+    epochs: float | None = None
+    steps: int | None = None
+    minutes: float | None = None
+    crops_per_epoch: int | None = None
+    background_share: float = 0.0
+    learning_rate: float = 5e-4
+    decay: Literal["polynomial", "cosine", "constant"] = "polynomial"
+    warmup_steps: int = 0
+    freeze_batch_norm: bool = False
+    validations: int = 10
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        lengths = {"epochs": self.epochs, "steps": self.steps, "minutes": self.minutes}
+        given = {name: value for name, value in lengths.items() if value is not None}
+        if len(given) != 1:
+            raise UserError(
+                f"a stage needs exactly one of epochs, steps and minutes, not {given or 'none'}"
+            )
+        positive: dict[str, float | None] = {
+            **given, "batch_size": self.batch_size, "learning_rate": self.learning_rate,
+            "crops_per_epoch": self.crops_per_epoch, "validations": self.validations,
+        }  # fmt: skip
+        for name, value in positive.items():
+            if value is not None and not (value > 0 and math.isfinite(value)):
+                raise UserError(f"{name} must be above 0, not {value}")
+        if self.crop_size < 8 or self.crop_size % 8:
+            raise UserError(f"crop_size must be a multiple of 8, not {self.crop_size}")
+        if not 0 <= self.background_share <= 1:
+            raise UserError(f"background_share lies between 0 and 1, not {self.background_share}")
+        if self.warmup_steps < 0:
+            raise UserError(f"warmup_steps must be at least 0, not {self.warmup_steps}")
+
+    @property
+    def length(self) -> float:
+        """The stage's length in whichever unit it is given."""
+        return float(next(v for v in (self.epochs, self.steps, self.minutes) if v is not None))
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A training run.
+
+    Args:
+        data: folder of the data set; its layout is recognised.
+        out: run folder: model, checkpoint, logs and pictures.
+        classes: classes to train, in this order; None for the layout's default.
+        validation: "val" for the split of that name (held out of the training images where there
+            is none), "holdout" to hold images out of the training split even so, where the val
+            split is kept for reporting.
+        holdout: share of the training images held out, by name.
+        network: "branched_erfnet" (the paper's) or "residual_unet" (lighter).
+        network_options: further arguments of the network.
+        n_sigma: bandwidths per pixel: 1 for circular margins, 2 for elliptical ones.
+        center: "centroid", "learned" or "medoid".
+        margin: radius in pixels of a fixed bandwidth, the paper's baseline; None to learn it.
+        normalization: of the images: "range", "percentile" or "none", stored with the model.
+        foreground_weight: of object pixels in the seed term, one number or one a class.
+        instance_weight: weight of the loss's instance term.
+        variance_weight: weight of its variance term.
+        seed_weight: weight of its seed term.
+        optimizer: "adam" or "adamw".
+        weight_decay: of the optimizer.
+        clip_norm: largest norm of the gradient; None for no clipping.
+        average: decay of the running average of the weights, which is what is validated and
+            kept; 0 for none.
+        min_size: fewest pixels of a found object before calibration; None to take it from the
+            training objects.
+        stages: run one after the other.
+        epochs: length of the whole run, shared among the stages as their own lengths are.
+        steps: the same in steps.
+        minutes: the same in minutes.
+        batch: batch size of every stage.
+        init: a trained model to start from.
+        resume: go on with the run in ``out``.
+        device: "auto", "cpu", "cuda".
+        precision: "auto" takes bf16 where the hardware has it, else float32.
+        workers: processes that draw crops; 0 draws them in the training process.
+        seed: of weights and crops.
+        tensorboard: also write TensorBoard's event files.
+        licence: of the trained model, stored with it.
+
+    Raises:
+        UserError: a value out of its range, or more than one length.
+    """
+
+    data: Path = Path()
+    out: Path = Path("runs/model")
+    classes: list[str] | None = None
+    validation: Literal["val", "holdout"] = "val"
+    holdout: float = 0.15
+    network: str = "branched_erfnet"
+    network_options: dict[str, Any] = field(default_factory=dict)
+    n_sigma: int = 1
+    center: Literal["centroid", "learned", "medoid"] = "centroid"
+    margin: float | None = None
+    normalization: Literal["range", "percentile", "none"] = "range"
+    foreground_weight: float | list[float] = 10.0
+    instance_weight: float = 1.0
+    variance_weight: float = 10.0
+    seed_weight: float = 1.0
+    optimizer: Literal["adam", "adamw"] = "adam"
+    weight_decay: float = 1e-4
+    clip_norm: float | None = None
+    average: float = 0.0
+    min_size: int | None = None
+    stages: list[StageConfig] = field(default_factory=lambda: [StageConfig(epochs=100)])
+    epochs: float | None = None
+    steps: int | None = None
+    minutes: float | None = None
+    batch: int | None = None
+    init: Path | None = None
+    resume: bool = False
+    device: str = "auto"
+    precision: Precision = "auto"
+    workers: int = 1
+    seed: int = 0
+    tensorboard: bool = False
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise UserError("a recipe needs at least one stage")
+        if sum(v is not None for v in (self.epochs, self.steps, self.minutes)) > 1:
+            raise UserError("give one of --epochs, --steps and --minutes, not several")
+        if not 0 <= self.average < 1:
+            raise UserError(f"average is a decay from 0 up to but not including 1: {self.average}")
+        if self.workers < 0 or self.seed < 0 or self.weight_decay < 0:
+            raise UserError("workers, seed and weight_decay must be at least 0")
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            raise UserError(f"clip_norm must be above 0, not {self.clip_norm}")
+
+    def scheduled(self) -> list[StageConfig]:
+        """The stages with the run's own batch size and length, if given, in place of theirs.
+
+        A length for the whole run is shared in proportion to the stages' own lengths, which
+        must then be given in one unit.
+
+        Raises:
+            UserError: stages whose lengths are in different units.
+        """
+        stages = self.stages
+        if self.batch is not None:
+            stages = [replace(stage, batch_size=self.batch) for stage in stages]
+        given = {"epochs": self.epochs, "steps": self.steps, "minutes": self.minutes}
+        unit, total = next(((k, v) for k, v in given.items() if v is not None), (None, None))
+        if unit is None or total is None:
+            return stages
+        if len({(s.epochs is None, s.steps is None) for s in stages}) > 1:
+            raise UserError("stages with lengths in different units cannot share one length")
+        whole = sum(stage.length for stage in stages)
+        return [_with_length(stage, unit, total * stage.length / whole) for stage in stages]
+
+
+def _with_length(stage: StageConfig, unit: str, length: float) -> StageConfig:
+    none: dict[str, Any] = dict.fromkeys(("epochs", "steps", "minutes"))
+    value = max(1, round(length)) if unit == "steps" else length
+    return replace(stage, **{**none, unit: value})

@@ -1,0 +1,106 @@
+"""Scores a model as it will be used, by clustering, on every validation image.
+
+Instances are accepted in the order of their seed score, so those of a higher seed threshold are
+the first ones of a lower threshold: one clustering gives the scores of every seed threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from spatialembed.data.sample import DataSet, Sample
+from spatialembed.inference.predictor import Model
+from spatialembed.metrics.average_precision import Scores
+from spatialembed.metrics.matching import Matching, match
+
+SEED_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+"""Seed thresholds that are tried; the lowest one is clustered with."""
+
+
+@dataclass(frozen=True, order=True)
+class Setting:
+    """What clustering is run with; see :func:`spatialembed.cluster`."""
+
+    seed_threshold: float
+    foreground_threshold: float
+    min_size: int
+
+
+@dataclass(frozen=True)
+class Validation:
+    """AP of every setting on every image.
+
+    Attributes:
+        settings: S settings.
+        ap: (S, I) AP in [0, 1] of each image, over all classes, mean over IoU .50 to .90.
+        ap50: (S, I) at IoU .50.
+    """
+
+    settings: tuple[Setting, ...]
+    ap: npt.NDArray[np.float64]
+    ap50: npt.NDArray[np.float64]
+
+    @property
+    def best(self) -> int:
+        """Index of the setting with the highest mean AP, the first of equal ones."""
+        return int(self.ap.mean(1).argmax())
+
+
+def validate(
+    model: Model, data: DataSet, choices: Sequence[tuple[float, int]] | None = None
+) -> Validation:
+    """Score every seed threshold on all images of ``data``, in order.
+
+    Args:
+        model: network and settings.
+        data: validation images with their truth.
+        choices: (foreground threshold, minimum size) pairs to cluster with; the model's own if
+            None.
+    """
+    choices = choices or [(model.spec.foreground_threshold, model.spec.min_size)]
+    seeds = sorted({*SEED_THRESHOLDS, model.spec.seed_threshold})
+    settings = tuple(Setting(s, f, m) for f, m in choices for s in seeds)
+    ap, ap50 = np.zeros((2, len(settings), len(data)))
+    for i in range(len(data)):
+        sample = data[i]
+        output = model.raw(sample.image)
+        rows = [row for f, m in choices for row in _score(model, sample, output, seeds, f, m)]
+        scores = Scores.stack(rows)
+        ap[:, i], ap50[:, i] = scores.ap.mean(1), scores.ap[:, 0]
+    return Validation(settings, ap, ap50)
+
+
+def _score(
+    model: Model,
+    sample: Sample,
+    output: npt.NDArray[np.float32],
+    seeds: Sequence[float],
+    foreground: float,
+    min_size: int,
+) -> list[Scores]:
+    """Scores of one image at each seed threshold, over all classes."""
+    found = model.cluster(output, seeds[0], foreground, min_size)
+    matching = match(
+        found.label_map, sample.label_mask, sample.ignore, found.classes, sample.class_map
+    )
+    counts = [int((found.scores >= seed).sum()) for seed in seeds]
+    classes = range(len(model.spec.class_names))
+    return [
+        Scores.stack([Scores.of(_first(matching, n).of_class(k)) for k in classes]).pooled()
+        for n in counts
+    ]
+
+
+def _first(matching: Matching, n: int) -> Matching:
+    """The matching as if only the first ``n`` objects had been found."""
+    return replace(
+        matching,
+        iou=matching.iou[:, :n],
+        found_labels=matching.found_labels[:n],
+        found_classes=matching.found_classes[:n],
+        ignored=matching.ignored[:n],
+    )

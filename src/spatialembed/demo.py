@@ -14,7 +14,7 @@ from spatialembed.options import read_recipe
 from spatialembed.report.evaluation import tables, write_evaluation
 from spatialembed.training import train
 
-TRAIN_SCENES, VAL_SCENES = 300, 40
+TRAIN_SCENES, VAL_SCENES = 240, 40
 
 
 def demo(out: Path, minutes: float | None = None, seed: int = 0, track: Track = silent) -> Path:

@@ -120,7 +120,7 @@ def embed(
     position = grid + _namespace(output).tanh(output[(*lead, slice(0, dims))])
     sigma = output[(*lead, slice(dims, dims + n_sigma))]
     if margin is not None:
-        sigma = sigma * 0 + margin_to_sigma(margin, min(steps))
+        sigma = _namespace(output).full_like(sigma, margin_to_sigma(margin, min(steps)))
     sigma = _namespace(output).clip(sigma, *SIGMA_RANGE)
     return Embedded(position, sigma, output[(*lead, slice(dims + n_sigma, None))])
 
@@ -161,7 +161,7 @@ def margin_to_sigma(margin: float, pitch: float = PITCH) -> float:
 def sigmoid(logits: Array) -> Array:
     """Seed score of a seed logit, without overflow at either end."""
     if isinstance(logits, np.ndarray):
-        return np.exp(-np.logaddexp(np.zeros((), logits.dtype), -logits))
+        return 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
     return logits.sigmoid()
 
 

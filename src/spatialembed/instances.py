@@ -99,6 +99,20 @@ class Instances:
     def __len__(self) -> int:
         return len(self.scores)
 
+    def at_least(self, score: float) -> Instances:
+        """The instances of at least this score, as if clustering had stopped there.
+
+        They are the first ones, and what came after them took none of their pixels.
+        """
+        count = int((self.scores >= np.float32(score)).sum())
+        return Instances(
+            np.where(self.label_map <= count, self.label_map, 0),
+            self.scores[:count],
+            self.classes[:count],
+            self.boxes[:count],
+            self.class_names,
+        )
+
     def window(self, k: int) -> tuple[slice, ...]:
         """Box of instance ``k`` as slices into the label map or an image of its size."""
         lower, upper = np.split(self.boxes[k], 2)

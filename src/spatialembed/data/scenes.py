@@ -6,6 +6,7 @@ at twice its size and reduced; the map of ids is drawn by the same polygons.
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,12 +98,16 @@ def make_scenes(
     """
     if train < 0 or val < 0:
         raise UserError(f"the number of scenes cannot be negative: train {train}, val {val}")
-    for split, first, count in (("train", 0, train), ("val", VAL_FIRST, val)):
-        for k in range(count):
-            _write(Path(out), split, k, make_scene(seed, first + k, size))
+    _check(seed, 0, size)
+    jobs = [("train", k, k) for k in range(train)] + [("val", k, VAL_FIRST + k) for k in range(val)]
+    with ProcessPoolExecutor() as pool:
+        waiting = [pool.submit(_write, Path(out), *job, seed, size) for job in jobs]
+        for job in waiting:
+            job.result()
 
 
-def _write(out: Path, split: str, k: int, scene: Scene) -> None:
+def _write(out: Path, split: str, k: int, number: int, seed: int, size: tuple[int, int]) -> None:
+    scene = make_scene(seed, number, size)
     stem = f"{CITY}_{k:06d}_000000"
     truth = out / "gtFine" / split / CITY / f"{stem}_gtFine"
     files = {

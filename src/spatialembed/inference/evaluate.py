@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from spatialembed.instances import Instances
     from spatialembed.metrics.average_precision import Scored
 
+RANKED_SEED_THRESHOLD = 0.3
+"""Least seed score of an instance that counts in an official AP, which ranks by score."""
+
 
 def evaluate(
     model: Model | str | os.PathLike[str],
@@ -71,8 +74,9 @@ def evaluate(
         def scored() -> Iterator[Scored]:
             for i in track(range(len(dataset)), len(dataset), f"Scoring {dataset.split}"):
                 sample = dataset[i]
-                found = timed_predict(model, sample, clock)
-                judge.add(i, found)
+                ranked = timed_predict(model, sample, clock)
+                judge.add(i, ranked)
+                found = ranked.at_least(model.spec.seed_threshold)
                 yield found, sample.label_mask, sample.class_map, sample.ignore, sample.name
 
         evaluation = {
@@ -103,11 +107,17 @@ def open_split(data: Path, split: Split | None, class_names: tuple[str, ...]) ->
 
 
 def timed_predict(model: Model, sample: Sample, clock: dict[str, float]) -> Instances:
-    """Predict a sample, adding to ``clock`` the seconds its network and clustering took."""
+    """Every instance of a sample down to the least seed score, best first.
+
+    The official AP ranks instances by their score and wants those of low scores too; all other
+    figures cut the list at the model's seed threshold. ``clock`` gains the seconds that network
+    and clustering took.
+    """
     start = time.perf_counter()
     output = model.raw(sample.image, sample.name)
     half = time.perf_counter()
-    found = model.cluster(output)
+    lowest = min(model.spec.seed_threshold, RANKED_SEED_THRESHOLD)
+    found = model.cluster(output, lowest)
     clock["network"] += half - start
     clock["clustering"] += time.perf_counter() - half
     return found

@@ -46,5 +46,5 @@ def _clearly_best(
     row = {setting: scores.ap[i] for i, setting in enumerate(scores.settings)}
     best = max(among, key=lambda setting: float(row[setting].mean()))
     gain = row[best] - row[default]
-    error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.inf
+    error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else 0.0
     return best if gain.mean() > error else default

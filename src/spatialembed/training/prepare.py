@@ -221,7 +221,7 @@ def _seconds_per_step(
         optimizer.zero_grad()
         fabric.backward(terms["total"])
         optimizer.step()
-        float(terms["total"])
+        float(terms["total"].detach())
         times.append(time.monotonic() - start)
     torch.set_rng_state(generator)
     return float(np.median(times[1:]))

@@ -30,7 +30,7 @@ def pairs_within_reach(
     object_image: Int[Tensor, " objects"],
     cutoff: Float[Tensor, " objects"],
 ) -> tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"]]:
-    """Find every pair of an object and a pixel of its image within reach, Σ_d s_d (e_d − C_d)² < cutoff.
+    """Find every pair of an object and a pixel of its image with Σ_d s_d (e_d − C_d)² < cutoff.
 
     Args:
         position: (D, P) embeddings of the pixels of all images.

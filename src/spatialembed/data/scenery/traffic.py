@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .bodies import BODIES, CAR, TRUCK
@@ -144,7 +146,9 @@ class _Crowd:
 
     def _far_cars(self) -> None:
         """Cars too far to be told apart: a group region, as annotators mark them."""
-        rng, parts, corners = self.rng, [], []
+        rng = self.rng
+        parts: list[Any] = []
+        corners: list[Any] = []
         z = max(self.reach * 1.05, 40.0)
         side = self.street.lanes[-1][0] if rng.random() < 0.5 else self.street.right - 1.2
         for k in range(int(rng.integers(4, 8))):
@@ -251,4 +255,4 @@ class _Crowd:
 
 def _square(x: float, z: float, half: float) -> Floats:
     points = [[-half, 0, -half], [half, 0, -half], [half, 0, half], [-half, 0, half]]
-    return np.array(points) + np.array([x, 0, z])
+    return np.asarray(np.array(points) + np.array([x, 0, z]))

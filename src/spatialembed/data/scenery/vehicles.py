@@ -96,8 +96,8 @@ def draw_truck(
     cab_length, box_length = BODIES["truck"].length, BODIES["cargo"].length * stretch
     front = np.array([x, z]) + ahead * (box_length / 2 + 0.1)
     back = np.array([x, z]) - ahead * (cab_length / 2 + 0.1)
-    cab = Vehicle("truck", *front.tolist(), heading)
-    box = Vehicle("cargo", *back.tolist(), heading, (stretch, 1.0, 1.0))
+    cab = Vehicle("truck", float(front[0]), float(front[1]), heading)
+    box = Vehicle("cargo", float(back[0]), float(back[1]), heading, (stretch, 1.0, 1.0))
     parts = [v.draw(camera, light, rng) for v in sorted((cab, box), key=lambda v: -v.z)]
     ground = np.concatenate([box.footprint()[:2], cab.footprint()[2:]])
     return Mesh.join(parts), ground, box_length + cab_length

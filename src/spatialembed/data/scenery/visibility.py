@@ -160,8 +160,9 @@ def paint_order(things: list[Thing], camera_x: float) -> list[Thing]:
     np.fill_diagonal(behind, False)
     left, order = list(range(len(things))), []
     while left:
-        waiting = behind[np.ix_(left, left)].any(axis=0)  # has something behind it to be painted
-        free = [i for i, wait in zip(left, waiting, strict=True) if not wait] or left
+        # One waits while something behind it is still to be painted.
+        waiting = set(np.flatnonzero(behind[np.ix_(left, left)].any(axis=0)).tolist())
+        free = [i for k, i in enumerate(left) if k not in waiting] or left
         chosen = max(free, key=lambda i: (z0[i], i))
         left.remove(chosen)
         order.append(things[chosen])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from .drawing import Camera, Floats, rgb
@@ -88,7 +89,9 @@ def random_light(rng: np.random.Generator) -> Light:
     )  # fmt: skip
 
 
-def noise(rng: np.random.Generator, shape: tuple[int, int], cells: tuple[int, ...]) -> Floats:
+def noise(
+    rng: np.random.Generator, shape: tuple[int, int], cells: tuple[int, ...]
+) -> NDArray[np.float32]:
     """Smooth random field in about -1..1: one layer a number of cells, each half as strong."""
     total = np.zeros(shape, dtype=np.float32)
     for k, count in enumerate(cells):

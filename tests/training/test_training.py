@@ -1,0 +1,210 @@
+"""Whole runs on generated scenes: what they leave, how they stop, how they go on."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import spatialembed as se
+from spatialembed.data.scenes import make_scenes
+from spatialembed.errors import UserError
+from spatialembed.options import read_recipe
+from spatialembed.training import resume, train
+from spatialembed.training.run_log import RunLog
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("data") / "scenes"
+    make_scenes(out, 6, 2, (128, 96))
+    return out
+
+
+def smoke(scenes: Path, out: Path, *options: str):
+    return read_recipe("smoke", scenes, f"--out={out}", "--device=cpu", *options)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_leaves_a_model_logs_and_pictures(scenes, tmp_path) -> None:
+    out = train(smoke(scenes, tmp_path / "run", "--tensorboard=true"))
+    model = se.load(out)
+    assert model.spec.class_names == ("car",)
+    assert model.spec.in_channels == 3
+    assert model.spec.trained_on == "scenes"
+    assert model.spec.object_diameter > 5
+    assert model.spec.training["calibrated"] == {"images": 2}
+    losses = rows(out / "losses.csv")
+    assert [row["step"] for row in losses] == ["5"]
+    assert {"instance", "variance", "seed", "total", "learning_rate"} <= set(losses[0])
+    validations = rows(out / "validation.csv")
+    assert [(row["step"], row["images"]) for row in validations] == [("3", "2"), ("5", "2")]
+    assert len(list((out / "pictures").glob("*.png"))) == 4
+    assert list((out / "tensorboard").glob("events*"))
+    assert not list(out.glob(".*"))  # no temporary file is left
+
+
+def test_several_classes_are_trained_and_scored_each(scenes, tmp_path) -> None:
+    classes = ["person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle"]
+    out = train(smoke(scenes, tmp_path / "run", "--classes", *classes))
+    evaluation = se.evaluate(out, scenes)
+    assert list(evaluation["classes"]) == classes
+    assert list(evaluation["official"]["classes"]) == classes
+
+
+@pytest.mark.parametrize("network", ["residual_unet", "branched_erfnet"])
+def test_a_killed_run_goes_on_as_if_it_had_not_been(scenes, tmp_path, network) -> None:
+    """Weights after kill -9 and --resume equal those of an uninterrupted run (dropout too)."""
+    options = [f"--network={network}", "--steps=12", "--workers=1"]
+    if network == "branched_erfnet":
+        options.append("--network_options={}")
+    whole = train(smoke(scenes, tmp_path / "whole", *options))
+    killed = tmp_path / "killed"
+    recipe = Path(se.__file__).parents[2] / "recipes" / "smoke.yaml"
+    command = [
+        sys.executable, "-m", "spatialembed", "train", str(scenes), "--config", str(recipe),
+        f"--out={killed}", "--device=cpu", *options,
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not (killed / "checkpoint.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    done = torch.load(killed / "checkpoint.pt", weights_only=True)["step"]
+    assert done < 12
+    train(smoke(scenes, killed, *options, "--resume"))
+    for name in ("checkpoint.pt", "model.safetensors"):
+        one, other = (_tensors(out / name) for out in (whole, killed))
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[key], other[key]) for key in one), name
+    columns = ("step", "instance", "variance", "seed", "total")
+    one, other = (
+        [[row[c] for c in columns] for row in rows(out / "losses.csv")] for out in (whole, killed)
+    )
+    assert one[-1][0] == other[-1][0] == "12"
+
+
+def _tensors(path: Path) -> dict[str, torch.Tensor]:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    return dict(torch.load(path, weights_only=True)["network"])
+
+
+def test_minutes_become_steps_once_and_are_stored(scenes, tmp_path, capsys) -> None:
+    out = train(smoke(scenes, tmp_path / "run", "--minutes=0.05"))
+    assert "minutes: " in capsys.readouterr().out
+    plan = torch.load(out / "checkpoint.pt", weights_only=True)["plan"]
+    assert len(plan) == 2
+    assert min(plan) >= 1
+
+
+def test_a_trained_model_is_a_start(scenes, tmp_path) -> None:
+    first = train(smoke(scenes, tmp_path / "first"))
+    again = smoke(scenes, tmp_path / "second", f"--init={first}", "--steps=2")
+    train(again)
+    with pytest.raises(UserError, match="1 classes; the data and recipe have 3, 2 and 2"):
+        train(smoke(scenes, tmp_path / "third", f"--init={first}", "--classes", "car", "bus"))
+    with pytest.raises(UserError, match="the recipe asks for branched_erfnet"):
+        train(
+            smoke(
+                scenes,
+                tmp_path / "fourth",
+                f"--init={first}",
+                "--network=branched_erfnet",
+                "--network_options={}",
+            )
+        )
+
+
+def test_a_loss_that_is_not_finite_stops_and_names_the_images(scenes, tmp_path) -> None:
+    out = tmp_path / "run"
+    config = smoke(scenes, out, "--clip_norm=null", "--optimizer=adam", "--stages", _exploding())
+    with pytest.raises(UserError, match=r"loss is not finite at step .*drawnham_"):
+        train(config)
+    state = torch.load(out / "checkpoint.pt", weights_only=True)
+    assert all(torch.isfinite(tensor).all() for tensor in state["network"].values())
+
+
+def _exploding() -> str:
+    stage = "crop_size: 64, batch_size: 2, validations: 1, decay: constant"
+    calm, wild = "steps: 1, learning_rate: 1.0e-9", "steps: 9, learning_rate: 1.0e+30"
+    return f"[{{{stage}, {calm}}}, {{{stage}, {wild}}}]"
+
+
+def test_a_run_is_not_overwritten(scenes, tmp_path) -> None:
+    out = train(smoke(scenes, tmp_path / "run"))
+    before = (out / "model.safetensors").read_bytes()
+    with pytest.raises(UserError, match=r"is there already.*--resume"):
+        train(smoke(scenes, out))
+    train(smoke(scenes, out, "--resume"))  # finished: nothing to do
+    assert (out / "model.safetensors").read_bytes() == before
+
+
+def test_what_cannot_be_resumed_says_why(scenes, tmp_path) -> None:
+    with pytest.raises(UserError, match="nothing to resume"):
+        train(smoke(scenes, tmp_path / "none", "--resume"))
+    out = train(smoke(scenes, tmp_path / "run"))
+    with pytest.raises(UserError, match=r"other options \(weight_decay was 0.0001\)"):
+        train(smoke(scenes, out, "--resume", "--weight_decay=0.5"))
+    path = out / "checkpoint.pt"
+    state = torch.load(path, weights_only=True)
+    torch.save({**state, "format": 99}, path)
+    with pytest.raises(UserError, match="newer version"):
+        train(smoke(scenes, out, "--resume"))
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"checkpoint.pt is damaged"):
+        train(smoke(scenes, out, "--resume"))
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(scenes, tmp_path, monkeypatch) -> None:
+    config = smoke(scenes, tmp_path)
+    resume.save_checkpoint(tmp_path, config, {"step": 1})
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(UserError, match="No space left on device"):
+        resume.save_checkpoint(tmp_path, config, {"step": 2})
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_rows_of_steps_that_were_lost_are_dropped(tmp_path) -> None:
+    log = RunLog(tmp_path, 40)
+    for step in range(1, 41):
+        log.step(step, 0.1, 2, {"total": float(step)})
+    assert [row["total"] for row in rows(tmp_path / "losses.csv")] == [
+        "5.5",
+        "15.5",
+        "25.5",
+        "35.5",
+    ]
+    RunLog(tmp_path, 40, step=20)
+    assert [row["step"] for row in rows(tmp_path / "losses.csv")] == ["10", "20"]
+
+
+def test_images_of_another_number_of_channels_stop_the_run(tmp_path) -> None:
+    from PIL import Image
+
+    for k in range(4):
+        for kind in ("images", "masks"):
+            path = tmp_path / "data" / "train" / kind / f"{k}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            array = np.zeros((64, 64) if kind == "masks" or k else (64, 64, 3), np.uint8)
+            array[8:30, 8:30] = 1 if kind == "masks" else 99
+            Image.fromarray(array).save(path)
+    with pytest.raises(UserError, match="channels"):
+        train(smoke(tmp_path / "data", tmp_path / "run", "--steps=20", "--holdout=0.3"))

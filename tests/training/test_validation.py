@@ -1,0 +1,84 @@
+"""One clustering gives the scores of every seed threshold; calibration moves only when sure."""
+
+import numpy as np
+import pytest
+import torch
+
+from spatialembed.data import open_data
+from spatialembed.data.scenes import make_scenes
+from spatialembed.inference.predictor import Model
+from spatialembed.metrics.average_precision import score_images
+from spatialembed.models.spec import ModelSpec
+from spatialembed.training.calibrate import _clearly_best
+from spatialembed.training.validation import Setting, Validation, validate
+
+
+class Imperfect(torch.nn.Module):
+    """Stands where a network would: raw outputs with objects at many scores and much noise."""
+
+    stride = 8
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(int(image.sum() * 1000) % 1000)
+        b, _, h, w = image.shape
+        output = torch.randn(b, 5, h, w, generator=generator) * 0.005
+        output[:, 2] = 0.95
+        coarse = torch.randn(b, 2, h // 8, w // 8, generator=generator) * 1.3
+        output[:, 3:] = torch.nn.functional.interpolate(coarse, size=(h, w), mode="bilinear")
+        return output
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    out = tmp_path_factory.mktemp("scenes")
+    make_scenes(out, 0, 3, (160, 96))
+    return open_data(out, "val", ["car", "person"])
+
+
+def test_every_seed_threshold_scores_as_if_clustered_with_it(scenes) -> None:
+    spec = ModelSpec("residual_unet", class_names=("car", "person"), min_size=5)
+    model = Model(Imperfect(), spec)
+    scores = validate(model, scenes)
+    assert scores.ap.shape == (8, 3)
+    counts = set()
+    for i, setting in enumerate(scores.settings):
+        found = [
+            model.cluster(model.raw(scenes[k].image), *vars(setting).values()) for k in range(3)
+        ]
+        counts.add(sum(len(f) for f in found))
+        pairs = [
+            (f, s.label_mask, s.class_map, s.ignore, s.name)
+            for f, s in ((found[k], scenes[k]) for k in range(3))
+        ]
+        rows = score_images(pairs, scenes.class_names)["images"]
+        assert scores.ap[i].tolist() == pytest.approx([row["ap"] for row in rows])
+        assert scores.ap50[i].tolist() == pytest.approx([row["ap50"] for row in rows])
+    assert len(counts) > 3  # thresholds that differ
+
+
+def setting(seed: float) -> Setting:
+    return Setting(seed, 0.5, 10)
+
+
+def test_calibration_leaves_the_default_only_for_a_clear_margin() -> None:
+    rng = np.random.default_rng(0)
+    default = rng.random(60)
+    settings = (setting(0.9), setting(0.8), setting(0.7))
+    by_chance = default + rng.normal(0.001, 0.1, 60)
+    clear = default + rng.normal(0.05, 0.1, 60)
+    same = default.copy()
+    scores = Validation(settings, np.stack([default, by_chance, same]), np.zeros((3, 60)))
+    if scores.best:
+        assert _clearly_best(scores, settings, settings[0]) == settings[0]
+    scores = Validation(settings, np.stack([default, by_chance, clear]), np.zeros((3, 60)))
+    assert _clearly_best(scores, settings, settings[0]) == settings[2]
+
+
+def test_calibration_on_a_single_image_takes_the_better() -> None:
+    settings = (setting(0.9), setting(0.5))
+    scores = Validation(settings, np.array([[0.0], [0.4]]), np.zeros((2, 1)))
+    assert _clearly_best(scores, settings, settings[0]) == settings[1]

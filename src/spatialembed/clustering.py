@@ -21,10 +21,10 @@ from spatialembed.embedding import (
     SIGMA_RANGE,
     Array,
     Pitch,
+    embed_pixels,
     inverse_squared_width,
     margin_to_sigma,
     per_axis,
-    pixel_coordinates,
     sigmoid,
 )
 from spatialembed.instances import Instances
@@ -175,25 +175,12 @@ def _foreground(
     kind = np.repeat(np.arange(len(pixels), dtype=np.int32), [len(p) for p in pixels])
     pixel, score = np.concatenate(pixels), np.concatenate(scores)
     place = unravel(pixel, np.array(shape, np.int64))
-    position = _embed_pixels(flat, pixel, place, shape, pitch)
+    position = embed_pixels(flat[: len(shape)].take(pixel, axis=1), place, pitch)
     finite = np.isfinite(position).all(axis=0)
     if not finite.all():
         pixel, kind, score = pixel[finite], kind[finite], score[finite]
         place, position = np.compress(finite, place, axis=1), np.compress(finite, position, axis=1)
     return _Foreground(pixel, kind, score, place, position)
-
-
-def _embed_pixels(
-    flat: np.ndarray, pixel: np.ndarray, place: np.ndarray, shape: tuple[int, ...], pitch: Pitch
-) -> np.ndarray:
-    """(D, E) what :func:`spatialembed.embedding.embed` gives at these pixels, bit for bit."""
-    dims = len(shape)
-    position = np.empty((dims, len(pixel)), np.float32)
-    for d, step in enumerate(per_axis(pitch, dims)):
-        axis = dims - 1 - d
-        line = pixel_coordinates((shape[axis],), step)[0]
-        position[d] = line.take(place[axis]) + np.tanh(flat[d].take(pixel))
-    return position
 
 
 def _seeds(

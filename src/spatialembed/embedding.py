@@ -125,6 +125,26 @@ def embed(
     return Embedded(position, sigma, output[(*lead, slice(dims + n_sigma, None))])
 
 
+def embed_pixels(
+    offset: np.ndarray[Any, Any], place: np.ndarray[Any, Any], pitch: Pitch = PITCH
+) -> np.ndarray[Any, Any]:
+    """What :func:`embed` gives as position, bit for bit, at some pixels only.
+
+    Args:
+        offset: (D, N) float32 raw offsets of the pixels, order x, y, z.
+        place: (D, N) integer array index of the pixels, in the order (z,) y, x.
+        pitch: coordinate step per pixel, one for all axes or one each in the order x, y, z.
+
+    Returns:
+        (D, N) float32 embeddings, order x, y, z.
+    """
+    steps = per_axis(pitch, len(offset))
+    position = np.empty(offset.shape, np.float32)
+    for d, step in enumerate(steps):
+        position[d] = place[-1 - d].astype(np.float32) * step + np.tanh(offset[d])
+    return position
+
+
 def inverse_squared_width(sigma: Array) -> Array:
     """Bandwidth s = exp(10 σ) of a clamped σ, in inverse squared coordinates (section 3.1)."""
     return _namespace(sigma).exp(10 * sigma)

@@ -141,10 +141,16 @@ def _read_pillow(path: Path, indices: bool) -> np.ndarray:
             raise UserError(
                 f"{path} is a PNG of 16 bits in color, which is read in 8; store it as TIFF"
             )
-        return _pillow_array(image, indices)
+        return pillow_array(image, indices)
 
 
-def _pillow_array(image: Image.Image, indices: bool) -> np.ndarray:
+def pillow_array(image: Image.Image, indices: bool = False) -> np.ndarray:
+    """Pixels (H, W, C) of a PIL image in their stored dtype, alpha dropped.
+
+    Args:
+        image: of any mode.
+        indices: keep a palette's indices instead of its colors.
+    """
     if image.mode == "P" and indices:
         return np.asarray(image)[..., None]
     modes = {"LA": "L", "La": "L", "RGBA": "RGB", "RGBa": "RGB", "P": "RGB", "PA": "RGB"}
@@ -212,7 +218,7 @@ def _tiff_by_pillow(path: Path, shape: tuple[int, ...], indices: bool) -> np.nda
     try:
         with Image.open(path) as image:
             if getattr(image, "n_frames", 1) == 1:
-                return _pillow_array(image, indices)
+                return pillow_array(image, indices)
     except UnidentifiedImageError:
         pass
     raise UserError(

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import nn
 
 from spatialembed.clustering import cluster
-from spatialembed.data.image_io import read_image
+from spatialembed.data.image_io import pillow_array, read_image
 from spatialembed.errors import UserError
 from spatialembed.models import forward_any_size
 from spatialembed.models.checkpoint import load_authors_model, load_model
@@ -193,7 +193,7 @@ def to_array(image: ImageLike) -> tuple[np.ndarray, str]:
     if isinstance(image, (str, os.PathLike)):
         return read_image(Path(image)), str(image)
     if isinstance(image, Image.Image):
-        return _from_pillow(image), getattr(image, "filename", "") or "the image"
+        return pillow_array(image), getattr(image, "filename", "") or "the image"
     array = np.asarray(image)
     if array.ndim not in (2, 3) or array.dtype.kind not in "buif":
         raise UserError(
@@ -217,15 +217,6 @@ def evaluating(network: nn.Module) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
-
-
-def _from_pillow(image: Image.Image) -> np.ndarray:
-    if image.mode in ("P", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "PA", "RGBa", "RGBX"):
-        image = image.convert("RGB")
-    elif image.mode in ("LA", "La"):
-        image = image.convert("L")
-    array = np.asarray(image)
-    return array[..., None] if array.ndim == 2 else array
 
 
 def _default(given: Any, stored: Any) -> Any:

@@ -72,14 +72,15 @@ def lovasz_hinge(logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndar
     sign = np.where(labels, 1.0, -1.0)
     errors = np.maximum(1 - logits * sign, 0)
     value, gradient = 0.0, np.zeros_like(logits)
-    wrong = np.zeros(len(labels), bool)
+    intersection = union = int(labels.sum())
     jaccard = 0.0
+    # The prediction starts as the mask itself and turns wrong pixel by pixel, worst first.
     for i in sorted(range(len(errors)), key=lambda i: -errors[i]):
-        wrong[i] = True
-        # The prediction is the mask with the wrong pixels flipped.
-        predicted = labels ^ wrong
-        union = (labels | predicted).sum()
-        grown = 1 - (labels & predicted).sum() / union if union else 0.0
+        if labels[i]:
+            intersection -= 1
+        else:
+            union += 1
+        grown = 1 - intersection / union
         value += errors[i] * (grown - jaccard)
         gradient[i] = -(grown - jaccard) * sign[i] * (errors[i] > 0)
         jaccard = grown

@@ -64,7 +64,7 @@ def test_equals_naive_loops(center, n_sigma, objects, trained):
 
 @pytest.mark.parametrize("trained", [True, False])
 def test_equals_naive_loops_with_400_objects(trained):
-    output, label_mask, class_map = scene(400, (60, 64), n_sigma=2, trained=trained)
+    output, label_mask, class_map = scene(400, (36, 40), n_sigma=2, trained=trained)
     assert_equals_reference(output, label_mask, class_map, n_sigma=2, center="learned")
 
 

@@ -45,9 +45,9 @@ def mean_by_object(
     pixel_object: Int[Tensor, " pixels"],
     counts: Int[Tensor, " objects"],
 ) -> Float[Tensor, "C objects"]:
-    """Mean of ``values`` over each object's pixels."""
-    total = values.new_zeros(len(values), len(counts)).index_add(1, pixel_object, values)
-    return total / counts
+    """Mean of ``values`` over each object's pixels, summed in float64."""
+    total = values.new_zeros(len(values), len(counts), dtype=torch.float64)
+    return (total.index_add(1, pixel_object, values.double()) / counts).to(values.dtype)
 
 
 def _medoids(

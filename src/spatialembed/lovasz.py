@@ -54,8 +54,10 @@ def lovasz_hinge_segments(
     order = errors.detach().argsort(descending=True)
     order = order[segment[order].argsort(stable=True)]
     segment = segment[order]
-    weight = _iou_loss_steps(labels[order], segment, segments).to(errors.dtype)
-    return errors.new_zeros(segments).index_add(0, segment, errors[order] * weight)
+    weight = _iou_loss_steps(labels[order], segment, segments)
+    # Summed in float64: a large mask adds up hundreds of thousands of small numbers.
+    total = weight.new_zeros(segments).index_add(0, segment, errors[order] * weight)
+    return total.to(errors.dtype)
 
 
 def _iou_loss_steps(

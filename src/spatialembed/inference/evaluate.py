@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,7 @@ def evaluate(
 
     Returns:
         What :func:`~spatialembed.metrics.average_precision.score_images` gives (figures in
-        [0, 1]), and "model", "data", "split", "settings" (the thresholds used), "seconds"
+        [0, 1]), and "model", "data", "split", "date", "settings" (the thresholds used), "seconds"
         (network, clustering: mean per image) and "official": None or
         ``{"by": "cityscapesScripts" | "faster-coco-eval", ...}``.
 
@@ -83,6 +84,7 @@ def evaluate(
             "model": model.name,
             "data": str(dataset.root),
             "split": dataset.split,
+            "date": date.today().isoformat(),
             "settings": settings(model),
             **score_images(scored(), dataset.class_names),
             "official": judge.score(),

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from spatialembed.errors import atomic_write
 from spatialembed.metrics.average_precision import worst_first
-from spatialembed.pictures import found_against_truth
+from spatialembed.pictures import explain, found_against_truth
 from spatialembed.report.page import WAYS, write_page
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def write_evaluation(
 ) -> Path:
     """Write the worst images as pictures into ``out/worst`` and the page, and say where it is.
 
+    The page opens with how the model sees two images, the fullest ones that it found well.
+
     Args:
         model: what was evaluated; it predicts the worst images once more.
         dataset: what it was evaluated on.
@@ -52,7 +54,7 @@ def write_evaluation(
         out: folder for ``page.html`` and ``worst/``.
         count: how many images to show.
     """
-    pictures = []
+    pictures = list(explained(model, dataset, evaluation))
     for old in (out / "worst").glob("[0-9][0-9]_*.png"):
         old.unlink()
     for rank, (name, caption, picture) in enumerate(worst(model, dataset, evaluation, count), 1):
@@ -62,6 +64,29 @@ def write_evaluation(
     title = f"{model.name} on {evaluation['data']}, {evaluation['split']}"
     write_page(out / "page.html", evaluation, pictures, title)
     return out / "page.html"
+
+
+def explained(
+    model: Model, dataset: DataSet, evaluation: dict[str, Any], count: int = 2
+) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Name, caption and sheet (found, truth, offsets, margins, seeds) of images found well."""
+    index = {name: i for i, name in enumerate(dataset.names)}
+    rows = worst_first(evaluation)
+    better = [row for row in rows[len(rows) // 2 :] if row["n_true"]]
+    spec = model.spec
+    for row in sorted(better, key=lambda row: -row["n_true"])[:count]:
+        sample = dataset[index[row["name"]]]
+        output = model.raw(sample.image, sample.name)
+        sheet = explain(
+            sample.image,
+            output,
+            model.cluster(output),
+            sample.label_mask,
+            spec.n_sigma,
+            spec.pitch,
+            spec.margin,
+        )
+        yield f"How the model sees {sample.name}", f"AP50 {row['ap50']:.3f}", sheet
 
 
 def worst(

@@ -18,9 +18,9 @@ def calibrate(model: Model, data: DataSet) -> tuple[ModelSpec, Validation]:
     """The model's spec with thresholds and minimum size chosen on ``data``.
 
     A setting leaves the default only for a clear margin: a few images decide little, and what
-    wins on them by chance loses elsewhere. The best seed threshold comes first, since it matters
-    most; then the foreground threshold and the minimum size, each kept unless another is better
-    by more than the standard error of the difference, image by image.
+    wins on them by chance loses elsewhere. The seed threshold is chosen first, since it matters
+    most, then all of them. A default is kept unless another is better by more than two standard
+    errors of the difference, image by image.
     """
     spec = model.spec
     sizes = sorted({max(1, spec.min_size // 2), spec.min_size, 2 * spec.min_size})
@@ -47,4 +47,4 @@ def _clearly_best(
     best = max(among, key=lambda setting: float(row[setting].mean()))
     gain = row[best] - row[default]
     error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else 0.0
-    return best if gain.mean() > error else default
+    return best if gain.mean() > 2 * error else default

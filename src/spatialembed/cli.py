@@ -105,6 +105,7 @@ def run_evaluate(
     out: Path | None = None,
     official: bool | None = None,
     min_region: int | None = None,
+    symmetries: bool = False,
     pictures: int = 8,
     device: str = "auto",
     precision: Literal["float32", "bf16"] = "float32",
@@ -118,6 +119,7 @@ def run_evaluate(
         out: folder for what is written; by default "evaluation" beside the model's file.
         official: the layout's official score; by default where the eval extra is installed.
         min_region: Cityscapes' AP leaves out objects of fewer pixels; its own rule by default.
+        symmetries: average over the symmetries of training: better, up to 8 times slower.
         pictures: how many of the worst images to show.
         device: auto, cpu, cuda, ….
         precision: float32, or bf16 for the network's convolutions.
@@ -126,7 +128,7 @@ def run_evaluate(
     from spatialembed.inference.predictor import load
     from spatialembed.report.evaluation import tables, write_evaluation
 
-    loaded = load(model, device, precision)
+    loaded = load(model, device, precision, symmetries)
     dataset = open_split(data, split, loaded.spec.class_names)
     folder = out or _beside(Path(model)) / "evaluation"
     evaluation = evaluate(loaded, dataset, None, folder, official, min_region, track)
@@ -148,6 +150,7 @@ def run_predict(
     seed_threshold: float | None = None,
     foreground_threshold: float | None = None,
     min_size: int | None = None,
+    symmetries: bool = False,
     device: str = "auto",
     precision: Literal["float32", "bf16"] = "float32",
 ) -> int:
@@ -164,6 +167,7 @@ def run_predict(
         seed_threshold: least seed score that starts an object; the model's own by default.
         foreground_threshold: seed score of an object's pixels; the model's own by default.
         min_size: fewest pixels of an object; the model's own by default.
+        symmetries: average over the symmetries of training: better, up to 8 times slower.
         device: auto, cpu, cuda, ….
         precision: float32, or bf16 for the network's convolutions.
     """
@@ -174,7 +178,7 @@ def run_predict(
     results = Results(out, format, overlay, annotations)
     files = find_images(images, out)
     outcomes = predict_files(
-        load(model, device, precision), files, results, overwrite,
+        load(model, device, precision, symmetries), files, results, overwrite,
         seed_threshold, foreground_threshold, min_size,
     )  # fmt: skip
     done = list(track(outcomes, len(files), "Predicting"))

@@ -166,6 +166,28 @@ def membership(position: Array, center: Array, width: Array, axis: int = 0) -> A
     return _namespace(position).exp(-scaled_distance(position, center, width, axis))
 
 
+def turn(
+    output: np.ndarray[Any, Any], n_sigma: int, quarters: int, mirror: bool
+) -> np.ndarray[Any, Any]:
+    """Raw output of an image that is turned, then mirrored: its arrows turn with the picture.
+
+    Args:
+        output: (C, H, W) raw output, of one pitch for both axes.
+        n_sigma: bandwidth channels, 1 or 2.
+        quarters: quarter turns counter-clockwise, as ``numpy.rot90``.
+        mirror: whether left and right change places after the turn.
+    """
+    turned = np.rot90(output, quarters, axes=(1, 2)).copy()
+    for _ in range(quarters % 4):  # right becomes up, down becomes right
+        turned[:2] = np.stack([turned[1], -turned[0]])
+    if quarters % 2 and n_sigma == 2:
+        turned[2:4] = turned[3:1:-1].copy()
+    if mirror:
+        turned = turned[:, :, ::-1].copy()
+        turned[0] *= -1
+    return turned
+
+
 def sigma_to_margin(sigma: Array, pitch: float = PITCH) -> Array:
     """Radius in pixels within which φ > 0.5: sqrt(ln 2 / s) / pitch."""
     return _namespace(sigma).exp(-5 * sigma) * (math.sqrt(math.log(2)) / pitch)

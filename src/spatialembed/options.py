@@ -21,6 +21,7 @@ from spatialembed.training.config import StageConfig, TrainConfig
 FLAGS = {
     "resume": "go on with the run in the run folder",
     "overwrite": "predict again where results exist",
+    "symmetries": "average over the symmetries of training: better, up to 8 times slower",
     "overlay": "write a picture of every image with its instances",
     "official": "demand the layout's official score, or do without",
 }

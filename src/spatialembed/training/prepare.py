@@ -15,6 +15,7 @@ from lightning_fabric import Fabric
 from torch import nn
 from torch.utils.data import DataLoader
 
+from spatialembed.data.augment import Augmentation
 from spatialembed.data.crops import Batch, CropDataset, Cropper, collate
 from spatialembed.data.objects import ObjectIndex, object_index
 from spatialembed.data.sample import FileDataSet, open_data, split_names
@@ -109,9 +110,15 @@ def gather(config: TrainConfig) -> Material:
             "objects": len(index),
             "center": config.center,
             "seed": config.seed,
+            "symmetries": _symmetries(config.stages[-1].augmentation),
         },
     )
     return Material(train, val, index, spec, config.scheduled())
+
+
+def _symmetries(augmentation: Augmentation) -> int:
+    """Symmetries of an image that the network learns to treat alike; see inference/augment.py."""
+    return (2 if augmentation.flip else 1) * (4 if augmentation.turn else 1)
 
 
 def _open(config: TrainConfig) -> tuple[FileDataSet, FileDataSet]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from spatialembed.console import Track, console, silent
 from spatialembed.data.scenes import make_scenes
+from spatialembed.errors import UserError
 from spatialembed.inference.evaluate import evaluate, open_split
 from spatialembed.inference.folder import find_images, predict_files
 from spatialembed.inference.predictor import load
@@ -16,19 +18,26 @@ from spatialembed.training import train
 
 TRAIN_SCENES, VAL_SCENES = 240, 40
 
+PARTS = ("scenes", "run", "evaluation", "found")
+"""Folders that a demo makes."""
+
 
 def demo(out: Path, minutes: float | None = None, seed: int = 0, track: Track = silent) -> Path:
     """Make street scenes in ``out``, train on them in two stages, score, predict, show.
 
     Args:
-        out: folder for scenes, run, results and page; what is there is made anew.
+        out: folder for scenes, run, results and page; those of an earlier demo are made anew.
         minutes: how long to train; None for the recipe's own length.
         seed: of scenes, weights and crops.
         track: shows progress.
 
     Returns:
         The page.
+
+    Raises:
+        UserError: ``out`` holds something else than a demo.
     """
+    _clear(out)
     scenes = out / "scenes"
     console.print(f"Making {TRAIN_SCENES + VAL_SCENES} street scenes in {scenes}")
     make_scenes(scenes, TRAIN_SCENES, VAL_SCENES, seed=seed)
@@ -50,3 +59,13 @@ def demo(out: Path, minutes: float | None = None, seed: int = 0, track: Track = 
         if outcome.error:
             console.print(outcome.error)
     return write_evaluation(model, held_out, evaluation, out / "evaluation")
+
+
+def _clear(out: Path) -> None:
+    """Remove what an earlier demo left, and nothing that is not a demo's."""
+    there = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    if not there <= set(PARTS):
+        other = ", ".join(sorted(there - set(PARTS))[:3])
+        raise UserError(f"{out} holds more than a demo ({other}); choose another --out")
+    for part in PARTS:
+        shutil.rmtree(out / part, ignore_errors=True)

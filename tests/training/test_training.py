@@ -44,7 +44,8 @@ def test_a_run_leaves_a_model_logs_and_pictures(scenes, tmp_path) -> None:
     assert model.spec.in_channels == 3
     assert model.spec.trained_on == "scenes"
     assert model.spec.object_diameter > 5
-    assert model.spec.training["calibrated"] == {"images": 2}
+    assert model.spec.training["calibrated"]["images"] == 2
+    assert model.spec.training["symmetries"] == 8
     losses = rows(out / "losses.csv")
     assert [row["step"] for row in losses] == ["5"]
     assert {"instance", "variance", "seed", "total", "learning_rate"} <= set(losses[0])
@@ -133,7 +134,7 @@ def test_a_trained_model_is_a_start(scenes, tmp_path) -> None:
 def test_a_loss_that_is_not_finite_stops_and_names_the_images(scenes, tmp_path) -> None:
     out = tmp_path / "run"
     config = smoke(scenes, out, "--clip_norm=null", "--optimizer=adam", "--stages", _exploding())
-    with pytest.raises(UserError, match=r"loss is not finite at step .*drawnham_"):
+    with pytest.raises(UserError, match=r"the (loss|gradient) is not finite .*drawnham_"):
         train(config)
     state = torch.load(out / "checkpoint.pt", weights_only=True)
     assert all(torch.isfinite(tensor).all() for tensor in state["network"].values())
@@ -210,3 +211,34 @@ def test_images_of_another_number_of_channels_stop_the_run(tmp_path) -> None:
             Image.fromarray(array).save(path)
     with pytest.raises(UserError, match="channels"):
         train(smoke(tmp_path / "data", tmp_path / "run", "--steps=20", "--holdout=0.3"))
+
+
+def test_a_damaged_image_is_one_sentence_from_a_worker_too(scenes, tmp_path) -> None:
+    import shutil
+
+    data = shutil.copytree(scenes, tmp_path / "data")
+    for path in data.glob("leftImg8bit/train/*/*.png"):
+        path.write_bytes(path.read_bytes()[:900])
+    first = next(data.glob("leftImg8bit/train/*/*0_leftImg8bit.png"))
+    shutil.copy(next(scenes.glob("leftImg8bit/train/*/*0_leftImg8bit.png")), first)
+    with pytest.raises(UserError) as caught:
+        train(smoke(data, tmp_path / "run", "--workers=1", "--steps=30"))
+    assert "\n" not in str(caught.value)
+    assert "Traceback" not in str(caught.value)
+    assert "leftImg8bit.png" in str(caught.value)
+
+
+def test_crops_must_fit_the_network(scenes, tmp_path) -> None:
+    stages = "[{crop_size: 72, batch_size: 2, steps: 1}]"
+    with pytest.raises(UserError, match="multiple of 32 for this residual_unet, not 72"):
+        train(smoke(scenes, tmp_path / "run", f"--stages={stages}", "--network_options={}"))
+
+
+def test_a_demo_clears_only_a_demo(tmp_path) -> None:
+    from spatialembed.demo import demo
+
+    (tmp_path / "scenes").mkdir()
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(UserError, match=r"thesis\.tex"):
+        demo(tmp_path)
+    assert (tmp_path / "scenes").exists()

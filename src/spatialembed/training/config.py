@@ -20,7 +20,8 @@ class StageConfig:
     Its length is one of ``epochs``, ``steps`` and ``minutes``.
 
     Args:
-        crop_size: side of the square crops in pixels; a multiple of 8 for every network here.
+        crop_size: side of the square crops in pixels; a multiple of the network's stride, 8 for
+            branched_erfnet, 2 to the number of widths for residual_unet.
         batch_size: crops per step.
         epochs: passes of ``crops_per_epoch`` crops.
         steps: optimizer steps.

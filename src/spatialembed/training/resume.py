@@ -18,7 +18,7 @@ from spatialembed.errors import UserError, atomic_write
 from spatialembed.training.config import TrainConfig
 
 FORMAT = 1
-FREE = ("data", "out", "init", "resume", "device", "workers", "licence")
+MAY_DIFFER = ("data", "out", "init", "resume", "device", "workers", "licence")
 """Options in which a resumed run may differ from the one that was stopped."""
 
 
@@ -72,7 +72,7 @@ def load_checkpoint(out: Path, config: TrainConfig, device: torch.device) -> dic
 
 
 def _comparable(config: TrainConfig) -> str:
-    options = {name: value for name, value in asdict(config).items() if name not in FREE}
+    options = {name: value for name, value in asdict(config).items() if name not in MAY_DIFFER}
     return json.dumps(options, sort_keys=True, default=str)
 
 

@@ -7,8 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
+from spatialembed.console import console
 from spatialembed.errors import atomic_write, missing_extra
 
 EVERY = 10
@@ -34,7 +33,6 @@ class RunLog:
     def __init__(self, out: Path, total: int, step: int = 0, tensorboard: bool = False) -> None:
         self.out = out
         self.total = total
-        self.console = Console()
         self._sums: dict[str, float] = {}
         self._count = 0
         self._began = self._spoke = time.monotonic()
@@ -47,7 +45,7 @@ class RunLog:
 
     def say(self, text: str) -> None:
         """One line on the console."""
-        self.console.print(text, highlight=False, soft_wrap=True)
+        console.print(text, highlight=False, soft_wrap=True)
 
     def step(self, step: int, rate: float, crops: int, terms: dict[str, float]) -> None:
         """Take note of step ``step`` (from 1): learning rate, crops and the loss's terms."""
@@ -112,10 +110,10 @@ def _drop_rows_after(path: Path, step: int) -> None:
     if not path.exists():
         return
     with path.open(newline="", encoding="utf-8") as file:
-        header, *rows = csv.reader(file)
+        rows = list(csv.reader(file))
     with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        kept = [row for row in rows if row and row[0].isdigit() and int(row[0]) <= step]
-        csv.writer(file).writerows([header, *kept])
+        kept = [row for row in rows[1:] if row and row[0].isdigit() and int(row[0]) <= step]
+        csv.writer(file).writerows([*rows[:1], *kept])
 
 
 def _duration(seconds: float) -> str:

@@ -1,0 +1,81 @@
+"""Validates a run as it goes, keeps its best model, and calibrates that at the end."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import torch
+
+from spatialembed.inference.predictor import Model
+from spatialembed.models.checkpoint import MODEL_FILE, load_model, save_model
+from spatialembed.pictures import explain, save_picture
+from spatialembed.training.calibrate import calibrate
+from spatialembed.training.run import Run
+from spatialembed.training.validation import validate
+
+PICTURES = 4
+"""Validation images that are pictured at each validation."""
+
+
+def judge(run: Run) -> None:
+    """Validate, keep the model if it is the best so far, and picture some images."""
+    began = time.monotonic()
+    model = run.judged
+    scores = validate(model, run.material.val)
+    score, setting = float(scores.ap[scores.best].mean()), scores.settings[scores.best]
+    improved = score > run.best
+    if improved:
+        run.best = score
+        notes = {"step": run.step, "steps": run.plan.total, "validation_ap": score}
+        spec = model.spec
+        # Clustered with the threshold of its score until calibration chooses with more care.
+        spec = replace(
+            spec, seed_threshold=setting.seed_threshold, training={**spec.training, **notes}
+        )
+        save_model(run.config.out / MODEL_FILE, model.network, spec)
+    _picture(run, model, setting.seed_threshold)
+    row = {
+        "ap": score,
+        "ap50": float(scores.ap50[scores.best].mean()),
+        "seed_threshold": setting.seed_threshold,
+        "images": len(run.material.val),
+        "best": int(improved),
+    }
+    run.log.validation(run.step, row, time.monotonic() - began)
+
+
+def finish(run: Run) -> None:
+    """Calibrate the best model and store its thresholds."""
+    path = run.config.out / MODEL_FILE
+    network, spec = load_model(path)
+    if "calibrated" in spec.training:
+        run.log.say("nothing left to do: the run is finished")
+        return
+    run.log.say("calibrating thresholds and minimum size on the validation images")
+    network = network.to(run.fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    spec = replace(spec, seed_threshold=run.material.spec.seed_threshold)
+    model = Model(network, spec, run.judged.precision)
+    spec, scores = calibrate(model, run.material.val)
+    chosen = (spec.seed_threshold, spec.foreground_threshold, spec.min_size)
+    row = next(i for i, s in enumerate(scores.settings) if tuple(vars(s).values()) == chosen)
+    ap, ap50 = float(scores.ap[row].mean()), float(scores.ap50[row].mean())
+    calibrated = {"images": len(run.material.val), "ap": ap, "ap50": ap50}
+    spec = replace(spec, training={**spec.training, "calibrated": calibrated})
+    save_model(path, network, spec)
+    run.log.say(
+        f"seed threshold {chosen[0]:g}, foreground threshold {chosen[1]:g}, minimum size "
+        f"{chosen[2]}: validation AP {ap:.3f}, AP50 {ap50:.3f}; saved {path}"
+    )
+
+
+def _picture(run: Run, model: Model, seed_threshold: float) -> None:
+    spec = model.spec
+    for i in range(min(PICTURES, len(run.material.val))):
+        sample = run.material.val[i]
+        output = model.raw(sample.image)
+        found = model.cluster(output, seed_threshold)
+        sheet = explain(
+            sample.image, output, found, sample.label_mask, spec.n_sigma, spec.pitch, spec.margin
+        )
+        save_picture(run.config.out / "pictures" / f"{run.step:07}_{sample.name}.png", sheet)

@@ -1,0 +1,145 @@
+"""The state of a run, and how it starts: from nothing, from a model, or from its checkpoint."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from spatialembed.inference.predictor import Model, pick_device
+from spatialembed.loss import SpatialEmbeddingLoss
+from spatialembed.training.averaging import WeightAverage
+from spatialembed.training.config import TrainConfig
+from spatialembed.training.prepare import Material, build_network
+from spatialembed.training.resume import load_checkpoint, save_checkpoint
+from spatialembed.training.run_log import RunLog
+from spatialembed.training.schedule import Plan
+from spatialembed.training.timing import measured_plan
+
+
+@dataclass
+class Run:
+    """All that changes, or is used, as a run goes on."""
+
+    config: TrainConfig
+    material: Material
+    fabric: Fabric
+    network: nn.Module
+    loss: SpatialEmbeddingLoss
+    average: WeightAverage | None
+    plan: Plan
+    log: RunLog
+    step: int
+    """Steps done."""
+    best: float
+    """Highest validation AP so far."""
+    optimizer: dict[str, Any] | None
+    """State that the optimizer goes on with, in a run that is resumed within a stage."""
+    saved: float
+    """Time of the last checkpoint."""
+
+    @property
+    def judged(self) -> Model:
+        """The model that is validated and kept: the averaged one if there is one."""
+        network = self.network if self.average is None else self.average.network
+        bf16 = str(self.fabric.strategy.precision.precision).startswith("bf16")
+        return Model(network, self.material.spec, "bf16" if bf16 else "float32")
+
+    def save(self, optimizer: Any | None) -> None:
+        """Write the checkpoint; without an optimizer at the end of a stage, which starts anew."""
+        self.saved = time.monotonic()
+        state = {
+            "step": self.step,
+            "plan": list(self.plan.steps),
+            "best": self.best,
+            "network": self.network.state_dict(),
+            "optimizer": None if optimizer is None else optimizer.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+        }
+        save_checkpoint(self.config.out, self.config, state)
+
+
+def start(config: TrainConfig, material: Material, began: float) -> Run:
+    """Build everything, from nothing or from the checkpoint.
+
+    Args:
+        config: the run.
+        material: its data.
+        began: ``time.monotonic()`` when it was started, for lengths in minutes.
+    """
+    fabric = _fabric(config)
+    torch.manual_seed(config.seed)
+    network = build_network(config, material)
+    network = network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = WeightAverage(network, config.average) if config.average else None
+    loss = _loss(config, material).to(fabric.device)
+    state: dict[str, Any] = {}
+    if config.resume:
+        state = load_checkpoint(config.out, config, fabric.device)
+        network.load_state_dict(state["network"])
+        if average is not None:
+            average.load_state_dict(state["average"])
+        plan = Plan(tuple(state["plan"]))
+    else:
+        plan = measured_plan(config, material, fabric, network, loss, began)
+    step = state.get("step", 0)
+    log = RunLog(config.out, plan.total, step, config.tensorboard)
+    parameters = sum(p.numel() for p in network.parameters())
+    log.say(
+        f"{len(material.train)} training and {len(material.val)} validation images, "
+        f"{len(material.index)} objects; {config.network}, {parameters:,} parameters; "
+        f"{' + '.join(str(n) for n in plan.steps)} steps on {fabric.device}"
+        + (f", from step {step}" if step else "")
+    )
+    return Run(
+        config,
+        material,
+        fabric,
+        network,
+        loss,
+        average,
+        plan,
+        log,
+        step=step,
+        best=state.get("best", -1.0),
+        optimizer=state.get("optimizer"),
+        saved=time.monotonic(),
+    )
+
+
+def _loss(config: TrainConfig, material: Material) -> SpatialEmbeddingLoss:
+    return SpatialEmbeddingLoss(
+        config.n_sigma,
+        config.center,
+        config.foreground_weight,
+        config.instance_weight,
+        config.variance_weight,
+        config.seed_weight,
+        material.spec.pitch,
+        config.margin,
+    )
+
+
+def _fabric(config: TrainConfig) -> Fabric:
+    device = pick_device(config.device)
+    precision = config.precision
+    if precision == "auto":
+        precision = "bf16" if _fast_bf16(device) else "float32"
+    return Fabric(
+        accelerator=device.type,
+        devices=1 if device.index is None else [device.index],
+        precision="bf16-mixed" if precision == "bf16" else "32-true",
+    )
+
+
+def _fast_bf16(device: torch.device) -> bool:
+    """Whether the hardware computes in bfloat16; elsewhere it is slower than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and bool(
+        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    )

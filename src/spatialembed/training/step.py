@@ -1,0 +1,74 @@
+"""One step of training: forward, loss, backward, optimizer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch.utils.data import DataLoader
+
+from spatialembed.data.crops import Batch, CropDataset, Cropper, collate
+from spatialembed.errors import UserError
+from spatialembed.loss import SpatialEmbeddingLoss
+
+
+def batches(
+    cropper: Cropper, batch_size: int, first: int, count: int, workers: int
+) -> Iterator[Batch]:
+    """Batches of the crops ``first`` to ``first + count - 1`` of a run, drawn by ``workers``.
+
+    Raises:
+        UserError: an image or mask cannot be read.
+    """
+    loader: DataLoader[Batch] = DataLoader(
+        CropDataset(cropper, first, count),  # type: ignore[arg-type]
+        batch_size=batch_size,
+        num_workers=workers,
+        collate_fn=collate,
+        # Its own generator: the loader's draws must not shift those of dropout on a resume.
+        generator=torch.Generator(),
+    )
+    try:
+        yield from loader
+    except UserError as error:
+        # A worker's error arrives with its traceback as text; the sentence stands at the end.
+        raise UserError(str(error).rsplit("UserError: ", 1)[-1].strip()) from error
+
+
+def advance(
+    fabric: Fabric,
+    network: Any,
+    optimizer: Any,
+    loss: SpatialEmbeddingLoss,
+    batch: Batch,
+    clip_norm: float | None,
+) -> dict[str, float]:
+    """One step of the optimizer; returns the loss's terms.
+
+    Raises:
+        UserError: loss or gradient is not finite; the weights are as before the step.
+    """
+    image, label_mask, class_map, ignore = (fabric.to_device(tensor) for tensor in batch[:4])
+    output = network(image.contiguous(memory_format=torch.channels_last))
+    terms = loss(output, label_mask, class_map, ignore)
+    values = {name: float(term.detach()) for name, term in terms.items()}
+    _require_finite("loss", values["total"], batch)
+    optimizer.zero_grad()
+    fabric.backward(terms["total"])
+    largest = math.inf if clip_norm is None else clip_norm
+    norm = fabric.clip_gradients(network, optimizer, max_norm=largest, error_if_nonfinite=False)
+    _require_finite("gradient", 0.0 if norm is None else float(norm), batch)
+    optimizer.step()
+    return values
+
+
+def _require_finite(what: str, value: float, batch: Batch) -> None:
+    if not math.isfinite(value):
+        names = ", ".join(sorted(set(batch.names)))
+        raise UserError(
+            f"the {what} is not finite ({value}) on a batch of {names}; look at these images, or "
+            "lower the learning rate; the last good checkpoint is kept"
+        )

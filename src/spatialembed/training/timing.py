@@ -1,0 +1,94 @@
+"""Turns minutes into a fixed number of steps, by timing the first ones on a throw-away copy."""
+
+from __future__ import annotations
+
+import copy
+import time
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from spatialembed.console import console
+from spatialembed.inference.predictor import Model
+from spatialembed.loss import SpatialEmbeddingLoss
+from spatialembed.training.config import StageConfig, TrainConfig
+from spatialembed.training.prepare import Material
+from spatialembed.training.schedule import Plan
+from spatialembed.training.step import advance, batches
+
+WARMUP_STEPS, TIMED_STEPS = 3, 9
+"""Steps that warm caches and compile kernels, and steps timed after them."""
+
+TIMED_IMAGES = 5
+SCORING = 1.3
+"""A validation's time over that of its predictions: scores and pictures take the rest."""
+
+
+def measured_plan(
+    config: TrainConfig,
+    material: Material,
+    fabric: Fabric,
+    network: nn.Module,
+    loss: SpatialEmbeddingLoss,
+    began: float,
+) -> Plan:
+    """Steps of each stage, from its epochs, its steps or its minutes.
+
+    Minutes count from ``began`` (a ``time.monotonic()``) and hold validations and calibration.
+    """
+    steps = []
+    for number, stage in enumerate(material.stages):
+        if stage.minutes is None:
+            per_epoch = stage.crops_per_epoch or len(material.index)
+            crops = (stage.epochs or 0) * per_epoch
+            steps.append(stage.steps or max(1, round(crops / stage.batch_size)))
+            continue
+        one = _seconds_per_step(config, material, stage, fabric, network, loss)
+        judging = _seconds_per_validation(material, network)
+        # Calibration is one more pass of the network, with more clusterings.
+        validations = stage.validations + (number == len(material.stages) - 1)
+        before = time.monotonic() - began if number == 0 else 0.0
+        left = stage.minutes * 60 - before - validations * judging
+        steps.append(max(1, int(left / one)))
+        console.print(
+            f"{stage.minutes:g} minutes: {steps[-1]} steps of {one:.2f} s and "
+            f"{stage.validations} validations of {judging:.0f} s",
+            highlight=False,
+        )
+    return Plan(tuple(steps))
+
+
+def _seconds_per_step(
+    config: TrainConfig,
+    material: Material,
+    stage: StageConfig,
+    fabric: Fabric,
+    network: nn.Module,
+    loss: SpatialEmbeddingLoss,
+) -> float:
+    """Mean time from one step to the next, the wait for crops included, on a copy."""
+    generator = torch.get_rng_state()  # dropout draws from it; the run must not notice
+    copied = copy.deepcopy(network).train()
+    model, optimizer = fabric.setup(copied, torch.optim.Adam(copied.parameters(), lr=0.0))
+    count = (WARMUP_STEPS + TIMED_STEPS) * stage.batch_size
+    cropper = material.cropper(stage, config.seed)
+    times = []
+    for batch in batches(cropper, stage.batch_size, 0, count, config.workers):
+        advance(fabric, model, optimizer, loss, batch, config.clip_norm)
+        times.append(time.monotonic())
+    torch.set_rng_state(generator)
+    return (times[-1] - times[WARMUP_STEPS - 1]) / TIMED_STEPS
+
+
+def _seconds_per_validation(material: Material, network: nn.Module) -> float:
+    """Time to validate on all images, from a few of them."""
+    model = Model(network, material.spec)
+    last = len(material.val) - 1
+    times = []
+    for i in np.linspace(0, last, min(TIMED_IMAGES, last + 1)).astype(int):
+        start = time.monotonic()
+        model.cluster(model.raw(material.val[int(i)].image))
+        times.append(time.monotonic() - start)
+    return float(np.mean(times[1:] or times)) * len(material.val) * SCORING

@@ -17,7 +17,7 @@ import spatialembed as se
 from spatialembed.data.scenes import make_scenes
 from spatialembed.errors import UserError
 from spatialembed.options import read_recipe
-from spatialembed.training import resume, train
+from spatialembed.training import TrainConfig, resume, train
 from spatialembed.training.run_log import RunLog
 
 
@@ -89,7 +89,7 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(scenes, tmp_path, network) -
     process.wait()
     done = torch.load(killed / "checkpoint.pt", weights_only=True)["step"]
     assert done < 8
-    train(smoke(scenes, killed, *options, "--resume"))
+    train(TrainConfig(data=scenes, out=killed, device="cpu", resume=True))
     for name in ("checkpoint.pt", "model.safetensors"):
         one, other = (_tensors(out / name) for out in (whole, killed))
         assert one.keys() == other.keys()
@@ -151,7 +151,7 @@ def test_a_run_is_not_overwritten(scenes, tmp_path) -> None:
     before = (out / "model.safetensors").read_bytes()
     with pytest.raises(UserError, match=r"is there already.*--resume"):
         train(smoke(scenes, out))
-    train(smoke(scenes, out, "--resume"))  # finished: nothing to do
+    train(TrainConfig(data=scenes, out=out, resume=True))  # finished: nothing to do
     assert (out / "model.safetensors").read_bytes() == before
 
 

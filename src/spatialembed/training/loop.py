@@ -14,7 +14,7 @@ from spatialembed.models.checkpoint import MODEL_FILE
 from spatialembed.training.config import StageConfig, TrainConfig
 from spatialembed.training.judge import finish, judge
 from spatialembed.training.prepare import gather
-from spatialembed.training.resume import checkpoint_path
+from spatialembed.training.resume import checkpoint_path, load_checkpoint, resumed_config
 from spatialembed.training.run import Run, start
 from spatialembed.training.schedule import learning_rate, validation_steps
 from spatialembed.training.step import advance, batches
@@ -39,7 +39,10 @@ def train(config: TrainConfig) -> Path:
     """
     began = time.monotonic()
     _refuse_to_overwrite(config)
-    run = start(config, gather(config), began)
+    state = load_checkpoint(config.out) if config.resume else None
+    if state is not None:
+        config = resumed_config(state, config)
+    run = start(config, gather(config), began, state)
     while run.step < run.plan.total:
         _run_stage(run)
     finish(run)

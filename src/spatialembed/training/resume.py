@@ -14,12 +14,13 @@ from typing import Any
 
 import torch
 
+from spatialembed.data.augment import Augmentation
 from spatialembed.errors import UserError, atomic_write
-from spatialembed.training.config import TrainConfig
+from spatialembed.training.config import StageConfig, TrainConfig
 
 FORMAT = 1
-MAY_DIFFER = ("data", "out", "init", "resume", "device", "workers", "licence")
-"""Options in which a resumed run may differ from the one that was stopped."""
+OWN = ("data", "out", "resume", "device", "workers")
+"""Options that a resumed run takes from its own command, all others from the checkpoint."""
 
 
 def checkpoint_path(out: Path) -> Path:
@@ -36,7 +37,7 @@ def save_checkpoint(out: Path, config: TrainConfig, state: dict[str, Any]) -> No
     generators = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         generators["cuda"] = torch.cuda.get_rng_state()
-    whole = {"format": FORMAT, "config": _comparable(config), "generators": generators, **state}
+    whole = {"format": FORMAT, "config": _as_json(config), "generators": generators, **state}
     with atomic_write(checkpoint_path(out)) as temporary:
         try:
             torch.save(whole, temporary)
@@ -44,18 +45,17 @@ def save_checkpoint(out: Path, config: TrainConfig, state: dict[str, Any]) -> No
             raise OSError(None, str(error).splitlines()[0]) from error
 
 
-def load_checkpoint(out: Path, config: TrainConfig, device: torch.device) -> dict[str, Any]:
-    """The state given to :func:`save_checkpoint`; sets torch's generators as they were.
+def load_checkpoint(out: Path) -> dict[str, Any]:
+    """The state given to :func:`save_checkpoint`, on the CPU.
 
     Raises:
-        UserError: there is no checkpoint, it is damaged or from a newer version, or the run was
-            started with other options.
+        UserError: there is no checkpoint, it is damaged, or it is from a newer version.
     """
     path = checkpoint_path(out)
     if not path.is_file():
         raise UserError(f"{path} does not exist: nothing to resume; start without --resume")
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
         version = state["format"]
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
         raise UserError(
@@ -64,23 +64,41 @@ def load_checkpoint(out: Path, config: TrainConfig, device: torch.device) -> dic
         ) from error
     if version > FORMAT:
         raise UserError(f"{path} was written by a newer version of spatialembed; update it")
-    _check_options(path, json.loads(state["config"]), json.loads(_comparable(config)))
-    torch.set_rng_state(state["generators"]["cpu"].cpu())
-    if "cuda" in state["generators"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["generators"]["cuda"].cpu())
     return dict(state)
 
 
-def _comparable(config: TrainConfig) -> str:
-    options = {name: value for name, value in asdict(config).items() if name not in MAY_DIFFER}
-    return json.dumps(options, sort_keys=True, default=str)
+def resumed_config(state: dict[str, Any], config: TrainConfig) -> TrainConfig:
+    """The options a run was started with, and those of its own from the command that resumes it.
 
-
-def _check_options(path: Path, then: dict[str, Any], now: dict[str, Any]) -> None:
-    differing = sorted(name for name in now if then.get(name) != now[name])
+    Raises:
+        UserError: the command asks for something else (an option neither as it was nor default).
+    """
+    then, now = json.loads(state["config"]), json.loads(_as_json(config))
+    default = json.loads(_as_json(TrainConfig()))
+    asked = [name for name in now if name not in OWN and now[name] != default[name]]
+    differing = [name for name in asked if now[name] != then[name]]
     if differing:
-        changes = ", ".join(f"{name} was {then.get(name)}" for name in differing)
+        changes = ", ".join(f"{name} was {then[name]}" for name in sorted(differing))
         raise UserError(
-            f"{path} is of a run with other options ({changes}); resume with the same, "
-            "or start another run with --init"
+            f"the run in {config.out} was started with other options ({changes}); leave them "
+            "away, or start another run with --init"
         )
+    own = {name: getattr(config, name) for name in OWN}
+    init = None if then["init"] is None else Path(then["init"])
+    stages = [_stage(stage) for stage in then["stages"]]
+    return TrainConfig(**{**then, "init": init, "stages": stages, **own})
+
+
+def restore_generators(state: dict[str, Any]) -> None:
+    """Set torch's generators as they were when the checkpoint was written."""
+    torch.set_rng_state(state["generators"]["cpu"])
+    if "cuda" in state["generators"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["generators"]["cuda"])
+
+
+def _stage(options: dict[str, Any]) -> StageConfig:
+    return StageConfig(**{**options, "augmentation": Augmentation(**options["augmentation"])})
+
+
+def _as_json(config: TrainConfig) -> str:
+    return json.dumps(asdict(config), sort_keys=True, default=str)

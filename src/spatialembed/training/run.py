@@ -15,7 +15,7 @@ from spatialembed.loss import SpatialEmbeddingLoss
 from spatialembed.training.averaging import WeightAverage
 from spatialembed.training.config import TrainConfig
 from spatialembed.training.prepare import Material, build_network
-from spatialembed.training.resume import load_checkpoint, save_checkpoint
+from spatialembed.training.resume import restore_generators, save_checkpoint
 from spatialembed.training.run_log import RunLog
 from spatialembed.training.schedule import Plan
 from spatialembed.training.timing import measured_plan
@@ -63,13 +63,16 @@ class Run:
         save_checkpoint(self.config.out, self.config, state)
 
 
-def start(config: TrainConfig, material: Material, began: float) -> Run:
-    """Build everything, from nothing or from the checkpoint.
+def start(
+    config: TrainConfig, material: Material, began: float, state: dict[str, Any] | None = None
+) -> Run:
+    """Build everything, from nothing or from a checkpoint's state.
 
     Args:
         config: the run.
         material: its data.
         began: ``time.monotonic()`` when it was started, for lengths in minutes.
+        state: of the checkpoint to go on from.
     """
     fabric = _fabric(config)
     torch.manual_seed(config.seed)
@@ -77,15 +80,14 @@ def start(config: TrainConfig, material: Material, began: float) -> Run:
     network = network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = WeightAverage(network, config.average) if config.average else None
     loss = _loss(config, material).to(fabric.device)
-    state: dict[str, Any] = {}
-    if config.resume:
-        state = load_checkpoint(config.out, config, fabric.device)
+    if state is None:
+        plan, state = measured_plan(config, material, fabric, network, loss, began), {}
+    else:
         network.load_state_dict(state["network"])
         if average is not None:
             average.load_state_dict(state["average"])
         plan = Plan(tuple(state["plan"]))
-    else:
-        plan = measured_plan(config, material, fabric, network, loss, began)
+        restore_generators(state)
     step = state.get("step", 0)
     log = RunLog(config.out, plan.total, step, config.tensorboard)
     parameters = sum(p.numel() for p in network.parameters())

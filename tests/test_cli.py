@@ -179,3 +179,44 @@ def test_recipes_that_are_refused(tmp_path, capsys, content, words) -> None:
 def test_a_recipe_that_is_not_there() -> None:
     with pytest.raises(UserError, match=r"no recipe nucleus; give a file or one of .*nuclei"):
         find_recipe("nucleus")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--seed_threshold", "2", "seed threshold lies between 0 and 1"),
+        ("--foreground_threshold", "-0.5", "foreground threshold lies between 0 and 1"),
+        ("--min_size", "-1", "number of pixels"),
+    ],
+)
+def test_settings_out_of_range_are_refused(run, data, tmp_path, capsys, option, value, message):
+    image = data / "test" / "images" / "0.png"
+    arguments = ["predict", str(run), str(image), "--out", str(tmp_path / "found"), option, value]
+    assert main(arguments) == 1
+    said = capsys.readouterr().err
+    assert message in said
+    assert "Traceback" not in said
+
+
+def test_a_run_folder_that_is_a_file_is_one_line(data, tmp_path, capsys) -> None:
+    (tmp_path / "taken").write_text("")
+    said = errors_of(capsys, "train", data, "--config", "smoke", "--out", tmp_path / "taken")
+    assert "taken" in said
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--minutes=abc", "minutes must be a number, not abc"),
+        ("--n_sigma=1.5", "n_sigma must be a whole number, not 1.5"),
+        ("--optimizer=sgd", "optimizer must be one of 'adam', 'adamw', not sgd"),
+        ("--foreground_weight=x", "foreground_weight must be a number or a list, not x"),
+    ],
+)
+def test_values_of_a_wrong_type_are_said_plainly(data, option, message) -> None:
+    with pytest.raises(UserError, match=message):
+        read_recipe("smoke", data, option)
+
+
+def test_tensorboard_is_a_flag(data, tmp_path) -> None:
+    assert read_recipe("smoke", data, "--tensorboard").tensorboard

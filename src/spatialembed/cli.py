@@ -31,6 +31,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         errors.print(f"spatialembed: {error}", markup=False, highlight=False, soft_wrap=True)
         return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        errors.print(
+            f"spatialembed: {where}{error.strerror or error}; check the path, its permissions "
+            "and the space on its disk",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+        return 1
     except KeyboardInterrupt:
         errors.print("spatialembed: interrupted")
         return 130

@@ -22,10 +22,21 @@ FLAGS = {
     "resume": "go on with the run in the run folder",
     "overwrite": "predict again where results exist",
     "symmetries": "average over the symmetries of training: better, up to 8 times slower",
+    "tensorboard": "also write TensorBoard's event files (extra log)",
     "overlay": "write a picture of every image with its instances",
     "official": "demand the layout's official score, or do without",
 }
 """Options that are on by their name alone."""
+
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "list": "a list",
+    "dict": "a mapping of names to values",
+}
+"""Types in a person's words."""
 
 _LISTS = {"classes": "classes to take, in this order", "images": "files, folders or patterns"}
 
@@ -55,8 +66,8 @@ def train_parser() -> ArgumentParser:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("data", type=Path, help="folder of the data set")
     parser.add_argument("--config", action="config", help="a recipe: its file, or a packaged name")
-    parser.add_class_arguments(TrainConfig, skip={"data", "classes", "resume"})
-    _add_special(parser, {"classes": None, "resume": False})
+    parser.add_class_arguments(TrainConfig, skip={"data", "classes", "resume", "tensorboard"})
+    _add_special(parser, {"classes": None, "resume": False, "tensorboard": False})
     return parser
 
 
@@ -128,7 +139,20 @@ def refuse(error: ArgumentError, arguments: Sequence[str]) -> NoReturn:
         close = get_close_matches(key, known, n=1)
         hint = f"did you mean '{close[0]}'?" if close else "see spatialembed train --help"
         raise UserError(f"{recipe} has an unknown key '{key}'; {hint}") from error
+    text = _wrong_value(text) or text
     raise UserError(f"{text} (recipe: {recipe})" if recipe else text) from error
+
+
+def _wrong_value(text: str) -> str | None:
+    """What the parser says of a value of a wrong type, in a person's words."""
+    said = re.search(r'"([\w.\[\]]+)": .*?(?:Got|Given) value: (.*)$', text)
+    if not said:
+        return None
+    choices = re.search(r"typing\.Literal\[(.*?)\]", text)
+    kinds = dict.fromkeys(re.findall(r"Expected an? <class '(\w+)'>", text))
+    names = [_KINDS.get(kind, kind) for kind in kinds if kind != "NoneType"]
+    wanted = f"one of {choices[1]}" if choices else " or ".join(names)
+    return f"{said[1]} must be {wanted}, not {said[2]}" if wanted else None
 
 
 def _function_parser(command: Callable[..., Any]) -> ArgumentParser:

@@ -117,14 +117,25 @@ class Model:
             seed_threshold: least seed score that starts an object, in [0, 1].
             foreground_threshold: seed score above which a pixel may belong to one, in [0, 1].
             min_size: fewest pixels of an object.
+
+        Raises:
+            UserError: a setting out of its range.
         """
         spec = self.spec
+        seed_threshold = _default(seed_threshold, spec.seed_threshold)
+        foreground_threshold = _default(foreground_threshold, spec.foreground_threshold)
+        min_size = _default(min_size, spec.min_size)
+        for name, value in (("seed", seed_threshold), ("foreground", foreground_threshold)):
+            if not 0 <= value <= 1:
+                raise UserError(f"the {name} threshold lies between 0 and 1, not {value}")
+        if min_size < 0:
+            raise UserError(f"the minimum size is a number of pixels, not {min_size}")
         return cluster(
             output,
             n_sigma=spec.n_sigma,
-            seed_threshold=_default(seed_threshold, spec.seed_threshold),
-            foreground_threshold=_default(foreground_threshold, spec.foreground_threshold),
-            min_size=_default(min_size, spec.min_size),
+            seed_threshold=seed_threshold,
+            foreground_threshold=foreground_threshold,
+            min_size=min_size,
             pitch=spec.pitch,
             margin=spec.margin,
             class_names=spec.class_names,

@@ -33,7 +33,7 @@ def test_a_crop_and_the_whole_image_share_one_geometry():
 @settings(max_examples=40, deadline=None)
 def test_numpy_and_torch_agree(shape, circular, classes, seed):
     n_sigma = 1 if circular else len(shape)
-    count = geometry.channels(len(shape), n_sigma, classes)
+    count = len(shape) + n_sigma + classes
     output = np.random.default_rng(seed).normal(0, 1, (count, *shape))
     ours = geometry.embed(output, n_sigma)
     theirs = geometry.embed(torch.from_numpy(output), n_sigma)

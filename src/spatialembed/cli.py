@@ -70,7 +70,11 @@ def run_check(data: Path, classes: list[str] | None = None) -> int:
     """
     from spatialembed.data.check import check_data
 
-    report = check_data(data, classes)
+    def progress(split: str, done: int, total: int) -> None:
+        if done % 200 == 0:
+            errors.print(f"{split}: {done} of {total} images read", highlight=False)
+
+    report = check_data(data, classes, progress=progress)
     for line in report.lines():
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     return 1 if report.errors else 0
@@ -89,8 +93,9 @@ def run_crops(data: Path, out: Path, size: int = 512, classes: list[str] | None 
     from spatialembed.data.stored_crops import store_crops
 
     splits = [open_data(data, split, classes) for split in ("train", "val")]
-    for dataset in splits:
-        count = store_crops(dataset, object_index(dataset), out, size)
+    indexed = [(dataset, object_index(dataset)) for dataset in splits]
+    for dataset, index in indexed:
+        count = store_crops(dataset, index, out, size)
         console.print(f"{dataset.split}: {count} crops in {out}", highlight=False)
     return 0
 
@@ -135,15 +140,18 @@ def run_evaluate(
         precision: float32, or bf16 for the network's convolutions.
     """
     from spatialembed.inference.evaluate import evaluate, open_split
+    from spatialembed.inference.official import is_scored_officially
     from spatialembed.inference.predictor import load
     from spatialembed.report.evaluation import tables, write_evaluation
 
     loaded = load(model, device, precision, symmetries)
-    dataset = open_split(data, split, loaded.spec.class_names)
+    dataset = open_split(data, split, loaded.spec)
     folder = out or _beside(Path(model)) / "evaluation"
     evaluation = evaluate(loaded, dataset, None, folder, official, min_region, track)
     for table in tables(evaluation):
         console.print(table)
+    if evaluation["official"] is None and official is None and is_scored_officially(dataset):
+        console.print("No official score: it needs pip install 'spatialembed[eval]'")
     page = write_evaluation(loaded, dataset, evaluation, folder, pictures)
     console.print(f"Written: {folder / 'evaluation.json'} and {page}", highlight=False)
     return 0

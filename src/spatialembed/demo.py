@@ -48,7 +48,7 @@ def demo(out: Path, minutes: float | None = None, seed: int = 0, track: Track = 
     run = train(read_recipe("demo", scenes, *options))
 
     model = load(run)
-    held_out = open_split(scenes, "val", model.spec.class_names)
+    held_out = open_split(scenes, "val", model.spec)
     evaluation = evaluate(model, held_out, out=out / "evaluation", track=track)
     for table in tables(evaluation):
         console.print(table)

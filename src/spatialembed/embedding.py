@@ -39,11 +39,6 @@ class Embedded(NamedTuple):
     """(..., K, *spatial) seed logits; the seed score is their sigmoid."""
 
 
-def channels(dims: int, n_sigma: int, n_classes: int) -> int:
-    """Number of channels of a raw output: offsets, bandwidths, seed maps."""
-    return dims + n_sigma + n_classes
-
-
 def per_axis(pitch: Pitch, dims: int) -> tuple[float, ...]:
     """``pitch`` as one positive number per axis in the order x, y, z.
 

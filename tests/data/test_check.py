@@ -105,7 +105,8 @@ def test_mixed_channels(tmp_path):
     root = masks_and_images(tmp_path, "train", {name: squares(1) for name in "abcd"})
     Image.new("RGB", (30, 20)).save(root / "train" / "images" / "a.png")
     (problem,) = check_data(root, holdout=0).errors
-    assert "mixes images of" in problem.message
+    assert problem.file.name == "a.png"
+    assert "3 channels, most images have 1" in problem.message
 
 
 @pytest.mark.parametrize("name", ["", "with space "])

@@ -124,13 +124,17 @@ def test_the_official_figure_can_be_demanded(label_folder, coco, monkeypatch) ->
     assert evaluate(model(), coco, "val")["official"] is None
 
 
+OBJECTS = ModelSpec("residual_unet")
+CARS = ModelSpec("residual_unet", class_names=("car",))
+
+
 def test_the_split_that_is_reported(label_folder, cityscapes) -> None:
-    assert open_split(label_folder, None, ("object",)).split == "test"
-    assert open_split(cityscapes, None, ("car",)).split == "val"
+    assert open_split(label_folder, None, OBJECTS).split == "test"
+    assert open_split(cityscapes, None, CARS).split == "val"
     (cityscapes / "leftImg8bit" / "test").mkdir()
-    assert open_split(cityscapes, None, ("car",)).split == "val"
+    assert open_split(cityscapes, None, CARS).split == "val"
     with pytest.raises(UserError, match="val"):
-        open_split(label_folder, "val", ("object",))
+        open_split(label_folder, "val", OBJECTS)
 
 
 def test_a_broken_test_split_is_not_passed_over(label_folder) -> None:
@@ -143,3 +147,15 @@ def test_classes_must_be_the_models(label_folder) -> None:
     with pytest.raises(UserError, match="the model finds car"):
         evaluate(model("car"), open_data(label_folder, "test"))
     assert "car" in evaluate(model("car"), label_folder)["classes"]
+
+
+def test_held_out_images_are_those_the_model_did_not_see(label_folder) -> None:
+    (label_folder / "test").rename(label_folder / "train")
+    half = ModelSpec("residual_unet", training={"holdout": 0.5})
+    trained_on = set(open_data(label_folder, "train", holdout=0.5).names)
+    assert not trained_on & set(open_split(label_folder, "val", half).names)
+
+
+def test_a_split_that_is_not_the_opened_one_is_refused(label_folder) -> None:
+    with pytest.raises(UserError, match="was opened as test"):
+        evaluate(Model(None, OBJECTS), open_data(label_folder, "test"), "train")

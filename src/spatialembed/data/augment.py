@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from spatialembed.errors import UserError
 
-BLUR_SHARE = 0.5
+SOMETIMES = 0.5
 """Share of crops that are blurred at all, and likewise of those that get noise."""
 
 
@@ -75,8 +75,8 @@ class Augmentation:
             brightness=self.brightness * (2 * u[3] - 1),
             contrast=1 + self.contrast * (2 * u[4] - 1),
             gamma=(1 + self.gamma) ** (2 * u[5] - 1),
-            noise=self.noise * u[6] if u[7] < BLUR_SHARE else 0.0,
-            blur=self.blur * u[8] if u[9] < BLUR_SHARE else 0.0,
+            noise=self.noise * u[6] if u[7] < SOMETIMES else 0.0,
+            blur=self.blur * u[8] if u[9] < SOMETIMES else 0.0,
         )
 
 

@@ -225,6 +225,7 @@ def _check_split(
     dataset: FileDataSet, progress: Progress | None
 ) -> tuple[SplitReport, list[Problem]]:
     tally, problems = _Tally(), []
+    channels: dict[Path, int] = {}
     for i in range(len(dataset)):
         try:
             sample = dataset[i]
@@ -233,16 +234,20 @@ def _check_split(
         else:
             table = objects_of(sample.label_mask, sample.class_map)
             tally.add(sample, table)
+            channels[dataset.items[i].image] = sample.image.shape[2]
             if isinstance(dataset, LabelFolder) and _looks_semantic(sample.label_mask, table):
                 message = "has one id in several parts; is it a mask of the class, not of objects?"
                 problems.append(Problem(dataset.items[i].truth, message, warning=True))
         if progress is not None:
             progress(dataset.split, i + 1, len(dataset))
-    report = tally.report(dataset)
-    if len(report.channels) > 1:
-        message = f"mixes images of {' and '.join(map(str, report.channels))} channels"
-        problems.append(Problem(dataset.root, f"{message} in {dataset.split}"))
-    return report, problems
+    if tally.channels:
+        usual = tally.channels.most_common(1)[0][0]
+        problems += [
+            Problem(file, f"has {_some(n, 'channel')}, most images have {usual}; convert it")
+            for file, n in channels.items()
+            if n != usual
+        ]
+    return tally.report(dataset), problems
 
 
 def _without_objects(root: Path, reports: Sequence[SplitReport]) -> list[Problem]:

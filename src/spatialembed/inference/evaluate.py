@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from spatialembed.console import Track, silent
 from spatialembed.data.cityscapes import Cityscapes
-from spatialembed.data.sample import FileDataSet, Sample, Split, open_data, scan_data
+from spatialembed.data.sample import HOLDOUT, FileDataSet, Sample, Split, open_data, scan_data
 from spatialembed.errors import UserError, atomic_write
 from spatialembed.inference.official import official_score
 from spatialembed.inference.predictor import Model, load
@@ -21,6 +21,7 @@ from spatialembed.metrics.average_precision import score_images
 if TYPE_CHECKING:
     from spatialembed.instances import Instances
     from spatialembed.metrics.average_precision import Scored
+    from spatialembed.models.spec import ModelSpec
 
 RANKED_SEED_THRESHOLD = 0.3
 """Least seed score of an instance that counts in an official AP, which ranks by score."""
@@ -60,9 +61,11 @@ def evaluate(
     """
     model = model if isinstance(model, Model) else load(model)
     if isinstance(data, FileDataSet):
+        if split not in (None, data.split):
+            raise UserError(f"{data.root} was opened as {data.split}; open its {split} split")
         dataset = data
     else:
-        dataset = open_split(Path(data), split, model.spec.class_names)
+        dataset = open_split(Path(data), split, model.spec)
     if dataset.class_names != model.spec.class_names:
         raise UserError(
             f"the model finds {', '.join(model.spec.class_names)}, {dataset.root} was opened "
@@ -96,8 +99,12 @@ def evaluate(
     return evaluation
 
 
-def open_split(data: Path, split: Split | None, class_names: tuple[str, ...]) -> FileDataSet:
-    """Open ``split`` of a data set, or if None the one a model is reported on."""
+def open_split(data: Path, split: Split | None, spec: ModelSpec) -> FileDataSet:
+    """Open ``split`` of a data set, or if None the one a model is reported on.
+
+    Where val is held out of the training images, it is the share that the model was trained with.
+    """
+    class_names = spec.class_names
     if split is None:
         try:
             test = scan_data(data, "test", class_names)
@@ -105,7 +112,7 @@ def open_split(data: Path, split: Split | None, class_names: tuple[str, ...]) ->
             split = "val"
         else:  # the truth of Cityscapes' test images is not public
             split = "val" if isinstance(test, Cityscapes) else "test"
-    return open_data(data, split, class_names)
+    return open_data(data, split, class_names, spec.training.get("holdout", HOLDOUT))
 
 
 def timed_predict(model: Model, sample: Sample, clock: dict[str, float]) -> Instances:

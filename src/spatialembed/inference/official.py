@@ -21,6 +21,15 @@ if TYPE_CHECKING:
     from spatialembed.instances import Instances
 
 
+TOOLS = {Cityscapes: "cityscapesscripts", Coco: "faster_coco_eval"}
+"""Layouts that have an official score, and the module that gives it."""
+
+
+def is_scored_officially(dataset: FileDataSet) -> bool:
+    """Whether the data set's layout has an official score, installed or not."""
+    return isinstance(dataset, tuple(TOOLS))
+
+
 class Judge(Protocol):
     """Takes what was found in every image of a data set, then gives the official figures."""
 
@@ -49,8 +58,7 @@ def official_score(
         UserError: figures were demanded of a layout without an official tool, or the 'eval' extra
             is missing; ``min_region`` outside of Cityscapes.
     """
-    tools = {Cityscapes: "cityscapesscripts", Coco: "faster_coco_eval"}
-    tool = next((name for kind, name in tools.items() if isinstance(dataset, kind)), None)
+    tool = next((name for kind, name in TOOLS.items() if isinstance(dataset, kind)), None)
     if official and tool is None:
         raise UserError(f"{dataset.root} is neither Cityscapes nor COCO: it has no official score")
     if min_region is not None and not isinstance(dataset, Cityscapes):

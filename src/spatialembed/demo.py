@@ -16,7 +16,7 @@ from spatialembed.options import read_recipe
 from spatialembed.report.evaluation import tables, write_evaluation
 from spatialembed.training import train
 
-TRAIN_SCENES, VAL_SCENES = 240, 40
+TRAIN_SCENES, VAL_SCENES = 270, 40
 
 PARTS = ("scenes", "run", "evaluation", "found")
 """Folders that a demo makes."""
@@ -47,7 +47,7 @@ def demo(out: Path, minutes: float | None = None, seed: int = 0, track: Track = 
         options.append(f"--minutes={minutes}")
     run = train(read_recipe("demo", scenes, *options))
 
-    model = load(run)
+    model = load(run, symmetries=True)
     held_out = open_split(scenes, "val", model.spec)
     evaluation = evaluate(model, held_out, out=out / "evaluation", track=track)
     for table in tables(evaluation):

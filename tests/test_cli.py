@@ -218,5 +218,11 @@ def test_values_of_a_wrong_type_are_said_plainly(data, option, message) -> None:
         read_recipe("smoke", data, option)
 
 
+def test_a_recipe_that_is_no_text_is_one_line(data, tmp_path, capsys) -> None:
+    (tmp_path / "mine.yaml").write_bytes(b"network: \xff\xfe")
+    said = errors_of(capsys, "train", data, "--config", tmp_path / "mine.yaml")
+    assert "mine.yaml is no text in UTF-8" in said
+
+
 def test_tensorboard_is_a_flag(data, tmp_path) -> None:
     assert read_recipe("smoke", data, "--tensorboard").tensorboard

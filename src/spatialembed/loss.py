@@ -102,7 +102,8 @@ class SpatialEmbeddingLoss(nn.Module):
             "total"; means over the batch (and over the objects of each image in the first two).
 
         Raises:
-            ValueError: shapes that do not fit each other, or no class map with several classes.
+            ValueError: shapes that do not fit each other, or no class map with several classes,
+                or one with a class outside 0 to K − 1 on an object.
         """
         with torch.autocast(output.device.type, enabled=False):
             embedded = embed(output, self.n_sigma, self.pitch, self.margin, batched=True)
@@ -184,6 +185,8 @@ class SpatialEmbeddingLoss(nn.Module):
         own_class = torch.zeros_like(objects.owner)
         if class_map is not None and len(score) > 1:
             own_class = class_map.flatten()[objects.pixel].long()
+            if len(own_class) and not 0 <= own_class.min() <= own_class.max() < len(score):
+                raise ValueError(f"class_map must be 0 to {len(score) - 1} on every object pixel")
         target = torch.zeros_like(score)
         target[own_class, objects.pixel] = phi.to(score.dtype)
         weight = valid.flatten().to(score.dtype).expand_as(score).clone()

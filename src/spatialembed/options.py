@@ -110,6 +110,7 @@ def find_recipe(name: str) -> Path:
     """
     path = Path(name)
     if path.is_file():
+        _require_text(path)
         return path
     packaged = {recipe.stem: recipe for recipe in recipes()}
     if name not in packaged:
@@ -117,6 +118,13 @@ def find_recipe(name: str) -> Path:
             f"there is no recipe {name}; give a file or one of {', '.join(sorted(packaged))}"
         )
     return packaged[name]
+
+
+def _require_text(path: Path) -> None:
+    try:
+        path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is no text in UTF-8; save the recipe as such") from error
 
 
 def recipes() -> list[Path]:

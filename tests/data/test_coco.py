@@ -200,3 +200,20 @@ def test_a_json_that_is_none(tmp_path):
         file.write_text(json.dumps(content))
         with pytest.raises(UserError, match=message):
             open_data(tmp_path)
+
+
+@pytest.mark.parametrize("wrong", [("images", "height", None), ("categories", "id", "one")])
+def test_fields_that_are_no_whole_numbers_are_named(tmp_path, wrong):
+    name, key, value = wrong
+    content = {
+        "images": [{"id": 1, "file_name": "a.png", "height": 4, "width": 4}],
+        "annotations": [],
+        "categories": [{"id": 1, "name": "car"}],
+    }
+    content[name][0][key] = value
+    file = tmp_path / "annotations" / "train.json"
+    file.parent.mkdir()
+    (tmp_path / "images").mkdir()
+    file.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=f"entry of {name} whose {key} is .* whole number"):
+        open_data(tmp_path, "train")

@@ -22,6 +22,9 @@ from .sample import SPLITS, FileDataSet, Item, Problem, Truth, source_split, spl
 
 Annotation = dict[str, Any]
 
+WHOLE = {("images", "height"), ("images", "width"), ("categories", "id")}
+"""Fields of a json that must be whole numbers."""
+
 
 class _Record(NamedTuple):
     image_id: int
@@ -174,6 +177,12 @@ def _load(file: Path, _modified: int) -> dict[str, Any]:
             missing = [key for key in keys if not isinstance(row, dict) or key not in row]
             if missing:
                 raise UserError(f"{file} has an entry of {name} without {missing[0]}; add it")
+            wrong = [key for key in keys if (name, key) in WHOLE and type(row[key]) is not int]
+            if wrong:
+                raise UserError(
+                    f"{file} has an entry of {name} whose {wrong[0]} is {row[wrong[0]]!r}; "
+                    "it must be a whole number"
+                )
     return dict(content)
 
 

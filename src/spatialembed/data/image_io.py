@@ -82,23 +82,8 @@ def read_mask(path: str | Path) -> np.ndarray:
     return np.ascontiguousarray(mask.astype(np.int64 if large else np.int32))
 
 
-def list_images(folder: str | Path) -> list[Path]:
-    """Image files of a folder (not of its subfolders), sorted by name, hidden ones left out.
-
-    Raises:
-        UserError: the folder does not exist or has no image.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"{folder} is not a folder; give a folder of images")
-    found = image_files(folder)
-    if not found:
-        raise UserError(f"{folder} has no image; expected files ending in {', '.join(SUFFIXES)}")
-    return found
-
-
 def image_files(folder: Path) -> list[Path]:
-    """As :func:`list_images`, but nothing found is an empty list."""
+    """Image files of a folder (not of its subfolders), sorted by name, hidden ones left out."""
     if not folder.is_dir():
         return []
     return sorted(

@@ -18,7 +18,7 @@ from spatialembed.models.spec import ModelSpec
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["ModelSpec", "load_authors_model", "load_model", "read_spec", "save_model"]
+__all__ = ["ModelSpec", "load_authors_model", "load_model", "save_model"]
 
 FORMAT_VERSION = 1
 """Raised whenever an older library could misread a file."""
@@ -67,7 +67,7 @@ def load_model(path: str | Path) -> tuple[nn.Module, ModelSpec]:
             version, or its network is unknown. A network is never returned without its weights.
     """
     path = _model_file(path)
-    metadata, tensors = _read(path, weights=True)
+    metadata, tensors = _read(path)
     spec = _spec(path, metadata)
     network = spec.build()
     try:
@@ -78,16 +78,6 @@ def load_model(path: str | Path) -> tuple[nn.Module, ModelSpec]:
             "it is damaged, get or train it again"
         ) from error
     return network.eval(), spec
-
-
-def read_spec(path: str | Path) -> ModelSpec:
-    """The spec of a model file or run folder, without reading its weights.
-
-    Raises:
-        UserError: as :func:`load_model`.
-    """
-    path = _model_file(path)
-    return _spec(path, _read(path, weights=False)[0])
 
 
 def _model_file(path: str | Path) -> Path:
@@ -104,12 +94,12 @@ def _model_file(path: str | Path) -> Path:
     return path
 
 
-def _read(path: Path, weights: bool) -> tuple[dict[str, str], dict[str, Tensor]]:
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()} if weights else {}  # noqa: SIM118
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             return dict(file.metadata() or {}), tensors
     except (SafetensorError, OSError, ValueError) as error:
         raise UserError(

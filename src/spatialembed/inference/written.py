@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
-from PIL import Image
 
 from spatialembed.data.cityscapes import LABEL_IDS
 from spatialembed.errors import UserError, atomic_write
-from spatialembed.pictures import overlay
+from spatialembed.pictures import overlay, save_picture
 from spatialembed.results import coco_results, save_label_tiff, write_cityscapes_results
 
 if TYPE_CHECKING:
@@ -83,8 +82,8 @@ class Results:
             rows = coco_results(found, 0, ids)
             _write_json(self._rows_path(name), {"categories": ids, "rows": rows})
         if self.pictures:
-            with atomic_write(self.out / f"{name}_overlay.png") as path:
-                Image.fromarray(overlay(image, found.label_map)).save(path)
+            picture = overlay(image, found.label_map)
+            save_picture(self.out / f"{name}_overlay.png", picture)
         save_label_tiff(self.out / f"{name}.tif", found.label_map)
 
     def gather(self, names: Sequence[str]) -> Path | None:

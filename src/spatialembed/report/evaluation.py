@@ -6,14 +6,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from spatialembed.errors import atomic_write
 from spatialembed.metrics.average_precision import worst_first
-from spatialembed.pictures import explain, found_against_truth
+from spatialembed.pictures import explain, found_against_truth, save_picture
 from spatialembed.report.page import WAYS, write_page
 
 if TYPE_CHECKING:
@@ -58,8 +56,7 @@ def write_evaluation(
     for old in (out / "worst").glob("[0-9][0-9]_*.png"):
         old.unlink()
     for rank, (name, caption, picture) in enumerate(worst(model, dataset, evaluation, count), 1):
-        with atomic_write(out / "worst" / f"{rank:02d}_{name}.png") as path:
-            Image.fromarray(picture).save(path)
+        save_picture(out / "worst" / f"{rank:02d}_{name}.png", picture)
         pictures.append((name, caption, picture))
     title = f"{model.name} on {evaluation['data']}, {evaluation['split']}"
     write_page(out / "page.html", evaluation, pictures, title)

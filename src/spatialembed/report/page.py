@@ -36,9 +36,7 @@ def write_page(
 
     Args:
         path: the file to write.
-        evaluation: what :func:`spatialembed.inference.evaluate.evaluate` gives, or its JSON. What
-            :func:`~spatialembed.metrics.average_precision.score_images` gives may stand in it or
-            under "scores"; official figures under "official" (with "by"), "cityscapes" or "coco".
+        evaluation: what :func:`spatialembed.inference.evaluate.evaluate` gives, or its JSON.
             Whatever is missing is left out of the page.
         pictures: (title, caption, (H, W, 3) uint8), in the order shown.
         title: heading of the page.
@@ -68,9 +66,8 @@ def figure(value: Any, digits: int = 3) -> str:
 
 
 def _content(evaluation: Mapping[str, Any]) -> dict[str, Any]:
-    scores = evaluation.get("scores") or evaluation
-    thresholds, classes = scores.get("thresholds") or [], scores.get("classes") or {}
-    images = evaluation.get("images") or scores.get("images") or []
+    thresholds, classes = evaluation.get("thresholds") or [], evaluation.get("classes") or {}
+    images = evaluation.get("images") or []
     images = sorted(images, key=lambda i: (not i["n_true"] and not i["n_found"], i["ap"]))
     official = _official(evaluation)
     return {
@@ -84,9 +81,9 @@ def _content(evaluation: Mapping[str, Any]) -> dict[str, Any]:
             for name, value in (evaluation.get("settings") or {}).items()
         ],
         "seconds": evaluation.get("seconds") or {},
-        "headline": _headline(scores, thresholds, classes, official, images),
+        "headline": _headline(evaluation, thresholds, classes, official, images),
         "thresholds": thresholds,
-        "rows": _rows(scores, classes),
+        "rows": _rows(evaluation, classes),
         "classes": classes,
         "first": thresholds[0] if thresholds else None,
         "official": official,
@@ -148,43 +145,24 @@ def _headline(
 
 
 def _official(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Tables of figures by the layouts' own tools, in percent."""
-    found = dict(evaluation.get("official") or {})
-    held = [(str(found.get("by", "official")), found)] if found else []
-    held += [
-        (by, evaluation[key])
-        for key, by in (("cityscapes", "cityscapesScripts"), ("coco", "faster-coco-eval"))
-        if evaluation.get(key)
-    ]
-    tables = []
-    for by, values in held:
-        classes = values.get("classes") or {
-            name: row for name, row in values.items() if isinstance(row, Mapping) and name != "mean"
+    """The table of figures by the layout's own tool, in percent; none where there was none."""
+    found = evaluation.get("official")
+    if not found:
+        return []
+    return [
+        {
+            "by": found["by"],
+            "classes": {name: _figures(row) for name, row in found["classes"].items()},
+            "mean": _figures(found["mean"]),
+            "columns": list(_figures(found["mean"])),
+            "region": found.get("min_region"),
         }
-        if not classes and not values.get("mean") and "AP" not in values:
-            continue
-        classes = {name: _figures(row) for name, row in classes.items()}
-        mean = _figures(values.get("mean") or values) or _mean_of(classes)
-        columns = list(dict.fromkeys(key for row in (mean, *classes.values()) for key in row))
-        region = values.get("min_region")
-        tables.append(
-            {"by": by, "classes": classes, "mean": mean, "columns": columns, "region": region}
-        )
-    return tables
+    ]
 
 
-def _figures(row: Any) -> dict[str, float | None]:
+def _figures(row: Mapping[str, Any]) -> dict[str, float | None]:
     """The APs among a row's figures; None stays None, no object of that class or size."""
-    row = row if isinstance(row, Mapping) else {"AP": row}
     return {key: value for key, value in row.items() if key.startswith("AP")}
-
-
-def _mean_of(classes: Mapping[str, Mapping[str, float | None]]) -> dict[str, float | None]:
-    means: dict[str, float | None] = {}
-    for key in dict.fromkeys(key for row in classes.values() for key in row):
-        values = [v for row in classes.values() if (v := row.get(key)) is not None]
-        means[key] = sum(values) / len(values) if values else None
-    return means
 
 
 def _curves(thresholds: Sequence[float], classes: Mapping[str, Any]) -> str:

@@ -87,6 +87,19 @@ def lovasz_hinge(logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndar
     return value, gradient
 
 
+def lovasz_hinge_by_sorting(logits, labels):
+    """The same value in torch, differentiable: algorithm 1 of Berman et al., one sort of all."""
+    import torch
+
+    errors = (1 - torch.where(labels, logits, -logits)).clamp(min=0)
+    errors, order = errors.sort(descending=True)
+    inside = labels[order].to(errors.dtype)
+    intersection = inside.sum() - inside.cumsum(0)
+    union = inside.sum() + (1 - inside).cumsum(0)
+    jaccard = 1 - intersection / union
+    return (errors * jaccard.diff(prepend=jaccard.new_zeros(1))).sum()
+
+
 def medoid(points: np.ndarray) -> int:
     """Index of the point of (N, D) with the least sum of distances; the first of equal ones."""
     sums = [sum(math.dist(a, b) for b in points) for a in points]
@@ -105,9 +118,9 @@ def loss(
     pitch: float = PITCH,
     margin: float | None = None,
 ):
-    """The joint loss in float64 torch, one full-image sort per object; differentiable.
+    """The joint loss in torch, one full-image sort per object; differentiable.
 
-    Same arguments and terms as ``SpatialEmbeddingLoss``.
+    Same arguments and terms as ``SpatialEmbeddingLoss``; computed in the output's dtype.
     """
     import torch
 
@@ -144,10 +157,7 @@ def loss(
                 0
             )
             phi = torch.exp(-exponent)
-            _, step = lovasz_hinge((2 * phi - 1)[valid].detach().numpy(), own[valid].numpy())
-            logits = (2 * phi - 1)[valid]
-            sign = torch.where(own[valid], 1.0, -1.0)
-            instance.append(((1 - logits * sign) * torch.from_numpy(-step * sign.numpy())).sum())
+            instance.append(lovasz_hinge_by_sorting((2 * phi - 1)[valid], own[valid]))
             variance.append(((sigma[:, own] - mean_sigma.detach()[:, None]) ** 2).mean())
             k = torch.zeros_like(label_mask[b]) if class_map is None else class_map[b]
             for c in range(classes):

@@ -15,7 +15,9 @@ SOURCE = Path(spatialembed.__file__).parent
 LEVELS = [
     {"", "errors", "console"},
     {"embedding", "lovasz", "instances"},
-    {"cells", "centers", "pairs"},
+    {"cells", "centers", "pairs", "batch_objects"},
+    {"instance_kernel"},
+    {"instance_term"},
     {"loss", "clustering", "results", "models", "data", "metrics", "pictures"},
     {"inference", "export"},
     {"training"},

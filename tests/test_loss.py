@@ -40,17 +40,26 @@ def scene(objects, shape=(48, 56), n_sigma=1, classes=1, batch=1, trained=True, 
     return torch.tensor(output), torch.tensor(label_mask), torch.tensor(class_map)
 
 
+def value_and_gradient(terms_of, output):
+    """All terms as numbers, and the gradient of their total in ``output`` as float64."""
+    output = output.clone().requires_grad_()
+    terms = terms_of(output)
+    terms["total"].backward()
+    return {name: term.item() for name, term in terms.items()}, output.grad.double()
+
+
 def assert_equals_reference(output, label_mask, class_map=None, ignore=None, **options):
-    output = output.requires_grad_()
-    found = SpatialEmbeddingLoss(**options)(output, label_mask, class_map, ignore)
-    found["total"].backward()
-    gradient, output.grad = output.grad, None
-    expected = reference.loss(output, label_mask, class_map, ignore, **options)
-    expected["total"].backward()
-    for name, value in expected.items():
-        assert found[name].item() == pytest.approx(value.item(), rel=1e-5, abs=1e-9), name
-    error = (gradient - output.grad).norm() / output.grad.norm().clamp(min=1e-12)
-    assert error < 1e-3
+    """Both paths, torch in float64 and compiled in float32, against naive loops in float64."""
+    output = output.float().double()
+    truth = (label_mask, class_map, ignore)
+    expected, slope = value_and_gradient(lambda o: reference.loss(o, *truth, **options), output)
+    for dtype in (torch.float64, torch.float32):
+        found, gradient = value_and_gradient(
+            lambda o: SpatialEmbeddingLoss(**options)(o, *truth), output.to(dtype)
+        )
+        for name, value in expected.items():
+            assert found[name] == pytest.approx(value, rel=1e-5, abs=1e-8), (name, dtype)
+        assert (gradient - slope).norm() <= 1e-3 * slope.norm() + 1e-12, dtype
 
 
 @pytest.mark.parametrize("center", CENTERS)

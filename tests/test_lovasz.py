@@ -23,6 +23,9 @@ def test_value_and_gradient_equal_the_set_function(pixels, positives, seed):
     expected, gradient = reference.lovasz_hinge(logits.detach().numpy()[0], labels)
     assert value.item() == pytest.approx(expected, rel=1e-12, abs=1e-12)
     np.testing.assert_allclose(logits.grad.numpy()[0], gradient, rtol=1e-10, atol=1e-14)
+    if labels.any():
+        by_sorting = reference.lovasz_hinge_by_sorting(logits[0], torch.from_numpy(labels))
+        assert by_sorting.item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
 def test_right_by_a_margin_costs_nothing_and_all_wrong_costs_twice_the_loss():

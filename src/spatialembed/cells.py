@@ -30,7 +30,7 @@ def unravel(pixel: np.ndarray, shape: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True)
-def _cell_along(value: float, origin: float, edge: float, count: int) -> int:
+def cell_along(value: float, origin: float, edge: float, count: int) -> int:
     """Cell of a coordinate along one axis. Never decreasing in it, so that a range of coordinates
     lies within the range of its ends' cells whatever the rounding."""
     return int(min(max((value - origin) / edge, 0.0), count - 1.0))
@@ -52,7 +52,7 @@ def bin_entries(
     for e in range(n):
         c = int(kind[e])
         for d in range(dims - 1, -1, -1):
-            c = c * counts[d] + _cell_along(
+            c = c * counts[d] + cell_along(
                 np.float64(position[d, e]), origin[d], edge[d], counts[d]
             )
         cell[e] = c
@@ -68,6 +68,33 @@ def bin_entries(
 
 
 @njit(cache=True)
+def next_row(block: np.ndarray, counts: np.ndarray, first: bool) -> int:
+    """First cell of the next row along x of a block of cells, as if x began at 0; −1 at the end.
+
+    Args:
+        block: (3, D) int64: lowest and highest cell along each axis, and the row under way.
+        counts: (D,) number of cells of the grid along each axis.
+        first: whether to start with the block's first row.
+    """
+    low, high, at = block
+    dims = len(counts)
+    if first:
+        at[:] = low
+    else:
+        d = 1
+        while d < dims and at[d] == high[d]:
+            at[d] = low[d]
+            d += 1
+        if d == dims:
+            return -1
+        at[d] += 1
+    row = np.int64(0)
+    for d in range(dims - 1, 0, -1):
+        row = row * counts[d] + at[d]
+    return int(row * counts[0])
+
+
+@njit(cache=True)
 def _propose(
     center: np.ndarray,
     width: np.ndarray,
@@ -78,42 +105,32 @@ def _propose(
     start: np.ndarray,
     position: np.ndarray,
     members: np.ndarray,
-    low: np.ndarray,
-    high: np.ndarray,
-    at: np.ndarray,
+    block: np.ndarray,
 ) -> int:
     """Write the entries within the margin of ``center`` to ``members``; give their number.
 
-    ``low``, ``high`` and ``at`` are (D,) scratch: the block of cells, and the row under way.
+    ``block`` is (3, D) scratch: see :func:`next_row`.
     """
     dims = len(center)
     for d in range(dims):
         # A little further than the margin: the comparison below is in float32 and decides.
         reach = math.sqrt(LIMIT / np.float64(width[d])) * (1 + 1e-5)
-        low[d] = _cell_along(center[d] - reach, origin[d], edge[d], counts[d])
-        high[d] = _cell_along(center[d] + reach, origin[d], edge[d], counts[d])
-        at[d] = low[d]
+        block[0, d] = cell_along(center[d] - reach, origin[d], edge[d], counts[d])
+        block[1, d] = cell_along(center[d] + reach, origin[d], edge[d], counts[d])
     n = 0
-    while True:
-        row = int(kind)
-        for d in range(dims - 1, 0, -1):
-            row = row * counts[d] + at[d]
-        row *= counts[0]
-        for e in range(start[row + low[0]], start[row + high[0] + 1]):
+    layer = int(kind) * counts.prod()
+    row = next_row(block, counts, True)
+    while row >= 0:
+        first = layer + row
+        for e in range(start[first + block[0, 0]], start[first + block[1, 0] + 1]):
             distance = np.float32(0)
             for d in range(dims):
                 difference = position[e, d] - center[d]
                 distance += width[d] * (difference * difference)
-            if distance < LIMIT:
-                members[n] = e
-                n += 1
-        d = 1
-        while d < dims and at[d] == high[d]:
-            at[d] = low[d]
-            d += 1
-        if d == dims:
-            return n
-        at[d] += 1
+            members[n] = e
+            n += int(distance < LIMIT)
+        row = next_row(block, counts, False)
+    return n
 
 
 @njit(cache=True)
@@ -136,8 +153,7 @@ def visit_seeds(
 
     Returns the foreground entries of the accepted seeds.
     """
-    dims = len(origin)
-    low, high, at = np.empty(dims, np.int64), np.empty(dims, np.int64), np.empty(dims, np.int64)
+    block = np.empty((3, len(origin)), np.int64)
     members = np.empty(len(pixel), np.int64)
     found = [np.int64(0) for _ in range(0)]
     for s in range(len(seed_entry)):
@@ -149,9 +165,7 @@ def visit_seeds(
         n = 0
         if not np.isnan(width).any():
             kind = entry_kind[entry]
-            n = _propose(
-                center, width, kind, origin, edge, counts, start, position, members, low, high, at
-            )
+            n = _propose(center, width, kind, origin, edge, counts, start, position, members, block)
         unassigned = 0
         for m in range(n):
             unassigned += label_map[pixel[members[m]]] == 0

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from spatialembed.batch_objects import BatchObjects, gather_objects
 from spatialembed.centers import CENTERS, Center, mean_by_object, object_centers
 from spatialembed.embedding import (
     PITCH,
@@ -22,14 +22,9 @@ from spatialembed.embedding import (
     Pitch,
     embed,
     inverse_squared_width,
-    membership,
     pixel_coordinates,
 )
-from spatialembed.lovasz import lovasz_hinge_segments
-from spatialembed.pairs import pairs_within_reach
-
-NEGLIGIBLE = 1e-6
-"""Pixels off an object with φ below this are always left out of its instance term."""
+from spatialembed.instance_term import instance_term
 
 
 class SpatialEmbeddingLoss(nn.Module):
@@ -109,7 +104,7 @@ class SpatialEmbeddingLoss(nn.Module):
             embedded = embed(output, self.n_sigma, self.pitch, self.margin, batched=True)
             self._check(embedded, label_mask, class_map, ignore)
             valid = torch.ones_like(label_mask, dtype=torch.bool) if ignore is None else ~ignore
-            objects = _gather_objects(label_mask, valid)
+            objects = gather_objects(label_mask, valid)
             instance, variance, phi = self._object_terms(embedded, objects, valid)
             seed = self._seed_term(embedded.seed, objects, phi, class_map, valid)
             terms = {"instance": instance, "variance": variance, "seed": seed}
@@ -117,7 +112,7 @@ class SpatialEmbeddingLoss(nn.Module):
         return {**terms, "total": total}
 
     def _object_terms(
-        self, embedded: Embedded, objects: _Objects, valid: Bool[Tensor, "B *S"]
+        self, embedded: Embedded, objects: BatchObjects, valid: Bool[Tensor, "B *S"]
     ) -> tuple[Tensor, Tensor, Float[Tensor, " own"]]:
         """Instance and variance term, and φ of each object pixel to its own object."""
         position = embedded.position.movedim(1, 0).flatten(1)  # (D, B·P)
@@ -125,57 +120,24 @@ class SpatialEmbeddingLoss(nn.Module):
         mean_sigma = mean_by_object(sigma, objects.owner, objects.counts)
         width = inverse_squared_width(mean_sigma)  # (n_sigma, N)
         center = self._centers(position, objects, valid.shape)
-        own = membership(
-            position[:, objects.pixel], center[:, objects.owner], width[:, objects.owner]
-        )
-        reach = _reach(own.detach(), objects)
-        others, pixels = self._pixels_in_reach(position, center, width, reach, objects, valid)
-        far = membership(position[:, pixels], center[:, others], width[:, others])
-        instance = lovasz_hinge_segments(
-            torch.cat([2 - 2 * own, 2 * far]),
-            torch.arange(len(own) + len(far), device=own.device) < len(own),
-            torch.cat([objects.owner, others]),
-            len(objects.counts),
-        )
+        instance, phi = instance_term(position, center, width, objects, valid.flatten())
         deviation = (sigma - mean_sigma.detach()[:, objects.owner]) ** 2
-        variance = mean_by_object(deviation, objects.owner, objects.counts).mean(0)
-        return objects.mean(instance), objects.mean(variance), own.detach()
+        per_object = mean_by_object(deviation, objects.owner, objects.counts).mean(0)
+        variance = (per_object * objects.share).sum().to(per_object.dtype)
+        return instance, variance, phi
 
     def _centers(
-        self, position: Float[Tensor, "D pixels"], objects: _Objects, shape: torch.Size
+        self, position: Float[Tensor, "D pixels"], objects: BatchObjects, shape: torch.Size
     ) -> Float[Tensor, "D objects"]:
         grid = pixel_coordinates(shape[1:], self.pitch, like=position).flatten(1)
         coordinate = grid[:, objects.pixel % grid.shape[1]]
         own = position[:, objects.pixel]
         return object_centers(self.center, coordinate, own, objects.owner, objects.counts)
 
-    def _pixels_in_reach(
-        self,
-        position: Float[Tensor, "D pixels"],
-        center: Float[Tensor, "D objects"],
-        width: Float[Tensor, "S objects"],
-        reach: Float[Tensor, " objects"],
-        objects: _Objects,
-        valid: Bool[Tensor, "B *S"],
-    ) -> tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"]]:
-        """Pairs of an object and a pixel off it that adds to its instance term."""
-        usable = valid.flatten().nonzero().squeeze(1)
-        k, slot = pairs_within_reach(
-            position[:, usable],
-            usable // max(valid.shape[1:].numel(), 1),
-            center,
-            width.expand_as(center),
-            objects.image,
-            reach,
-        )
-        pixel = usable[slot]
-        off = objects.object_of[pixel] != k
-        return k[off], pixel[off]
-
     def _seed_term(
         self,
         logits: Float[Tensor, "B K *S"],
-        objects: _Objects,
+        objects: BatchObjects,
         phi: Float[Tensor, " own"],
         class_map: Int[Tensor, "B *S"] | None,
         valid: Bool[Tensor, "B *S"],
@@ -215,43 +177,3 @@ class SpatialEmbeddingLoss(nn.Module):
             raise ValueError(
                 f"foreground_weight has {len(self.foreground_weight)} values for {classes} classes"
             )
-
-
-class _Objects(NamedTuple):
-    """The objects of a batch by their pixels, in flat indices over batch and space."""
-
-    pixel: Tensor  # (own,) flat pixel indices, of all objects
-    owner: Tensor  # (own,) object 0 to N − 1 of each
-    counts: Tensor  # (N,) pixels of each object
-    image: Tensor  # (N,) image each object is in
-    object_of: Tensor  # (B·P,) object of every pixel, −1 for none
-    images: int
-
-    def mean(self, per_object: Float[Tensor, " objects"]) -> Tensor:
-        """Mean over the objects of each image, then over images; an image without adds 0."""
-        objects = torch.bincount(self.image, minlength=self.images).clamp(min=1)
-        return (per_object / objects[self.image]).sum() / max(self.images, 1)
-
-
-def _reach(own: Float[Tensor, " own"], objects: _Objects) -> Float[Tensor, " objects"]:
-    """Scaled distance within which a pixel off an object adds to its instance term.
-
-    The hinge's weight of a pixel outside the mask is 0 once every pixel inside has come before it
-    in the order of errors (``I = 0``, see lovasz.py). So only those count whose error 2 φ is above
-    the least error inside, 2 − 2 max φ: this leaves out most pixels, and changes nothing.
-    """
-    best = own.new_zeros(len(objects.counts)).scatter_reduce(0, objects.owner, own, "amax")
-    return -((1 - best) * (1 - 1e-5)).clamp(NEGLIGIBLE, 1 - 1e-7).log()
-
-
-def _gather_objects(label_mask: Int[Tensor, "B *S"], valid: Bool[Tensor, "B *S"]) -> _Objects:
-    labels = label_mask.flatten().long()
-    pixel = ((labels != 0) & valid.flatten()).nonzero().squeeze(1)
-    image = pixel // max(labels.numel() // max(len(label_mask), 1), 1)
-    lowest, highest = (int(v) for v in labels.aminmax()) if labels.numel() else (0, 0)
-    key = image * (highest - lowest + 1) + labels[pixel] - lowest
-    keys, owner, counts = torch.unique(key, return_inverse=True, return_counts=True)
-    object_of = torch.full_like(labels, -1)
-    object_of[pixel] = owner
-    of_image = keys // (highest - lowest + 1)
-    return _Objects(pixel, owner, counts, of_image, object_of, len(label_mask))

@@ -1,0 +1,67 @@
+"""Times two things side by side, and keeps the tables of speed.md."""
+
+import platform
+import time
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+from statistics import median
+
+import torch
+
+PAGE = Path(__file__).with_name("speed.md")
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall time of one call."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def side_by_side(works: dict[str, Callable[[], object]], runs: int = 5) -> dict[str, float]:
+    """Median seconds of each work; they take turns, so that a slow spell meets all of them.
+
+    Each is called once before, which compiles kernels and warms caches.
+    """
+    for work in works.values():
+        work()
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(runs):
+        for name, work in works.items():
+            times[name].append(seconds(work))
+    return {name: median(values) for name, values in times.items()}
+
+
+def write_table(name: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table, and put it in place of the one of that name in speed.md."""
+    lines = [
+        f"| {' | '.join(header)} |",
+        "|" + "---|" * len(header),
+        *(f"| {' | '.join(str(cell) for cell in row)} |" for row in rows),
+        "",
+        f"`python benchmarks/{name}.py`, {date.today().isoformat()}; {machine()}",
+    ]
+    table = "\n".join(lines)
+    print(table)
+    begin, end = f"<!-- {name} -->", f"<!-- end {name} -->"
+    page = PAGE.read_text(encoding="utf-8")
+    before, rest = page.split(begin)
+    PAGE.write_text(f"{before}{begin}\n{table}\n{end}{rest.split(end)[1]}", encoding="utf-8")
+
+
+def machine() -> str:
+    """Processor, threads and torch of this run."""
+    model = platform.processor()
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.split(":")[1].strip()
+            break
+    bf16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    kind = "with bfloat16" if bf16 else "without bfloat16"
+    return f"{model} ({kind}), {torch.get_num_threads()} threads, torch {torch.__version__}"
+
+
+def show(value: float) -> str:
+    """A duration with three digits, in ms or s."""
+    return f"{value * 1e3:.3g} ms" if value < 1 else f"{value:.3g} s"

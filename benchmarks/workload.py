@@ -1,0 +1,56 @@
+"""What the benchmarks of loss and clustering work on: random ellipses and raw outputs of them."""
+
+import numpy as np
+
+from spatialembed.embedding import PITCH, margin_to_sigma
+
+FOREGROUND = 0.3
+"""Share of an image that its objects would cover if none lay over another."""
+
+
+def ellipses(shape: tuple[int, int], objects: int, seed: int = 0) -> np.ndarray:
+    """Label mask (H, W) int32 of ellipses of random axes; later ones lie over earlier ones."""
+    rng = np.random.default_rng(seed)
+    label_mask = np.zeros(shape, np.int32)
+    radius = np.sqrt(FOREGROUND * shape[0] * shape[1] / (objects * np.pi))
+    for k in range(objects):
+        ry, rx = radius * np.exp(rng.uniform(-0.35, 0.35, 2))
+        y, x = rng.uniform(0, shape)
+        top, left = max(0, int(y - ry)), max(0, int(x - rx))
+        yy, xx = np.ogrid[top : int(y + ry) + 2, left : int(x + rx) + 2]
+        window = label_mask[top : int(y + ry) + 2, left : int(x + rx) + 2]
+        inside = ((yy - y) / ry) ** 2 + ((xx - x) / rx) ** 2 < 1
+        window[inside[: window.shape[0], : window.shape[1]]] = k + 1
+    return label_mask
+
+
+def trained_output(label_mask: np.ndarray, n_sigma: int = 2, seed: int = 0) -> np.ndarray:
+    """Raw output (3 + n_sigma, H, W) float32 as a trained network gives it for a label mask.
+
+    Embeddings are scattered around their object's center by a quarter of its radius, bandwidths
+    fit the object with noise 0.01, background pixels stay where they are but for 2 pixels of
+    noise, seed scores are φ with some noise.
+    """
+    rng = np.random.default_rng(seed)
+    shape = label_mask.shape
+    owner = label_mask.ravel()
+    counts = np.maximum(np.bincount(owner), 1)
+    axes = np.indices(shape).reshape(2, -1)
+    center = np.stack([np.bincount(owner, axis) / counts for axis in axes])  # y, x
+    radius = np.sqrt(counts / np.pi)
+    target = center[:, owner] + rng.normal(size=axes.shape) * (radius / 4)[owner]
+    target = np.where(owner > 0, target, axes + rng.normal(0, 2, axes.shape))
+    offset = np.arctanh(np.clip((target - axes)[::-1] * PITCH, -0.999, 0.999))
+    sigma = np.array([margin_to_sigma(r) for r in radius])[owner]
+    sigma = sigma + rng.normal(0, 0.01, (n_sigma, owner.size))
+    squared = ((target - center[:, owner]) ** 2).sum(0) / radius[owner] ** 2
+    phi = np.exp(-np.log(2) * squared)
+    logit = np.where(owner > 0, np.log(phi / (1.02 - phi)), -5) + rng.normal(0, 0.3, owner.size)
+    return np.concatenate([offset, sigma, logit[None]]).astype(np.float32).reshape(-1, *shape)
+
+
+def initial_output(shape: tuple[int, int], n_sigma: int = 2) -> np.ndarray:
+    """Raw output of a network before its first step: offsets 0, σ 1, seed logits 0."""
+    output = np.zeros((3 + n_sigma, *shape), np.float32)
+    output[2 : 2 + n_sigma] = 1
+    return output

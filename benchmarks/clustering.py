@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+
 from measure import show, side_by_side, write_table
 from workload import ellipses, trained_output
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import reference
-
 from spatialembed.clustering import cluster
 
 OPTIONS = {"n_sigma": 2, "min_size": 16}

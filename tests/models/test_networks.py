@@ -10,6 +10,7 @@ from spatialembed.embedding import sigma_to_margin
 from spatialembed.errors import UserError
 from spatialembed.models import NETWORKS, build, forward_any_size, freeze_batch_norm_statistics
 from spatialembed.models.erfnet import Downsampler, Encoder, ResidualBlock1d, Upsampler
+from spatialembed.models.folding import folded
 
 SMALL = {"branched_erfnet": {}, "residual_unet": {"widths": (8, 8, 16), "blocks": (1, 1, 1)}}
 
@@ -93,6 +94,21 @@ def test_any_size_is_the_border_repeated_and_the_result_cropped(
     columns = torch.arange(-(-width // network.stride) * network.stride).clamp(max=width - 1)
     padded = network(image[:, :, rows][:, :, :, columns])
     torch.testing.assert_close(output, padded[..., :height, :width])
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_folded_network_is_the_same_function(name: str) -> None:
+    network = shake(small(name, n_sigma=2)).eval()
+    before = copy.deepcopy(network.state_dict())
+    light = folded(network)
+    norms = [m for m in light.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert len(norms) == (3 if name == "branched_erfnet" else 0)  # a pool comes before those
+    image = torch.rand(2, 3, 50, 71)
+    with torch.no_grad():
+        expected, found = forward_any_size(network, image), forward_any_size(light, image)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, before[key]), key
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -23,6 +23,7 @@ from spatialembed.errors import UserError
 from spatialembed.inference.augment import averaged
 from spatialembed.models import forward_any_size
 from spatialembed.models.checkpoint import load_authors_model, load_model
+from spatialembed.models.folding import folded
 
 if TYPE_CHECKING:
     from spatialembed.instances import Instances
@@ -96,9 +97,11 @@ class Model:
 
     def _forward(self, pixels: np.ndarray) -> np.ndarray:
         normalized = np.ascontiguousarray(self.spec.normalization(pixels).transpose(2, 0, 1))
-        batch = torch.from_numpy(normalized)[None].to(self.device)
+        weights = next(self.network.parameters())
+        batch = torch.from_numpy(normalized)[None].to(weights.device, weights.dtype)
+        batch = batch.contiguous(memory_format=torch.channels_last)
         low = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
-        with torch.no_grad(), evaluating(self.network), low:
+        with torch.inference_mode(), evaluating(self.network), low:
             output = forward_any_size(self.network, batch)
         result: np.ndarray = output[0].float().cpu().numpy()
         return result
@@ -186,11 +189,23 @@ def load(
         UserError: there is no model there, it is damaged or from a newer version, or the device
             is not available.
     """
+    network, spec = load_network(path)
+    network = folded(network).to(pick_device(device))
+    if precision == "bf16":
+        network = network.bfloat16()
+    count = int(spec.training.get("symmetries", 1)) if symmetries else 1
+    return Model(network, spec, precision, str(path), count)
+
+
+def load_network(path: str | os.PathLike[str]) -> tuple[nn.Module, ModelSpec]:
+    """The network of a path as :func:`load` takes it, as it was trained, on the CPU; its spec.
+
+    Raises:
+        UserError: there is no model there, it is damaged or from a newer version.
+    """
     path = Path(path)
     from_authors = path.suffix.lower() in AUTHORS_SUFFIXES
-    network, spec = load_authors_model(path) if from_authors else load_model(path)
-    count = int(spec.training.get("symmetries", 1)) if symmetries else 1
-    return Model(network.to(pick_device(device)), spec, precision, str(path), count)
+    return load_authors_model(path) if from_authors else load_model(path)
 
 
 def pick_device(name: str) -> torch.device:

@@ -2,23 +2,50 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def folded(network: nn.Module) -> nn.Module:
-    """A copy of a network for prediction whose convolutions take over their batch norms.
+    """A copy of a network for prediction alone, whose convolutions take over their batch norms.
 
-    In evaluation a batch norm is a scale and a shift per channel. One that follows something
-    else than a single convolution stays as it is.
+    In evaluation a batch norm is a scale and a shift per channel, which the weights of a
+    convolution before it can hold. What follows something else than one convolution stays as it
+    is. A ReLU works in place where nothing else reads what it is given.
 
     Args:
-        network: one of :data:`spatialembed.models.NETWORKS`, in evaluation mode; left as it is.
+        network: one of :data:`spatialembed.models.NETWORKS`; it is left as it is.
 
     Returns:
-        The copy, in channels-last layout, with the network's ``stride``.
+        The copy, in evaluation mode and channels-last layout, with the network's ``stride``.
     """
-    traced = fx.GraphModule(network, fx.Tracer().trace(network))
-    copied = fx.GraphModule({k: v for k, v in []}, traced.graph) if False else traced
-    return copied
+    traced = fx.symbolic_trace(copy.deepcopy(network).eval())
+    modules = dict(traced.named_modules())
+    for node in traced.graph.nodes:
+        if node.op == "call_module" and isinstance(modules[str(node.target)], nn.BatchNorm2d):
+            _fold(traced, node, modules)
+    for node in traced.graph.nodes:
+        if node.target is torch.relu and len(node.all_input_nodes[0].users) == 1:
+            node.target = torch.relu_
+    traced.delete_all_unused_submodules()
+    traced.recompile()
+    traced.stride = network.stride
+    return traced.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _fold(traced: fx.GraphModule, norm: fx.Node, modules: dict[str, nn.Module]) -> None:
+    before = norm.all_input_nodes[0]
+    convolution = modules.get(str(before.target)) if before.op == "call_module" else None
+    if not isinstance(convolution, nn.Conv2d | nn.ConvTranspose2d) or len(before.users) > 1:
+        return
+    fused = fuse_conv_bn_eval(
+        convolution,
+        modules[str(norm.target)],  # type: ignore[arg-type]
+        transpose=isinstance(convolution, nn.ConvTranspose2d),
+    )
+    traced.set_submodule(str(before.target), fused)
+    norm.replace_all_uses_with(before)
+    traced.graph.erase_node(norm)

@@ -17,7 +17,7 @@ from spatialembed.data.objects import ObjectIndex, object_index
 from spatialembed.data.sample import FileDataSet, open_data, split_names
 from spatialembed.embedding import PITCH
 from spatialembed.errors import UserError
-from spatialembed.inference.predictor import load
+from spatialembed.inference.predictor import load_network
 from spatialembed.models.normalization import Normalization
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.config import StageConfig, TrainConfig
@@ -135,9 +135,8 @@ def build_network(config: TrainConfig, material: Material) -> nn.Module:
 
 def _start_from(path: Path, network: nn.Module, spec: ModelSpec) -> None:
     """Give ``network`` the weights of the model at ``path``."""
-    given = load(path, "cpu")
-    theirs = given.spec
-    state, own = given.network.state_dict(), network.state_dict()
+    given, theirs = load_network(path)
+    state, own = given.state_dict(), network.state_dict()
     if state.keys() != own.keys():
         raise UserError(
             f"{path} is a {theirs.network} {theirs.network_options or ''}, the recipe asks "

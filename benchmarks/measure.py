@@ -4,10 +4,12 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from statistics import median
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 PAGE = Path(__file__).with_name("speed.md")
 
@@ -60,6 +62,25 @@ def machine() -> str:
     bf16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     kind = "with bfloat16" if bf16 else "without bfloat16"
     return f"{model} ({kind}), {torch.get_num_threads()} threads, torch {torch.__version__}"
+
+
+def operations(work: Callable[[], object]) -> int:
+    """Multiplications and additions of one call, by torch's counter."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops()
+
+
+@lru_cache
+def convolution_limit(dtype: torch.dtype) -> float:
+    """Operations a second of the kind of convolution that this machine is best at."""
+    x = torch.randn(8, 128, 64, 64).to(dtype).contiguous(memory_format=torch.channels_last)
+    weight = torch.randn(128, 128, 3, 3).to(dtype).contiguous(memory_format=torch.channels_last)
+
+    def work() -> torch.Tensor:
+        return torch.nn.functional.conv2d(x, weight, padding=1)
+
+    return operations(work) / side_by_side({"limit": work}, 15)["limit"]
 
 
 def show(value: float) -> str:

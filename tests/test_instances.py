@@ -51,6 +51,7 @@ def test_more_than_65535_instances():
 def test_no_instance():
     found = Instances.from_label_map(np.zeros((4, 5), np.uint8))
     assert len(found) == 0
+    assert repr(found) == "Instances(0 of object in 4×5 pixels)"
     assert found.boxes.shape == (0, 4)
     assert found.areas.shape == (0,)
     with pytest.raises(IndexError, match="no instance 0"):

@@ -204,6 +204,8 @@ def test_bad_input_is_refused():
     for wrong in (-1, 2):
         with pytest.raises(ValueError, match="class_map must be 0 to 1"):
             SpatialEmbeddingLoss()(output, label_mask, torch.full_like(class_map, wrong))
+    with pytest.raises(TypeError, match="torch tensor with a batch axis"):
+        SpatialEmbeddingLoss()(output[0].numpy(), label_mask)
     with pytest.raises(ValueError, match="label_mask has shape"):
         SpatialEmbeddingLoss()(output, label_mask[:, 1:], class_map)
     with pytest.raises(ValueError, match="3 values for 2 classes"):

@@ -33,6 +33,10 @@ class Instances:
     label map's axis order; y0, x0, y1, x1 on an image."""
     class_names: tuple[str, ...] = ("object",)
 
+    def __repr__(self) -> str:
+        size = "×".join(map(str, self.label_map.shape))
+        return f"Instances({len(self)} of {', '.join(self.class_names)} in {size} pixels)"
+
     def __post_init__(self) -> None:
         for name, dtype, axes in (
             ("scores", np.float32, 1),

@@ -97,9 +97,15 @@ class SpatialEmbeddingLoss(nn.Module):
             "total"; means over the batch (and over the objects of each image in the first two).
 
         Raises:
+            TypeError: arrays of numpy.
             ValueError: shapes that do not fit each other, or no class map with several classes,
                 or one with a class outside 0 to K − 1 on an object.
         """
+        for name, given in {"output": output, "label_mask": label_mask}.items():
+            if not isinstance(given, Tensor):
+                raise TypeError(
+                    f"{name} must be a torch tensor with a batch axis, not {type(given)}"
+                )
         with torch.autocast(output.device.type, enabled=False):
             embedded = embed(output, self.n_sigma, self.pitch, self.margin, batched=True)
             self._check(embedded, label_mask, class_map, ignore)

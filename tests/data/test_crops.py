@@ -108,9 +108,8 @@ def test_any_image_and_crop_size_gives_whole_crops(height, width, channels, size
 def test_a_crop_depends_on_seed_and_number_alone(order, seed):
     sizes = [(40, 50), (20, 70), (10, 10)]
     first = cropper(Squares(sizes), seed=seed, augmentation=FULL, background_share=0.3)
-    small = cropper(
-        Squares(sizes), seed=seed, augmentation=FULL, background_share=0.3, cache_bytes=0
-    )
+    small = cropper(Squares(sizes), seed=seed, augmentation=FULL, background_share=0.3)
+    small.share_cache(10**12)
     expected = [first.draw(number) for number in range(12)]
     for number in order:
         assert same(small.draw(number), expected[number])
@@ -275,6 +274,26 @@ def test_images_are_read_once_within_the_memory_given_and_again_beyond_it():
         for number in range(60):
             drawn.draw(number)
         assert data.reads == 3 if limit == 3 * one else data.reads >= least
+
+
+def test_large_data_is_decoded_once_for_several_crops_and_drawn_as_uniformly():
+    data = Squares([(32, 32)] * 30, objects=3)
+    maker = cropper(data, cache_bytes=20 * 32 * 32 * 10)
+    names = [maker.draw(number).name for number in range(320)]
+    assert data.reads < 320 / 3
+    for batch in range(0, 320, 32):  # eight images in turns, four crops of each
+        assert names[batch : batch + 8] * 4 == names[batch : batch + 32]
+    few = Squares([(32, 32)] * 5, objects=7)
+    index = build_object_index(few)
+    maker = Cropper(few, to_unit, 16, index, background_share=0.25, cache_bytes=0)
+    chosen = [maker._choose(maker._generator(n), n) for n in range(6000)]
+    on_object = [(image, *box) for image, box in chosen if box[0] != box[2]]
+    assert abs(len(on_object) / 6000 - 0.75) < 0.05
+    counts = np.array(
+        [on_object.count((i, *box)) for i, box in zip(index.image, index.box.tolist(), strict=True)]
+    )
+    expected = len(on_object) / len(index)
+    assert (np.abs(counts - expected) < 0.45 * expected).all()
 
 
 def test_a_crop_is_a_copy():

@@ -56,6 +56,7 @@ def test_bad_stages_are_refused(options, message) -> None:
     [
         ({"stages": []}, "at least one stage"),
         ({"epochs": 1, "minutes": 1}, "not several"),
+        ({"steps": 0}, "steps must be above 0"),
         ({"average": 1.0}, "average"),
         ({"workers": -1}, "workers"),
         ({"clip_norm": 0.0}, "clip_norm"),

@@ -285,6 +285,6 @@ def _some(count: int, noun: str) -> str:
 def _objects(objects: Mapping[str, int]) -> str:
     if len(objects) == 1:
         name, count = next(iter(objects.items()))
-        return _some(count, "object" if name == "object" else f"object of class {name}")
+        return _some(count, "object") + ("" if name == "object" else f" of class {name}")
     counts = ", ".join(f"{name} {count}" for name, count in objects.items())
     return f"{_some(sum(objects.values()), 'object')} ({counts})"

@@ -25,6 +25,16 @@ if TYPE_CHECKING:
     from spatialembed.data.objects import ObjectIndex
     from spatialembed.data.sample import DataSet
 
+CROPS_PER_VISIT, VISITS_AT_ONCE = 4, 8
+"""Crops cut from an image each time it is decoded, and images that are visited in turns, where
+they do not all fit in memory: decoding a large image takes longer than ten crops of it."""
+
+FIRST_VISIT = 2**63
+"""Keys from here on draw the images that are visited, those below the crops of a run."""
+
+BYTES_PER_PIXEL = 20
+"""Of a decoded image in memory: three channels, label mask, class map and ignore regions."""
+
 JITTER = 0.25
 """How far an object's center may lie from its crop's center, as a share of the crop's side."""
 
@@ -59,7 +69,9 @@ class Cropper:
     """Draws the crops of a run.
 
     A crop shows an object chosen uniformly among all objects, or, for a share of them, any place
-    of an image chosen uniformly. It hangs over the image's border only where it must.
+    of an image chosen uniformly. It hangs over the image's border only where it must. Where the
+    images do not fit in memory, each that is decoded gives several crops, eight apart from each
+    other in the run; every object is still as likely as any other.
 
     Args:
         dataset: the images and their truth.
@@ -84,6 +96,7 @@ class Cropper:
     augmentation: Augmentation = field(default_factory=Augmentation)
     cache_bytes: int = 2 * 1024**3
     _cache: _Cache = field(init=False, repr=False)
+    _visits: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -95,12 +108,13 @@ class Cropper:
         if not 0 <= self.seed < 2**64:
             raise UserError(f"the seed must be a number from 0 up, not {self.seed}")
         object.__setattr__(self, "_cache", _Cache(self.cache_bytes))
+        decoded = int(self.index.image_size.astype(np.int64).prod(1).sum()) * BYTES_PER_PIXEL
+        object.__setattr__(self, "_visits", decoded > self.cache_bytes)
 
     def draw(self, number: int) -> Crop:
         """Crop ``number`` of the run: the same bytes at every call, in every process."""
-        key = np.array([self.seed, number], np.uint64)  # a list would pass through float64
-        rng = np.random.Generator(np.random.Philox(key=key))
-        image, box = self._choose(rng)
+        rng = self._generator(number)
+        image, box = self._choose(rng, number)
         jitter = rng.random(2) * 2 - 1
         change = self.augmentation.draw(rng)
         source = self._cache.get(image, self._load)
@@ -116,12 +130,26 @@ class Cropper:
         """Lower this process's cache to its share among ``workers``."""
         self._cache.limit = self.cache_bytes // workers
 
-    def _choose(self, rng: np.random.Generator) -> tuple[int, Sequence[float]]:
+    def _generator(self, number: int) -> np.random.Generator:
+        key = np.array([self.seed, number], np.uint64)  # a list would pass through float64
+        return np.random.Generator(np.random.Philox(key=key))
+
+    def _choose(self, rng: np.random.Generator, number: int) -> tuple[int, Sequence[float]]:
         """Image to cut from and the box (y0, x0, y1, x1) to center on; of one point, anywhere."""
         anywhere, pick, y, x = rng.random(4)
         objects = len(self.index)
+        own_pick = pick
+        if self._visits:
+            turn, place = divmod(number, CROPS_PER_VISIT * VISITS_AT_ONCE)
+            visit = turn * VISITS_AT_ONCE + place % VISITS_AT_ONCE
+            anywhere, pick = self._generator(FIRST_VISIT + visit).random(2)
         if objects and anywhere >= self.background_share:
             chosen = int(pick * objects)
+            if self._visits:  # another object of the same image, each as likely
+                first, last = np.searchsorted(
+                    self.index.image, self.index.image[chosen] + np.arange(2)
+                )
+                chosen = int(first + own_pick * (last - first))
             return int(self.index.image[chosen]), self.index.box[chosen].tolist()
         image = int(pick * len(self.dataset))
         height, width = self._cache.get(image, self._load).ignore.shape

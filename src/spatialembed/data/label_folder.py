@@ -81,6 +81,8 @@ def _pairs(folder: Path) -> tuple[list[Item], list[Problem]]:
         empty = folder
     if not images:
         raise UserError(f"{empty} has no image; put images with their masks there")
+    if not masks:
+        raise UserError(f"{folder} has no mask; expected {where.format('NAME')} for every image")
     return _match(images, masks, where)
 
 

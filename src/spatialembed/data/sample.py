@@ -177,7 +177,7 @@ def open_data(
     data = scan_data(path, split, class_names, holdout)
     errors = [problem for problem in data.problems if not problem.warning]
     if errors:
-        others = f" (and {len(errors) - 1} more problems)" if len(errors) > 1 else ""
+        others = f" (and {len(errors) - 1} more such)" if len(errors) > 1 else ""
         raise UserError(f"{errors[0]}{others}; `spatialembed check {path}` lists every problem")
     if not data.items:
         held = "; held out of train, it needs two images there and a holdout above 0"

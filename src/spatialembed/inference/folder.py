@@ -78,16 +78,30 @@ def predict_files(
         results: where results go and which.
         overwrite: predict again where results exist; otherwise they are kept.
         seed_threshold, foreground_threshold, min_size: as in :meth:`Model.cluster`.
+
+    Raises:
+        UserError: at once, for a setting out of its range or results that the model's classes
+            cannot have.
     """
+    settings = model.settings(seed_threshold, foreground_threshold, min_size)
+    results.require(model.spec.class_names)
+    return _predict_each(model, images, results, overwrite, settings)
+
+
+def _predict_each(
+    model: Model,
+    images: Sequence[ImageFile],
+    results: Results,
+    overwrite: bool,
+    settings: tuple[float, float, int],
+) -> Iterator[Outcome]:
     for image in images:
         if not overwrite and results.has(image.name):
             yield Outcome(image, None, kept=True)
             continue
         try:
             pixels = read_image(image.path)
-            found = model.predict(
-                pixels, seed_threshold, foreground_threshold, min_size, name=str(image.path)
-            )
+            found = model.predict(pixels, *settings, name=str(image.path))
             results.write(image.name, pixels, found)
             yield Outcome(image, len(found))
         except UserError as error:

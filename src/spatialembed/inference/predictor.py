@@ -125,24 +125,38 @@ class Model:
             UserError: a setting out of its range.
         """
         spec = self.spec
-        seed_threshold = _default(seed_threshold, spec.seed_threshold)
-        foreground_threshold = _default(foreground_threshold, spec.foreground_threshold)
-        min_size = _default(min_size, spec.min_size)
-        for name, value in (("seed", seed_threshold), ("foreground", foreground_threshold)):
-            if not 0 <= value <= 1:
-                raise UserError(f"the {name} threshold lies between 0 and 1, not {value}")
-        if min_size < 0:
-            raise UserError(f"the minimum size is a number of pixels, not {min_size}")
+        seed, foreground, size = self.settings(seed_threshold, foreground_threshold, min_size)
         return cluster(
             output,
             n_sigma=spec.n_sigma,
-            seed_threshold=seed_threshold,
-            foreground_threshold=foreground_threshold,
-            min_size=min_size,
+            seed_threshold=seed,
+            foreground_threshold=foreground,
+            min_size=size,
             pitch=spec.pitch,
             margin=spec.margin,
             class_names=spec.class_names,
         )
+
+    def settings(
+        self,
+        seed_threshold: float | None = None,
+        foreground_threshold: float | None = None,
+        min_size: int | None = None,
+    ) -> tuple[float, float, int]:
+        """Seed threshold, foreground threshold and minimum size: what is given, or the model's.
+
+        Raises:
+            UserError: a setting out of its range.
+        """
+        seed = _default(seed_threshold, self.spec.seed_threshold)
+        foreground = _default(foreground_threshold, self.spec.foreground_threshold)
+        size = _default(min_size, self.spec.min_size)
+        for name, value in (("seed", seed), ("foreground", foreground)):
+            if not 0 <= value <= 1:
+                raise UserError(f"the {name} threshold lies between 0 and 1, not {value}")
+        if size < 0:
+            raise UserError(f"the minimum size is a number of pixels, not {size}")
+        return seed, foreground, size
 
     def predict(
         self,

@@ -51,6 +51,15 @@ class Results:
         if self.annotations is not None and self.format != "coco":
             raise UserError("annotations are for COCO results; add format coco")
 
+    def require(self, class_names: Sequence[str]) -> None:
+        """Refuse classes that the format does not have.
+
+        Raises:
+            UserError: a class that Cityscapes does not have, for its results.
+        """
+        if self.format == "cityscapes":
+            cityscapes_ids(class_names)
+
     def paths(self, name: str) -> tuple[Path, ...]:
         """Every file that must be there for an image of that name to be done."""
         paths = [self.out / f"{name}.tif"]

@@ -169,6 +169,10 @@ class TrainConfig:
             raise UserError("a recipe needs at least one stage")
         if sum(v is not None for v in (self.epochs, self.steps, self.minutes)) > 1:
             raise UserError("give one of --epochs, --steps and --minutes, not several")
+        for name in ("epochs", "steps", "minutes", "batch"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UserError(f"{name} must be above 0, not {value}")
         if not 0 <= self.average < 1:
             raise UserError(f"average is a decay from 0 up to but not including 1: {self.average}")
         if self.workers < 0 or self.seed < 0 or self.weight_decay < 0:

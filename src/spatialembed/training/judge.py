@@ -63,6 +63,14 @@ def finish(run: Run) -> None:
     calibrated = {"images": len(run.material.val), "ap": ap, "ap50": ap50}
     spec = replace(spec, training={**spec.training, "calibrated": calibrated})
     save_model(path, network, spec)
+    best = scores.settings[scores.best]
+    gain = float(scores.ap[scores.best].mean()) - ap
+    if gain > 0:
+        run.log.say(
+            f"kept what is no worse beyond chance on {len(run.material.val)} images: seed "
+            f"threshold {best.seed_threshold:g}, foreground {best.foreground_threshold:g}, minimum "
+            f"size {best.min_size} had {gain:.3f} more AP"
+        )
     run.log.say(
         f"seed threshold {chosen[0]:g}, foreground threshold {chosen[1]:g}, minimum size "
         f"{chosen[2]}: validation AP {ap:.3f}, AP50 {ap50:.3f}; saved {path}"

@@ -21,6 +21,7 @@ from spatialembed.training.step import advance, batches
 WARMUP_STEPS, TIMED_STEPS = 3, 9
 """Steps that warm caches and compile kernels, and steps timed after them."""
 
+FEW_STEPS = 50
 TIMED_IMAGES = 5
 SCORING = 1.3
 """A validation's time over that of its predictions: scores and pictures take the rest."""
@@ -57,6 +58,12 @@ def measured_plan(
             f"{stage.validations} validations of {judging:.0f} s",
             highlight=False,
         )
+        if steps[-1] < FEW_STEPS:
+            console.print(
+                "So few steps teach a network little: give more minutes, ask the recipe for fewer "
+                "validations, or start again when the machine has less else to do",
+                highlight=False,
+            )
     return Plan(tuple(steps))
 
 
@@ -68,7 +75,7 @@ def _seconds_per_step(
     network: nn.Module,
     loss: SpatialEmbeddingLoss,
 ) -> float:
-    """Mean time from one step to the next, the wait for crops included, on a copy."""
+    """Median time from one step to the next, the wait for crops included, on a copy."""
     generator = torch.get_rng_state()  # dropout draws from it; the run must not notice
     copied = copy.deepcopy(network).train()
     model, optimizer = fabric.setup(copied, torch.optim.Adam(copied.parameters(), lr=0.0))
@@ -79,7 +86,7 @@ def _seconds_per_step(
         advance(fabric, model, optimizer, loss, batch, config.clip_norm)
         times.append(time.monotonic())
     torch.set_rng_state(generator)
-    return (times[-1] - times[WARMUP_STEPS - 1]) / TIMED_STEPS
+    return float(np.median(np.diff(times[WARMUP_STEPS - 1 :])))
 
 
 def _seconds_per_validation(material: Material, network: nn.Module) -> float:

@@ -1,0 +1,72 @@
+"""A training step of 256² crops, batches of 8 with 20 objects each; in turns.
+
+    python benchmarks/training_step.py
+
+The baseline is branched ERFNet in float32, NCHW, with the naive loss (tests/reference.py), the way
+the original trained. Elliptical bandwidths throughout, Adam, no data loading.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from measure import show, side_by_side, write_table
+from workload import ellipses
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+import reference
+from spatialembed.loss import SpatialEmbeddingLoss
+from spatialembed.models import build
+
+BATCH, SIDE, OBJECTS = 8, 256, 20
+
+
+def naive_loss(output: torch.Tensor, label_mask: torch.Tensor) -> dict[str, torch.Tensor]:
+    """By naive loops."""
+    return reference.loss(output, label_mask, n_sigma=2)
+
+
+def step(
+    name: str, options: dict, loss: Callable, fast: bool, side: int = SIDE
+) -> Callable[[], None]:
+    """One step of a network on the same batch; ``fast`` is bf16 and channels last."""
+    torch.manual_seed(0)
+    layout = torch.channels_last if fast else torch.contiguous_format
+    network = build(name, 3, 2, 1, **options).to(memory_format=layout)
+    optimizer = torch.optim.Adam(network.parameters(), lr=5e-4)
+    masks = [torch.from_numpy(ellipses((side, side), OBJECTS, seed)) for seed in range(BATCH)]
+    label_mask = torch.stack(masks)
+    image = (label_mask[:, None] > 0) * 0.5 + 0.2 * torch.rand(BATCH, 3, side, side)
+    image = image.contiguous(memory_format=layout)
+
+    def work() -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=fast):
+            output = network(image)
+        total = loss(output.float(), label_mask)["total"]
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+
+    return work
+
+
+def main() -> None:
+    """Measure all cases."""
+    ours = SpatialEmbeddingLoss(n_sigma=2)
+    light = {"widths": [48, 64, 96, 160, 224]}
+    works = {
+        "branched_erfnet, float32, naive loss": step("branched_erfnet", {}, naive_loss, False),
+        "branched_erfnet, float32, our loss": step("branched_erfnet", {}, ours, False),
+        "branched_erfnet, bf16, channels last": step("branched_erfnet", {}, ours, True),
+        "residual_unet, bf16, channels last": step("residual_unet", light, ours, True),
+    }
+    times = side_by_side(works, 7)
+    first = next(iter(times.values()))
+    rows = [[name, show(value), f"{first / value:.1f} ×"] for name, value in times.items()]
+    write_table("training_step", ["step", "time", "faster"], rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""A PNG of 2 megapixels with 20 cars to its label map, in turns.
+
+    python benchmarks/whole_image.py
+
+The network has no training: its output is computed and thrown away, and a trained-like output of
+the same size is clustered in its place, so that clustering has 20 objects to find.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from measure import show, side_by_side, write_table
+from workload import ellipses, trained_output
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+import reference
+from spatialembed.data.image_io import read_image
+from spatialembed.inference.predictor import load
+from spatialembed.models.checkpoint import save_model
+from spatialembed.models.spec import ModelSpec
+
+SHAPE = (1024, 2048)
+NETWORKS = {"branched_erfnet": {}, "residual_unet": {"widths": [48, 64, 96, 160, 224]}}
+
+
+def main() -> None:
+    """Measure all cases."""
+    torch.manual_seed(0)
+    label_mask = ellipses(SHAPE, 20)
+    output = trained_output(label_mask, 1)
+    with tempfile.TemporaryDirectory() as folder:
+        png = Path(folder) / "image.png"
+        noise = np.random.default_rng(0).integers(0, 60, (*SHAPE, 3))
+        Image.fromarray((noise + 90 * (label_mask > 0)[..., None]).astype(np.uint8)).save(png)
+        works = {"branched_erfnet, as the original": original(png, output)}
+        for name, options in NETWORKS.items():
+            spec = ModelSpec(name, options, min_size=128)
+            save_model(Path(folder) / name, spec.build(), spec)
+            for precision in ("float32", "bf16"):
+                works[f"{name}, {precision}"] = ours(Path(folder) / name, precision, png, output)
+        times = side_by_side(works, 7)
+    first = next(iter(times.values()))
+    rows = [[name, show(value), f"{first / value:.1f} ×"] for name, value in times.items()]
+    write_table("whole_image", ["1024×2048", "time", "faster"], rows)
+
+
+def original(png: Path, output: np.ndarray):
+    """Float32, NCHW, eager, naive clustering."""
+    network = ModelSpec("branched_erfnet").build().eval()
+
+    def work() -> None:
+        image = np.asarray(Image.open(png), np.float32).transpose(2, 0, 1) / 255
+        with torch.no_grad():
+            network(torch.from_numpy(np.ascontiguousarray(image))[None])
+        reference.cluster(output, min_size=128)
+
+    return work
+
+
+def ours(path: Path, precision: str, png: Path, output: np.ndarray):
+    """By the library."""
+    model = load(path, "cpu", precision)
+
+    def work() -> None:
+        model.raw(read_image(png))
+        model.cluster(output)
+
+    return work
+
+
+if __name__ == "__main__":
+    main()

@@ -170,6 +170,19 @@ def test_autocast_and_bfloat16_output_stay_finite():
     assert torch.isfinite(half.grad).all()
 
 
+@pytest.mark.parametrize("center", ["learned", "medoid"])
+def test_torch_keeps_its_number_of_threads(center):
+    output, label_mask, _ = scene(4)
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            SpatialEmbeddingLoss(center=center)(output.float(), label_mask)
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_a_step_downhill_lowers_the_loss():
     output, label_mask, _ = scene(6, trained=False)
     output.requires_grad_()

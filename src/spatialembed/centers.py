@@ -13,6 +13,8 @@ from jaxtyping import Float, Int
 from numba import njit, prange
 from torch import Tensor
 
+from spatialembed.threads import as_many_as_torch
+
 Center = Literal["centroid", "learned", "medoid"]
 CENTERS: tuple[str, ...] = get_args(Center)
 
@@ -58,7 +60,8 @@ def _medoids(
     order = pixel_object.argsort(stable=True)
     points = coordinate[:, order].T.double().cpu().numpy()
     starts = np.concatenate([[0], counts.cumsum(0).cpu().numpy()])
-    chosen = torch.from_numpy(_medoid_indices(np.ascontiguousarray(points), starts))
+    with as_many_as_torch():
+        chosen = torch.from_numpy(_medoid_indices(np.ascontiguousarray(points), starts))
     return coordinate[:, order[chosen.to(order.device)]]
 
 

@@ -32,6 +32,7 @@ from spatialembed.batch_objects import BatchObjects
 from spatialembed.embedding import membership, scaled_distance
 from spatialembed.lovasz import lovasz_hinge_segments
 from spatialembed.pairs import pairs_within_reach
+from spatialembed.threads import as_many_as_torch
 
 NEGLIGIBLE = 1e-6
 """Pixels off an object with φ below this are always left out of its hinge."""
@@ -112,38 +113,49 @@ class _CompiledTerm(torch.autograd.Function):
         objects: BatchObjects,
         valid: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        import numba
-
-        from spatialembed.instance_kernel import bin_pixels, hinges, own_distances
-
-        threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
-        numba.set_num_threads(threads)
-        start = torch.nn.functional.pad(objects.counts.cumsum(0), (1, 0)).numpy()
-        share = objects.share.numpy()
-        at, middle, s = (t.detach().contiguous().numpy() for t in (position, center, width))
-        pixel = objects.pixel.numpy()
-        own = own_distances(at, middle, s, pixel, start)
-        nearest = np.minimum.reduceat(own, start[:-1]) if len(share) else own
-        cutoff = _cutoff(torch.from_numpy(nearest)).numpy()
-        reach = np.sqrt(cutoff / s)
-        first_object = np.searchsorted(objects.image.numpy(), np.arange(objects.images + 1))
-        origin, edge, counts = _grid(middle, reach, len(valid) // max(objects.images, 1))
-        cell_start, cell_pixel = bin_pixels(
-            at, valid.numpy(), middle, reach, first_object, origin, edge, counts
-        )
-        loss, *gradient = hinges(
-            at, middle, s, pixel, start, own, objects.object_of.numpy(), cutoff, reach, share,
-            first_object, cell_start, cell_pixel, origin, edge, counts, threads,
-        )  # fmt: skip
-        ctx.save_for_backward(*(torch.from_numpy(g) for g in gradient))
-        phi = torch.exp(-torch.from_numpy(own))
+        with as_many_as_torch() as threads:
+            term, own, gradient = _compiled(position, center, width, objects, valid, threads)
+        ctx.save_for_backward(*gradient)
+        phi = torch.exp(-own)
         ctx.mark_non_differentiable(phi)
-        return position.new_tensor(float(loss @ share)), phi
+        return term, phi
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         return (*(upstream * gradient for gradient in ctx.saved_tensors), None, None)
+
+
+def _compiled(
+    position: Tensor,
+    center: Tensor,
+    width: Tensor,
+    objects: BatchObjects,
+    valid: Tensor,
+    threads: int,
+) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    """The term, the own scaled distances, and gradients in position, center and width."""
+    from spatialembed.instance_kernel import bin_pixels, hinges, own_distances
+
+    start = torch.nn.functional.pad(objects.counts.cumsum(0), (1, 0)).numpy()
+    share = objects.share.numpy()
+    at, middle, s = (t.detach().contiguous().numpy() for t in (position, center, width))
+    pixel = objects.pixel.numpy()
+    own = own_distances(at, middle, s, pixel, start)
+    nearest = np.minimum.reduceat(own, start[:-1]) if len(share) else own
+    cutoff = _cutoff(torch.from_numpy(nearest)).numpy()
+    reach = np.sqrt(cutoff / s)
+    first_object = np.searchsorted(objects.image.numpy(), np.arange(objects.images + 1))
+    origin, edge, counts = _grid(middle, reach, len(valid) // max(objects.images, 1))
+    cell_start, cell_pixel = bin_pixels(
+        at, valid.numpy(), middle, reach, first_object, origin, edge, counts
+    )
+    loss, *gradient = hinges(
+        at, middle, s, pixel, start, own, objects.object_of.numpy(), cutoff, reach, share,
+        first_object, cell_start, cell_pixel, origin, edge, counts, threads,
+    )  # fmt: skip
+    term = position.new_tensor(float(loss @ share))
+    return term, torch.from_numpy(own), tuple(torch.from_numpy(g) for g in gradient)
 
 
 def _grid(

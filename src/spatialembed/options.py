@@ -144,7 +144,7 @@ def refuse(error: ArgumentError, arguments: Sequence[str]) -> NoReturn:
     if unknown and recipe:
         key = unknown[1].rpartition(".")[2]
         known = [f.name for kind in (TrainConfig, StageConfig, Augmentation) for f in fields(kind)]
-        close = get_close_matches(key, known, n=1, cutoff=0.7)
+        close = get_close_matches(key, known, n=1)
         hint = f"did you mean '{close[0]}'?" if close else "see spatialembed train --help"
         raise UserError(f"{recipe} has an unknown key '{key}'; {hint}") from error
     text = _wrong_value(text) or text

@@ -127,7 +127,7 @@ def test_misnamed_mask(tmp_path):
 def test_many_problems_are_counted(tmp_path):
     for name in "cde":
         (folder(tmp_path, names="ab") / "train" / "images" / f"{name}.png").touch()
-    with pytest.raises(UserError, match=r"\(and 2 more problems\); `spatialembed check"):
+    with pytest.raises(UserError, match=r"\(and 2 more such\); `spatialembed check"):
         open_data(tmp_path)
 
 

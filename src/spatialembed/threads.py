@@ -1,0 +1,25 @@
+"""Threads of the compiled kernels: as many as torch has, which keeps its own number of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numba
+import torch
+
+
+@contextmanager
+def as_many_as_torch() -> Iterator[int]:
+    """Let compiled kernels run on torch's number of threads, and give it.
+
+    Both may share one pool of OpenMP threads. A kernel that starts it would change the number
+    that torch goes on with, and with it the order of torch's sums.
+    """
+    wanted = torch.get_num_threads()
+    threads = min(wanted, numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+    numba.set_num_threads(threads)
+    try:
+        yield threads
+    finally:
+        torch.set_num_threads(wanted)

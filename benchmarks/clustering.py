@@ -17,38 +17,40 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import reference
 from spatialembed.clustering import cluster
 
-OPTIONS = {"n_sigma": 2, "min_size": 16}
-
 
 def noise(shape: tuple[int, int]) -> np.ndarray:
-    """An untrained network's output: over a thousand seeds, none of which is accepted."""
+    """The output of a network that knows nothing: seeds everywhere, none with enough pixels."""
     rng = np.random.default_rng(0)
     output = rng.normal(0, 0.002, (5, *shape)).astype(np.float32)
     output[2:4] = 1.1
-    output[4] = rng.normal(-2, 1.2, shape)
+    output[4] = rng.normal(-2, 1.4, shape)
     return output
 
 
 def main() -> None:
     """Measure all cases."""
     cases = {
-        f"{h}×{w}, {n} objects": trained_output(ellipses((h, w), n))
-        for h, w, n in [
-            (1024, 2048, 20), (1024, 2048, 100), (1024, 2048, 10_000), (2048, 2048, 1000),
+        f"{h}×{w}, {n:,} objects on {share:.0%}": trained_output(ellipses((h, w), n, 0, share))
+        for h, w, n, share in [
+            (1024, 2048, 20, 0.1), (1024, 2048, 100, 0.1), (1024, 2048, 20, 0.3),
+            (1024, 2048, 100, 0.3), (1024, 2048, 10_000, 0.3), (2048, 2048, 1000, 0.1),
         ]
     }  # fmt: skip
-    cases["512×512, noise"] = noise((512, 512))
+    cases["1024×1024, noise"] = noise((1024, 1024))
     rows = []
     for name, output in cases.items():
-        works = {"ours": lambda o=output: cluster(o, **OPTIONS)}
-        if "10000" not in name:
-            label_map = reference.cluster(output, **OPTIONS)[0]
-            assert np.array_equal(cluster(output, **OPTIONS).label_map, label_map)
-            works["naive"] = lambda o=output: reference.cluster(o, **OPTIONS)
-        times = side_by_side(works, 3 if "1000 " in name else 5)
+        min_size = 128 if "noise" in name else 16
+        options = {"n_sigma": 2, "min_size": min_size}
+        works = {"ours": lambda o=output, s=options: cluster(o, **s)}
+        long = "1,000" in name or "noise" in name
+        if "10,000" not in name:
+            label_map = reference.cluster(output, **options)[0]
+            assert np.array_equal(cluster(output, **options).label_map, label_map)
+            works["naive"] = lambda o=output, s=options: reference.cluster(o, **s)
+        times = side_by_side(works, 3 if long else 7)
         naive = times.get("naive")
         ratio = "" if naive is None else f"{naive / times['ours']:.0f} ×"
-        found = len(cluster(output, **OPTIONS))
+        found = len(cluster(output, **options))
         rows.append([name, found, show(naive) if naive else "", show(times["ours"]), ratio])
     write_table("clustering", ["image", "found", "naive", "ours", "faster"], rows)
 

@@ -4,15 +4,15 @@ import numpy as np
 
 from spatialembed.embedding import PITCH, margin_to_sigma
 
-FOREGROUND = 0.3
-"""Share of an image that its objects would cover if none lay over another."""
 
+def ellipses(shape: tuple[int, int], objects: int, seed: int = 0, share: float = 0.3) -> np.ndarray:
+    """Label mask (H, W) int32 of ellipses of random axes; later ones lie over earlier ones.
 
-def ellipses(shape: tuple[int, int], objects: int, seed: int = 0) -> np.ndarray:
-    """Label mask (H, W) int32 of ellipses of random axes; later ones lie over earlier ones."""
+    They would cover ``share`` of the image if none lay over another or over the border.
+    """
     rng = np.random.default_rng(seed)
     label_mask = np.zeros(shape, np.int32)
-    radius = np.sqrt(FOREGROUND * shape[0] * shape[1] / (objects * np.pi))
+    radius = np.sqrt(share * shape[0] * shape[1] / (objects * np.pi))
     for k in range(objects):
         ry, rx = radius * np.exp(rng.uniform(-0.35, 0.35, 2))
         y, x = rng.uniform(0, shape)

@@ -16,55 +16,84 @@ LIMIT = np.float32(math.log(2))
 
 
 @njit(cache=True)
-def unravel(pixel: np.ndarray, shape: np.ndarray) -> np.ndarray:
-    """(D, E) int32 array index of flat indices."""
-    place = np.empty((len(shape), len(pixel)), np.int32)
-    for e in range(len(pixel)):
-        rest = pixel[e]
-        for axis in range(len(shape) - 1, 0, -1):
-            above = rest // shape[axis]
-            place[axis, e] = rest - above * shape[axis]
-            rest = above
-        place[0, e] = rest
-    return place
+def gather(
+    logits: np.ndarray, lowest: np.float32, offsets: np.ndarray, shape: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Take what matters of the pixels whose logit is at least ``lowest``, in their order.
+
+    Args:
+        logits: (P,) float32.
+        lowest: the bound.
+        offsets: (D, P) float32.
+        shape: (D,) int64 shape of the image.
+
+    Returns:
+        (E,) int32 flat indices, (D, E) int32 array indices, (E,) logits, (D, E) offsets.
+    """
+    dims, n = len(shape), 0
+    for value in logits:
+        n += value >= lowest
+    pixel, place = np.empty(n, np.int32), np.empty((dims, n), np.int32)
+    logit, offset = np.empty(n, np.float32), np.empty((dims, n), np.float32)
+    width = shape[-1]
+    e = 0
+    for row in range(len(logits) // max(width, 1)):
+        before = e
+        for x in range(width):
+            value = logits[row * width + x]
+            if value >= lowest:
+                pixel[e], place[-1, e], logit[e] = row * width + x, x, value
+                e += 1
+        rest = row
+        for axis in range(dims - 2, -1, -1):
+            place[axis, before:e] = rest % shape[axis]
+            rest //= shape[axis]
+    for d in range(dims):
+        for e in range(n):
+            offset[d, e] = offsets[d, pixel[e]]
+    return pixel, place, logit, offset
 
 
 @njit(cache=True)
-def cell_along(value: float, origin: float, edge: float, count: int) -> int:
+def cell_along(value: float, origin: float, density: float, count: int) -> int:
     """Cell of a coordinate along one axis. Never decreasing in it, so that a range of coordinates
     lies within the range of its ends' cells whatever the rounding."""
-    return int(min(max((value - origin) / edge, 0.0), count - 1.0))
+    return int(min(max((value - origin) * density, 0.0), count - 1.0))
 
 
 @njit(cache=True)
 def bin_entries(
     position: np.ndarray,
     kind: np.ndarray,
+    pixel: np.ndarray,
     origin: np.ndarray,
-    edge: np.ndarray,
+    density: np.ndarray,
     counts: np.ndarray,
     n_classes: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Counting sort by class and cell: where each cell starts, and the entries in that order."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Counting sort by class and cell: where each cell starts; positions (E, D), pixels (E,)."""
     dims, n = position.shape
-    cell = np.empty(n, np.int64)
+    cell = np.empty(n, np.int32)
     start = np.zeros(n_classes * counts.prod() + 1, np.int64)
     for e in range(n):
         c = int(kind[e])
         for d in range(dims - 1, -1, -1):
             c = c * counts[d] + cell_along(
-                np.float64(position[d, e]), origin[d], edge[d], counts[d]
+                np.float64(position[d, e]), origin[d], density[d], counts[d]
             )
         cell[e] = c
         start[c + 1] += 1
     for c in range(1, len(start)):
         start[c] += start[c - 1]
     at = start[:-1].copy()
-    order = np.empty(n, np.int64)
+    sorted_position, sorted_pixel = np.empty((n, dims), np.float32), np.empty(n, np.int32)
     for e in range(n):
-        order[at[cell[e]]] = e
+        to = at[cell[e]]
         at[cell[e]] += 1
-    return start, order
+        sorted_pixel[to] = pixel[e]
+        for d in range(dims):
+            sorted_position[to, d] = position[d, e]
+    return start, sorted_position, sorted_pixel
 
 
 @njit(cache=True)
@@ -100,7 +129,7 @@ def _propose(
     width: np.ndarray,
     kind: int,
     origin: np.ndarray,
-    edge: np.ndarray,
+    density: np.ndarray,
     counts: np.ndarray,
     start: np.ndarray,
     position: np.ndarray,
@@ -115,8 +144,8 @@ def _propose(
     for d in range(dims):
         # A little further than the margin: the comparison below is in float32 and decides.
         reach = math.sqrt(LIMIT / np.float64(width[d])) * (1 + 1e-5)
-        block[0, d] = cell_along(center[d] - reach, origin[d], edge[d], counts[d])
-        block[1, d] = cell_along(center[d] + reach, origin[d], edge[d], counts[d])
+        block[0, d] = cell_along(center[d] - reach, origin[d], density[d], counts[d])
+        block[1, d] = cell_along(center[d] + reach, origin[d], density[d], counts[d])
     n = 0
     layer = int(kind) * counts.prod()
     row = next_row(block, counts, True)
@@ -141,20 +170,21 @@ def visit_seeds(
     entry_pixel: np.ndarray,
     entry_kind: np.ndarray,
     origin: np.ndarray,
-    edge: np.ndarray,
+    density: np.ndarray,
     counts: np.ndarray,
     start: np.ndarray,
     position: np.ndarray,
     pixel: np.ndarray,
     min_size: int,
+    accepted: int,
     label_map: np.ndarray,
 ) -> np.ndarray:
-    """Visit the seeds in order and label their pixels; −1 is spent without an instance.
+    """Visit seeds in order and label their pixels; −1 is spent without an instance.
 
-    Returns the foreground entries of the accepted seeds.
+    ``accepted`` is how many were before. Returns the foreground entries of those accepted now.
     """
     block = np.empty((3, len(origin)), np.int64)
-    members = np.empty(len(pixel), np.int64)
+    members = np.empty(len(pixel), np.int32)
     found = [np.int64(0) for _ in range(0)]
     for s in range(len(seed_entry)):
         entry = seed_entry[s]
@@ -165,14 +195,16 @@ def visit_seeds(
         n = 0
         if not np.isnan(width).any():
             kind = entry_kind[entry]
-            n = _propose(center, width, kind, origin, edge, counts, start, position, members, block)
+            n = _propose(
+                center, width, kind, origin, density, counts, start, position, members, block
+            )
         unassigned = 0
         for m in range(n):
             unassigned += label_map[pixel[members[m]]] == 0
         label = -1
         if n >= min_size and 2 * unassigned > n:
             found.append(entry)
-            label = len(found)
+            label = accepted + len(found)
         else:
             label_map[entry_pixel[entry]] = -1  # a seed without a proposal ends here too
         for m in range(n):

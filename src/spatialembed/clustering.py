@@ -3,8 +3,8 @@
 The best seed left proposes the pixels whose embeddings lie within its own margin; a proposal that
 is large enough and mostly new becomes an instance, and either way its pixels are spent. The
 result is that of the naive loop to the last pixel (tests/reference.py). It is quicker because
-only the foreground is embedded, only seeds above the threshold are sorted, and embeddings are
-binned into a grid of cells, so that a proposal looks only at pixels near it.
+only the foreground is embedded; embeddings are binned into a grid of cells, so that a proposal
+looks only at pixels near it; and seeds are sorted a few at a time: the best spend most others.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spatialembed.cells import bin_entries, finish, unravel, visit_seeds
+from spatialembed.cells import bin_entries, finish, gather, visit_seeds
 from spatialembed.embedding import (
     PITCH,
     SIGMA_RANGE,
@@ -29,6 +29,9 @@ from spatialembed.embedding import (
 )
 from spatialembed.instances import Instances
 
+FIRST_SEEDS = 1000
+"""Seeds that are sorted and visited at first, four times as many at each further time."""
+
 MIN_SIZE = 128
 """Default least size of an instance in pixels, for models without a calibrated one."""
 
@@ -39,29 +42,22 @@ class _Foreground(NamedTuple):
     A pixel in the foreground of several classes has several entries.
     """
 
-    pixel: np.ndarray  # (E,) int64 flat index
+    pixel: np.ndarray  # (E,) int32 flat index
     kind: np.ndarray  # (E,) int32 class
     score: np.ndarray  # (E,) float32
     place: np.ndarray  # (D, E) int32 array index, in axis order
     position: np.ndarray  # (D, E) float32 embedding, in the order x, y, z
 
 
-class _Seeds(NamedTuple):
-    """Candidates for a center, best first."""
-
-    entry: np.ndarray  # (M,) int64 into the foreground
-    width: np.ndarray  # (D, M) float32 inverse squared width, NaN where σ is
-
-
 class _Cells(NamedTuple):
     """Foreground entries binned by class and embedding; a row of cells along x is contiguous."""
 
     origin: np.ndarray  # (D,) float64 lowest embedding
-    edge: np.ndarray  # (D,) float64 size of a cell
+    density: np.ndarray  # (D,) float64 cells per unit of coordinate
     counts: np.ndarray  # (D,) int64 number of cells along each axis
     start: np.ndarray  # (K · cells + 1,) int64 where each cell's entries begin below
     position: np.ndarray  # (E, D) float32 embeddings in the order of cells
-    pixel: np.ndarray  # (E,) int64 flat indices in the order of cells
+    pixel: np.ndarray  # (E,) int32 flat indices in the order of cells
 
 
 def cluster(
@@ -95,7 +91,8 @@ def cluster(
 
     Raises:
         ValueError: channels that do not fit ``n_sigma`` and ``class_names``, a threshold outside
-            [0, 1], a negative ``min_size``, or a pitch or margin that is not positive.
+            [0, 1], a negative ``min_size``, a pitch or margin that is not positive, or 2**31 pixels
+            or more.
     """
     output = _as_numpy(output)
     names = _check(output, n_sigma, (seed_threshold, foreground_threshold), min_size, class_names)
@@ -103,20 +100,13 @@ def cluster(
     flat = output.reshape(len(output), math.prod(shape))
     label_map = np.zeros(flat.shape[1], np.int32)
     foreground = _foreground(flat, shape, dims + n_sigma, foreground_threshold, pitch)
-    seeds = _seeds(flat, foreground, n_sigma, seed_threshold, pitch, margin)
-    found = np.zeros(0, np.int64)
-    if len(seeds.entry):
-        cells = _cells(foreground, seeds, len(names))
-        found = visit_seeds(
-            seeds.entry,
-            seeds.width,
-            foreground.position,
-            foreground.pixel,
-            foreground.kind,
-            *cells,
-            min_size,
-            label_map,
-        )
+    if margin is None:
+        sigma = flat[dims : dims + n_sigma]
+    else:
+        fixed = margin_to_sigma(margin, min(per_axis(pitch, dims)))
+        sigma = np.broadcast_to(np.float32(fixed), (n_sigma, flat.shape[1]))
+    seeds = np.flatnonzero(foreground.score >= np.float32(seed_threshold))
+    found = _visit(seeds, foreground, sigma, len(names), min_size, label_map)
     boxes = finish(foreground.pixel, foreground.place, len(found), label_map)
     return Instances(
         label_map.reshape(shape), foreground.score[found], foreground.kind[found], boxes, names
@@ -146,6 +136,8 @@ def _check(
             f"an output of {len(output)} channels has no seed map: "
             f"{dims} offsets and {n_sigma} bandwidths come first"
         )
+    if math.prod(output.shape[1:]) >= 2**31:
+        raise ValueError(f"an image of {output.shape[1:]} pixels is too large to cluster whole")
     if min_size < 0:
         raise ValueError(f"min_size is a number of pixels, not {min_size}")
     if not all(0 <= t <= 1 for t in thresholds):
@@ -164,70 +156,93 @@ def _foreground(
     # Most pixels are background: one comparison of logits spares them the sigmoid. The bound
     # lies below the threshold by more than a float32 sigmoid is ever wrong.
     bound = threshold - 1e-5
-    lowest = math.log(bound / (1 - bound)) if bound > 0 else -math.inf
-    pixels, scores = [], []
-    for logits in flat[first_seed:]:
-        pixel = np.flatnonzero(logits >= np.float32(lowest))
-        score = sigmoid(logits[pixel])
-        above = score > np.float32(threshold)
-        pixels.append(pixel[above])
-        scores.append(score[above])
-    kind = np.repeat(np.arange(len(pixels), dtype=np.int32), [len(p) for p in pixels])
-    pixel, score = np.concatenate(pixels), np.concatenate(scores)
-    place = unravel(pixel, np.array(shape, np.int64))
-    position = embed_pixels(flat[: len(shape)].take(pixel, axis=1), place, pitch)
-    finite = np.isfinite(position).all(axis=0)
-    if not finite.all():
-        pixel, kind, score = pixel[finite], kind[finite], score[finite]
-        place, position = np.compress(finite, place, axis=1), np.compress(finite, position, axis=1)
+    lowest = np.float32(math.log(bound / (1 - bound)) if bound > 0 else -math.inf)
+    sides = np.array(shape, np.int64)
+    taken = [gather(logits, lowest, flat[: len(shape)], sides) for logits in flat[first_seed:]]
+    kind = np.repeat(np.arange(len(taken), dtype=np.int32), [len(t[0]) for t in taken])
+    parts = list(zip(*taken, strict=True))
+    pixel, place, logit, offset = (p[0] if len(p) == 1 else np.concatenate(p, -1) for p in parts)
+    score = sigmoid(logit)
+    position = embed_pixels(offset, place, pitch)
+    kept = (score > np.float32(threshold)) & np.isfinite(position).all(axis=0)
+    if not kept.all():
+        pixel, kind, score = pixel[kept], kind[kept], score[kept]
+        place, position = np.compress(kept, place, axis=1), np.compress(kept, position, axis=1)
     return _Foreground(pixel, kind, score, place, position)
 
 
-def _seeds(
-    flat: np.ndarray,
+def _visit(
+    seeds: np.ndarray,
     foreground: _Foreground,
-    n_sigma: int,
-    threshold: float,
-    pitch: Pitch,
-    margin: float | None,
-) -> _Seeds:
-    """Foreground entries at or above the seed threshold, best first."""
-    dims = len(foreground.position)
-    entry = np.flatnonzero(foreground.score >= np.float32(threshold))
-    # Scores are positive floats, so their bits order as they do. Keys are unique (ties fall to
-    # the entry, hence class, then pixel), so that any sort gives the same order.
-    bits = foreground.score[entry].view(np.uint32).astype(np.uint64)
-    key = ((np.uint64(0xFFFFFFFF) - bits) << np.uint64(32)) | np.arange(len(entry), dtype=np.uint64)
-    key.sort()
-    entry = entry[(key & np.uint64(0xFFFFFFFF)).astype(np.int64)]
-    if margin is None:
-        sigma = flat[dims : dims + n_sigma, foreground.pixel[entry]]
-    else:
-        fixed = margin_to_sigma(margin, min(per_axis(pitch, dims)))
-        sigma = np.full((n_sigma, len(entry)), fixed, np.float32)
+    sigma: np.ndarray,
+    n_classes: int,
+    min_size: int,
+    label_map: np.ndarray,
+) -> np.ndarray:
+    """Visit the entries that may be seeds, best first; the entries of those that were accepted."""
+    accepted = [np.zeros(0, np.int64)]
+    if len(seeds) == 0:
+        return accepted[0]
+    sample = foreground.pixel[seeds[:: max(1, len(seeds) // 1000)]]
+    cells = _cells(foreground, _widths(sigma[:, sample], len(foreground.position)), n_classes)
+    count = FIRST_SEEDS
+    while len(seeds):
+        best, seeds = _best_first(seeds, foreground.score, count)
+        found = visit_seeds(
+            best,
+            _widths(sigma[:, foreground.pixel[best]], len(foreground.position)),
+            foreground.position,
+            foreground.pixel,
+            foreground.kind,
+            *cells,
+            min_size,
+            sum(map(len, accepted)),
+            label_map,
+        )
+        accepted.append(found)
+        seeds = seeds[label_map[foreground.pixel[seeds]] == 0]
+        count *= 4
+    return np.concatenate(accepted)
+
+
+def _best_first(seeds: np.ndarray, score: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The ``count`` best seeds and those equal to the last, sorted; and the others as they were.
+
+    Equal scores fall to the lower entry, hence class, then pixel.
+    """
+    others = seeds[:0]
+    if len(seeds) > count:
+        own = score[seeds]
+        chosen = own >= np.partition(own, len(own) - count)[len(own) - count]
+        seeds, others = seeds[chosen], seeds[~chosen]
+    return seeds[np.argsort(-score[seeds], kind="stable")], others
+
+
+def _widths(sigma: np.ndarray, dims: int) -> np.ndarray:
+    """(D, M) inverse squared widths of (1 or D, M) bandwidths, NaN where σ is."""
     width = inverse_squared_width(np.clip(sigma, *SIGMA_RANGE))
-    return _Seeds(entry, np.ascontiguousarray(np.broadcast_to(width, (dims, len(entry)))))
+    return np.ascontiguousarray(np.broadcast_to(width, (dims, width.shape[1])))
 
 
-def _cells(foreground: _Foreground, seeds: _Seeds, n_classes: int) -> _Cells:
-    """Bin the foreground into cells about as large as a typical seed's margin."""
+def _cells(foreground: _Foreground, sample: np.ndarray, n_classes: int) -> _Cells:
+    """Bin the foreground into cells about as large as a typical seed's margin.
+
+    Args:
+        foreground: the entries.
+        sample: (D, M) inverse squared widths of some seeds.
+        n_classes: number of classes.
+    """
     position = foreground.position
     origin = position.min(axis=1).astype(np.float64)
     extent = position.max(axis=1) - origin
-    sample = seeds.width[:, :: max(1, len(seeds.entry) // 1000)].astype(np.float64)
-    sample = sample[:, np.isfinite(sample).all(axis=0)]
+    sample = sample[:, np.isfinite(sample).all(axis=0)].astype(np.float64)
     edge = extent + 1 if sample.size == 0 else np.median(np.sqrt(math.log(2) / sample), axis=1)
     # The table of cells stays in proportion to the foreground however small the margins are.
     most = max(1, 4 * position.shape[1] // n_classes)
     while (counts := np.floor(extent / edge) + 1).prod() > most:
         edge = edge * 1.25
     counts = counts.astype(np.int64)
-    start, order = bin_entries(position, foreground.kind, origin, edge, counts, n_classes)
+    grid = origin, 1 / edge, counts
     return _Cells(
-        origin,
-        edge,
-        counts,
-        start,
-        np.ascontiguousarray(position[:, order].T),
-        foreground.pixel[order],
+        *grid, *bin_entries(position, foreground.kind, foreground.pixel, *grid, n_classes)
     )

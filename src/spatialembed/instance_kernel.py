@@ -59,7 +59,7 @@ def bin_pixels(
     reach: np.ndarray,
     first_object: np.ndarray,
     origin: np.ndarray,
-    edge: np.ndarray,
+    density: np.ndarray,
     counts: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sort the pixels of each image that some object may reach by the cell they embed into.
@@ -69,7 +69,7 @@ def bin_pixels(
         valid: (B · P,) pixels that take part.
         center, reach: (D, N) float32; an object reaches that far along each axis.
         first_object: (B + 1,) where each image's objects begin.
-        origin, edge, counts: (D,) the grid, the same for every image.
+        origin, density, counts: (D,) the grid, the same for every image.
 
     Returns:
         (B, cells + 1) where each cell's pixels begin in the image's row of the second array, the
@@ -82,14 +82,14 @@ def bin_pixels(
     for b in prange(images):
         marked = np.zeros(cells, np.bool_)
         for k in range(first_object[b], first_object[b + 1]):
-            _mark(center[:, k], reach[:, k], origin, edge, counts, marked)
+            _mark(center[:, k], reach[:, k], origin, density, counts, marked)
         cell = np.empty(pixels, np.int32)
         for p in range(pixels):
             cell[p] = -1
             if valid[b * pixels + p]:
                 c = 0
                 for d in range(len(position) - 1, -1, -1):
-                    place = (position[d, b * pixels + p] - origin[d]) / edge[d]
+                    place = (position[d, b * pixels + p] - origin[d]) * density[d]
                     # Outside of the grid nothing reaches; neither does a position that is NaN.
                     c = c * counts[d] + np.int64(place) if 0 <= place < counts[d] and c >= 0 else -1
                 if c >= 0 and marked[c]:
@@ -110,12 +110,12 @@ def _mark(
     center: np.ndarray,
     reach: np.ndarray,
     origin: np.ndarray,
-    edge: np.ndarray,
+    density: np.ndarray,
     counts: np.ndarray,
     marked: np.ndarray,
 ) -> None:
     block = np.empty((3, len(center)), np.int64)
-    if not _block(center, reach, origin, edge, counts, block):
+    if not _block(center, reach, origin, density, counts, block):
         return
     row = next_row(block, counts, True)
     while row >= 0:
@@ -128,7 +128,7 @@ def _block(
     center: np.ndarray,
     reach: np.ndarray,
     origin: np.ndarray,
-    edge: np.ndarray,
+    density: np.ndarray,
     counts: np.ndarray,
     block: np.ndarray,
 ) -> bool:
@@ -138,8 +138,8 @@ def _block(
             return False
         # A little further: rounding must not lose a pixel.
         far = np.float64(reach[d]) * (1 + 1e-5)
-        block[0, d] = cell_along(center[d] - far, origin[d], edge[d], counts[d])
-        block[1, d] = cell_along(center[d] + far, origin[d], edge[d], counts[d])
+        block[0, d] = cell_along(center[d] - far, origin[d], density[d], counts[d])
+        block[1, d] = cell_along(center[d] + far, origin[d], density[d], counts[d])
     return True
 
 
@@ -159,7 +159,7 @@ def hinges(
     cell_start: np.ndarray,
     cell_pixel: np.ndarray,
     origin: np.ndarray,
-    edge: np.ndarray,
+    density: np.ndarray,
     counts: np.ndarray,
     threads: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -192,7 +192,7 @@ def hinges(
         for k in range(first_object[b] + lane, first_object[b + 1], lanes):
             first, last = start[k], start[k + 1]
             others, distance = np.empty(0, np.int32), np.empty(0, np.float32)
-            if _block(center[:, k], reach[:, k], origin, edge, counts, block):
+            if _block(center[:, k], reach[:, k], origin, density, counts, block):
                 others, distance = _others_in_reach(
                     position, center, width, k, cutoff[k], object_of,
                     cell_start[b], cell_pixel[b], counts, block,

@@ -146,13 +146,13 @@ def _compiled(
     cutoff = _cutoff(torch.from_numpy(nearest)).numpy()
     reach = np.sqrt(cutoff / s)
     first_object = np.searchsorted(objects.image.numpy(), np.arange(objects.images + 1))
-    origin, edge, counts = _grid(middle, reach, len(valid) // max(objects.images, 1))
+    origin, density, counts = _grid(middle, reach, len(valid) // max(objects.images, 1))
     cell_start, cell_pixel = bin_pixels(
-        at, valid.numpy(), middle, reach, first_object, origin, edge, counts
+        at, valid.numpy(), middle, reach, first_object, origin, density, counts
     )
     loss, *gradient = hinges(
         at, middle, s, pixel, start, own, objects.object_of.numpy(), cutoff, reach, share,
-        first_object, cell_start, cell_pixel, origin, edge, counts, threads,
+        first_object, cell_start, cell_pixel, origin, density, counts, threads,
     )  # fmt: skip
     term = position.new_tensor(float(loss @ share))
     return term, torch.from_numpy(own), tuple(torch.from_numpy(g) for g in gradient)
@@ -161,7 +161,7 @@ def _compiled(
 def _grid(
     center: np.ndarray, reach: np.ndarray, pixels: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Origin, cell size and number of cells along each axis of a grid over all that is reached.
+    """Origin, cells per unit and number of cells along each axis: a grid over all in reach.
 
     Cells are a quarter of a typical reach; there are never more than a few pixels to one.
     """
@@ -174,4 +174,4 @@ def _grid(
     edge = np.maximum(np.median(reach[:, usable], 1).astype(np.float64) / 4, 1e-9)
     while (counts := np.floor(extent / edge) + 1).prod() > max(1, pixels // 4):
         edge = edge * 1.25
-    return low, edge, counts.astype(np.int64)
+    return low, 1 / edge, counts.astype(np.int64)

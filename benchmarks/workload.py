@@ -5,16 +5,19 @@ import numpy as np
 from spatialembed.embedding import PITCH, margin_to_sigma
 
 
-def ellipses(shape: tuple[int, int], objects: int, seed: int = 0, share: float = 0.3) -> np.ndarray:
-    """Label mask (H, W) int32 of ellipses of random axes; later ones lie over earlier ones.
+def ellipses(
+    shape: tuple[int, int], objects: int, seed: int = 0, share: float | None = None
+) -> np.ndarray:
+    """Label mask (H, W) int32 of ellipses; later ones lie over earlier ones.
 
-    They would cover ``share`` of the image if none lay over another or over the border.
+    Their half axes are 10 to 40 pixels, log-uniform; or, given ``share``, as large as to cover that
+    much of the image if none lay over another or over the border.
     """
     rng = np.random.default_rng(seed)
     label_mask = np.zeros(shape, np.int32)
-    radius = np.sqrt(share * shape[0] * shape[1] / (objects * np.pi))
+    typical = 20.0 if share is None else np.sqrt(share * shape[0] * shape[1] / (objects * np.pi))
     for k in range(objects):
-        ry, rx = radius * np.exp(rng.uniform(-0.35, 0.35, 2))
+        ry, rx = typical * 2 ** rng.uniform(-1, 1, 2)
         y, x = rng.uniform(0, shape)
         top, left = max(0, int(y - ry)), max(0, int(x - rx))
         yy, xx = np.ogrid[top : int(y + ry) + 2, left : int(x + rx) + 2]

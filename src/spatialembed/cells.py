@@ -193,7 +193,10 @@ def visit_seeds(
         center = entry_position[:, entry]
         width = seed_width[:, s]
         n = 0
-        if not np.isnan(width).any():
+        usable = True
+        for value in width:
+            usable &= not math.isnan(value)
+        if usable:
             kind = entry_kind[entry]
             n = _propose(
                 center, width, kind, origin, density, counts, start, position, members, block

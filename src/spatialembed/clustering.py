@@ -29,7 +29,7 @@ from spatialembed.embedding import (
 )
 from spatialembed.instances import Instances
 
-FIRST_SEEDS = 1000
+FIRST_SEEDS = 4000
 """Seeds that are sorted and visited at first, four times as many at each further time."""
 
 MIN_SIZE = 128

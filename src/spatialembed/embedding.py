@@ -109,15 +109,14 @@ def embed(
             f"{dims} offsets and {n_sigma} bandwidths come first"
         )
     output = _full_precision(output)
-    lead = (slice(None),) * batched
     steps = per_axis(pitch, dims)
     grid = pixel_coordinates(tuple(output.shape[-dims:]), steps, like=output)
-    position = grid + _namespace(output).tanh(output[(*lead, slice(0, dims))])
-    sigma = output[(*lead, slice(dims, dims + n_sigma))]
+    offset, sigma, seed = _split(output, dims, n_sigma, axis=int(batched))
+    position = grid + _namespace(output).tanh(offset)
     if margin is not None:
         sigma = _namespace(output).full_like(sigma, margin_to_sigma(margin, min(steps)))
     sigma = _namespace(output).clip(sigma, *SIGMA_RANGE)
-    return Embedded(position, sigma, output[(*lead, slice(dims + n_sigma, None))])
+    return Embedded(position, sigma, seed)
 
 
 def embed_pixels(
@@ -208,6 +207,16 @@ def _namespace(array: Array | None) -> Any:
     import torch
 
     return torch
+
+
+def _split(output: Array, dims: int, n_sigma: int, axis: int) -> tuple[Array, Array, Array]:
+    """Offsets, bandwidths and seed maps. Of a tensor in one operation: one gradient, not three."""
+    first, second = dims, dims + n_sigma
+    if isinstance(output, np.ndarray):
+        offset, sigma, seed = np.split(output, (first, second), axis)
+    else:
+        offset, sigma, seed = output.tensor_split((first, second), axis)
+    return offset, sigma, seed
 
 
 def _arange(size: int, like: Array | None) -> Array:

@@ -55,30 +55,34 @@ def _distance(
 def bin_pixels(
     position: np.ndarray,
     valid: np.ndarray,
+    object_of: np.ndarray,
     center: np.ndarray,
     reach: np.ndarray,
     first_object: np.ndarray,
     origin: np.ndarray,
     density: np.ndarray,
     counts: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Sort the pixels of each image that some object may reach by the cell they embed into.
 
     Args:
         position: (D, B · P) float32 embeddings.
         valid: (B · P,) pixels that take part.
+        object_of: (B · P,) int32 object of every pixel, −1 for none.
         center, reach: (D, N) float32; an object reaches that far along each axis.
         first_object: (B + 1,) where each image's objects begin.
         origin, density, counts: (D,) the grid, the same for every image.
 
     Returns:
-        (B, cells + 1) where each cell's pixels begin in the image's row of the second array, the
-        (B, P) flat pixels in that order.
+        (B, cells + 1) where each cell's pixels begin in the image's row of the others, which are
+        in that order: (B, P) flat pixels, (D, B, P) their embeddings, (B, P) their objects.
     """
-    images = len(first_object) - 1
+    images, dims = len(first_object) - 1, len(position)
     pixels, cells = position.shape[1] // max(images, 1), counts.prod()
     start = np.zeros((images, cells + 1), np.int32)
     order = np.empty((images, pixels), np.int32)
+    ordered = np.empty((dims, images, pixels), np.float32)
+    owner = np.empty((images, pixels), np.int32)
     for b in prange(images):
         marked = np.zeros(cells, np.bool_)
         for k in range(first_object[b], first_object[b + 1]):
@@ -100,9 +104,12 @@ def bin_pixels(
         at = start[b, :-1].copy()
         for p in range(pixels):
             if cell[p] >= 0:
-                order[b, at[cell[p]]] = b * pixels + p
+                to, pixel = at[cell[p]], b * pixels + p
+                order[b, to], owner[b, to] = pixel, object_of[pixel]
+                for d in range(dims):
+                    ordered[d, b, to] = position[d, pixel]
                 at[cell[p]] += 1
-    return start, order
+    return start, order, ordered, owner
 
 
 @njit(cache=True)
@@ -151,13 +158,14 @@ def hinges(
     pixel: np.ndarray,
     start: np.ndarray,
     own_distance: np.ndarray,
-    object_of: np.ndarray,
     cutoff: np.ndarray,
     reach: np.ndarray,
     weight: np.ndarray,
     first_object: np.ndarray,
     cell_start: np.ndarray,
     cell_pixel: np.ndarray,
+    cell_position: np.ndarray,
+    cell_object: np.ndarray,
     origin: np.ndarray,
     density: np.ndarray,
     counts: np.ndarray,
@@ -168,12 +176,12 @@ def hinges(
     Args:
         position, center, width, pixel, start: as for :func:`own_distances`.
         own_distance: what it returned.
-        object_of: (B · P,) int32 object of every pixel, −1 for none.
         cutoff: (N,) scaled distance within which pixels off an object matter to it.
         reach: (D, N) the same as a distance along each axis.
         weight: (N,) float64 weight of each hinge in the sum whose gradient is taken.
         first_object: (B + 1,) where each image's objects begin.
-        cell_start, cell_pixel: what :func:`bin_pixels` returned, on the grid ``origin``, …
+        cell_start, cell_pixel, cell_position, cell_object: what :func:`bin_pixels` returned, on the
+            grid ``origin``, ``density``, ``counts``.
         threads: how many work at a time.
 
     Returns:
@@ -189,60 +197,87 @@ def hinges(
     for task in prange(images * lanes):
         b, lane = task // lanes, task % lanes
         block = np.empty((3, dims), np.int64)
+        slot, distance = np.empty(0, np.int32), np.empty(0, np.float32)
         for k in range(first_object[b] + lane, first_object[b + 1], lanes):
-            first, last = start[k], start[k + 1]
-            others, distance = np.empty(0, np.int32), np.empty(0, np.float32)
+            n = 0
             if _block(center[:, k], reach[:, k], origin, density, counts, block):
-                others, distance = _others_in_reach(
-                    position, center, width, k, cutoff[k], object_of,
-                    cell_start[b], cell_pixel[b], counts, block,
+                most = _entries(cell_start[b], counts, block)
+                if most > len(slot):
+                    slot, distance = np.empty(most, np.int32), np.empty(most, np.float32)
+                n = _others_in_reach(
+                    center, width, k, cutoff[k], cell_start[b], cell_position[:, b], cell_object[b],
+                    counts, block, slot, distance,
                 )  # fmt: skip
-            far = np.exp(-distance)
+            first, last = start[k], start[k + 1]
+            far = np.exp(-distance[:n])
             inside = -2 * np.expm1(-own_distance[first:last])  # 2 − 2 φ, exact near 0
             loss[k], step_in, step_out = _steps(inside, 2 * far)
             # The error is 2 − 2 φ inside and 2 φ outside.
             step_in *= np.float32(-2 * weight[k]) * np.exp(-own_distance[first:last])
             step_out *= np.float32(2 * weight[k]) * far
             own = pixel[first:last]
-            gradient = in_position[lane]
-            _spread(own, step_in, position, center, width, k, gradient, in_center, in_width)
-            _spread(others, step_out, position, center, width, k, gradient, in_center, in_width)
+            for d in range(dims):
+                middle, s, pulled = center[d, k], width[d, k], in_position[lane, d]
+                for_center, for_width = _pull(position[d], own, own, step_in, middle, s, pulled)
+                more_center, more_width = _pull(
+                    cell_position[d, b],
+                    slot[:n],
+                    cell_pixel[b][slot[:n]],
+                    step_out,
+                    middle,
+                    s,
+                    pulled,
+                )
+                in_center[d, k] = for_center + more_center
+                in_width[d, k] = for_width + more_width
     for lane in range(1, lanes):
         in_position[0] += in_position[lane]
     return loss, in_position[0], in_center, in_width
 
 
 @njit(cache=True)
+def _entries(cell_start: np.ndarray, counts: np.ndarray, block: np.ndarray) -> int:
+    """Number of pixels in a block of cells."""
+    n = 0
+    row = next_row(block, counts, True)
+    while row >= 0:
+        n += cell_start[row + block[1, 0] + 1] - cell_start[row + block[0, 0]]
+        row = next_row(block, counts, False)
+    return n
+
+
+@njit(cache=True)
 def _others_in_reach(
-    position: np.ndarray,
     center: np.ndarray,
     width: np.ndarray,
     k: int,
     cutoff: float,
-    object_of: np.ndarray,
     cell_start: np.ndarray,
-    cell_pixel: np.ndarray,
+    cell_position: np.ndarray,
+    cell_object: np.ndarray,
     counts: np.ndarray,
     block: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels off object ``k`` with a scaled distance below ``cutoff``, and that distance."""
-    most = 0
-    row = next_row(block, counts, True)
-    while row >= 0:
-        most += cell_start[row + block[1, 0] + 1] - cell_start[row + block[0, 0]]
-        row = next_row(block, counts, False)
-    found, distances = np.empty(most, np.int32), np.empty(most, np.float32)
+    slot: np.ndarray,
+    distance: np.ndarray,
+) -> int:
+    """Write the slots of pixels off object ``k`` within ``cutoff``, and how far; their number."""
     n = 0
     row = next_row(block, counts, True)
     while row >= 0:
-        for e in range(cell_start[row + block[0, 0]], cell_start[row + block[1, 0] + 1]):
-            at = cell_pixel[e]
-            distance = _distance(position, at, center, width, k)
-            found[n] = at
-            distances[n] = distance
-            n += int(distance < cutoff and object_of[at] != k)
+        first, last = cell_start[row + block[0, 0]], cell_start[row + block[1, 0] + 1]
+        run = distance[n : n + last - first]
+        run[:] = 0
+        for d in range(len(center)):
+            middle, s = center[d, k], width[d, k]
+            for e in range(last - first):
+                difference = cell_position[d, first + e] - middle
+                run[e] += s * (difference * difference)
+        for e in range(first, last):  # closes the gaps, from the front
+            far = run[e - first]
+            slot[n], distance[n] = e, far
+            n += int(far < cutoff and cell_object[e] != k)
         row = next_row(block, counts, False)
-    return found[:n], distances[:n]
+    return n
 
 
 @njit(cache=True)
@@ -252,30 +287,29 @@ def _steps(inside: np.ndarray, outside: np.ndarray) -> tuple[float, np.ndarray, 
     The closed forms of :mod:`spatialembed.lovasz`: worst first, an error inside weighs ``1/U``
     and one outside ``I/(U(U−1))``; nothing weighs once all those inside have come.
     """
-    into, out = _worst_first(inside), _worst_first(outside)
+    into, worst_in = _worst_first(inside)
+    out, worst_out = _worst_first(outside)
     step_in = np.zeros(len(inside), np.float32)
     step_out = np.zeros(len(outside), np.float32)
     size, union, total = len(inside), np.float64(len(inside)), 0.0
-    i = j = 0
-    while i < size:
-        error = inside[into[i]]
-        if j < len(outside) and outside[out[j]] > error:
+    j = 0
+    for i in range(size):
+        error = worst_in[i]
+        while j < len(out) and worst_out[j] > error:
             union += 1
             step = (size - i) / (union * (union - 1))
-            total += step * outside[out[j]]
+            total += step * worst_out[j]
             step_out[out[j]] = step
             j += 1
-        else:
-            step = 1 / union
-            total += step * error
-            step_in[into[i]] = step
-            i += 1
+        step = 1 / union
+        total += step * error
+        step_in[into[i]] = step
     return total, step_in, step_out
 
 
 @njit(cache=True)
-def _worst_first(errors: np.ndarray) -> np.ndarray:
-    """Indices that sort errors of at least 0 from large to small, equal ones by index."""
+def _worst_first(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Indices that sort errors of at least 0 from large to small, equal ones by index; and them."""
     n = len(errors)
     # Positive floats order as their bits do; the index rides along in the lower half.
     keys = np.empty(n, np.uint64)
@@ -289,10 +323,11 @@ def _worst_first(errors: np.ndarray) -> np.ndarray:
         for shift in (32, 43, 54):
             _sort_digit(keys, other, np.uint64(shift))
             keys, other = other, keys
-    order = np.empty(n, np.int32)
+    order, values = np.empty(n, np.int32), np.empty(n, np.uint32)
     for i in range(n):
         order[i] = np.int32(keys[i] & np.uint64(0x7FFFFFFF))
-    return order
+        values[i] = np.uint32(0xFFFFFFFF) - np.uint32(keys[i] >> np.uint64(32))
+    return order, values.view(np.float32)
 
 
 @njit(cache=True)
@@ -310,26 +345,24 @@ def _sort_digit(keys: np.ndarray, out: np.ndarray, shift: np.uint64) -> None:
 
 
 @njit(cache=True)
-def _spread(
-    pixels: np.ndarray,
-    slope: np.ndarray,
+def _pull(
     position: np.ndarray,
-    center: np.ndarray,
-    width: np.ndarray,
-    k: int,
+    at: np.ndarray,
+    pixel: np.ndarray,
+    slope: np.ndarray,
+    middle: float,
+    s: float,
     in_position: np.ndarray,
-    in_center: np.ndarray,
-    in_width: np.ndarray,
-) -> None:
-    """Add φ's gradient times ``slope / φ`` to that of positions, center and width."""
-    for d in range(len(position)):
-        middle, s = center[d, k], width[d, k]
-        center_sum, width_sum = 0.0, 0.0
-        for i in range(len(pixels)):
-            difference = position[d, pixels[i]] - middle
-            pull = -2 * s * difference * slope[i]
-            in_position[d, pixels[i]] += pull
-            center_sum -= pull
-            width_sum -= difference * difference * slope[i]
-        in_center[d, k] += center_sum
-        in_width[d, k] += width_sum
+) -> tuple[float, float]:
+    """Add φ's gradient times ``slope / φ`` along one axis to that of positions.
+
+    Returns what center and width get.
+    """
+    in_center, in_width = 0.0, 0.0
+    for i in range(len(at)):
+        difference = position[at[i]] - middle
+        pull = np.float32(-2) * s * difference * slope[i]
+        in_position[pixel[i]] += pull
+        in_center -= pull
+        in_width -= difference * difference * slope[i]
+    return in_center, in_width

@@ -146,14 +146,25 @@ def _compiled(
     cutoff = _cutoff(torch.from_numpy(nearest)).numpy()
     reach = np.sqrt(cutoff / s)
     first_object = np.searchsorted(objects.image.numpy(), np.arange(objects.images + 1))
-    origin, density, counts = _grid(middle, reach, len(valid) // max(objects.images, 1))
-    cell_start, cell_pixel = bin_pixels(
-        at, valid.numpy(), middle, reach, first_object, origin, density, counts
+    grid = _grid(middle, reach, len(valid) // max(objects.images, 1))
+    binned = bin_pixels(
+        at, valid.numpy(), objects.object_of.numpy(), middle, reach, first_object, *grid
     )
     loss, *gradient = hinges(
-        at, middle, s, pixel, start, own, objects.object_of.numpy(), cutoff, reach, share,
-        first_object, cell_start, cell_pixel, origin, density, counts, threads,
-    )  # fmt: skip
+        at,
+        middle,
+        s,
+        pixel,
+        start,
+        own,
+        cutoff,
+        reach,
+        share,
+        first_object,
+        *binned,
+        *grid,
+        threads,
+    )
     term = position.new_tensor(float(loss @ share))
     return term, torch.from_numpy(own), tuple(torch.from_numpy(g) for g in gradient)
 

@@ -155,12 +155,19 @@ class SpatialEmbeddingLoss(nn.Module):
             own_class = class_map.flatten()[objects.pixel].long()
             if len(own_class) and not 0 <= own_class.min() <= own_class.max() < len(score):
                 raise ValueError(f"class_map must be 0 to {len(score) - 1} on every object pixel")
-        target = torch.zeros_like(score)
-        target[own_class, objects.pixel] = phi.to(score.dtype)
-        weight = valid.flatten().to(score.dtype).expand_as(score).clone()
-        foreground = self.foreground_weight.to(score).expand(len(score))
-        weight[own_class, objects.pixel] = foreground[own_class]
-        per_image = (weight * (score - target) ** 2).sum(0).reshape(valid.shape).flatten(1).sum(1)
+        foreground = self.foreground_weight.to(score).expand(len(score))[own_class]
+        own = (own_class, objects.pixel)
+        # Every pixel of every map regresses to 0, but an object's in its own map to φ.
+        to_zero = (
+            valid.flatten()
+            .to(score.dtype)
+            .repeat(len(score), 1)
+            .index_put(own, score.new_zeros(()))
+        )
+        to_phi = foreground * (score[own] - phi.to(score.dtype)) ** 2
+        per_image = (to_zero * score * score).sum(0).reshape(valid.shape).flatten(1).sum(1)
+        image = objects.image[objects.owner]
+        per_image = per_image.index_add(0, image, to_phi)
         return (per_image / valid.flatten(1).sum(1).clamp(min=1)).sum() / max(len(valid), 1)
 
     def _check(

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from spatialembed.embedding import PITCH, embed, inverse_squared_width, sigmoid
+from spatialembed.embedding import PITCH, clamped, embed, inverse_squared_width, sigmoid
 
 # --- clustering -----------------------------------------------------------------------------
 
@@ -35,7 +35,7 @@ def cluster(
         output[len(shape) : len(shape) + n_sigma] = 0  # predicted bandwidths play no part
     with np.errstate(invalid="ignore"):  # outputs that are not finite
         position, sigma, logits = embed(output, n_sigma, pitch, margin)
-        width = inverse_squared_width(sigma)
+        width = inverse_squared_width(clamped(sigma))
         score = sigmoid(logits)  # (K, *spatial)
     limit = np.float32(math.log(2))
     spent = np.zeros(shape, bool)

@@ -32,6 +32,12 @@ class BatchObjects(NamedTuple):
         return 1 / (per_image[self.image].double() * max(self.images, 1))
 
 
+def at_pixels(maps: Float[Tensor, "B C pixels"], objects: BatchObjects) -> Float[Tensor, "C own"]:
+    """What maps of the whole batch hold at the objects' pixels."""
+    image = objects.image[objects.owner]
+    return maps[image, :, objects.pixel - image * maps.shape[2]].T
+
+
 def gather_objects(label_mask: Int[Tensor, "B *S"], valid: Bool[Tensor, "B *S"]) -> BatchObjects:
     """Find the objects of a batch: every id other than 0, per image, by its valid pixels."""
     labels, images = label_mask.flatten().long(), len(label_mask)

@@ -21,25 +21,23 @@ CENTERS: tuple[str, ...] = get_args(Center)
 
 def object_centers(
     kind: Center,
-    coordinate: Float[Tensor, "D pixels"],
-    position: Float[Tensor, "D pixels"],
+    place: Float[Tensor, "D pixels"],
     pixel_object: Int[Tensor, " pixels"],
     counts: Int[Tensor, " objects"],
 ) -> Float[Tensor, "D objects"]:
-    """Center C_k of each object from its pixels.
+    """Center C_k of each object from where its pixels are.
 
     Args:
         kind: "centroid", the mean coordinate; "learned", the mean embedding, through which the
             gradient flows (Neven et al., section 3.1.4); "medoid", the object's pixel with the
             least sum of distances to its other pixels (Lalit et al., MIDL 2021).
-        coordinate: (D, P) coordinates of the objects' pixels.
-        position: (D, P) embeddings of the same pixels.
+        place: (D, P) embeddings of the objects' pixels if "learned", else their coordinates.
         pixel_object: (P,) index of each pixel's object, 0 to N − 1.
         counts: (N,) pixels of each object, all at least 1.
     """
     if kind == "medoid":
-        return _medoids(coordinate, pixel_object, counts)
-    return mean_by_object(coordinate if kind == "centroid" else position, pixel_object, counts)
+        return _medoids(place, pixel_object, counts)
+    return mean_by_object(place, pixel_object, counts)
 
 
 def mean_by_object(

@@ -18,9 +18,9 @@ import numpy as np
 from spatialembed.cells import bin_entries, finish, gather, visit_seeds
 from spatialembed.embedding import (
     PITCH,
-    SIGMA_RANGE,
     Array,
     Pitch,
+    clamped,
     embed_pixels,
     inverse_squared_width,
     margin_to_sigma,
@@ -220,7 +220,7 @@ def _best_first(seeds: np.ndarray, score: np.ndarray, count: int) -> tuple[np.nd
 
 def _widths(sigma: np.ndarray, dims: int) -> np.ndarray:
     """(D, M) inverse squared widths of (1 or D, M) bandwidths, NaN where σ is."""
-    width = inverse_squared_width(np.clip(sigma, *SIGMA_RANGE))
+    width = inverse_squared_width(clamped(sigma))
     return np.ascontiguousarray(np.broadcast_to(width, (dims, width.shape[1])))
 
 

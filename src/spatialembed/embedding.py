@@ -34,7 +34,7 @@ class Embedded(NamedTuple):
     position: Array
     """(..., D, *spatial) spatial embedding e = x + tanh(offset), order x, y, z."""
     sigma: Array
-    """(..., n_sigma, *spatial) clamped bandwidth σ; :func:`inverse_squared_width` gives s."""
+    """(..., n_sigma, *spatial) bandwidth σ as it came; :func:`clamped` before it is used."""
     seed: Array
     """(..., K, *spatial) seed logits; the seed score is their sigmoid."""
 
@@ -115,7 +115,6 @@ def embed(
     position = grid + _namespace(output).tanh(offset)
     if margin is not None:
         sigma = _namespace(output).full_like(sigma, margin_to_sigma(margin, min(steps)))
-    sigma = _namespace(output).clip(sigma, *SIGMA_RANGE)
     return Embedded(position, sigma, seed)
 
 
@@ -137,6 +136,11 @@ def embed_pixels(
     for d, step in enumerate(steps):
         position[d] = place[-1 - d].astype(np.float32) * step + np.tanh(offset[d])
     return position
+
+
+def clamped(sigma: Array) -> Array:
+    """Bandwidths within :data:`SIGMA_RANGE`."""
+    return _namespace(sigma).clip(sigma, *SIGMA_RANGE)
 
 
 def inverse_squared_width(sigma: Array) -> Array:
@@ -211,11 +215,11 @@ def _namespace(array: Array | None) -> Any:
 
 def _split(output: Array, dims: int, n_sigma: int, axis: int) -> tuple[Array, Array, Array]:
     """Offsets, bandwidths and seed maps. Of a tensor in one operation: one gradient, not three."""
-    first, second = dims, dims + n_sigma
     if isinstance(output, np.ndarray):
-        offset, sigma, seed = np.split(output, (first, second), axis)
+        offset, sigma, seed = np.split(output, (dims, dims + n_sigma), axis)
     else:
-        offset, sigma, seed = output.tensor_split((first, second), axis)
+        sizes = (dims, n_sigma, output.shape[axis] - dims - n_sigma)
+        offset, sigma, seed = output.split(sizes, axis)
     return offset, sigma, seed
 
 

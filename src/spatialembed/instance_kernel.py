@@ -28,27 +28,21 @@ def own_distances(
     """(own,) scaled distance of every object pixel to its own center.
 
     Args:
-        position: (D, P) float32 embeddings.
+        position: (B, D, P) float32 embeddings.
         center, width: (D, N) float32 centers and inverse squared widths.
         pixel: (own,) flat pixels, those of object k at ``start[k]`` to ``start[k + 1]``.
         start: (N + 1,).
     """
-    own = np.empty(len(pixel), np.float32)
+    own = np.zeros(len(pixel), np.float32)
+    pixels = position.shape[2]
     for k in prange(len(start) - 1):
-        for i in range(start[k], start[k + 1]):
-            own[i] = _distance(position, pixel[i], center, width, k)
+        b = pixel[start[k]] // pixels
+        for d in range(len(center)):
+            middle, s = center[d, k], width[d, k]
+            for i in range(start[k], start[k + 1]):
+                difference = position[b, d, pixel[i] - b * pixels] - middle
+                own[i] += s * (difference * difference)
     return own
-
-
-@njit(cache=True, inline="always")
-def _distance(
-    position: np.ndarray, at: int, center: np.ndarray, width: np.ndarray, k: int
-) -> np.float32:
-    total = np.float32(0)
-    for d in range(len(position)):
-        difference = position[d, at] - center[d, k]
-        total += width[d, k] * (difference * difference)
-    return total
 
 
 @njit(cache=True, parallel=True)
@@ -66,7 +60,7 @@ def bin_pixels(
     """Sort the pixels of each image that some object may reach by the cell they embed into.
 
     Args:
-        position: (D, B · P) float32 embeddings.
+        position: (B, D, P) float32 embeddings.
         valid: (B · P,) pixels that take part.
         object_of: (B · P,) int32 object of every pixel, −1 for none.
         center, reach: (D, N) float32; an object reaches that far along each axis.
@@ -75,41 +69,49 @@ def bin_pixels(
 
     Returns:
         (B, cells + 1) where each cell's pixels begin in the image's row of the others, which are
-        in that order: (B, P) flat pixels, (D, B, P) their embeddings, (B, P) their objects.
+        in that order: (B, P) pixels of the image, (B, D, P) embeddings, (B, P) objects.
     """
-    images, dims = len(first_object) - 1, len(position)
-    pixels, cells = position.shape[1] // max(images, 1), counts.prod()
+    images, dims, pixels = position.shape
+    cells = counts.prod()
     start = np.zeros((images, cells + 1), np.int32)
     order = np.empty((images, pixels), np.int32)
-    ordered = np.empty((dims, images, pixels), np.float32)
+    ordered = np.empty((images, dims, pixels), np.float32)
     owner = np.empty((images, pixels), np.int32)
     for b in prange(images):
         marked = np.zeros(cells, np.bool_)
         for k in range(first_object[b], first_object[b + 1]):
             _mark(center[:, k], reach[:, k], origin, density, counts, marked)
-        cell = np.empty(pixels, np.int32)
+        cell = np.zeros(pixels, np.int32)
+        for d in range(dims - 1, -1, -1):
+            _cells_along(position[b, d], origin[d], density[d], counts[d], cell)
         for p in range(pixels):
-            cell[p] = -1
-            if valid[b * pixels + p]:
-                c = 0
-                for d in range(len(position) - 1, -1, -1):
-                    place = (position[d, b * pixels + p] - origin[d]) * density[d]
-                    # Outside of the grid nothing reaches; neither does a position that is NaN.
-                    c = c * counts[d] + np.int64(place) if 0 <= place < counts[d] and c >= 0 else -1
-                if c >= 0 and marked[c]:
-                    cell[p] = c
-                    start[b, c + 1] += 1
+            if cell[p] >= 0 and marked[cell[p]] and valid[b * pixels + p]:
+                start[b, cell[p] + 1] += 1
+            else:
+                cell[p] = -1
         for c in range(cells):
             start[b, c + 1] += start[b, c]
         at = start[b, :-1].copy()
         for p in range(pixels):
             if cell[p] >= 0:
-                to, pixel = at[cell[p]], b * pixels + p
-                order[b, to], owner[b, to] = pixel, object_of[pixel]
+                to = at[cell[p]]
+                order[b, to], owner[b, to] = p, object_of[b * pixels + p]
                 for d in range(dims):
-                    ordered[d, b, to] = position[d, pixel]
+                    ordered[b, d, to] = position[b, d, p]
                 at[cell[p]] += 1
     return start, order, ordered, owner
+
+
+@njit(cache=True)
+def _cells_along(
+    position: np.ndarray, origin: float, density: float, count: int, cell: np.ndarray
+) -> None:
+    """Go on with cell indices by one more axis; −1 outside of the grid, where nothing reaches."""
+    low, scale, high = np.float32(origin), np.float32(density), np.float32(count)
+    for p in range(len(position)):
+        place = (position[p] - low) * scale
+        inside = place >= 0 and place < high and cell[p] >= 0  # false for a NaN
+        cell[p] = cell[p] * np.int32(count) + np.int32(place) if inside else np.int32(-1)
 
 
 @njit(cache=True)
@@ -143,8 +145,8 @@ def _block(
     for d in range(len(center)):
         if not math.isfinite(center[d]) or not math.isfinite(reach[d]):
             return False
-        # A little further: rounding must not lose a pixel.
-        far = np.float64(reach[d]) * (1 + 1e-5)
+        # A little further: rounding (of cells, too, in float32) must not lose a pixel.
+        far = np.float64(reach[d]) * (1 + 1e-5) + 1e-3 / density[d]
         block[0, d] = cell_along(center[d] - far, origin[d], density[d], counts[d])
         block[1, d] = cell_along(center[d] + far, origin[d], density[d], counts[d])
     return True
@@ -185,13 +187,13 @@ def hinges(
         threads: how many work at a time.
 
     Returns:
-        (N,) float64 hinges; float32 gradients in position (D, B · P), center and width (D, N).
+        (N,) float64 hinges; float32 gradients in position (B, D, P), center and width (D, N).
     """
     dims, objects = center.shape
-    images = len(first_object) - 1
+    images, _, pixels = position.shape
     lanes = max(1, -(-threads // max(images, 1)))  # threads to an image
     loss = np.zeros(objects, np.float64)
-    in_position = np.zeros((lanes, dims, position.shape[1]), np.float32)
+    in_position = np.zeros((lanes, images, dims, pixels), np.float32)
     in_center = np.zeros((dims, objects), np.float32)
     in_width = np.zeros((dims, objects), np.float32)
     for task in prange(images * lanes):
@@ -205,7 +207,7 @@ def hinges(
                 if most > len(slot):
                     slot, distance = np.empty(most, np.int32), np.empty(most, np.float32)
                 n = _others_in_reach(
-                    center, width, k, cutoff[k], cell_start[b], cell_position[:, b], cell_object[b],
+                    center, width, k, cutoff[k], cell_start[b], cell_position[b], cell_object[b],
                     counts, block, slot, distance,
                 )  # fmt: skip
             first, last = start[k], start[k + 1]
@@ -215,12 +217,12 @@ def hinges(
             # The error is 2 − 2 φ inside and 2 φ outside.
             step_in *= np.float32(-2 * weight[k]) * np.exp(-own_distance[first:last])
             step_out *= np.float32(2 * weight[k]) * far
-            own = pixel[first:last]
+            own = (pixel[first:last] - b * pixels).astype(np.int32)
             for d in range(dims):
-                middle, s, pulled = center[d, k], width[d, k], in_position[lane, d]
-                for_center, for_width = _pull(position[d], own, own, step_in, middle, s, pulled)
+                middle, s, pulled = center[d, k], width[d, k], in_position[lane, b, d]
+                for_center, for_width = _pull(position[b, d], own, own, step_in, middle, s, pulled)
                 more_center, more_width = _pull(
-                    cell_position[d, b],
+                    cell_position[b, d],
                     slot[:n],
                     cell_pixel[b][slot[:n]],
                     step_out,

@@ -39,7 +39,7 @@ NEGLIGIBLE = 1e-6
 
 
 def instance_term(
-    position: Float[Tensor, "D pixels"],
+    position: Float[Tensor, "B D pixels"],
     center: Float[Tensor, "D objects"],
     width: Float[Tensor, "S objects"],
     objects: BatchObjects,
@@ -48,7 +48,7 @@ def instance_term(
     """Mean hinge over the objects of each image, then over images; an image without adds 0.
 
     Args:
-        position: (D, B · P) embeddings of all pixels of the batch.
+        position: (B, D, P) embeddings of all pixels of the batch.
         center: (D, N) object centers.
         width: (1 or D, N) inverse squared widths s.
         objects: the N objects.
@@ -62,6 +62,7 @@ def instance_term(
     if position.device.type == "cpu" and position.dtype == torch.float32:
         term, phi = _CompiledTerm.apply(position, center, width, objects, valid)  # type: ignore[no-untyped-call]
         return term, phi
+    position = position.movedim(1, 0).flatten(1)  # (D, B·P)
     own = scaled_distance(
         position[:, objects.pixel], center[:, objects.owner], width[:, objects.owner]
     )
@@ -146,7 +147,7 @@ def _compiled(
     cutoff = _cutoff(torch.from_numpy(nearest)).numpy()
     reach = np.sqrt(cutoff / s)
     first_object = np.searchsorted(objects.image.numpy(), np.arange(objects.images + 1))
-    grid = _grid(middle, reach, len(valid) // max(objects.images, 1))
+    grid = _grid(middle, reach, at.shape[2])
     binned = bin_pixels(
         at, valid.numpy(), objects.object_of.numpy(), middle, reach, first_object, *grid
     )

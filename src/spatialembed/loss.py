@@ -14,12 +14,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from spatialembed.batch_objects import BatchObjects, gather_objects
+from spatialembed.batch_objects import BatchObjects, at_pixels, gather_objects
 from spatialembed.centers import CENTERS, Center, mean_by_object, object_centers
 from spatialembed.embedding import (
     PITCH,
     Embedded,
     Pitch,
+    clamped,
     embed,
     inverse_squared_width,
     pixel_coordinates,
@@ -121,11 +122,11 @@ class SpatialEmbeddingLoss(nn.Module):
         self, embedded: Embedded, objects: BatchObjects, valid: Bool[Tensor, "B *S"]
     ) -> tuple[Tensor, Tensor, Float[Tensor, " own"]]:
         """Instance and variance term, and φ of each object pixel to its own object."""
-        position = embedded.position.movedim(1, 0).flatten(1)  # (D, B·P)
-        sigma = embedded.sigma.movedim(1, 0).flatten(1)[:, objects.pixel]
+        position = embedded.position.flatten(2)  # (B, D, P)
+        sigma = clamped(at_pixels(embedded.sigma.flatten(2), objects))  # (n_sigma, own)
         mean_sigma = mean_by_object(sigma, objects.owner, objects.counts)
         width = inverse_squared_width(mean_sigma)  # (n_sigma, N)
-        center = self._centers(position, objects, valid.shape)
+        center = self._centers(position, objects, valid.shape[1:])
         instance, phi = instance_term(position, center, width, objects, valid.flatten())
         deviation = (sigma - mean_sigma.detach()[:, objects.owner]) ** 2
         per_object = mean_by_object(deviation, objects.owner, objects.counts).mean(0)
@@ -133,12 +134,14 @@ class SpatialEmbeddingLoss(nn.Module):
         return instance, variance, phi
 
     def _centers(
-        self, position: Float[Tensor, "D pixels"], objects: BatchObjects, shape: torch.Size
+        self, position: Float[Tensor, "B D pixels"], objects: BatchObjects, shape: torch.Size
     ) -> Float[Tensor, "D objects"]:
-        grid = pixel_coordinates(shape[1:], self.pitch, like=position).flatten(1)
-        coordinate = grid[:, objects.pixel % grid.shape[1]]
-        own = position[:, objects.pixel]
-        return object_centers(self.center, coordinate, own, objects.owner, objects.counts)
+        if self.center == "learned":
+            own = at_pixels(position, objects)
+        else:
+            grid = pixel_coordinates(shape, self.pitch, like=position).flatten(1)
+            own = grid[:, objects.pixel % grid.shape[1]]
+        return object_centers(self.center, own, objects.owner, objects.counts)
 
     def _seed_term(
         self,

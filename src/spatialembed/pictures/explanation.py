@@ -11,6 +11,7 @@ from spatialembed.embedding import (
     PITCH,
     Embedded,
     Pitch,
+    clamped,
     embed,
     per_axis,
     pixel_coordinates,
@@ -109,7 +110,7 @@ def _ellipses(
     """Centers and half axes (N, 2) in pixels, order x, y, as clustering used them."""
     seeds = found_seeds(scores, found.label_map, found.classes)
     centers = embedded.position.reshape(2, -1)[:, seeds].T / np.array(steps)
-    sigma = embedded.sigma.reshape(len(embedded.sigma), -1)[:, seeds].T
+    sigma = clamped(embedded.sigma).reshape(len(embedded.sigma), -1)[:, seeds].T
     sigma = np.broadcast_to(sigma, centers.shape)
     margins = np.stack([sigma_to_margin(sigma[:, d], steps[d]) for d in (0, 1)], axis=1)
     return centers, margins

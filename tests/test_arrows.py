@@ -14,7 +14,7 @@ SOURCE = Path(spatialembed.__file__).parent
 # Lowest first. Names on one line are siblings: they do not import each other.
 LEVELS = [
     {"", "errors", "console"},
-    {"embedding", "lovasz", "instances", "threads"},
+    {"embedding", "lovasz", "lovasz_kernel", "instances", "threads"},
     {"cells", "centers", "pairs", "batch_objects"},
     {"instance_kernel"},
     {"instance_term"},

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import reference
 from spatialembed.lovasz import lovasz_hinge, lovasz_hinge_segments
+from spatialembed.lovasz_kernel import SHORT, hinge_steps, worst_first
 
 
 @given(st.integers(1, 60), st.integers(0, 60), st.integers(0, 10_000))
@@ -59,3 +60,29 @@ def test_float32_weights_of_a_large_mask_lose_no_digits():
     labels = torch.ones(1, 300_000, dtype=torch.bool)
     logits = torch.full((1, 300_000), -1.0)
     assert lovasz_hinge(logits, labels).item() == pytest.approx(2, rel=1e-5)
+
+
+@given(st.integers(1, 40), st.integers(0, 60), st.booleans(), st.integers(0, 10_000))
+@settings(max_examples=60, deadline=None)
+def test_compiled_steps_are_those_of_the_set_function(inside, outside, with_ties, seed):
+    errors = np.random.default_rng(seed).uniform(0, 2, inside + outside).astype(np.float32)
+    if with_ties:
+        errors = np.round(errors * 4) / 4
+    labels = np.arange(len(errors)) < inside
+    logits = np.where(labels, 1 - errors, errors - 1)
+    expected, slope = reference.lovasz_hinge(logits.astype(np.float64), labels)
+    value, step_in, step_out = hinge_steps(errors[:inside], errors[inside:])
+    assert value == pytest.approx(expected, rel=1e-6, abs=1e-12)
+    if len(np.unique(errors)) == len(errors):  # equal errors may take their steps in any order
+        np.testing.assert_allclose(step_in, -slope[:inside], rtol=1e-5, atol=1e-9)
+        np.testing.assert_allclose(step_out, slope[inside:], rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("n", [0, 1, SHORT - 1, SHORT, 50_000])
+def test_worst_first_is_a_stable_sort(n):
+    rng = np.random.default_rng(n)
+    errors = rng.choice([0, 1e-38, 1e-6, 0.5, 0.5000001, 2], n) * rng.choice([1, 0.3], n)
+    errors = errors.astype(np.float32)
+    order, values = worst_first(errors)
+    np.testing.assert_array_equal(order, np.argsort(-errors, kind="stable"))
+    np.testing.assert_array_equal(values, errors[order])

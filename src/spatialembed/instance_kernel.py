@@ -12,9 +12,7 @@ import numpy as np
 from numba import njit, prange
 
 from spatialembed.cells import cell_along, next_row
-
-SHORT = 1024
-"""Below this many errors the library's own sort beats three passes of a radix sort."""
+from spatialembed.lovasz_kernel import hinge_steps
 
 
 @njit(cache=True, parallel=True)
@@ -213,7 +211,7 @@ def hinges(
             first, last = start[k], start[k + 1]
             far = np.exp(-distance[:n])
             inside = -2 * np.expm1(-own_distance[first:last])  # 2 − 2 φ, exact near 0
-            loss[k], step_in, step_out = _steps(inside, 2 * far)
+            loss[k], step_in, step_out = hinge_steps(inside, 2 * far)
             # The error is 2 − 2 φ inside and 2 φ outside.
             step_in *= np.float32(-2 * weight[k]) * np.exp(-own_distance[first:last])
             step_out *= np.float32(2 * weight[k]) * far
@@ -280,70 +278,6 @@ def _others_in_reach(
             n += int(far < cutoff and cell_object[e] != k)
         row = next_row(block, counts, False)
     return n
-
-
-@njit(cache=True)
-def _steps(inside: np.ndarray, outside: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    """Lovász hinge of one mask from its errors, and its derivative in each of them.
-
-    The closed forms of :mod:`spatialembed.lovasz`: worst first, an error inside weighs ``1/U``
-    and one outside ``I/(U(U−1))``; nothing weighs once all those inside have come.
-    """
-    into, worst_in = _worst_first(inside)
-    out, worst_out = _worst_first(outside)
-    step_in = np.zeros(len(inside), np.float32)
-    step_out = np.zeros(len(outside), np.float32)
-    size, union, total = len(inside), np.float64(len(inside)), 0.0
-    j = 0
-    for i in range(size):
-        error = worst_in[i]
-        while j < len(out) and worst_out[j] > error:
-            union += 1
-            step = (size - i) / (union * (union - 1))
-            total += step * worst_out[j]
-            step_out[out[j]] = step
-            j += 1
-        step = 1 / union
-        total += step * error
-        step_in[into[i]] = step
-    return total, step_in, step_out
-
-
-@njit(cache=True)
-def _worst_first(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Indices that sort errors of at least 0 from large to small, equal ones by index; and them."""
-    n = len(errors)
-    # Positive floats order as their bits do; the index rides along in the lower half.
-    keys = np.empty(n, np.uint64)
-    bits = errors.view(np.uint32)
-    for i in range(n):
-        keys[i] = (np.uint64(0xFFFFFFFF - bits[i]) << np.uint64(32)) | np.uint64(i)
-    if n < SHORT:
-        keys.sort()
-    else:
-        other = np.empty(n, np.uint64)
-        for shift in (32, 43, 54):
-            _sort_digit(keys, other, np.uint64(shift))
-            keys, other = other, keys
-    order, values = np.empty(n, np.int32), np.empty(n, np.uint32)
-    for i in range(n):
-        order[i] = np.int32(keys[i] & np.uint64(0x7FFFFFFF))
-        values[i] = np.uint32(0xFFFFFFFF) - np.uint32(keys[i] >> np.uint64(32))
-    return order, values.view(np.float32)
-
-
-@njit(cache=True)
-def _sort_digit(keys: np.ndarray, out: np.ndarray, shift: np.uint64) -> None:
-    """Stable counting sort of ``keys`` into ``out`` by the 11 bits above ``shift``."""
-    at = np.zeros(2049, np.int64)
-    for key in keys:
-        at[((key >> shift) & np.uint64(2047)) + np.uint64(1)] += 1
-    for digit in range(2048):
-        at[digit + 1] += at[digit]
-    for key in keys:
-        digit = (key >> shift) & np.uint64(2047)
-        out[at[digit]] = key
-        at[digit] += 1
 
 
 @njit(cache=True)

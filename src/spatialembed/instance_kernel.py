@@ -216,18 +216,13 @@ def hinges(
             step_in *= np.float32(-2 * weight[k]) * np.exp(-own_distance[first:last])
             step_out *= np.float32(2 * weight[k]) * far
             own = (pixel[first:last] - b * pixels).astype(np.int32)
+            near = slot[:n]
+            others = cell_pixel[b][near]
             for d in range(dims):
                 middle, s, pulled = center[d, k], width[d, k], in_position[lane, b, d]
                 for_center, for_width = _pull(position[b, d], own, own, step_in, middle, s, pulled)
-                more_center, more_width = _pull(
-                    cell_position[b, d],
-                    slot[:n],
-                    cell_pixel[b][slot[:n]],
-                    step_out,
-                    middle,
-                    s,
-                    pulled,
-                )
+                at = cell_position[b, d]
+                more_center, more_width = _pull(at, near, others, step_out, middle, s, pulled)
                 in_center[d, k] = for_center + more_center
                 in_width[d, k] = for_width + more_width
     for lane in range(1, lanes):

@@ -34,8 +34,8 @@ class BatchObjects(NamedTuple):
 
 def at_pixels(maps: Float[Tensor, "B C pixels"], objects: BatchObjects) -> Float[Tensor, "C own"]:
     """What maps of the whole batch hold at the objects' pixels."""
-    image = objects.image[objects.owner]
-    return maps[image, :, objects.pixel - image * maps.shape[2]].T
+    channels = maps.movedim(1, 0).reshape(maps.shape[1], -1)
+    return channels.index_select(1, objects.pixel)
 
 
 def gather_objects(label_mask: Int[Tensor, "B *S"], valid: Bool[Tensor, "B *S"]) -> BatchObjects:
@@ -52,7 +52,8 @@ def gather_objects(label_mask: Int[Tensor, "B *S"], valid: Bool[Tensor, "B *S"])
         counts = counts[keys]
     else:  # ids too far apart for a table of them
         keys, owner, counts = torch.unique(key, return_inverse=True, return_counts=True)
-    group = owner.argsort(stable=True)
+    few = len(counts) < 2**15  # the narrower the numbers, the faster they are sorted
+    group = (owner.short() if few else owner).argsort(stable=True)
     pixel, owner = pixel[group], owner[group]
     object_of = torch.full_like(labels, -1, dtype=torch.int32)
     object_of[pixel] = owner.int()

@@ -14,8 +14,8 @@ SOURCE = Path(spatialembed.__file__).parent
 # Lowest first. Names on one line are siblings: they do not import each other.
 LEVELS = [
     {"", "errors", "console"},
-    {"embedding", "lovasz", "lovasz_kernel", "instances", "threads"},
-    {"cells", "centers", "pairs", "batch_objects"},
+    {"embedding", "lovasz", "sorting", "instances", "threads"},
+    {"cells", "centers", "lovasz_kernel", "pairs", "batch_objects"},
     {"instance_kernel"},
     {"instance_term"},
     {"loss", "clustering", "results", "models", "data", "metrics", "pictures"},

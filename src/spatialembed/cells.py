@@ -11,6 +11,11 @@ import math
 import numpy as np
 from numba import njit
 
+from spatialembed.sorting import largest_first
+
+MOST_CELLS = 2**20
+"""Of a grid: with more along one axis, a float32 could not tell which cell it lies in."""
+
 LIMIT = np.float32(math.log(2))
 """A pixel belongs where φ > 0.5, that is where its scaled distance is less than ln 2."""
 
@@ -62,6 +67,33 @@ def cell_along(value: float, origin: float, density: float, count: int) -> int:
 
 
 @njit(cache=True)
+def cells_along(
+    position: np.ndarray, origin: float, density: float, count: int, cell: np.ndarray
+) -> None:
+    """Go on with cell indices by one more axis, in float32; −1 outside of the grid and for NaN."""
+    low, scale, high = np.float32(origin), np.float32(density), np.float32(count)
+    for p in range(len(position)):
+        place = (position[p] - low) * scale
+        inside = place >= 0 and place < high and cell[p] >= 0
+        cell[p] = cell[p] * np.int32(count) + np.int32(place) if inside else np.int32(-1)
+
+
+@njit(cache=True)
+def cells_within(
+    middle: float, reach: float, origin: float, density: float, count: int
+) -> tuple[int, int]:
+    """First and last cell along one axis that hold what is within ``reach`` of ``middle``.
+
+    A little further, so that rounding (of :func:`cells_along`, too) loses nothing.
+    """
+    far = reach * (1 + 1e-5) + (1e-3 + 5e-7 * count) / density
+    return (
+        cell_along(middle - far, origin, density, count),
+        cell_along(middle + far, origin, density, count),
+    )
+
+
+@njit(cache=True)
 def bin_entries(
     position: np.ndarray,
     kind: np.ndarray,
@@ -71,28 +103,24 @@ def bin_entries(
     counts: np.ndarray,
     n_classes: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Counting sort by class and cell: where each cell starts; positions (E, D), pixels (E,)."""
+    """Counting sort by class and cell: where each cell starts; positions (D, E), pixels (E,)."""
     dims, n = position.shape
-    cell = np.empty(n, np.int32)
+    cell = kind.copy()
+    for d in range(dims - 1, -1, -1):
+        cells_along(position[d], origin[d], density[d], counts[d], cell)
     start = np.zeros(n_classes * counts.prod() + 1, np.int64)
-    for e in range(n):
-        c = int(kind[e])
-        for d in range(dims - 1, -1, -1):
-            c = c * counts[d] + cell_along(
-                np.float64(position[d, e]), origin[d], density[d], counts[d]
-            )
-        cell[e] = c
+    for c in cell:
         start[c + 1] += 1
     for c in range(1, len(start)):
         start[c] += start[c - 1]
     at = start[:-1].copy()
-    sorted_position, sorted_pixel = np.empty((n, dims), np.float32), np.empty(n, np.int32)
+    sorted_position, sorted_pixel = np.empty((dims, n), np.float32), np.empty(n, np.int32)
     for e in range(n):
         to = at[cell[e]]
         at[cell[e]] += 1
         sorted_pixel[to] = pixel[e]
         for d in range(dims):
-            sorted_position[to, d] = position[d, e]
+            sorted_position[d, to] = position[d, e]
     return start, sorted_position, sorted_pixel
 
 
@@ -127,39 +155,71 @@ def next_row(block: np.ndarray, counts: np.ndarray, first: bool) -> int:
 def _propose(
     center: np.ndarray,
     width: np.ndarray,
-    kind: int,
+    first_cell: int,
     origin: np.ndarray,
     density: np.ndarray,
     counts: np.ndarray,
     start: np.ndarray,
     position: np.ndarray,
     members: np.ndarray,
+    distance: np.ndarray,
     block: np.ndarray,
 ) -> int:
     """Write the entries within the margin of ``center`` to ``members``; give their number.
 
-    ``block`` is (3, D) scratch: see :func:`next_row`.
+    ``first_cell`` is the first of the seed's class; ``distance`` and ``block`` are scratch.
     """
-    dims = len(center)
-    for d in range(dims):
-        # A little further than the margin: the comparison below is in float32 and decides.
-        reach = math.sqrt(LIMIT / np.float64(width[d])) * (1 + 1e-5)
-        block[0, d] = cell_along(center[d] - reach, origin[d], density[d], counts[d])
-        block[1, d] = cell_along(center[d] + reach, origin[d], density[d], counts[d])
+    for d in range(len(center)):
+        reach = math.sqrt(LIMIT / np.float64(width[d]))
+        block[0, d], block[1, d] = cells_within(center[d], reach, origin[d], density[d], counts[d])
     n = 0
-    layer = int(kind) * counts.prod()
     row = next_row(block, counts, True)
     while row >= 0:
-        first = layer + row
-        for e in range(start[first + block[0, 0]], start[first + block[1, 0] + 1]):
-            distance = np.float32(0)
-            for d in range(dims):
-                difference = position[e, d] - center[d]
-                distance += width[d] * (difference * difference)
-            members[n] = e
-            n += int(distance < LIMIT)
+        first = start[first_cell + row + block[0, 0]]
+        last = start[first_cell + row + block[1, 0] + 1]
+        run = distance[: last - first]
+        run[:] = 0
+        for d in range(len(center)):
+            middle, s, along = center[d], width[d], position[d, first:last]
+            for e in range(len(run)):
+                difference = along[e] - middle
+                run[e] += s * (difference * difference)
+        for e in range(len(run)):
+            members[n] = first + e
+            n += int(run[e] < LIMIT)
         row = next_row(block, counts, False)
     return n
+
+
+@njit(cache=True)
+def best_unspent(
+    seeds: np.ndarray,
+    score: np.ndarray,
+    pixel: np.ndarray,
+    label_map: np.ndarray,
+    bound: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Seeds whose pixels are still unassigned: the sorted ones that score ``bound``, and others.
+
+    Args:
+        seeds: entries, in their order.
+        score, pixel: score and pixel of every entry.
+        label_map: 0 where unassigned.
+        bound: least score of the seeds to be sorted: best first, equal ones in their order.
+    """
+    best, others = np.empty(len(seeds) + 1, np.int32), np.empty(len(seeds) + 1, np.int32)
+    chosen = left = 0
+    for entry in seeds:
+        unspent, good = label_map[pixel[entry]] == 0, score[entry] >= bound
+        best[chosen], others[left] = entry, entry
+        chosen += int(unspent & good)
+        left += int(unspent & ~good)
+    best = best[:chosen]
+    order = largest_first(score[best], np.empty(3 * chosen, np.uint64))
+    sorted_best = np.empty(chosen, np.int32)
+    for i in range(chosen):
+        sorted_best[i] = best[np.uint32(order[i])]
+    return sorted_best, others[:left]
 
 
 @njit(cache=True)
@@ -183,51 +243,64 @@ def visit_seeds(
 
     ``accepted`` is how many were before. Returns the foreground entries of those accepted now.
     """
-    block = np.empty((3, len(origin)), np.int64)
-    members = np.empty(len(pixel), np.int32)
-    found = [np.int64(0) for _ in range(0)]
+    dims, cells = len(origin), counts.prod()
+    block = np.empty((3, dims), np.int64)
+    center, width = np.empty(dims, np.float32), np.empty(dims, np.float32)
+    members, distance = np.empty(len(pixel) + 1, np.int32), np.empty(len(pixel), np.float32)
+    found = np.empty(len(seed_entry), np.int64)
+    n_found = 0
     for s in range(len(seed_entry)):
         entry = seed_entry[s]
-        if label_map[entry_pixel[entry]] != 0:
+        own = entry_pixel[entry]
+        if label_map[own] != 0:
             continue
-        center = entry_position[:, entry]
-        width = seed_width[:, s]
-        n = 0
-        usable = True
-        for value in width:
-            usable &= not math.isnan(value)
+        n, usable = 0, True
+        for d in range(dims):
+            center[d], width[d] = entry_position[d, entry], seed_width[d, s]
+            usable &= not math.isnan(width[d])
         if usable:
-            kind = entry_kind[entry]
             n = _propose(
-                center, width, kind, origin, density, counts, start, position, members, block
-            )
+                center, width, entry_kind[entry] * cells, origin, density, counts, start, position,
+                members, distance, block,
+            )  # fmt: skip
         unassigned = 0
         for m in range(n):
             unassigned += label_map[pixel[members[m]]] == 0
         label = -1
         if n >= min_size and 2 * unassigned > n:
-            found.append(entry)
-            label = accepted + len(found)
+            found[n_found] = entry
+            n_found += 1
+            label = accepted + n_found
         else:
-            label_map[entry_pixel[entry]] = -1  # a seed without a proposal ends here too
+            label_map[own] = -1  # a seed without a proposal ends here too
         for m in range(n):
             if label_map[pixel[members[m]]] == 0:
                 label_map[pixel[members[m]]] = label
-    return np.array(found, np.int64)
+    return found[:n_found]
 
 
 @njit(cache=True)
 def finish(pixel: np.ndarray, place: np.ndarray, n: int, label_map: np.ndarray) -> np.ndarray:
     """Turn spent pixels without an instance back into background; (n, 2 D) boxes of the others."""
-    dims = len(place)
+    dims, entries = place.shape
     boxes = np.zeros((n, 2 * dims), np.int32)
     boxes[:, :dims] = np.iinfo(np.int32).max
-    for e in range(len(pixel)):
-        label = label_map[pixel[e]]
-        if label < 0:
-            label_map[pixel[e]] = 0
-        elif label > 0:
+    e = 0
+    while e < entries:
+        label, first = label_map[pixel[e]], e
+        x = place[-1, first]
+        while (
+            e < entries
+            and pixel[e] == pixel[first] + e - first
+            and place[-1, e] == x + e - first
+            and label_map[pixel[e]] == label
+        ):
+            if label < 0:
+                label_map[pixel[e]] = 0
+            e += 1
+        if label > 0:  # a run of its pixels along x
             for d in range(dims):
-                boxes[label - 1, d] = min(boxes[label - 1, d], place[d, e])
-                boxes[label - 1, dims + d] = max(boxes[label - 1, dims + d], place[d, e] + 1)
+                for i in (first, e - 1):
+                    boxes[label - 1, d] = min(boxes[label - 1, d], place[d, i])
+                    boxes[label - 1, dims + d] = max(boxes[label - 1, dims + d], place[d, i] + 1)
     return boxes

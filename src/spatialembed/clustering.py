@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spatialembed.cells import bin_entries, finish, gather, visit_seeds
+from spatialembed.cells import MOST_CELLS, best_unspent, bin_entries, finish, gather, visit_seeds
 from spatialembed.embedding import (
     PITCH,
     Array,
@@ -30,7 +30,10 @@ from spatialembed.embedding import (
 from spatialembed.instances import Instances
 
 FIRST_SEEDS = 4000
-"""Seeds that are sorted and visited at first, four times as many at each further time."""
+"""About as many seeds are sorted and visited at first, four times as many at each further time."""
+
+SAMPLE = 1000
+"""Seeds that stand for all where a typical one is asked for."""
 
 MIN_SIZE = 128
 """Default least size of an instance in pixels, for models without a calibrated one."""
@@ -56,7 +59,7 @@ class _Cells(NamedTuple):
     density: np.ndarray  # (D,) float64 cells per unit of coordinate
     counts: np.ndarray  # (D,) int64 number of cells along each axis
     start: np.ndarray  # (K · cells + 1,) int64 where each cell's entries begin below
-    position: np.ndarray  # (E, D) float32 embeddings in the order of cells
+    position: np.ndarray  # (D, E) float32 embeddings in the order of cells
     pixel: np.ndarray  # (E,) int32 flat indices in the order of cells
 
 
@@ -105,7 +108,7 @@ def cluster(
     else:
         fixed = margin_to_sigma(margin, min(per_axis(pitch, dims)))
         sigma = np.broadcast_to(np.float32(fixed), (n_sigma, flat.shape[1]))
-    seeds = np.flatnonzero(foreground.score >= np.float32(seed_threshold))
+    seeds = np.flatnonzero(foreground.score >= np.float32(seed_threshold)).astype(np.int32)
     found = _visit(seeds, foreground, sigma, len(names), min_size, label_map)
     boxes = finish(foreground.pixel, foreground.place, len(found), label_map)
     return Instances(
@@ -183,11 +186,17 @@ def _visit(
     accepted = [np.zeros(0, np.int64)]
     if len(seeds) == 0:
         return accepted[0]
-    sample = foreground.pixel[seeds[:: max(1, len(seeds) // 1000)]]
+    sample = foreground.pixel[seeds[:: max(1, len(seeds) // SAMPLE)]]
     cells = _cells(foreground, _widths(sigma[:, sample], len(foreground.position)), n_classes)
     count = FIRST_SEEDS
     while len(seeds):
-        best, seeds = _best_first(seeds, foreground.score, count)
+        best, seeds = best_unspent(
+            seeds,
+            foreground.score,
+            foreground.pixel,
+            label_map,
+            _bound(foreground.score[seeds], count),
+        )
         found = visit_seeds(
             best,
             _widths(sigma[:, foreground.pixel[best]], len(foreground.position)),
@@ -200,22 +209,16 @@ def _visit(
             label_map,
         )
         accepted.append(found)
-        seeds = seeds[label_map[foreground.pixel[seeds]] == 0]
         count *= 4
     return np.concatenate(accepted)
 
 
-def _best_first(seeds: np.ndarray, score: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The ``count`` best seeds and those equal to the last, sorted; and the others as they were.
-
-    Equal scores fall to the lower entry, hence class, then pixel.
-    """
-    others = seeds[:0]
-    if len(seeds) > count:
-        own = score[seeds]
-        chosen = own >= np.partition(own, len(own) - count)[len(own) - count]
-        seeds, others = seeds[chosen], seeds[~chosen]
-    return seeds[np.argsort(-score[seeds], kind="stable")], others
+def _bound(score: np.ndarray, count: int) -> float:
+    """A score that roughly the best ``count`` reach, at least one of them."""
+    if len(score) <= 2 * count:
+        return 0.0
+    sample = np.sort(score[:: len(score) // SAMPLE])
+    return float(sample[-max(1, len(sample) * count // len(score))])
 
 
 def _widths(sigma: np.ndarray, dims: int) -> np.ndarray:
@@ -238,10 +241,11 @@ def _cells(foreground: _Foreground, sample: np.ndarray, n_classes: int) -> _Cell
     sample = sample[:, np.isfinite(sample).all(axis=0)].astype(np.float64)
     edge = extent + 1 if sample.size == 0 else np.median(np.sqrt(math.log(2) / sample), axis=1)
     # The table of cells stays in proportion to the foreground however small the margins are.
-    most = max(1, 4 * position.shape[1] // n_classes)
-    while (counts := np.floor(extent / edge) + 1).prod() > most:
+    most = min(max(1, 4 * position.shape[1] // n_classes), MOST_CELLS)
+    while (counts := np.floor(extent / edge) + 2).prod() > most and counts.max() > 2:
         edge = edge * 1.25
     counts = counts.astype(np.int64)
+    origin -= edge / 2  # no embedding is near the border of the grid
     grid = origin, 1 / edge, counts
     return _Cells(
         *grid, *bin_entries(position, foreground.kind, foreground.pixel, *grid, n_classes)

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numba import njit, prange
 
-from spatialembed.cells import cell_along, next_row
+from spatialembed.cells import cells_along, cells_within, next_row
 from spatialembed.lovasz_kernel import hinge_steps
 
 INVERSE_LN2 = np.float32(1 / math.log(2))
@@ -85,7 +85,7 @@ def bin_pixels(
             _mark(center[:, k], reach[:, k], origin, density, counts, marked)
         cell = np.zeros(pixels, np.int32)
         for d in range(dims - 1, -1, -1):
-            _cells_along(position[b, d], origin[d], density[d], counts[d], cell)
+            cells_along(position[b, d], origin[d], density[d], counts[d], cell)
         for p in range(pixels):
             if cell[p] >= 0 and marked[cell[p]] and valid[b * pixels + p]:
                 start[b, cell[p] + 1] += 1
@@ -102,18 +102,6 @@ def bin_pixels(
                     ordered[b, d, to] = position[b, d, p]
                 at[cell[p]] += 1
     return start, order, ordered, owner
-
-
-@njit(cache=True)
-def _cells_along(
-    position: np.ndarray, origin: float, density: float, count: int, cell: np.ndarray
-) -> None:
-    """Go on with cell indices by one more axis; −1 outside of the grid, where nothing reaches."""
-    low, scale, high = np.float32(origin), np.float32(density), np.float32(count)
-    for p in range(len(position)):
-        place = (position[p] - low) * scale
-        inside = place >= 0 and place < high and cell[p] >= 0  # false for a NaN
-        cell[p] = cell[p] * np.int32(count) + np.int32(place) if inside else np.int32(-1)
 
 
 @njit(cache=True)
@@ -147,10 +135,9 @@ def _block(
     for d in range(len(center)):
         if not math.isfinite(center[d]) or not math.isfinite(reach[d]):
             return False
-        # A little further: rounding (of cells, too, in float32) must not lose a pixel.
-        far = np.float64(reach[d]) * (1 + 1e-5) + 1e-3 / density[d]
-        block[0, d] = cell_along(center[d] - far, origin[d], density[d], counts[d])
-        block[1, d] = cell_along(center[d] + far, origin[d], density[d], counts[d])
+        block[0, d], block[1, d] = cells_within(
+            center[d], reach[d], origin[d], density[d], counts[d]
+        )
     return True
 
 
@@ -325,14 +312,15 @@ def _rows(
         # The other axes take their part of the reach; along x what is left.
         left = np.float64(cutoff) * (1 + 1e-5)
         for d in range(1, len(counts)):
-            low = origin[d] + (block[2, d] - 1e-3) / density[d]
-            high = origin[d] + (block[2, d] + 1 + 1e-3) / density[d]
+            slack = 1e-3 + 5e-7 * counts[d]  # see cells_within
+            low = origin[d] + (block[2, d] - slack) / density[d]
+            high = origin[d] + (block[2, d] + 1 + slack) / density[d]
             gap = max(low - center[d], center[d] - high, 0.0)
             left -= width[d] * gap * gap
         if left > 0:
-            far = math.sqrt(left / width[0]) + 1e-3 / density[0]
-            low_x = cell_along(center[0] - far, origin[0], density[0], counts[0])
-            high_x = cell_along(center[0] + far, origin[0], density[0], counts[0])
+            low_x, high_x = cells_within(
+                center[0], math.sqrt(left / width[0]), origin[0], density[0], counts[0]
+            )
             rows[n, 0], rows[n, 1] = (
                 cell_start[row + low_x],
                 cell_start[row + high_x + 1],

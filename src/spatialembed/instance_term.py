@@ -29,6 +29,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from spatialembed.batch_objects import BatchObjects
+from spatialembed.cells import MOST_CELLS
 from spatialembed.embedding import membership, scaled_distance
 from spatialembed.lovasz import lovasz_hinge_segments
 from spatialembed.pairs import pairs_within_reach
@@ -184,6 +185,7 @@ def _grid(
     low = (center - reach * 1.001)[:, usable].min(1).astype(np.float64)
     extent = (center + reach * 1.001)[:, usable].max(1) - low
     edge = np.maximum(np.median(reach[:, usable], 1).astype(np.float64) / 4, 1e-9)
-    while (counts := np.floor(extent / edge) + 1).prod() > max(1, pixels // 4):
+    most = min(max(1, pixels // 4), MOST_CELLS)
+    while (counts := np.floor(extent / edge) + 1).prod() > most:
         edge = edge * 1.25
     return low, 1 / edge, counts.astype(np.int64)

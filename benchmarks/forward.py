@@ -3,30 +3,32 @@
     python benchmarks/forward.py
 
 The baseline is branched ERFNet in float32, eager, NCHW, with its batch norms. Beside it the same
-network and the lighter one as `spatialembed.load` prepares them.
+network and the lighter one as `spatialembed.load` prepares them, in torch or exported.
 """
+
+import tempfile
+from pathlib import Path
 
 import torch
 
 from measure import convolution_limit, operations, show, side_by_side, write_table
 from spatialembed.models import build
 from spatialembed.models.folding import folded
+from workload import exported
 
 SHAPE = (1, 3, 1024, 2048)
-NETWORKS = {
-    "branched_erfnet": {},
-    "residual_unet": {"widths": [48, 64, 96, 160, 224]},
-}
+NETWORKS = ("branched_erfnet", "residual_unet")
 
 
 def main() -> None:
     """Measure all cases."""
     torch.manual_seed(0)
     image = torch.rand(SHAPE)
+    pixels = image[0].numpy()
     works, counts = {}, {}
-    with torch.inference_mode():
-        for name, options in NETWORKS.items():
-            network = build(name, 3, 1, 1, **options).eval()
+    with torch.inference_mode(), tempfile.TemporaryDirectory() as folder:
+        for name in NETWORKS:
+            network = build(name, 3, 1, 1).eval()
             light = folded(network)
             half = folded(network).bfloat16()
             layout = image.contiguous(memory_format=torch.channels_last)
@@ -35,14 +37,17 @@ def main() -> None:
                 works[f"{name}, as the original"] = lambda n=network: n(image)
             works[f"{name}, exact"] = lambda n=light, x=layout: n(x)
             works[f"{name}, bf16"] = lambda n=half, x=low: n(x)
+            for precision in ("float32", "int8"):
+                run = exported(name, precision, Path(folder)).network
+                works[f"{name}, {precision} exported"] = lambda n=run, x=pixels: n(x)
             counts[name] = operations(lambda n=network: n(image))
         times = side_by_side(works, 7)
     first = next(iter(times.values()))
     rows = []
     for work, seconds in times.items():
         limit = convolution_limit(torch.bfloat16 if "bf16" in work else torch.float32)
-        share = counts[work.split(",")[0]] / seconds / limit
-        rows.append([work, show(seconds), f"{first / seconds:.1f} ×", f"{share:.0%}"])
+        share = f"{counts[work.split(',')[0]] / seconds / limit:.0%}" if "int8" not in work else ""
+        rows.append([work, show(seconds), f"{first / seconds:.1f} ×", share])
     write_table("forward", ["1024×2048", "time", "faster", "of the limit"], rows)
 
 

@@ -24,13 +24,13 @@ def seconds(work: Callable[[], object]) -> float:
 def side_by_side(works: dict[str, Callable[[], object]], runs: int = 5) -> dict[str, float]:
     """Median seconds of each work; they take turns, so that a slow spell meets all of them.
 
-    Each is called once before, which compiles kernels and warms caches.
+    A turn is two calls of which the second counts: the first compiles kernels, and takes back the
+    memory and the caches that the others left cold.
     """
-    for work in works.values():
-        work()
     times: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(runs):
         for name, work in works.items():
+            work()
             times[name].append(seconds(work))
     return {name: median(values) for name, values in times.items()}
 
@@ -81,6 +81,14 @@ def convolution_limit(dtype: torch.dtype) -> float:
         return torch.nn.functional.conv2d(x, weight, padding=1)
 
     return operations(work) / side_by_side({"limit": work}, 15)["limit"]
+
+
+@lru_cache
+def copy_limit() -> float:
+    """Bytes a second that a large array is read and written at."""
+    source, target = torch.zeros(2**26), torch.zeros(2**26)
+    size = 2 * source.numel() * source.element_size()
+    return size / side_by_side({"copy": lambda: target.copy_(source)}, 7)["copy"]
 
 
 def show(value: float) -> str:

@@ -14,18 +14,18 @@ import numpy as np
 import torch
 from PIL import Image
 
-from measure import show, side_by_side, write_table
-from workload import ellipses, trained_output
+from measure import convolution_limit, operations, show, side_by_side, write_table
+from workload import ellipses, exported, trained_output
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import reference
 from spatialembed.data.image_io import read_image
-from spatialembed.inference.predictor import load
+from spatialembed.inference.predictor import Model, load
 from spatialembed.models.checkpoint import save_model
 from spatialembed.models.spec import ModelSpec
 
 SHAPE = (1024, 2048)
-NETWORKS = {"branched_erfnet": {}, "residual_unet": {"widths": [48, 64, 96, 160, 224]}}
+NETWORKS = ("branched_erfnet", "residual_unet")
 
 
 def main() -> None:
@@ -38,15 +38,25 @@ def main() -> None:
         noise = np.random.default_rng(0).integers(0, 60, (*SHAPE, 3))
         Image.fromarray((noise + 90 * (label_mask > 0)[..., None]).astype(np.uint8)).save(png)
         works = {"branched_erfnet, as the original": original(png, output)}
-        for name, options in NETWORKS.items():
-            spec = ModelSpec(name, options, min_size=128)
-            save_model(Path(folder) / name, spec.build(), spec)
+        counts = {}
+        for name in NETWORKS:
+            spec = ModelSpec(name, min_size=128)
+            network = spec.build()
+            counts[name] = operations(lambda n=network: n(torch.zeros(1, 3, *SHAPE)))
+            save_model(Path(folder) / name, network, spec)
             for precision in ("float32", "bf16"):
-                works[f"{name}, {precision}"] = ours(Path(folder) / name, precision, png, output)
+                model = load(Path(folder) / name, "cpu", precision)
+                works[f"{name}, {precision}"] = ours(model, png, output)
+            model = exported(name, "int8", Path(folder))
+            works[f"{name}, int8 exported"] = ours(model, png, output)
         times = side_by_side(works, 7)
     first = next(iter(times.values()))
-    rows = [[name, show(value), f"{first / value:.1f} ×"] for name, value in times.items()]
-    write_table("whole_image", ["1024×2048", "time", "faster"], rows)
+    rows = []
+    for work, seconds in times.items():
+        limit = convolution_limit(torch.bfloat16 if "bf16" in work else torch.float32)
+        share = f"{counts[work.split(',')[0]] / seconds / limit:.0%}" if "int8" not in work else ""
+        rows.append([work, show(seconds), f"{first / seconds:.1f} ×", share])
+    write_table("whole_image", ["1024×2048", "time", "faster", "of the limit"], rows)
 
 
 def original(png: Path, output: np.ndarray):
@@ -62,9 +72,8 @@ def original(png: Path, output: np.ndarray):
     return work
 
 
-def ours(path: Path, precision: str, png: Path, output: np.ndarray):
+def ours(model: Model, png: Path, output: np.ndarray):
     """By the library."""
-    model = load(path, "cpu", precision)
 
     def work() -> None:
         model.raw(read_image(png))

@@ -1,8 +1,15 @@
-"""What the benchmarks of loss and clustering work on: random ellipses and raw outputs of them."""
+"""What the benchmarks work on: random ellipses, raw outputs of them, and exported networks."""
+
+from pathlib import Path
 
 import numpy as np
 
+from spatialembed.data.scenes import make_scenes
 from spatialembed.embedding import PITCH, margin_to_sigma
+from spatialembed.export.onnx import export_model
+from spatialembed.inference.predictor import Model, load
+from spatialembed.models.checkpoint import save_model
+from spatialembed.models.spec import ModelSpec
 
 
 def ellipses(
@@ -57,3 +64,16 @@ def initial_output(shape: tuple[int, int], n_sigma: int = 2) -> np.ndarray:
     output = np.zeros((3 + n_sigma, *shape), np.float32)
     output[2 : 2 + n_sigma] = 1
     return output
+
+
+def exported(network: str, precision: str, folder: Path) -> Model:
+    """A network with fresh weights, exported; int8 is calibrated on generated scenes."""
+    spec = ModelSpec(network, class_names=("car",), min_size=128)
+    save_model(folder / f"{network}.safetensors", spec.build(), spec)
+    scenes = None
+    if precision == "int8":
+        scenes = folder / "scenes"
+        make_scenes(scenes, 8, 2, (256, 128))
+    path = folder / f"{network}-{precision}.onnx"
+    export_model(folder / f"{network}.safetensors", path, precision, scenes)
+    return load(path)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol, TypeVar
+from functools import lru_cache
+from typing import Any, Protocol, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -50,6 +51,25 @@ def track(items: Iterable[Item], total: int, doing: str) -> Iterator[Item]:
         for item in items:
             yield item
             progress.advance(task)
+
+
+@lru_cache
+def say_when_compiling() -> None:
+    """Say so, once, when compiled kernels are not yet there: the first run waits for them."""
+    from numba.core import event
+
+    class Listener(event.Listener):
+        said = False
+
+        def on_start(self, event: Any) -> None:
+            if not self.said:
+                errors.print("compiling for this processor, which only the first run waits for")
+            self.said = True
+
+        def on_end(self, event: Any) -> None:
+            pass
+
+    event.register("numba:compile", Listener())  # type: ignore[no-untyped-call]
 
 
 class _Throughput(ProgressColumn):

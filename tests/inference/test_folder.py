@@ -104,7 +104,7 @@ def test_running_out_of_memory_is_named(images, tmp_path, monkeypatch) -> None:
     def exhausted(image):
         raise RuntimeError("not enough memory: you tried to allocate 1 TB\nmore")
 
-    monkeypatch.setattr(model.network, "forward", exhausted)
+    monkeypatch.setattr(model.network.module, "forward", exhausted)
     results = Results(tmp_path / "out")
     [outcome] = predict_files(model, find_images([images / "a.png"], results.out), results)
     assert outcome.error == f"{images / 'a.png'}: not enough memory: you tried to allocate 1 TB"

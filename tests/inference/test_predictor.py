@@ -6,7 +6,8 @@ from torch import nn
 
 from spatialembed.embedding import margin_to_sigma
 from spatialembed.errors import UserError
-from spatialembed.inference.predictor import Model, evaluating, load, pick_device, to_array
+from spatialembed.inference.predictor import Model, load, to_array
+from spatialembed.inference.torch_network import TorchNetwork, evaluating, pick_device
 from spatialembed.models import build
 from spatialembed.models.checkpoint import save_model
 from spatialembed.models.normalization import Normalization
@@ -43,7 +44,7 @@ def bright(channels: int = 1, **changes) -> Model:
     spec = ModelSpec(
         "residual_unet", in_channels=channels, min_size=5, normalization=Normalization("range")
     )
-    return Model(Bright(), spec, **changes)
+    return Model(TorchNetwork(Bright()), spec, **changes)
 
 
 def test_raw_has_the_size_of_the_image() -> None:
@@ -115,11 +116,11 @@ def test_layers_keep_their_modes() -> None:
 
 def test_predicting_leaves_training_alone() -> None:
     model = bright()
-    model.network.train()
+    model.network.module.train()
     model.predict(squares())
-    assert model.network.training
-    assert model.network.gain.grad is None
-    assert model.network.norm.num_batches_tracked == 0
+    assert model.network.module.training
+    assert model.network.module.gain.grad is None
+    assert model.network.module.norm.num_batches_tracked == 0
 
 
 def test_load_gives_the_saved_network(tmp_path) -> None:
@@ -128,7 +129,7 @@ def test_load_gives_the_saved_network(tmp_path) -> None:
     spec = ModelSpec("residual_unet", {"widths": [4, 4, 4, 4, 4]}, in_channels=1)
     save_model(tmp_path / "run" / "model.safetensors", network, spec)
     image = np.random.default_rng(0).integers(0, 255, (19, 33), np.uint8)
-    expected = Model(network, spec).raw(image)
+    expected = Model(TorchNetwork(network), spec).raw(image)
     for path in (tmp_path / "run", str(tmp_path / "run" / "model.safetensors")):
         loaded = load(path, device="cpu")
         assert loaded.name == str(path)

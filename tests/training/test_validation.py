@@ -7,6 +7,7 @@ import torch
 from spatialembed.data import open_data
 from spatialembed.data.scenes import make_scenes
 from spatialembed.inference.predictor import Model
+from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.metrics.average_precision import score_images
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.calibrate import _clearly_best
@@ -41,7 +42,7 @@ def scenes(tmp_path_factory):
 
 def test_every_seed_threshold_scores_as_if_clustered_with_it(scenes) -> None:
     spec = ModelSpec("residual_unet", class_names=("car", "person"), min_size=5)
-    model = Model(Imperfect(), spec)
+    model = Model(TorchNetwork(Imperfect()), spec)
     scores = validate(model, scenes)
     assert scores.ap.shape == (8, 3)
     counts = set()

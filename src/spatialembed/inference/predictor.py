@@ -7,75 +7,60 @@ Prediction, evaluation and the validation inside training go through it, so they
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import numpy as np
-import torch
+from jaxtyping import Float
 from PIL import Image
-from torch import nn
 
 from spatialembed.clustering import cluster
 from spatialembed.data.image_io import pillow_array, read_image
 from spatialembed.errors import UserError
 from spatialembed.inference.augment import averaged
-from spatialembed.models import forward_any_size
-from spatialembed.models.checkpoint import load_authors_model, load_model
-from spatialembed.models.folding import folded
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from spatialembed.instances import Instances
-    from spatialembed.models.checkpoint import ModelSpec
+    from spatialembed.models.spec import ModelSpec
 
 ImageLike: TypeAlias = "str | os.PathLike[str] | np.ndarray | Image.Image"
 """A file's path, an array (H, W) or (H, W, C) of any dtype as stored, or a PIL image."""
 
-Precision = Literal["float32", "bf16"]
-
 AUTHORS_SUFFIXES = (".pth", ".pt", ".tar")
 """Files of the original's and of EmbedSeg's training end in these."""
+
+
+class Network(Protocol):
+    """What a :class:`Model` runs: :class:`TorchNetwork` or :class:`OnnxNetwork`."""
+
+    def __call__(self, image: Float[np.ndarray, "C H W"]) -> Float[np.ndarray, "M H W"]:
+        """Raw output (2 + n_sigma + K, H, W) float32 of a normalised image of any size."""
 
 
 class Model:
     """A network and how it is used.
 
     Args:
-        network: maps (B, C, H, W) float32 to (B, 2 + n_sigma + K, H, W) raw output. It stays on
-            its device; whatever mode its layers are in while training is left as it was.
+        network: from a normalised image to its raw output.
         spec: channels, classes, pitch, normalisation and thresholds of the network.
-        precision: "float32", or "bf16" to run the network's convolutions in bfloat16; the
-            geometry and the clustering are float32 either way.
         name: what reports call the model; :func:`load` gives it its path.
         symmetries: over how many symmetries of an image its raw output is averaged: 1, 2
             (mirrored), 4 (turned) or 8 (both); as many times slower.
     """
 
     def __init__(
-        self,
-        network: nn.Module,
-        spec: ModelSpec,
-        precision: Precision = "float32",
-        name: str = "",
-        symmetries: int = 1,
+        self, network: Network, spec: ModelSpec, name: str = "", symmetries: int = 1
     ) -> None:
-        if precision not in ("float32", "bf16"):
-            raise UserError(f"precision is 'float32' or 'bf16', not {precision!r}")
         self.network = network
         self.spec = spec
-        self.precision = precision
         self.name = name or spec.network
         self.symmetries = symmetries
 
     def __repr__(self) -> str:
         classes = ", ".join(self.spec.class_names)
         return f"Model({self.name}, {self.spec.in_channels} channels, classes: {classes})"
-
-    @property
-    def device(self) -> torch.device:
-        """Where the network's weights are."""
-        return next(self.network.parameters()).device
 
     def raw(self, image: ImageLike, name: str | None = None) -> np.ndarray:
         """The network's output at the image's size, mean over the model's symmetries.
@@ -96,15 +81,8 @@ class Model:
         return averaged(self._forward, pixels, self.spec.n_sigma, self.symmetries)
 
     def _forward(self, pixels: np.ndarray) -> np.ndarray:
-        normalized = np.ascontiguousarray(self.spec.normalization(pixels).transpose(2, 0, 1))
-        weights = next(self.network.parameters())
-        batch = torch.from_numpy(normalized)[None].to(weights.device, weights.dtype)
-        batch = batch.contiguous(memory_format=torch.channels_last)
-        low = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
-        with torch.inference_mode(), evaluating(self.network), low:
-            output = forward_any_size(self.network, batch)
-        result: np.ndarray = output[0].float().cpu().numpy()
-        return result
+        normalized = self.spec.normalization(pixels).transpose(2, 0, 1)
+        return self.network(np.ascontiguousarray(normalized))
 
     def cluster(
         self,
@@ -186,56 +164,71 @@ class Model:
 def load(
     path: str | os.PathLike[str],
     device: str = "auto",
-    precision: Precision = "float32",
+    precision: Literal["float32", "bf16"] | None = None,
     symmetries: bool = False,
 ) -> Model:
     """A trained model, ready to predict.
 
     Args:
-        path: a run folder, a model file, or an authors' ``.pth`` (of the original's training or of
-            EmbedSeg's, with its two JSON files beside it).
+        path: a run folder, a model file, an exported ``.onnx``, or an authors' ``.pth`` (of the
+            original's training or of EmbedSeg's, with its two JSON files beside it).
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", …
-        precision: "float32" or "bf16".
+        precision: "float32" or "bf16"; None is float32, or what the model was exported in.
         symmetries: predict with test-time augmentation, over the symmetries that the model was
             trained with: more accurate, up to 8 times slower.
 
     Raises:
-        UserError: there is no model there, it is damaged or from a newer version, or the device
-            is not available.
+        UserError: there is no model there, it is damaged or from a newer version, the device
+            is not available, or an exported model has another precision.
     """
-    network, spec = load_network(path)
-    network = folded(network).to(pick_device(device))
-    if precision == "bf16":
-        network = network.bfloat16()
+    path = Path(path)
+    network, spec = (
+        _exported(path, device, precision)
+        if path.suffix.lower() == ".onnx"
+        else _in_torch(path, device, precision or "float32")
+    )
     count = int(spec.training.get("symmetries", 1)) if symmetries else 1
-    return Model(network, spec, precision, str(path), count)
+    return Model(network, spec, str(path), count)
+
+
+def _exported(path: Path, device: str, precision: str | None) -> tuple[Network, ModelSpec]:
+    from spatialembed.inference.onnx_network import OnnxNetwork
+
+    if device not in ("auto", "cpu"):
+        raise UserError(f"an exported model runs on the processor; leave out --device {device}")
+    network = OnnxNetwork(path)
+    if precision not in (None, network.precision):
+        raise UserError(
+            f"{path} was exported in {network.precision}; leave out --precision {precision}, or "
+            "export the model in it"
+        )
+    return network, network.spec
+
+
+def _in_torch(
+    path: Path, device: str, precision: Literal["float32", "bf16"]
+) -> tuple[Network, ModelSpec]:
+    from spatialembed.inference.torch_network import TorchNetwork, pick_device
+    from spatialembed.models.folding import folded
+
+    module, spec = load_network(path)
+    network = TorchNetwork(folded(module).to(pick_device(device)), precision)
+    if precision == "bf16":
+        network.module.bfloat16()
+    return network, spec
 
 
 def load_network(path: str | os.PathLike[str]) -> tuple[nn.Module, ModelSpec]:
-    """The network of a path as :func:`load` takes it, as it was trained, on the CPU; its spec.
+    """The network of a path that :func:`load` takes, as it was trained, on the CPU; its spec.
 
     Raises:
         UserError: there is no model there, it is damaged or from a newer version.
     """
+    from spatialembed.models.checkpoint import load_authors_model, load_model
+
     path = Path(path)
     from_authors = path.suffix.lower() in AUTHORS_SUFFIXES
     return load_authors_model(path) if from_authors else load_model(path)
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of that name; "auto" is a GPU if there is one.
-
-    Raises:
-        UserError: no such device on this machine.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device '{name}' is not available here; use auto or cpu") from error
-    return device
 
 
 def to_array(image: ImageLike) -> tuple[np.ndarray, str]:
@@ -255,22 +248,6 @@ def to_array(image: ImageLike) -> tuple[np.ndarray, str]:
             f"not {array.dtype} of shape {array.shape}"
         )
     return (array[..., None] if array.ndim == 2 else array), "the image"
-
-
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Run ``network`` in evaluation mode, then put every layer back as it was.
-
-    Layer by layer: a stage that trains with frozen batch norms has them in another mode than the
-    rest, and ``network.train()`` would thaw them.
-    """
-    training = [module for module in network.modules() if module.training]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 def _default(given: Any, stored: Any) -> Any:

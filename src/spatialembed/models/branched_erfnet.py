@@ -45,13 +45,14 @@ class BranchedERFNet(nn.Module):
         return torch.cat([decoder(features) for decoder in self.decoders], 1)
 
 
-def start_embedding(convolution: nn.Conv2d | nn.ConvTranspose2d) -> None:
+def start_embedding(convolution: nn.Conv2d | nn.ConvTranspose2d, channels: int = 1) -> None:
     """Start offsets at 0 and bandwidths at σ = 1, a margin of 5.7 px (METHOD, section 1).
 
     Args:
         convolution: gives the offset channels, then the bandwidths.
+        channels: how many it gives for each of them.
     """
     nn.init.zeros_(convolution.weight)
     assert convolution.bias is not None
-    nn.init.zeros_(convolution.bias[:DIMS])
-    nn.init.ones_(convolution.bias[DIMS:])
+    nn.init.zeros_(convolution.bias[: DIMS * channels])
+    nn.init.ones_(convolution.bias[DIMS * channels :])

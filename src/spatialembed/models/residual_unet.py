@@ -11,16 +11,17 @@ from torch import Tensor, nn
 from spatialembed.errors import UserError
 from spatialembed.models.branched_erfnet import DIMS, start_embedding
 
-FULL_WIDTH = 16
+HEAD_WIDTH = 32
 
 
 class ResidualUNet(nn.Module):
-    """U-Net of residual blocks from half resolution down, with two light full-resolution heads.
+    """U-Net of residual blocks from half resolution down, with two light heads.
 
-    The stem halves the image at once; each further width is a level of half the size. Skips are
-    added, not concatenated. Only the heads work at full resolution, on 16 channels joined by a
-    full-resolution skip of the image, which is what keeps outlines sharp. The heads branch as
-    in the paper: offsets and bandwidths, seed maps.
+    Nothing is convolved at full resolution, where a processor is slowest: the four pixels of each
+    2x2 square of the image enter as channels of one, and leave the heads in the same way, so that
+    every pixel still gets values of its own. Each further width is a level of half the size. Skips
+    are added, not concatenated; one leads from the image to the heads, which keeps outlines sharp.
+    The heads branch as in the paper: offsets and bandwidths, seed maps.
 
     Args:
         in_channels: channels of the image, 1 or more.
@@ -38,8 +39,8 @@ class ResidualUNet(nn.Module):
         in_channels: int = 3,
         n_sigma: int = 1,
         n_classes: int = 1,
-        widths: Sequence[int] = (32, 64, 96, 128, 192),
-        blocks: Sequence[int] = (1, 2, 3, 2, 1),
+        widths: Sequence[int] = (16, 64, 96, 128, 160),
+        blocks: Sequence[int] = (1, 1, 2, 2, 2),
     ) -> None:
         super().__init__()
         if not 2 <= len(widths) <= 7 or len(blocks) != len(widths):
@@ -47,8 +48,8 @@ class ResidualUNet(nn.Module):
         if min(*widths, *blocks) < 1:
             raise UserError("widths and blocks are numbers of 1 or more")
         self.stride = 2 ** len(widths)
-        self.skip = convolution(in_channels, FULL_WIDTH)
-        self.stem = convolution(in_channels, widths[0], stride=2)
+        self.skip = convolution(4 * in_channels, HEAD_WIDTH)
+        self.stem = convolution(4 * in_channels, widths[0])
         self.down = nn.ModuleList()
         self.body = nn.ModuleList()
         for level, (width, count) in enumerate(zip(widths, blocks, strict=True)):
@@ -58,22 +59,24 @@ class ResidualUNet(nn.Module):
         self.up = nn.ModuleList([Up(deep, shallow) for shallow, deep in pairwise(widths)])
         self.embedding_head = Head(widths[0], DIMS + n_sigma)
         self.seed_head = Head(widths[0], n_classes)
-        start_embedding(self.embedding_head.output_conv)
+        start_embedding(self.embedding_head.output_conv, channels=4)
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, in_channels, H, W) float -> (B, 2 + n_sigma + K, H, W) raw output.
 
         H and W are multiples of ``stride``; :func:`spatialembed.models.forward_any_size` takes any.
         """
-        skip = self.skip(image)
-        x = self.body[0](self.stem(image))
+        squares = nn.functional.pixel_unshuffle(image, 2)
+        skip = self.skip(squares)
+        x = self.body[0](self.stem(squares))
         levels = []
         for down, body in zip(self.down, self.body[1:], strict=True):
             levels.append(x)
             x = body(down(x))
         for up in reversed(self.up):
             x = up(x, levels.pop())
-        return torch.cat((self.embedding_head(x, skip), self.seed_head(x, skip)), 1)
+        maps = self.embedding_head(x, skip), self.seed_head(x, skip)
+        return torch.cat([nn.functional.pixel_shuffle(four, 2) for four in maps], 1)
 
 
 def convolution(in_channels: int, out_channels: int, size: int = 3, stride: int = 1) -> nn.Module:
@@ -120,15 +123,15 @@ class Up(nn.Module):
 
 
 class Head(nn.Module):
-    """Half-resolution features and the full-resolution skip to one branch's maps."""
+    """Features and the skip from the image to one branch's maps, four values a map."""
 
     def __init__(self, channels: int, out_channels: int) -> None:
         super().__init__()
-        self.enlarge = nn.ConvTranspose2d(channels, FULL_WIDTH, 2, stride=2, bias=False)
-        self.bn = nn.BatchNorm2d(FULL_WIDTH)
-        self.output_conv = nn.Conv2d(FULL_WIDTH, out_channels, 3, padding=1)
+        self.narrow = nn.Conv2d(channels, HEAD_WIDTH, 1, bias=False)
+        self.bn = nn.BatchNorm2d(HEAD_WIDTH)
+        self.output_conv = nn.Conv2d(HEAD_WIDTH, 4 * out_channels, 3, padding=1)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """(B, channels, H/2, W/2), (B, 16, H, W) -> (B, out_channels, H, W)."""
-        out: Tensor = self.output_conv(torch.relu_(self.bn(self.enlarge(x)).add_(skip)))
+        """(B, channels, H/2, W/2), (B, 32, H/2, W/2) -> (B, 4 out_channels, H/2, W/2)."""
+        out: Tensor = self.output_conv(torch.relu_(self.bn(self.narrow(x)).add_(skip)))
         return out

@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 
 from spatialembed.inference.predictor import Model
+from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.models.checkpoint import MODEL_FILE, load_model, save_model
 from spatialembed.pictures import explain, save_picture
 from spatialembed.training.calibrate import calibrate
@@ -33,7 +34,7 @@ def judge(run: Run) -> None:
         spec = replace(
             spec, seed_threshold=setting.seed_threshold, training={**spec.training, **notes}
         )
-        save_model(run.config.out / MODEL_FILE, model.network, spec)
+        save_model(run.config.out / MODEL_FILE, run.kept, spec)
     _picture(run, model, setting.seed_threshold)
     row = {
         "ap": score,
@@ -55,7 +56,7 @@ def finish(run: Run) -> None:
     run.log.say("calibrating thresholds and minimum size on the validation images")
     network = network.to(run.fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     spec = replace(spec, seed_threshold=run.material.spec.seed_threshold)
-    model = Model(network, spec, run.judged.precision)
+    model = Model(TorchNetwork(network, run.precision), spec)
     spec, scores = calibrate(model, run.material.val)
     chosen = (spec.seed_threshold, spec.foreground_threshold, spec.min_size)
     row = next(i for i, s in enumerate(scores.settings) if tuple(vars(s).values()) == chosen)

@@ -10,7 +10,8 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from spatialembed.inference.predictor import Model, pick_device
+from spatialembed.inference.predictor import Model
+from spatialembed.inference.torch_network import Precision, TorchNetwork, pick_device
 from spatialembed.loss import SpatialEmbeddingLoss
 from spatialembed.training.averaging import WeightAverage
 from spatialembed.training.config import TrainConfig
@@ -44,10 +45,19 @@ class Run:
 
     @property
     def judged(self) -> Model:
-        """The model that is validated and kept: the averaged one if there is one."""
-        network = self.network if self.average is None else self.average.network
+        """The model that is validated."""
+        return Model(TorchNetwork(self.kept, self.precision), self.material.spec)
+
+    @property
+    def kept(self) -> nn.Module:
+        """The network that is validated and kept: the averaged one if there is one."""
+        return self.network if self.average is None else self.average.network
+
+    @property
+    def precision(self) -> Precision:
+        """What the network is run in."""
         bf16 = str(self.fabric.strategy.precision.precision).startswith("bf16")
-        return Model(network, self.material.spec, "bf16" if bf16 else "float32")
+        return "bf16" if bf16 else "float32"
 
     def save(self, optimizer: Any | None) -> None:
         """Write the checkpoint; without an optimizer at the end of a stage, which starts anew."""

@@ -12,6 +12,7 @@ from torch import nn
 
 from spatialembed.console import console
 from spatialembed.inference.predictor import Model
+from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.loss import SpatialEmbeddingLoss
 from spatialembed.training.config import StageConfig, TrainConfig
 from spatialembed.training.prepare import Material
@@ -91,7 +92,7 @@ def _seconds_per_step(
 
 def _seconds_per_validation(material: Material, network: nn.Module) -> float:
     """Time to validate on all images, from a few of them."""
-    model = Model(network, material.spec)
+    model = Model(TorchNetwork(network), material.spec)
     last = len(material.val) - 1
     times = []
     for i in np.linspace(0, last, min(TIMED_IMAGES, last + 1)).astype(int):

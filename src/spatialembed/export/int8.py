@@ -1,0 +1,108 @@
+"""Quantisation to 8 bits, calibrated on training images and checked on validation images."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spatialembed.data.sample import HOLDOUT, FileDataSet, Sample, open_data
+from spatialembed.errors import UserError
+from spatialembed.metrics.average_precision import score_images
+
+if TYPE_CHECKING:
+    import onnx
+
+    from spatialembed.inference.predictor import Model
+    from spatialembed.models.spec import ModelSpec
+
+CALIBRATED_ON = 64
+"""Training images that activations are measured on, at most."""
+
+CHECKED_ON = 100
+"""Validation images that accuracy is measured on, at most."""
+
+LARGEST = 512
+"""Side in pixels of the middle of an image that calibration takes."""
+
+TOLERATED = 0.005
+"""Mean AP over .50 to .90 that 8 bits may cost."""
+
+
+def quantized(
+    network: onnx.ModelProto, spec: ModelSpec, stride: int, data: Path
+) -> tuple[onnx.ModelProto, int]:
+    """The network with weights and activations of 8 bits, and the number of images that showed how.
+
+    Post-training quantisation of NNCF: ranges of activations from images, weights per channel.
+
+    Raises:
+        UserError: NNCF is missing, or the data cannot be read.
+    """
+    os.environ.setdefault("NNCF_CI", "1")  # it would report its use to its makers
+    try:
+        import nncf
+    except ImportError as error:
+        raise UserError("int8 needs pip install 'spatialembed[export]'") from error
+    nncf.set_log_level(logging.ERROR)
+    samples = list(_spread(_open(data, "train", spec), CALIBRATED_ON))
+    images = [{"image": _prepared(sample, spec, stride)} for sample in samples]
+    dataset = nncf.Dataset(images)
+    made = nncf.quantize(
+        network, dataset, preset=nncf.QuantizationPreset.MIXED, subset_size=len(images)
+    )
+    return made, len(images)
+
+
+def check(exact: Model, small: Model, data: Path) -> dict[str, Any]:
+    """Mean AP in float32 and int8 over validation images, and their number.
+
+    Raises:
+        UserError: int8 costs more than :data:`TOLERATED`.
+    """
+    dataset = _open(data, "val", exact.spec)
+    ap = {
+        name: _ap(model, _spread(dataset, CHECKED_ON))
+        for name, model in (("float32", exact), ("int8", small))
+    }
+    loss, count = ap["float32"] - ap["int8"], min(len(dataset), CHECKED_ON)
+    if not loss <= TOLERATED:
+        raise UserError(
+            f"int8 costs {100 * loss:.1f} points of AP on {count} validation images of {data} "
+            f"({ap['float32']:.3f} to {ap['int8']:.3f}); export in float32 or bf16"
+        )
+    return {"checked_on": count, "ap": ap}
+
+
+def _open(data: Path, split: Any, spec: ModelSpec) -> FileDataSet:
+    return open_data(data, split, spec.class_names, spec.training.get("holdout", HOLDOUT))
+
+
+def _spread(dataset: FileDataSet, most: int) -> Iterator[Sample]:
+    """Samples from all over a data set."""
+    chosen = np.linspace(0, len(dataset) - 1, min(len(dataset), most)).astype(int)
+    return (dataset[int(i)] for i in chosen)
+
+
+def _prepared(sample: Sample, spec: ModelSpec, stride: int) -> np.ndarray:
+    """(1, C, H, W) float32, the middle of a normalised image."""
+    image = spec.normalization(sample.image).transpose(2, 0, 1)
+    for axis in (1, 2):
+        side = image.shape[axis]
+        kept = min(side, LARGEST)
+        image = image.take(range((side - kept) // 2, (side - kept) // 2 + kept), axis)
+    border = (0, 0), (0, -image.shape[1] % stride), (0, -image.shape[2] % stride)
+    return np.pad(image, border, mode="edge")[None]
+
+
+def _ap(model: Model, samples: Iterable[Sample]) -> float:
+    scored = (
+        (model.predict(s.image, name=s.name), s.label_mask, s.class_map, s.ignore, s.name)
+        for s in samples
+    )
+    scores = score_images(scored, model.spec.class_names)
+    return float(scores["mean"]["mean_over_images"]["ap_mean"])

@@ -1,0 +1,100 @@
+"""An exported network as a model runs it: by OpenVINO or else ONNX Runtime, without torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from spatialembed.errors import UserError
+from spatialembed.models.spec import ModelSpec
+
+SPEC_KEY, EXPORT_KEY = "spatialembed", "spatialembed_export"
+"""Metadata of the file: the model's :class:`ModelSpec`, and what is particular to the export."""
+
+Run = Callable[[np.ndarray], np.ndarray]
+
+
+class OnnxNetwork:
+    """A network from a file that ``spatialembed export`` wrote.
+
+    Args:
+        path: the file.
+
+    Attributes:
+        spec: how the network is used.
+        precision: "float32", "bf16" or "int8"; it is the file's.
+
+    Raises:
+        UserError: no such file, it is damaged or was not exported by spatialembed, or neither
+            OpenVINO nor ONNX Runtime is installed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise UserError(f"there is no model at {path}; name a run folder or a model file")
+        self._run, metadata = _open(path)
+        try:
+            self.spec = ModelSpec.from_dict(json.loads(metadata[SPEC_KEY]))
+            export = json.loads(metadata[EXPORT_KEY])
+            self.precision, self._stride = str(export["precision"]), int(export["stride"])
+        except KeyError as error:
+            raise UserError(
+                f"{path} was not exported by this version of spatialembed; export the model again"
+            ) from error
+        if self.precision == "bf16":
+            self._run, _ = _open(path, "bf16")
+
+    def __call__(self, image: Float[np.ndarray, "C H W"]) -> Float[np.ndarray, "M H W"]:
+        """Raw output (2 + n_sigma + K, H, W) float32 of a normalised image of any size."""
+        height, width = image.shape[1:]
+        border = (0, 0), (0, -height % self._stride), (0, -width % self._stride)
+        output = self._run(np.pad(image, border, mode="edge")[None])
+        return np.ascontiguousarray(output[0, :, :height, :width])
+
+
+def _open(path: Path, precision: str = "f32") -> tuple[Run, dict[str, str]]:
+    """What runs the file's network on (1, C, H, W), and the file's metadata."""
+    try:
+        import openvino
+    except ImportError:
+        return _open_in_onnx_runtime(path)
+    core = openvino.Core()
+    try:
+        model = core.read_model(path)
+    except RuntimeError as error:
+        raise _damaged(path) from error
+    # Left alone, OpenVINO computes float32 files in bfloat16 where the processor can.
+    compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": precision})
+    places = {key: ["framework", key] for key in (SPEC_KEY, EXPORT_KEY)}
+    metadata = {
+        key: model.get_rt_info(place).astype(str)
+        for key, place in places.items()
+        if model.has_rt_info(place)
+    }
+    return lambda batch: compiled(batch)[0], metadata
+
+
+def _open_in_onnx_runtime(path: Path) -> tuple[Run, dict[str, str]]:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UserError(
+            f"{path} is an exported model; running it needs pip install 'spatialembed[openvino]'"
+        ) from error
+    try:
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    except (RuntimeError, ValueError) as error:
+        raise _damaged(path) from error
+    [given] = session.get_inputs()
+    return (
+        lambda batch: session.run(None, {given.name: batch})[0],
+        session.get_modelmeta().custom_metadata_map,
+    )
+
+
+def _damaged(path: Path) -> UserError:
+    return UserError(f"{path} is not an ONNX file, or is damaged; export the model again")

@@ -38,7 +38,8 @@ def quantized(
 ) -> tuple[onnx.ModelProto, int]:
     """The network with weights and activations of 8 bits, and the number of images that showed how.
 
-    Post-training quantisation of NNCF: ranges of activations from images, weights per channel.
+    Post-training quantisation of NNCF: ranges of activations from images, weights per channel. The
+    first and the last convolutions stay as they are.
 
     Raises:
         UserError: NNCF is missing, or the data cannot be read.
@@ -51,11 +52,34 @@ def quantized(
     nncf.set_log_level(logging.ERROR)
     samples = list(_spread(_open(data, "train", spec), CALIBRATED_ON))
     images = [{"image": _prepared(sample, spec, stride)} for sample in samples]
-    dataset = nncf.Dataset(images)
     made = nncf.quantize(
-        network, dataset, preset=nncf.QuantizationPreset.MIXED, subset_size=len(images)
+        network,
+        nncf.Dataset(images),
+        preset=nncf.QuantizationPreset.MIXED,
+        subset_size=len(images),
+        ignored_scope=nncf.IgnoredScope(names=_outermost(network.graph)),
     )
     return made, len(images)
+
+
+def _outermost(graph: onnx.GraphProto) -> list[str]:
+    """Names of the convolutions next to the image and next to the output.
+
+    These stay exact: 8 bits are too few for an image with a few bright pixels, and for offsets.
+    """
+    found = set()
+    for tensors, sources, results in (
+        ({"image"}, "input", "output"),
+        ({"output"}, "output", "input"),
+    ):
+        nodes = graph.node if sources == "input" else reversed(graph.node)
+        for node in nodes:
+            if tensors.intersection(getattr(node, sources)):
+                if node.op_type in ("Conv", "ConvTranspose"):
+                    found.add(node.name)
+                else:
+                    tensors.update(getattr(node, results))
+    return sorted(found)
 
 
 def check(exact: Model, small: Model, data: Path) -> dict[str, Any]:

@@ -212,8 +212,8 @@ def best_unspent(
     for entry in seeds:
         unspent, good = label_map[pixel[entry]] == 0, score[entry] >= bound
         best[chosen], others[left] = entry, entry
-        chosen += int(unspent & good)
-        left += int(unspent & ~good)
+        chosen += int(unspent and good)
+        left += int(unspent and not good)
     best = best[:chosen]
     order = largest_first(score[best], np.empty(3 * chosen, np.uint64))
     sorted_best = np.empty(chosen, np.int32)

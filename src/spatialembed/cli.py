@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from spatialembed.inference.folder import Outcome
 
 
+FEW = 20
+"""Fewer validation images say little of an exported model's accuracy."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``spatialembed`` with the given arguments; what is wrong is said in one sentence.
 
@@ -131,7 +135,8 @@ def run_evaluate(
         model: run folder, model file, exported .onnx or an authors' file.
         data: folder of the data set.
         split: test where there is one with truth, else val, by default.
-        out: folder for what is written; by default "evaluation" beside the model's file.
+        out: folder for what is written; by default "evaluation" in the run folder, or beside a
+            single file by its name.
         official: the layout's official score; by default where the eval extra is installed.
         min_region: Cityscapes' AP leaves out objects of fewer pixels; its own rule by default.
         symmetries: average over the symmetries of training: better, up to 8 times slower.
@@ -146,7 +151,7 @@ def run_evaluate(
 
     loaded = load(model, device, precision, symmetries)
     dataset = open_split(data, split, loaded.spec)
-    folder = out or _beside(Path(model)) / "evaluation"
+    folder = out or _evaluation_beside(Path(model))
     evaluation = evaluate(loaded, dataset, None, folder, official, min_region, track)
     for table in tables(evaluation):
         console.print(table)
@@ -214,7 +219,7 @@ def run_export(
 
     Args:
         model: run folder, model file or an authors' file.
-        out: the file to write, ending in .onnx.
+        out: the file to write, ending in .onnx; one that is there is replaced.
         precision: float32, bf16 or int8.
         data: data set that int8 is calibrated and checked on; it is refused if accuracy suffers.
     """
@@ -224,9 +229,10 @@ def run_export(
     said = f"Written: {out}, {out.stat().st_size / 1e6:.1f} MB, {precision}"
     if precision == "int8":
         said += (
-            f"; AP {notes['ap']['int8']:.3f} on {notes['checked_on']} validation images where "
-            f"float32 has {notes['ap']['float32']:.3f}"
+            f"; mean AP {notes['ap']['int8']:.3f} where float32 has {notes['ap']['float32']:.3f}, "
+            f"validation images: {notes['checked_on']}"
         )
+        said += " (too few to tell)" if notes["checked_on"] < FEW else ""
     console.print(said, highlight=False, soft_wrap=True)
     return 0
 
@@ -272,5 +278,10 @@ def _report_outcomes(outcomes: Sequence[Outcome], out: Path) -> int:
     return 1 if failed else 0
 
 
-def _beside(model: Path) -> Path:
-    return model if model.is_dir() else model.parent
+def _evaluation_beside(model: Path) -> Path:
+    from spatialembed.models.checkpoint import MODEL_FILE
+
+    if model.is_dir():
+        return model / "evaluation"
+    named = "" if model.name == MODEL_FILE else f"_{model.name}"
+    return model.with_name(f"evaluation{named}")

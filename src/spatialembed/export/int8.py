@@ -33,8 +33,19 @@ TOLERATED = 0.005
 """Mean AP over .50 to .90 that 8 bits may cost."""
 
 
+def open_splits(data: Path, spec: ModelSpec) -> tuple[FileDataSet, FileDataSet]:
+    """Training and validation images of a data set, as the model was trained with them.
+
+    Raises:
+        UserError: there is no such data set, or it lacks one of them.
+    """
+    holdout = spec.training.get("holdout", HOLDOUT)
+    train = open_data(data, "train", spec.class_names, holdout)
+    return train, open_data(data, "val", spec.class_names, holdout)
+
+
 def quantized(
-    network: onnx.ModelProto, spec: ModelSpec, stride: int, data: Path
+    network: onnx.ModelProto, spec: ModelSpec, stride: int, train: FileDataSet
 ) -> tuple[onnx.ModelProto, int]:
     """The network with weights and activations of 8 bits, and the number of images that showed how.
 
@@ -42,7 +53,7 @@ def quantized(
     first and the last convolutions stay as they are.
 
     Raises:
-        UserError: NNCF is missing, or the data cannot be read.
+        UserError: NNCF is missing, or an image cannot be read.
     """
     os.environ.setdefault("NNCF_CI", "1")  # it would report its use to its makers
     try:
@@ -50,7 +61,7 @@ def quantized(
     except ImportError as error:
         raise UserError("int8 needs pip install 'spatialembed[export]'") from error
     nncf.set_log_level(logging.ERROR)
-    samples = list(_spread(_open(data, "train", spec), CALIBRATED_ON))
+    samples = list(_spread(train, CALIBRATED_ON))
     images = [{"image": _prepared(sample, spec, stride)} for sample in samples]
     made = nncf.quantize(
         network,
@@ -82,28 +93,24 @@ def _outermost(graph: onnx.GraphProto) -> list[str]:
     return sorted(found)
 
 
-def check(exact: Model, small: Model, data: Path) -> dict[str, Any]:
+def check(exact: Model, small: Model, val: FileDataSet) -> dict[str, Any]:
     """Mean AP in float32 and int8 over validation images, and their number.
 
     Raises:
         UserError: int8 costs more than :data:`TOLERATED`.
     """
-    dataset = _open(data, "val", exact.spec)
     ap = {
-        name: _ap(model, _spread(dataset, CHECKED_ON))
+        name: _ap(model, _spread(val, CHECKED_ON))
         for name, model in (("float32", exact), ("int8", small))
     }
-    loss, count = ap["float32"] - ap["int8"], min(len(dataset), CHECKED_ON)
+    loss, count = ap["float32"] - ap["int8"], min(len(val), CHECKED_ON)
     if not loss <= TOLERATED:
         raise UserError(
-            f"int8 costs {100 * loss:.1f} points of AP on {count} validation images of {data} "
-            f"({ap['float32']:.3f} to {ap['int8']:.3f}); export in float32 or bf16"
+            f"int8 costs {100 * loss:.1f} points of mean AP ({ap['float32']:.3f} to "
+            f"{ap['int8']:.3f}; validation images of {val.root}: {count}); export in float32 or "
+            "bf16"
         )
     return {"checked_on": count, "ap": ap}
-
-
-def _open(data: Path, split: Any, spec: ModelSpec) -> FileDataSet:
-    return open_data(data, split, spec.class_names, spec.training.get("holdout", HOLDOUT))
 
 
 def _spread(dataset: FileDataSet, most: int) -> Iterator[Sample]:

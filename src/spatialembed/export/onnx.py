@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from spatialembed.errors import UserError, atomic_write
+from spatialembed.export.int8 import check, open_splits, quantized
 from spatialembed.inference.onnx_network import EXPORT_KEY, SPEC_KEY, OnnxNetwork
 from spatialembed.inference.predictor import Model, load_network
 
@@ -55,6 +56,8 @@ def export_model(
     out = Path(out)
     if out.suffix.lower() != ".onnx":
         raise UserError(f"{out} does not end in .onnx; name the file to write so")
+    if out.is_dir():
+        raise UserError(f"{out} is a folder; name the file to write")
     if (precision == "int8") != (data is not None):
         raise UserError(
             "int8 is calibrated and checked on images with truth: add --data FOLDER"
@@ -62,17 +65,16 @@ def export_model(
             else "only int8 looks at data; leave out --data, or add --precision int8"
         )
     module, spec = load_network(model)
+    train, val = (None, None) if data is None else open_splits(Path(data), spec)
     notes: dict[str, Any] = {"precision": precision, "stride": int(module.stride)}  # type: ignore[arg-type]
     written = _traced(module, spec)
     with TemporaryDirectory() as folder:
         exact = _opened(written, spec, notes | {"precision": "float32"}, Path(folder, "exact.onnx"))
         _compare(exact, module, spec)
-        if data is not None:
-            from spatialembed.export.int8 import check, quantized
-
-            written, notes["calibrated_on"] = quantized(written, spec, notes["stride"], Path(data))
+        if train is not None and val is not None:
+            written, notes["calibrated_on"] = quantized(written, spec, notes["stride"], train)
             small = _opened(written, spec, notes, Path(folder, "int8.onnx"))
-            notes |= check(Model(exact, spec), Model(small, spec), Path(data))
+            notes |= check(Model(exact, spec), Model(small, spec), val)
     with atomic_write(out) as path:
         _save(written, spec, notes, path)
     return notes

@@ -227,6 +227,8 @@ def load_network(path: str | os.PathLike[str]) -> tuple[nn.Module, ModelSpec]:
     from spatialembed.models.checkpoint import load_authors_model, load_model
 
     path = Path(path)
+    if path.suffix.lower() == ".onnx":
+        raise UserError(f"{path} is an exported model; name the run folder it was exported from")
     from_authors = path.suffix.lower() in AUTHORS_SUFFIXES
     return load_authors_model(path) if from_authors else load_model(path)
 

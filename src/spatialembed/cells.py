@@ -14,7 +14,7 @@ from numba import njit
 from spatialembed.sorting import largest_first
 
 MOST_CELLS = 2**20
-"""Of a grid: with more along one axis, a float32 could not tell which cell it lies in."""
+"""Of a grid, whose table of cells then stays small."""
 
 LIMIT = np.float32(math.log(2))
 """A pixel belongs where φ > 0.5, that is where its scaled distance is less than ln 2."""
@@ -70,11 +70,10 @@ def cell_along(value: float, origin: float, density: float, count: int) -> int:
 def cells_along(
     position: np.ndarray, origin: float, density: float, count: int, cell: np.ndarray
 ) -> None:
-    """Go on with cell indices by one more axis, in float32; −1 outside of the grid and for NaN."""
-    low, scale, high = np.float32(origin), np.float32(density), np.float32(count)
+    """Go on with cell indices by one more axis; −1 outside of the grid and for NaN."""
     for p in range(len(position)):
-        place = (position[p] - low) * scale
-        inside = place >= 0 and place < high and cell[p] >= 0
+        place = (np.float64(position[p]) - origin) * density
+        inside = place >= 0 and place < count and cell[p] >= 0
         cell[p] = cell[p] * np.int32(count) + np.int32(place) if inside else np.int32(-1)
 
 
@@ -86,7 +85,7 @@ def cells_within(
 
     A little further, so that rounding (of :func:`cells_along`, too) loses nothing.
     """
-    far = reach * (1 + 1e-5) + (1e-3 + 5e-7 * count) / density
+    far = reach * (1 + 1e-5) + 1e-3 / density
     return (
         cell_along(middle - far, origin, density, count),
         cell_along(middle + far, origin, density, count),

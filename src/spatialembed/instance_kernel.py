@@ -312,9 +312,8 @@ def _rows(
         # The other axes take their part of the reach; along x what is left.
         left = np.float64(cutoff) * (1 + 1e-5)
         for d in range(1, len(counts)):
-            slack = 1e-3 + 5e-7 * counts[d]  # see cells_within
-            low = origin[d] + (block[2, d] - slack) / density[d]
-            high = origin[d] + (block[2, d] + 1 + slack) / density[d]
+            low = origin[d] + (block[2, d] - 1e-3) / density[d]
+            high = origin[d] + (block[2, d] + 1 + 1e-3) / density[d]
             gap = max(low - center[d], center[d] - high, 0.0)
             left -= width[d] * gap * gap
         if left > 0:

@@ -10,6 +10,7 @@ from spatialembed.errors import UserError
 from spatialembed.inference import official
 from spatialembed.inference.evaluate import evaluate, open_split
 from spatialembed.inference.predictor import Model
+from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.metrics.average_precision import worst_first
 from spatialembed.models.normalization import Normalization
 from spatialembed.models.spec import ModelSpec
@@ -21,7 +22,7 @@ def model(class_name: str = "object", channels: int = 1) -> Model:
     normalization = Normalization("range")
     names = (class_name,)
     spec = ModelSpec("residual_unet", {}, channels, names, 1, normalization=normalization)
-    return Model(Bright(), spec, name="bright")
+    return Model(TorchNetwork(Bright()), spec, name="bright")
 
 
 def picture(boxes, value: int = 255, dtype=np.uint8) -> np.ndarray:

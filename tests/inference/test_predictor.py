@@ -144,7 +144,7 @@ def test_load_refuses(tmp_path) -> None:
         with pytest.raises(UserError, match="nothing"):
             load(tmp_path / name)
     with pytest.raises(UserError, match="precision"):
-        bright(precision="half")
+        TorchNetwork(Bright(), "half")
     for device in ("cuda:99", "toaster"):
         with pytest.raises(UserError, match="not available"):
             pick_device(device)

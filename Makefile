@@ -10,7 +10,7 @@ demo: $(INSTALLED)
 	$(BIN)/spatialembed demo --out demo
 
 # One thread a process, since tests run side by side, one process a core. Exports are tested in a
-# process of their own: what they load (OpenVINO, NNCF) and later trainings in one process crashed.
+# process of their own: training after an int8 network ran in the same process crashed.
 test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --ignore tests/export
 	OMP_NUM_THREADS=1 $(BIN)/pytest tests/export

@@ -9,11 +9,9 @@ INSTALLED := $(VENV)/.installed
 demo: $(INSTALLED)
 	$(BIN)/spatialembed demo --out demo
 
-# One thread a process, since tests run side by side, one process a core. Exports are tested in a
-# process of their own: training after an int8 network ran in the same process crashed.
+# One thread a process, since tests run side by side, one process a core.
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --ignore tests/export
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/export
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -194,3 +194,22 @@ def test_bad_files(exported, tmp_path) -> None:
         export_model(exported, tmp_path / "again.onnx")
     with pytest.raises(UserError, match="exported in float32"):
         spatialembed.load(exported, precision="bf16")
+
+
+IN_ORDER = """
+import gc, signal, subprocess, sys
+import spatialembed
+signal.signal(signal.SIGCHLD, lambda *_: None)
+first, second = spatialembed.load(sys.argv[1]), spatialembed.load(sys.argv[1])
+del first
+gc.collect()
+del second
+gc.collect()
+subprocess.run(["true"])
+"""
+
+
+def test_two_models_gone_in_the_order_they_came(exported) -> None:
+    """With a core of OpenVINO each, the next signal crashed the process."""
+    done = subprocess.run([sys.executable, "-c", IN_ORDER, str(exported)], capture_output=True)
+    assert done.returncode == 0

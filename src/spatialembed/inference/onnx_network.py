@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
 from spatialembed.errors import UserError
 from spatialembed.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    import openvino
 
 SPEC_KEY, EXPORT_KEY = "spatialembed", "spatialembed_export"
 """Metadata of the file: the model's :class:`ModelSpec`, and what is particular to the export."""
@@ -59,10 +64,9 @@ class OnnxNetwork:
 def _open(path: Path, precision: str = "f32") -> tuple[Run, dict[str, str]]:
     """What runs the file's network on (1, C, H, W), and the file's metadata."""
     try:
-        import openvino
+        core = _core()
     except ImportError:
         return _open_in_onnx_runtime(path)
-    core = openvino.Core()
     try:
         model = core.read_model(path)
     except RuntimeError as error:
@@ -76,6 +80,19 @@ def _open(path: Path, precision: str = "f32") -> tuple[Run, dict[str, str]]:
         if model.has_rt_info(place)
     }
     return lambda batch: compiled(batch)[0], metadata
+
+
+@functools.cache
+def _core() -> openvino.Core:
+    """The process's only OpenVINO.
+
+    Each sets up a stack for signal handlers, and puts back the one before when it goes. Of two that
+    go in the order they came, the second puts back the stack of the first, which is gone: the next
+    signal, such as that of a child's end, then crashes the process.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def _open_in_onnx_runtime(path: Path) -> tuple[Run, dict[str, str]]:

@@ -40,11 +40,12 @@ def at_pixels(maps: Float[Tensor, "B C pixels"], objects: BatchObjects) -> Float
 
 def gather_objects(label_mask: Int[Tensor, "B *S"], valid: Bool[Tensor, "B *S"]) -> BatchObjects:
     """Find the objects of a batch: every id other than 0, per image, by its valid pixels."""
-    labels, images = label_mask.flatten().long(), len(label_mask)
+    labels, images = label_mask.flatten(), len(label_mask)
     pixel = ((labels != 0) & valid.flatten()).nonzero().squeeze(1)
-    lowest, highest = (int(v) for v in labels.aminmax()) if labels.numel() else (0, 0)
+    label = labels[pixel].long()
+    lowest, highest = (int(v) for v in label.aminmax()) if label.numel() else (0, 0)
     span = highest - lowest + 1
-    key = pixel // max(labels.numel() // max(images, 1), 1) * span + labels[pixel] - lowest
+    key = pixel // max(labels.numel() // max(images, 1), 1) * span + label - lowest
     if images * span <= 2 * labels.numel():
         counts = torch.bincount(key, minlength=images * span)
         keys = counts.nonzero().squeeze(1)

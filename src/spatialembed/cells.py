@@ -101,8 +101,14 @@ def bin_entries(
     density: np.ndarray,
     counts: np.ndarray,
     n_classes: int,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Counting sort by class and cell: where each cell starts; positions (D, E), pixels (E,)."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Counting sort of the entries by class and cell.
+
+    Returns:
+        Where each cell starts; positions (D, E) in that order; (E,) the slot in it that each entry
+        got; (E,) the slot of the next entry of the same pixel, in a circle through all of them,
+        which is empty with one class.
+    """
     dims, n = position.shape
     cell = kind.copy()
     for d in range(dims - 1, -1, -1):
@@ -113,14 +119,23 @@ def bin_entries(
     for c in range(1, len(start)):
         start[c] += start[c - 1]
     at = start[:-1].copy()
-    sorted_position, sorted_pixel = np.empty((dims, n), np.float32), np.empty(n, np.int32)
+    sorted_position, slot = np.empty((dims, n), np.float32), np.empty(n, np.int32)
     for e in range(n):
         to = at[cell[e]]
         at[cell[e]] += 1
-        sorted_pixel[to] = pixel[e]
+        slot[e] = to
         for d in range(dims):
             sorted_position[d, to] = position[d, e]
-    return start, sorted_position, sorted_pixel
+    twin = np.empty(0, np.int32)
+    if n_classes > 1 and n:
+        twin = np.arange(n).astype(np.int32)
+        last = np.full(pixel.max() + 1, -1, np.int32)
+        for e in range(n):
+            if last[pixel[e]] >= 0:
+                other = last[pixel[e]]
+                twin[slot[e]], twin[other] = twin[other], slot[e]
+            last[pixel[e]] = slot[e]
+    return start, sorted_position, slot, twin
 
 
 @njit(cache=True)
@@ -194,22 +209,22 @@ def _propose(
 def best_unspent(
     seeds: np.ndarray,
     score: np.ndarray,
-    pixel: np.ndarray,
-    label_map: np.ndarray,
+    slot: np.ndarray,
+    label: np.ndarray,
     bound: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Seeds whose pixels are still unassigned: the sorted ones that score ``bound``, and others.
 
     Args:
         seeds: entries, in their order.
-        score, pixel: score and pixel of every entry.
-        label_map: 0 where unassigned.
+        score, slot: score and slot of every entry.
+        label: of every slot, 0 where unassigned.
         bound: least score of the seeds to be sorted: best first, equal ones in their order.
     """
     best, others = np.empty(len(seeds) + 1, np.int32), np.empty(len(seeds) + 1, np.int32)
     chosen = left = 0
     for entry in seeds:
-        unspent, good = label_map[pixel[entry]] == 0, score[entry] >= bound
+        unspent, good = label[slot[entry]] == 0, score[entry] >= bound
         best[chosen], others[left] = entry, entry
         chosen += int(unspent and good)
         left += int(unspent and not good)
@@ -222,36 +237,47 @@ def best_unspent(
 
 
 @njit(cache=True)
+def _give(slot: int, value: int, twin: np.ndarray, label: np.ndarray) -> None:
+    """Label a slot, and those of the same pixel in other classes."""
+    label[slot] = value
+    if len(twin):
+        other = twin[slot]
+        while other != slot:
+            label[other] = value
+            other = twin[other]
+
+
+@njit(cache=True)
 def visit_seeds(
     seed_entry: np.ndarray,
     seed_width: np.ndarray,
     entry_position: np.ndarray,
-    entry_pixel: np.ndarray,
     entry_kind: np.ndarray,
     origin: np.ndarray,
     density: np.ndarray,
     counts: np.ndarray,
     start: np.ndarray,
     position: np.ndarray,
-    pixel: np.ndarray,
+    slot: np.ndarray,
+    twin: np.ndarray,
     min_size: int,
     accepted: int,
-    label_map: np.ndarray,
+    label: np.ndarray,
 ) -> np.ndarray:
-    """Visit seeds in order and label their pixels; −1 is spent without an instance.
+    """Visit seeds in order and label the slots of their pixels; −1 is spent without an instance.
 
     ``accepted`` is how many were before. Returns the foreground entries of those accepted now.
     """
     dims, cells = len(origin), counts.prod()
     block = np.empty((3, dims), np.int64)
     center, width = np.empty(dims, np.float32), np.empty(dims, np.float32)
-    members, distance = np.empty(len(pixel) + 1, np.int32), np.empty(len(pixel), np.float32)
+    members, distance = np.empty(len(slot) + 1, np.int32), np.empty(len(slot), np.float32)
     found = np.empty(len(seed_entry), np.int64)
     n_found = 0
     for s in range(len(seed_entry)):
         entry = seed_entry[s]
-        own = entry_pixel[entry]
-        if label_map[own] != 0:
+        own = slot[entry]
+        if label[own] != 0:
             continue
         n, usable = 0, True
         for d in range(dims):
@@ -264,42 +290,49 @@ def visit_seeds(
             )  # fmt: skip
         unassigned = 0
         for m in range(n):
-            unassigned += label_map[pixel[members[m]]] == 0
-        label = -1
+            unassigned += label[members[m]] == 0
+        value = -1
         if n >= min_size and 2 * unassigned > n:
             found[n_found] = entry
             n_found += 1
-            label = accepted + n_found
+            value = accepted + n_found
         else:
-            label_map[own] = -1  # a seed without a proposal ends here too
+            _give(own, -1, twin, label)  # a seed without a proposal ends here too
         for m in range(n):
-            if label_map[pixel[members[m]]] == 0:
-                label_map[pixel[members[m]]] = label
+            if label[members[m]] == 0:
+                _give(members[m], value, twin, label)
     return found[:n_found]
 
 
 @njit(cache=True)
-def finish(pixel: np.ndarray, place: np.ndarray, n: int, label_map: np.ndarray) -> np.ndarray:
-    """Turn spent pixels without an instance back into background; (n, 2 D) boxes of the others."""
+def finish(
+    pixel: np.ndarray,
+    place: np.ndarray,
+    slot: np.ndarray,
+    label: np.ndarray,
+    n: int,
+    label_map: np.ndarray,
+) -> np.ndarray:
+    """Write the labels of n instances to their pixels; (n, 2 D) boxes of them."""
     dims, entries = place.shape
     boxes = np.zeros((n, 2 * dims), np.int32)
     boxes[:, :dims] = np.iinfo(np.int32).max
     e = 0
     while e < entries:
-        label, first = label_map[pixel[e]], e
+        value, first = label[slot[e]], e
         x = place[-1, first]
         while (
             e < entries
             and pixel[e] == pixel[first] + e - first
             and place[-1, e] == x + e - first
-            and label_map[pixel[e]] == label
+            and label[slot[e]] == value
         ):
-            if label < 0:
-                label_map[pixel[e]] = 0
+            if value > 0:
+                label_map[pixel[e]] = value
             e += 1
-        if label > 0:  # a run of its pixels along x
+        if value > 0:  # a run of its pixels along x
             for d in range(dims):
                 for i in (first, e - 1):
-                    boxes[label - 1, d] = min(boxes[label - 1, d], place[d, i])
-                    boxes[label - 1, dims + d] = max(boxes[label - 1, dims + d], place[d, i] + 1)
+                    boxes[value - 1, d] = min(boxes[value - 1, d], place[d, i])
+                    boxes[value - 1, dims + d] = max(boxes[value - 1, dims + d], place[d, i] + 1)
     return boxes

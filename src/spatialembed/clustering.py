@@ -60,7 +60,8 @@ class _Cells(NamedTuple):
     counts: np.ndarray  # (D,) int64 number of cells along each axis
     start: np.ndarray  # (K · cells + 1,) int64 where each cell's entries begin below
     position: np.ndarray  # (D, E) float32 embeddings in the order of cells
-    pixel: np.ndarray  # (E,) int32 flat indices in the order of cells
+    slot: np.ndarray  # (E,) int32 place of each entry in that order
+    twin: np.ndarray  # (E,) slot of the next entry of the same pixel; empty with one class
 
 
 def cluster(
@@ -109,8 +110,7 @@ def cluster(
         fixed = margin_to_sigma(margin, min(per_axis(pitch, dims)))
         sigma = np.broadcast_to(np.float32(fixed), (n_sigma, flat.shape[1]))
     seeds = np.flatnonzero(foreground.score >= np.float32(seed_threshold)).astype(np.int32)
-    found = _visit(seeds, foreground, sigma, len(names), min_size, label_map)
-    boxes = finish(foreground.pixel, foreground.place, len(found), label_map)
+    found, boxes = _visit(seeds, foreground, sigma, len(names), min_size, label_map)
     return Instances(
         label_map.reshape(shape), foreground.score[found], foreground.kind[found], boxes, names
     )
@@ -181,36 +181,37 @@ def _visit(
     n_classes: int,
     min_size: int,
     label_map: np.ndarray,
-) -> np.ndarray:
-    """Visit the entries that may be seeds, best first; the entries of those that were accepted."""
-    accepted = [np.zeros(0, np.int64)]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Visit the entries that may be seeds, best first, and label the pixels of instances.
+
+    Returns the entries of those that were accepted, and their boxes.
+    """
     if len(seeds) == 0:
-        return accepted[0]
+        return np.zeros(0, np.int64), np.zeros((0, 2 * len(foreground.place)), np.int32)
     sample = foreground.pixel[seeds[:: max(1, len(seeds) // SAMPLE)]]
     cells = _cells(foreground, _widths(sigma[:, sample], len(foreground.position)), n_classes)
+    label = np.zeros(len(foreground.pixel), np.int32)  # by slot: a proposal's lie close together
+    accepted: list[np.ndarray] = []
     count = FIRST_SEEDS
     while len(seeds):
         best, seeds = best_unspent(
-            seeds,
-            foreground.score,
-            foreground.pixel,
-            label_map,
-            _bound(foreground.score[seeds], count),
+            seeds, foreground.score, cells.slot, label, _bound(foreground.score[seeds], count)
         )
         found = visit_seeds(
             best,
             _widths(sigma[:, foreground.pixel[best]], len(foreground.position)),
             foreground.position,
-            foreground.pixel,
             foreground.kind,
             *cells,
             min_size,
             sum(map(len, accepted)),
-            label_map,
+            label,
         )
         accepted.append(found)
         count *= 4
-    return np.concatenate(accepted)
+    chosen = np.concatenate(accepted)
+    boxes = finish(foreground.pixel, foreground.place, cells.slot, label, len(chosen), label_map)
+    return chosen, boxes
 
 
 def _bound(score: np.ndarray, count: int) -> float:
@@ -228,7 +229,7 @@ def _widths(sigma: np.ndarray, dims: int) -> np.ndarray:
 
 
 def _cells(foreground: _Foreground, sample: np.ndarray, n_classes: int) -> _Cells:
-    """Bin the foreground into cells about as large as a typical seed's margin.
+    """Bin the foreground into cells half as large again as a typical seed's margin.
 
     Args:
         foreground: the entries.
@@ -239,7 +240,9 @@ def _cells(foreground: _Foreground, sample: np.ndarray, n_classes: int) -> _Cell
     origin = position.min(axis=1).astype(np.float64)
     extent = position.max(axis=1) - origin
     sample = sample[:, np.isfinite(sample).all(axis=0)].astype(np.float64)
-    edge = extent + 1 if sample.size == 0 else np.median(np.sqrt(math.log(2) / sample), axis=1)
+    edge = (
+        extent + 1 if sample.size == 0 else np.median(np.sqrt(math.log(2) / sample), axis=1) * 1.5
+    )
     # The table of cells stays in proportion to the foreground however small the margins are.
     most = min(max(1, 4 * position.shape[1] // n_classes), MOST_CELLS)
     while (counts := np.floor(extent / edge) + 2).prod() > most and counts.max() > 2:

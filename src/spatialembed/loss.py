@@ -161,16 +161,10 @@ class SpatialEmbeddingLoss(nn.Module):
         foreground = self.foreground_weight.to(score).expand(len(score))[own_class]
         own = (own_class, objects.pixel)
         # Every pixel of every map regresses to 0, but an object's in its own map to φ.
-        to_zero = (
-            valid.flatten()
-            .to(score.dtype)
-            .repeat(len(score), 1)
-            .index_put(own, score.new_zeros(()))
-        )
+        to_zero = score.masked_fill(~valid.flatten(), 0).index_put(own, score.new_zeros(()))
         to_phi = foreground * (score[own] - phi.to(score.dtype)) ** 2
-        per_image = (to_zero * score * score).sum(0).reshape(valid.shape).flatten(1).sum(1)
-        image = objects.image[objects.owner]
-        per_image = per_image.index_add(0, image, to_phi)
+        per_image = to_zero.square().sum(0).reshape(valid.shape).flatten(1).sum(1)
+        per_image = per_image.index_add(0, objects.image[objects.owner], to_phi)
         return (per_image / valid.flatten(1).sum(1).clamp(min=1)).sum() / max(len(valid), 1)
 
     def _check(

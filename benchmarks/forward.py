@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from measure import convolution_limit, operations, show, side_by_side, write_table
+from measure import network_rows, operations, side_by_side, write_table
 from spatialembed.models import build
 from spatialembed.models.folding import folded
 from workload import exported
@@ -42,13 +42,9 @@ def main() -> None:
                 works[f"{name}, {precision} exported"] = lambda n=run, x=pixels: n(x)
             counts[name] = operations(lambda n=network: n(image))
         times = side_by_side(works, 7)
-    first = next(iter(times.values()))
-    rows = []
-    for work, seconds in times.items():
-        limit = convolution_limit(torch.bfloat16 if "bf16" in work else torch.float32)
-        share = f"{counts[work.split(',')[0]] / seconds / limit:.0%}" if "int8" not in work else ""
-        rows.append([work, show(seconds), f"{first / seconds:.1f} ×", share])
-    write_table("forward", ["1024×2048", "time", "faster", "of the limit"], rows)
+    write_table(
+        "forward", ["1024×2048", "time", "faster", "of the limit"], network_rows(times, counts)
+    )
 
 
 if __name__ == "__main__":

@@ -91,6 +91,24 @@ def copy_limit() -> float:
     return size / side_by_side({"copy": lambda: target.copy_(source)}, 7)["copy"]
 
 
+def network_rows(
+    times: dict[str, float], counts: dict[str, int]
+) -> list[tuple[str, str, str, str]]:
+    """Rows of a table of works named "NETWORK, how": time, ratio to the first, share of the limit.
+
+    Args:
+        times: seconds of each work.
+        counts: operations of each network.
+    """
+    first = next(iter(times.values()))
+    rows = []
+    for work, seconds in times.items():
+        limit = convolution_limit(torch.bfloat16 if "bf16" in work else torch.float32)
+        share = f"{counts[work.split(',')[0]] / seconds / limit:.0%}" if "int8" not in work else ""
+        rows.append((work, show(seconds), f"{first / seconds:.1f} ×", share))
+    return rows
+
+
 def show(value: float) -> str:
     """A duration with three digits, in ms or s."""
     return f"{value * 1e3:.3g} ms" if value < 1 else f"{value:.3g} s"

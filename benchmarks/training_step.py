@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from measure import convolution_limit, operations, show, side_by_side, write_table
+from measure import network_rows, operations, side_by_side, write_table
 from workload import ellipses
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -62,12 +62,8 @@ def main() -> None:
         "residual_unet, bf16, channels last": step("residual_unet", {}, ours, True),
     }
     times = side_by_side(works, 7)
-    first = next(iter(times.values()))
-    rows = []
-    for name, seconds in times.items():
-        limit = convolution_limit(torch.bfloat16 if "bf16" in name else torch.float32)
-        share = operations(works[name]) / seconds / limit
-        rows.append([name, show(seconds), f"{first / seconds:.1f} ×", f"{share:.0%}"])
+    counts = {name.split(",")[0]: operations(work) for name, work in works.items()}
+    rows = network_rows(times, counts)
     write_table("training_step", ["step", "time", "faster", "of the limit"], rows)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from measure import convolution_limit, operations, show, side_by_side, write_table
+from measure import network_rows, operations, side_by_side, write_table
 from workload import ellipses, exported, trained_output
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -50,13 +50,9 @@ def main() -> None:
             model = exported(name, "int8", Path(folder))
             works[f"{name}, int8 exported"] = ours(model, png, output)
         times = side_by_side(works, 7)
-    first = next(iter(times.values()))
-    rows = []
-    for work, seconds in times.items():
-        limit = convolution_limit(torch.bfloat16 if "bf16" in work else torch.float32)
-        share = f"{counts[work.split(',')[0]] / seconds / limit:.0%}" if "int8" not in work else ""
-        rows.append([work, show(seconds), f"{first / seconds:.1f} ×", share])
-    write_table("whole_image", ["1024×2048", "time", "faster", "of the limit"], rows)
+    write_table(
+        "whole_image", ["1024×2048", "time", "faster", "of the limit"], network_rows(times, counts)
+    )
 
 
 def original(png: Path, output: np.ndarray):

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numba import njit, prange
 
-from spatialembed.cells import cells_along, cells_within, next_row
+from spatialembed.instance_reach import block_in_reach, rows_in_reach
 from spatialembed.lovasz_kernel import hinge_steps
 
 INVERSE_LN2 = np.float32(1 / math.log(2))
@@ -48,100 +48,6 @@ def own_distances(
 
 
 @njit(cache=True, parallel=True)
-def bin_pixels(
-    position: np.ndarray,
-    valid: np.ndarray,
-    object_of: np.ndarray,
-    center: np.ndarray,
-    reach: np.ndarray,
-    first_object: np.ndarray,
-    origin: np.ndarray,
-    density: np.ndarray,
-    counts: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Sort the pixels of each image that some object may reach by the cell they embed into.
-
-    Args:
-        position: (B, D, P) float32 embeddings.
-        valid: (B · P,) pixels that take part.
-        object_of: (B · P,) int32 object of every pixel, −1 for none.
-        center, reach: (D, N) float32; an object reaches that far along each axis.
-        first_object: (B + 1,) where each image's objects begin.
-        origin, density, counts: (D,) the grid, the same for every image.
-
-    Returns:
-        (B, cells + 1) where each cell's pixels begin in the image's row of the others, which are
-        in that order: (B, P) pixels of the image, (B, D, P) embeddings, (B, P) objects.
-    """
-    images, dims, pixels = position.shape
-    cells = counts.prod()
-    start = np.zeros((images, cells + 1), np.int32)
-    order = np.empty((images, pixels), np.int32)
-    ordered = np.empty((images, dims, pixels), np.float32)
-    owner = np.empty((images, pixels), np.int32)
-    for b in prange(images):
-        marked = np.zeros(cells, np.bool_)
-        for k in range(first_object[b], first_object[b + 1]):
-            _mark(center[:, k], reach[:, k], origin, density, counts, marked)
-        cell = np.zeros(pixels, np.int32)
-        for d in range(dims - 1, -1, -1):
-            cells_along(position[b, d], origin[d], density[d], counts[d], cell)
-        for p in range(pixels):
-            if cell[p] >= 0 and marked[cell[p]] and valid[b * pixels + p]:
-                start[b, cell[p] + 1] += 1
-            else:
-                cell[p] = -1
-        for c in range(cells):
-            start[b, c + 1] += start[b, c]
-        at = start[b, :-1].copy()
-        for p in range(pixels):
-            if cell[p] >= 0:
-                to = at[cell[p]]
-                order[b, to], owner[b, to] = p, object_of[b * pixels + p]
-                for d in range(dims):
-                    ordered[b, d, to] = position[b, d, p]
-                at[cell[p]] += 1
-    return start, order, ordered, owner
-
-
-@njit(cache=True)
-def _mark(
-    center: np.ndarray,
-    reach: np.ndarray,
-    origin: np.ndarray,
-    density: np.ndarray,
-    counts: np.ndarray,
-    marked: np.ndarray,
-) -> None:
-    block = np.empty((3, len(center)), np.int64)
-    if not _block(center, reach, origin, density, counts, block):
-        return
-    row = next_row(block, counts, True)
-    while row >= 0:
-        marked[row + block[0, 0] : row + block[1, 0] + 1] = True
-        row = next_row(block, counts, False)
-
-
-@njit(cache=True)
-def _block(
-    center: np.ndarray,
-    reach: np.ndarray,
-    origin: np.ndarray,
-    density: np.ndarray,
-    counts: np.ndarray,
-    block: np.ndarray,
-) -> bool:
-    """Lowest and highest cell in reach along each axis; false where the center is no number."""
-    for d in range(len(center)):
-        if not math.isfinite(center[d]) or not math.isfinite(reach[d]):
-            return False
-        block[0, d], block[1, d] = cells_within(
-            center[d], reach[d], origin[d], density[d], counts[d]
-        )
-    return True
-
-
-@njit(cache=True, parallel=True)
 def hinges(
     position: np.ndarray,
     center: np.ndarray,
@@ -171,8 +77,8 @@ def hinges(
         reach: (D, N) the same as a distance along each axis.
         weight: (N,) float64 weight of each hinge in the sum whose gradient is taken.
         first_object: (B + 1,) where each image's objects begin.
-        cell_start, cell_pixel, cell_position, cell_object: what :func:`bin_pixels` returned, on the
-            grid ``origin``, ``density``, ``counts``.
+        cell_start, cell_pixel, cell_position, cell_object: what ``bin_pixels`` of instance_reach.py
+            returned, on the grid ``origin``, ``density``, ``counts``.
         threads: how many work at a time.
 
     Returns:
@@ -227,10 +133,7 @@ def _hinges_of_image(
 ) -> None:
     """The part of :func:`hinges` for some objects of one image; writes to the last four."""
     dims = len(center)
-    block, rows = (
-        np.empty((3, dims), np.int64),
-        np.empty((counts[1:].prod(), 2), np.int32),
-    )
+    block, rows = np.empty((3, dims), np.int64), np.empty((counts[1:].prod(), 2), np.int32)
     room = 0
     phi = rest = step = np.empty(0, np.float32)
     scratch = np.empty(0, np.uint64)
@@ -238,8 +141,8 @@ def _hinges_of_image(
     for k in objects:
         first, last = start[k], start[k + 1]
         size, n_rows = last - first, 0
-        if _block(center[:, k], reach[:, k], origin, density, counts, block):
-            n_rows = _rows(
+        if block_in_reach(center[:, k], reach[:, k], origin, density, counts, block):
+            n_rows = rows_in_reach(
                 center[:, k], width[:, k], cutoff[k], cell_start, origin, density, counts, block,
                 rows,
             )  # fmt: skip
@@ -255,15 +158,7 @@ def _hinges_of_image(
         for r in range(n_rows):
             near = slice(rows[r, 0], rows[r, 1])
             run = phi[at : at + rows[r, 1] - rows[r, 0]]
-            _others(
-                cell_position[:, near],
-                cell_object[near],
-                center,
-                width,
-                k,
-                cutoff[k],
-                run,
-            )
+            _others(cell_position[:, near], cell_object[near], center, width, k, cutoff[k], run)
             at += len(run)
         _memberships(phi[:n], rest, scratch)
         # The error is 2 − 2 φ inside and 2 φ outside.
@@ -293,42 +188,6 @@ def _hinges_of_image(
             in_position[d, cell_pixel[e]] += in_cells[d, e]
 
 
-@njit(cache=True)
-def _rows(
-    center: np.ndarray,
-    width: np.ndarray,
-    cutoff: float,
-    cell_start: np.ndarray,
-    origin: np.ndarray,
-    density: np.ndarray,
-    counts: np.ndarray,
-    block: np.ndarray,
-    rows: np.ndarray,
-) -> int:
-    """Write where the pixels of each row of cells in reach begin and end; the number of rows."""
-    n = 0
-    row = next_row(block, counts, True)
-    while row >= 0:
-        # The other axes take their part of the reach; along x what is left.
-        left = np.float64(cutoff) * (1 + 1e-5)
-        for d in range(1, len(counts)):
-            low = origin[d] + (block[2, d] - 1e-3) / density[d]
-            high = origin[d] + (block[2, d] + 1 + 1e-3) / density[d]
-            gap = max(low - center[d], center[d] - high, 0.0)
-            left -= width[d] * gap * gap
-        if left > 0:
-            low_x, high_x = cells_within(
-                center[0], math.sqrt(left / width[0]), origin[0], density[0], counts[0]
-            )
-            rows[n, 0], rows[n, 1] = (
-                cell_start[row + low_x],
-                cell_start[row + high_x + 1],
-            )
-            n += 1
-        row = next_row(block, counts, False)
-    return n
-
-
 @njit(cache=True, fastmath={"contract"})
 def _memberships(phi: np.ndarray, rest: np.ndarray, scratch: np.ndarray) -> None:
     """Replace scaled distances by φ, and write 1 − φ, each to float32 precision.
@@ -354,17 +213,6 @@ def _memberships(phi: np.ndarray, rest: np.ndarray, scratch: np.ndarray) -> None
         grown = scale[i] * phi[i]
         phi[i] = scale[i] + grown
         rest[i] = (np.float32(1) - scale[i]) - grown
-
-
-@njit(cache=True)
-def _entries(cell_start: np.ndarray, counts: np.ndarray, block: np.ndarray) -> int:
-    """Number of pixels in a block of cells."""
-    n = 0
-    row = next_row(block, counts, True)
-    while row >= 0:
-        n += cell_start[row + block[1, 0] + 1] - cell_start[row + block[0, 0]]
-        row = next_row(block, counts, False)
-    return n
 
 
 @njit(cache=True)

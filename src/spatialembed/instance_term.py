@@ -13,9 +13,10 @@ runs over the whole image, once per object. Nearly all of these pixels add nothi
 4. The errors of an object, inside and within reach, sorted from large to small and weighted by the
    closed forms of lovasz.py.
 
-The cost follows the pixels within reach, not objects times image. On the CPU a compiled kernel
-(instance_kernel.py) does this object by object and gives value and gradient together; on any other
-device, and in float64, the same steps are torch operations over all objects at once.
+The cost follows the pixels within reach, not objects times image. On the CPU compiled kernels
+(instance_reach.py for step 3, instance_kernel.py for the rest) do this object by object and give
+value and gradient together; on any other device, and in float64, the same steps are torch
+operations over all objects at once.
 """
 
 from __future__ import annotations
@@ -137,7 +138,8 @@ def _compiled(
     threads: int,
 ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
     """The term, the own scaled distances, and gradients in position, center and width."""
-    from spatialembed.instance_kernel import bin_pixels, hinges, own_distances
+    from spatialembed.instance_kernel import hinges, own_distances
+    from spatialembed.instance_reach import bin_pixels
 
     start = torch.nn.functional.pad(objects.counts.cumsum(0), (1, 0)).numpy()
     share = objects.share.numpy()

@@ -64,6 +64,43 @@ def cluster(
     return label_map, np.array(scores, np.float32), np.array(classes, np.int32)
 
 
+def refine(
+    output: np.ndarray,
+    label_map: np.ndarray,
+    classes: np.ndarray,
+    n_sigma: int = 1,
+    foreground_threshold: float = 0.5,
+    pitch=PITCH,
+    margin: float | None = None,
+    least_phi: float = 0.2,
+) -> np.ndarray:
+    """Label map in which each foreground pixel has the object of its highest φ; not renumbered.
+
+    Centers and bandwidths are means over the objects' pixels. Of equal objects the first wins.
+    """
+    shape = output.shape[1:]
+    with np.errstate(invalid="ignore"):
+        position, sigma, logits = embed(output.astype(np.float32), n_sigma, pitch, margin)
+        foreground = sigmoid(logits) > np.float32(foreground_threshold)
+    foreground &= np.isfinite(position).all(axis=0)
+    sigma = clamped(sigma)
+    refined = np.zeros(shape, np.int32)
+    least = np.full(shape, -math.log(least_phi), np.float32)
+    for k, kind in enumerate(classes, 1):
+        own = (label_map == k) & foreground[kind] & np.isfinite(sigma).all(axis=0)
+        if not own.any():
+            continue
+        width = inverse_squared_width(sigma[:, own].mean(1, dtype=np.float64).astype(np.float32))
+        center = position[:, own].mean(1, dtype=np.float64).astype(np.float32)
+        distance = np.zeros(shape, np.float32)
+        for d in range(len(shape)):
+            difference = position[d] - center[d]
+            distance = distance + width[d % n_sigma] * (difference * difference)
+        closer = foreground[kind] & (distance < least)
+        refined[closer], least[closer] = k, distance[closer]
+    return refined
+
+
 # --- loss -----------------------------------------------------------------------------------
 
 

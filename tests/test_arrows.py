@@ -13,12 +13,13 @@ SOURCE = Path(spatialembed.__file__).parent
 
 # Lowest first. Names on one line are siblings: they do not import each other.
 LEVELS = [
-    {"", "errors", "console"},
+    {"", "errors", "console", "packaged"},
     {"embedding", "lovasz", "sorting", "instances", "threads"},
     {"cells", "centers", "lovasz_kernel", "pairs", "batch_objects"},
+    {"instance_reach", "foreground"},
     {"instance_kernel"},
     {"instance_term"},
-    {"loss", "clustering", "results", "models", "data", "metrics", "pictures"},
+    {"loss", "clustering", "refinement", "results", "models", "data", "metrics", "pictures"},
     {"inference"},
     {"training", "export"},
     {"report", "app"},

@@ -305,6 +305,67 @@ def visit_seeds(
 
 
 @njit(cache=True)
+def nearest_instances(
+    center: np.ndarray,
+    width: np.ndarray,
+    kind: np.ndarray,
+    limit: float,
+    origin: np.ndarray,
+    density: np.ndarray,
+    counts: np.ndarray,
+    start: np.ndarray,
+    position: np.ndarray,
+    slot: np.ndarray,
+    twin: np.ndarray,
+) -> np.ndarray:
+    """(E,) for every slot the instance (from 1) whose φ is highest there, 0 where none is near.
+
+    Of equal ones the first.
+
+    Args:
+        center, width: (D, N) float32 centers and inverse squared widths of the instances.
+        kind: (N,) their classes.
+        limit: scaled distance up to which an instance may get a pixel of its class.
+        origin, density, counts, start, position, slot, twin: the entries in their cells.
+    """
+    dims, cells = len(origin), counts.prod()
+    block = np.empty((3, dims), np.int64)
+    label, least = np.zeros(len(slot), np.int32), np.full(len(slot), limit, np.float32)
+    distance = np.empty(len(slot), np.float32)
+    for k in range(len(kind)):
+        usable = True
+        for d in range(dims):
+            usable &= math.isfinite(center[d, k]) and width[d, k] > 0
+        if not usable:
+            continue
+        for d in range(dims):
+            reach = math.sqrt(limit / np.float64(width[d, k]))
+            block[0, d], block[1, d] = cells_within(
+                center[d, k], reach, origin[d], density[d], counts[d]
+            )
+        row = next_row(block, counts, True)
+        while row >= 0:
+            first = start[kind[k] * cells + row + block[0, 0]]
+            last = start[kind[k] * cells + row + block[1, 0] + 1]
+            run = distance[: last - first]
+            run[:] = 0
+            for d in range(dims):
+                middle, s, along = center[d, k], width[d, k], position[d, first:last]
+                for e in range(len(run)):
+                    difference = along[e] - middle
+                    run[e] += s * (difference * difference)
+            for e in range(len(run)):
+                if run[e] < least[first + e]:
+                    least[first + e], label[first + e] = run[e], k + 1
+                    other = first + e if len(twin) == 0 else twin[first + e]
+                    while other != first + e:
+                        least[other], label[other] = run[e], k + 1
+                        other = twin[other]
+            row = next_row(block, counts, False)
+    return label
+
+
+@njit(cache=True)
 def finish(
     pixel: np.ndarray,
     place: np.ndarray,

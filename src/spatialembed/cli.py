@@ -125,6 +125,7 @@ def run_evaluate(
     official: bool | None = None,
     min_region: int | None = None,
     symmetries: bool = False,
+    diameter: float | None = None,
     pictures: int = 8,
     device: str = "auto",
     precision: Literal["float32", "bf16"] | None = None,
@@ -140,6 +141,7 @@ def run_evaluate(
         official: the layout's official score; by default where the eval extra is installed.
         min_region: Cityscapes' AP leaves out objects of fewer pixels; its own rule by default.
         symmetries: average over the symmetries of training: better, up to 8 times slower.
+        diameter: pixels across of objects in these images; those of training by default.
         pictures: how many of the worst images to show.
         device: auto, cpu, cuda, ….
         precision: float32 (the default) or bf16; an exported model has its own.
@@ -149,7 +151,7 @@ def run_evaluate(
     from spatialembed.inference.predictor import load
     from spatialembed.report.evaluation import tables, write_evaluation
 
-    loaded = load(model, device, precision, symmetries)
+    loaded = load(model, device, precision, symmetries, diameter)
     dataset = open_split(data, split, loaded.spec)
     folder = out or _evaluation_beside(Path(model))
     evaluation = evaluate(loaded, dataset, None, folder, official, min_region, track)
@@ -174,6 +176,7 @@ def run_predict(
     foreground_threshold: float | None = None,
     min_size: int | None = None,
     symmetries: bool = False,
+    diameter: float | None = None,
     device: str = "auto",
     precision: Literal["float32", "bf16"] | None = None,
 ) -> int:
@@ -191,6 +194,7 @@ def run_predict(
         foreground_threshold: seed score of an object's pixels; the model's own by default.
         min_size: fewest pixels of an object; the model's own by default.
         symmetries: average over the symmetries of training: better, up to 8 times slower.
+        diameter: pixels across of objects in these images; those of training by default.
         device: auto, cpu, cuda, ….
         precision: float32 (the default) or bf16; an exported model has its own.
     """
@@ -201,7 +205,7 @@ def run_predict(
     results = Results(out, format, overlay, annotations)
     files = find_images(images, out)
     outcomes = predict_files(
-        load(model, device, precision, symmetries), files, results, overwrite,
+        load(model, device, precision, symmetries, diameter), files, results, overwrite,
         seed_threshold, foreground_threshold, min_size,
     )  # fmt: skip
     done = list(track(outcomes, len(files), "Predicting"))

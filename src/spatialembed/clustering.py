@@ -11,21 +11,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
-from spatialembed.cells import MOST_CELLS, best_unspent, bin_entries, finish, gather, visit_seeds
-from spatialembed.embedding import (
-    PITCH,
-    Array,
-    Pitch,
-    clamped,
-    embed_pixels,
-    inverse_squared_width,
-    margin_to_sigma,
-    per_axis,
-    sigmoid,
+from spatialembed.cells import best_unspent, finish, visit_seeds
+from spatialembed.embedding import PITCH, Array, Pitch
+from spatialembed.foreground import (
+    Foreground,
+    as_float32,
+    bandwidths,
+    bin_foreground,
+    take_foreground,
+    widths,
 )
 from spatialembed.instances import Instances
 
@@ -37,31 +34,6 @@ SAMPLE = 1000
 
 MIN_SIZE = 128
 """Default least size of an instance in pixels, for models without a calibrated one."""
-
-
-class _Foreground(NamedTuple):
-    """The foreground of every class, one entry a (class, pixel), ordered by class, then pixel.
-
-    A pixel in the foreground of several classes has several entries.
-    """
-
-    pixel: np.ndarray  # (E,) int32 flat index
-    kind: np.ndarray  # (E,) int32 class
-    score: np.ndarray  # (E,) float32
-    place: np.ndarray  # (D, E) int32 array index, in axis order
-    position: np.ndarray  # (D, E) float32 embedding, in the order x, y, z
-
-
-class _Cells(NamedTuple):
-    """Foreground entries binned by class and embedding; a row of cells along x is contiguous."""
-
-    origin: np.ndarray  # (D,) float64 lowest embedding
-    density: np.ndarray  # (D,) float64 cells per unit of coordinate
-    counts: np.ndarray  # (D,) int64 number of cells along each axis
-    start: np.ndarray  # (K · cells + 1,) int64 where each cell's entries begin below
-    position: np.ndarray  # (D, E) float32 embeddings in the order of cells
-    slot: np.ndarray  # (E,) int32 place of each entry in that order
-    twin: np.ndarray  # (E,) slot of the next entry of the same pixel; empty with one class
 
 
 def cluster(
@@ -98,28 +70,18 @@ def cluster(
             [0, 1], a negative ``min_size``, a pitch or margin that is not positive, or 2**31 pixels
             or more.
     """
-    output = _as_numpy(output)
+    output = as_float32(output)
     names = _check(output, n_sigma, (seed_threshold, foreground_threshold), min_size, class_names)
     shape, dims = output.shape[1:], output.ndim - 1
     flat = output.reshape(len(output), math.prod(shape))
     label_map = np.zeros(flat.shape[1], np.int32)
-    foreground = _foreground(flat, shape, dims + n_sigma, foreground_threshold, pitch)
-    if margin is None:
-        sigma = flat[dims : dims + n_sigma]
-    else:
-        fixed = margin_to_sigma(margin, min(per_axis(pitch, dims)))
-        sigma = np.broadcast_to(np.float32(fixed), (n_sigma, flat.shape[1]))
+    foreground = take_foreground(flat, shape, dims + n_sigma, foreground_threshold, pitch)
+    sigma = bandwidths(flat, dims, n_sigma, pitch, margin)
     seeds = np.flatnonzero(foreground.score >= np.float32(seed_threshold)).astype(np.int32)
     found, boxes = _visit(seeds, foreground, sigma, len(names), min_size, label_map)
     return Instances(
         label_map.reshape(shape), foreground.score[found], foreground.kind[found], boxes, names
     )
-
-
-def _as_numpy(output: Array) -> np.ndarray:
-    if not isinstance(output, np.ndarray):
-        output = output.detach().float().cpu().numpy()
-    return np.ascontiguousarray(output, np.float32)
 
 
 def _check(
@@ -152,31 +114,9 @@ def _check(
     return tuple(class_names)
 
 
-def _foreground(
-    flat: np.ndarray, shape: tuple[int, ...], first_seed: int, threshold: float, pitch: Pitch
-) -> _Foreground:
-    """Pixels of each class whose score exceeds the threshold and whose embedding is a number."""
-    # Most pixels are background: one comparison of logits spares them the sigmoid. The bound
-    # lies below the threshold by more than a float32 sigmoid is ever wrong.
-    bound = threshold - 1e-5
-    lowest = np.float32(math.log(bound / (1 - bound)) if bound > 0 else -math.inf)
-    sides = np.array(shape, np.int64)
-    taken = [gather(logits, lowest, flat[: len(shape)], sides) for logits in flat[first_seed:]]
-    kind = np.repeat(np.arange(len(taken), dtype=np.int32), [len(t[0]) for t in taken])
-    parts = list(zip(*taken, strict=True))
-    pixel, place, logit, offset = (p[0] if len(p) == 1 else np.concatenate(p, -1) for p in parts)
-    score = sigmoid(logit)
-    position = embed_pixels(offset, place, pitch)
-    kept = (score > np.float32(threshold)) & np.isfinite(position).all(axis=0)
-    if not kept.all():
-        pixel, kind, score = pixel[kept], kind[kept], score[kept]
-        place, position = np.compress(kept, place, axis=1), np.compress(kept, position, axis=1)
-    return _Foreground(pixel, kind, score, place, position)
-
-
 def _visit(
     seeds: np.ndarray,
-    foreground: _Foreground,
+    foreground: Foreground,
     sigma: np.ndarray,
     n_classes: int,
     min_size: int,
@@ -189,7 +129,9 @@ def _visit(
     if len(seeds) == 0:
         return np.zeros(0, np.int64), np.zeros((0, 2 * len(foreground.place)), np.int32)
     sample = foreground.pixel[seeds[:: max(1, len(seeds) // SAMPLE)]]
-    cells = _cells(foreground, _widths(sigma[:, sample], len(foreground.position)), n_classes)
+    cells = bin_foreground(
+        foreground, widths(sigma[:, sample], len(foreground.position)), n_classes
+    )
     label = np.zeros(len(foreground.pixel), np.int32)  # by slot: a proposal's lie close together
     accepted: list[np.ndarray] = []
     count = FIRST_SEEDS
@@ -199,7 +141,7 @@ def _visit(
         )
         found = visit_seeds(
             best,
-            _widths(sigma[:, foreground.pixel[best]], len(foreground.position)),
+            widths(sigma[:, foreground.pixel[best]], len(foreground.position)),
             foreground.position,
             foreground.kind,
             *cells,
@@ -220,36 +162,3 @@ def _bound(score: np.ndarray, count: int) -> float:
         return 0.0
     sample = np.sort(score[:: len(score) // SAMPLE])
     return float(sample[-max(1, len(sample) * count // len(score))])
-
-
-def _widths(sigma: np.ndarray, dims: int) -> np.ndarray:
-    """(D, M) inverse squared widths of (1 or D, M) bandwidths, NaN where σ is."""
-    width = inverse_squared_width(clamped(sigma))
-    return np.ascontiguousarray(np.broadcast_to(width, (dims, width.shape[1])))
-
-
-def _cells(foreground: _Foreground, sample: np.ndarray, n_classes: int) -> _Cells:
-    """Bin the foreground into cells half as large again as a typical seed's margin.
-
-    Args:
-        foreground: the entries.
-        sample: (D, M) inverse squared widths of some seeds.
-        n_classes: number of classes.
-    """
-    position = foreground.position
-    origin = position.min(axis=1).astype(np.float64)
-    extent = position.max(axis=1) - origin
-    sample = sample[:, np.isfinite(sample).all(axis=0)].astype(np.float64)
-    edge = (
-        extent + 1 if sample.size == 0 else np.median(np.sqrt(math.log(2) / sample), axis=1) * 1.5
-    )
-    # The table of cells stays in proportion to the foreground however small the margins are.
-    most = min(max(1, 4 * position.shape[1] // n_classes), MOST_CELLS)
-    while (counts := np.floor(extent / edge) + 2).prod() > most and counts.max() > 2:
-        edge = edge * 1.25
-    counts = counts.astype(np.int64)
-    origin -= edge / 2  # no embedding is near the border of the grid
-    grid = origin, 1 / edge, counts
-    return _Cells(
-        *grid, *bin_entries(position, foreground.kind, foreground.pixel, *grid, n_classes)
-    )

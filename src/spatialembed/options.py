@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
-from importlib.resources import files
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,6 +15,7 @@ from jsonargparse import ActionYesNo, ArgumentError, ArgumentParser, Namespace
 
 from spatialembed.data.augment import Augmentation
 from spatialembed.errors import UserError
+from spatialembed.packaged import packaged
 from spatialembed.training.config import StageConfig, TrainConfig
 
 FLAGS = {
@@ -129,10 +129,7 @@ def _require_text(path: Path) -> None:
 
 def recipes() -> list[Path]:
     """The recipes that come with the package; of a checkout, those of its ``recipes`` folder."""
-    package = Path(str(files("spatialembed")))
-    inside = package / "recipes"
-    folder = inside if inside.is_dir() else package.parents[1] / "recipes"
-    return sorted(folder.glob("*.yaml"))
+    return packaged("recipes", ".yaml")
 
 
 def refuse(error: ArgumentError, arguments: Sequence[str]) -> NoReturn:

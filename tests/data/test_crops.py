@@ -238,6 +238,16 @@ def test_image_and_mask_stay_together_under_every_augmentation():
         assert (mask & drawn_mask).sum() / (mask | drawn_mask).sum() > 0.97
 
 
+def test_zoom_enlarges_what_is_drawn():
+    data = Squares([(60, 80)])
+    index = build_object_index(data)
+    seen = {
+        zoom: Cropper(data, to_unit, 256, index, zoom=zoom).draw(0).label_mask.numpy()
+        for zoom in (1.0, 2.0)
+    }
+    assert (seen[2.0] > 0).sum() == pytest.approx(4 * (seen[1.0] > 0).sum(), rel=0.1)
+
+
 def test_objects_are_drawn_uniformly_and_background_at_its_share():
     index = ObjectIndex(
         image=np.int32([0, 0, 0, 1]),

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import nn
 
-from spatialembed.embedding import margin_to_sigma
+from spatialembed.embedding import PITCH, margin_to_sigma
 from spatialembed.errors import UserError
 from spatialembed.inference.predictor import Model, load, to_array
 from spatialembed.inference.torch_network import TorchNetwork, evaluating, pick_device
@@ -52,6 +54,31 @@ def test_raw_has_the_size_of_the_image() -> None:
     assert raw.shape == (4, 37, 61)
     assert raw.dtype == np.float32
     np.testing.assert_array_equal(raw[3] > 0, squares()[..., 0] > 0)
+
+
+def test_objects_of_another_size_are_shown_as_those_of_training() -> None:
+    spec = replace(bright().spec, object_diameter=5)
+    large = np.kron(squares()[..., 0], np.ones((3, 3), np.uint8))
+    model = Model(TorchNetwork(Bright()), spec, diameter=15)
+    assert model.prepared(large[..., None]).shape == (1, 37, 61)
+    expected = np.kron(bright().predict(squares()).label_map, np.ones((3, 3), np.int32))
+    found = model.predict(large)
+    assert (found.label_map != expected).sum() <= 8  # corners are rounded
+    assert model.settings()[2] == 45  # a minimum size of 5, nine times
+    # The same by the model's own zoom, of which minimum sizes do not take part.
+    model = Model(TorchNetwork(Bright()), replace(spec, zoom=1 / 3, min_size=45))
+    np.testing.assert_array_equal(model.predict(large).label_map, found.label_map)
+    assert model.pitch == pytest.approx((PITCH / 3, PITCH / 3))
+
+
+@pytest.mark.parametrize(
+    ("diameter", "known", "said"),
+    [(0, 5, "number of pixels"), (float("nan"), 5, "number of pixels"), (9, None, "does not say")],
+)
+def test_a_diameter_that_cannot_be_followed(diameter, known, said) -> None:
+    spec = replace(bright().spec, object_diameter=known)
+    with pytest.raises(UserError, match=said):
+        Model(TorchNetwork(Bright()), spec, diameter=diameter)
 
 
 def test_predict_finds_what_the_network_says() -> None:

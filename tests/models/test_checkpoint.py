@@ -67,6 +67,24 @@ def test_saves_from_channels_last_and_leaves_the_network_as_it_was(
     torch.testing.assert_close(load_model(tmp_path / "m.safetensors")[0](image), expected)
 
 
+def test_half_the_size_is_nearly_the_same_network(tmp_path: Path, network: nn.Module) -> None:
+    path = tmp_path / "m.safetensors"
+    save_model(path, network, SPEC)
+    whole = path.stat().st_size
+    save_model(path, network, SPEC, half=True)
+    assert path.stat().st_size < 0.75 * whole  # its description does not shrink
+    image = torch.rand(1, 2, 16, 16)
+    loaded, spec = load_model(path)
+    assert spec == SPEC
+    assert all(p.dtype == torch.float32 for p in loaded.parameters())
+    torch.testing.assert_close(loaded(image), network(image), atol=1e-2, rtol=1e-2)
+    with torch.no_grad():
+        next(network.parameters())[0] = 1e6
+    with pytest.raises(UserError, match="too large for float16"):
+        save_model(path, network, SPEC, half=True)
+    assert torch.equal(load_model(path)[0](image), loaded(image))
+
+
 def rewrite(path: Path, version: object = None, **changes: object) -> Path:
     """The file at ``path`` with its metadata changed."""
     from safetensors import safe_open
@@ -153,6 +171,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(
         ({"pitch": (1.0,)}, "pitch"),
         ({"pitch": (1.0, 0.0)}, "pitch"),
         ({"margin": 0.0}, "margin"),
+        ({"zoom": 0.0}, "zoom"),
         ({"object_diameter": float("nan")}, "object_diameter"),
         ({"seed_threshold": 1.5}, "seed_threshold"),
         ({"foreground_threshold": float("nan")}, "foreground_threshold"),

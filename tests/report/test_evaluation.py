@@ -30,6 +30,7 @@ class Blind:
 
     name = "blind"
     spec = ModelSpec("residual_unet")
+    pitch, margin = spec.pitch, None
 
     def raw(self, image: np.ndarray, name: str) -> np.ndarray:
         return np.zeros((4, *image.shape[:2]), np.float32)

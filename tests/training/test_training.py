@@ -56,6 +56,16 @@ def test_a_run_leaves_a_model_logs_and_pictures(scenes, tmp_path) -> None:
     assert not list(out.glob(".*"))  # no temporary file is left
 
 
+def test_objects_are_shown_at_the_diameter_that_is_asked_for(scenes, tmp_path) -> None:
+    out = train(smoke(scenes, tmp_path / "run", "--diameter=40", "--refine=true"))
+    model = se.load(out)
+    assert model.spec.zoom == pytest.approx(40 / model.spec.object_diameter, abs=0.01)
+    assert model.spec.refine
+    twice = se.load(out, diameter=model.spec.object_diameter / 2)
+    assert twice.zoom == pytest.approx(2 * model.zoom)
+    assert twice.predict(np.zeros((50, 60, 3), np.uint8)).label_map.shape == (50, 60)
+
+
 def test_several_classes_are_trained_and_scored_each(scenes, tmp_path) -> None:
     classes = ["person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle"]
     out = train(smoke(scenes, tmp_path / "run", "--classes", *classes))

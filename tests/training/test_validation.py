@@ -11,7 +11,7 @@ from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.metrics.average_precision import score_images
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.calibrate import _clearly_best
-from spatialembed.training.validation import Setting, Validation, validate
+from spatialembed.training.validation import SEED_THRESHOLDS, Setting, Validation, validate
 
 
 class Imperfect(torch.nn.Module):
@@ -40,11 +40,12 @@ def scenes(tmp_path_factory):
     return open_data(out, "val", ["car", "person"])
 
 
-def test_every_seed_threshold_scores_as_if_clustered_with_it(scenes) -> None:
-    spec = ModelSpec("residual_unet", class_names=("car", "person"), min_size=5)
+@pytest.mark.parametrize("refine", [False, True])
+def test_every_seed_threshold_scores_as_if_clustered_with_it(scenes, refine) -> None:
+    spec = ModelSpec("residual_unet", class_names=("car", "person"), min_size=5, refine=refine)
     model = Model(TorchNetwork(Imperfect()), spec)
     scores = validate(model, scenes)
-    assert scores.ap.shape == (8, 3)
+    assert scores.ap.shape == (len(SEED_THRESHOLDS), 3)
     counts = set()
     for i, setting in enumerate(scores.settings):
         found = [

@@ -7,9 +7,10 @@ the same crops without saved state.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -81,6 +82,7 @@ class Cropper:
         seed: of the run, from 0 up.
         background_share: share in [0, 1] of crops that are centered anywhere.
         augmentation: how crops are varied.
+        zoom: magnification of the crops before they are varied.
         cache_bytes: how much memory decoded images may take, shared by a loader's workers.
 
     Raises:
@@ -94,6 +96,7 @@ class Cropper:
     seed: int = 0
     background_share: float = 0.0
     augmentation: Augmentation = field(default_factory=Augmentation)
+    zoom: float = 1.0
     cache_bytes: int = 2 * 1024**3
     _cache: _Cache = field(init=False, repr=False)
     _visits: bool = field(init=False, repr=False)
@@ -103,6 +106,8 @@ class Cropper:
             raise UserError(f"the crop size must be at least 1 pixel, not {self.size}")
         if not 0 <= self.background_share <= 1:
             raise UserError(f"background_share lies between 0 and 1, not {self.background_share}")
+        if not 0 < self.zoom < math.inf:
+            raise UserError(f"zoom must be a positive factor, not {self.zoom}")
         if self.cache_bytes < 0:
             raise UserError(f"cache_bytes must be 0 or more, not {self.cache_bytes}")
         if not 0 <= self.seed < 2**64:
@@ -117,6 +122,7 @@ class Cropper:
         image, box = self._choose(rng, number)
         jitter = rng.random(2) * 2 - 1
         change = self.augmentation.draw(rng)
+        change = replace(change, scale=self.zoom * change.scale)
         source = self._cache.get(image, self._load)
         extent = self.size / change.scale
         top, left, bottom, right = box

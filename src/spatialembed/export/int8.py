@@ -45,7 +45,7 @@ def open_splits(data: Path, spec: ModelSpec) -> tuple[FileDataSet, FileDataSet]:
 
 
 def quantized(
-    network: onnx.ModelProto, spec: ModelSpec, stride: int, train: FileDataSet
+    network: onnx.ModelProto, model: Model, stride: int, train: FileDataSet
 ) -> tuple[onnx.ModelProto, int]:
     """The network with weights and activations of 8 bits, and the number of images that showed how.
 
@@ -62,7 +62,7 @@ def quantized(
         raise UserError("int8 needs pip install 'spatialembed[export]'") from error
     nncf.set_log_level(logging.ERROR)
     samples = list(_spread(train, CALIBRATED_ON))
-    images = [{"image": _prepared(sample, spec, stride)} for sample in samples]
+    images = [{"image": _middle(model.prepared(sample.image), stride)} for sample in samples]
     made = nncf.quantize(
         network,
         nncf.Dataset(images),
@@ -119,9 +119,8 @@ def _spread(dataset: FileDataSet, most: int) -> Iterator[Sample]:
     return (dataset[int(i)] for i in chosen)
 
 
-def _prepared(sample: Sample, spec: ModelSpec, stride: int) -> np.ndarray:
-    """(1, C, H, W) float32, the middle of a normalised image."""
-    image = spec.normalization(sample.image).transpose(2, 0, 1)
+def _middle(image: np.ndarray, stride: int) -> np.ndarray:
+    """(1, C, H, W) float32, the middle of a prepared image."""
     for axis in (1, 2):
         side = image.shape[axis]
         kept = min(side, LARGEST)

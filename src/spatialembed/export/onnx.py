@@ -72,9 +72,12 @@ def export_model(
         exact = _opened(written, spec, notes | {"precision": "float32"}, Path(folder, "exact.onnx"))
         _compare(exact, module, spec)
         if train is not None and val is not None:
-            written, notes["calibrated_on"] = quantized(written, spec, notes["stride"], train)
+            model_of_exact = Model(exact, spec)
+            written, notes["calibrated_on"] = quantized(
+                written, model_of_exact, notes["stride"], train
+            )
             small = _opened(written, spec, notes, Path(folder, "int8.onnx"))
-            notes |= check(Model(exact, spec), Model(small, spec), val)
+            notes |= check(model_of_exact, Model(small, spec), val)
     with atomic_write(out) as path:
         _save(written, spec, notes, path)
     return notes

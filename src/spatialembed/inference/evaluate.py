@@ -19,6 +19,8 @@ from spatialembed.inference.predictor import Model, load
 from spatialembed.metrics.average_precision import score_images
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from spatialembed.instances import Instances
     from spatialembed.metrics.average_precision import Scored
     from spatialembed.models.spec import ModelSpec
@@ -78,9 +80,8 @@ def evaluate(
         def scored() -> Iterator[Scored]:
             for i in track(range(len(dataset)), len(dataset), f"Scoring {dataset.split}"):
                 sample = dataset[i]
-                ranked = timed_predict(model, sample, clock)
-                judge.add(i, ranked)
-                found = ranked.at_least(model.spec.seed_threshold)
+                output, found = timed_predict(model, sample, clock)
+                judge.add(i, ranked(model, output))
                 yield found, sample.label_mask, sample.class_map, sample.ignore, sample.name
 
         evaluation = {
@@ -115,21 +116,25 @@ def open_split(data: Path, split: Split | None, spec: ModelSpec) -> FileDataSet:
     return open_data(data, split, class_names, spec.training.get("holdout", HOLDOUT))
 
 
-def timed_predict(model: Model, sample: Sample, clock: dict[str, float]) -> Instances:
-    """Every instance of a sample down to the least seed score, best first.
-
-    The official AP ranks instances by their score and wants those of low scores too; all other
-    figures cut the list at the model's seed threshold. ``clock`` gains the seconds that network
-    and clustering took.
-    """
+def timed_predict(
+    model: Model, sample: Sample, clock: dict[str, float]
+) -> tuple[np.ndarray, Instances]:
+    """Raw output and instances of a sample; ``clock`` gains the seconds that both took."""
     start = time.perf_counter()
     output = model.raw(sample.image, sample.name)
     half = time.perf_counter()
-    lowest = min(model.spec.seed_threshold, RANKED_SEED_THRESHOLD)
-    found = model.cluster(output, lowest)
+    found = model.cluster(output)
     clock["network"] += half - start
     clock["clustering"] += time.perf_counter() - half
-    return found
+    return output, found
+
+
+def ranked(model: Model, output: np.ndarray) -> Instances:
+    """Every instance down to the least seed score, best first.
+
+    The official AP ranks instances by their score and wants those of low scores too.
+    """
+    return model.cluster(output, min(model.spec.seed_threshold, RANKED_SEED_THRESHOLD))
 
 
 def settings(model: Model) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class OnnxNetwork:
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
-            raise UserError(f"there is no model at {path}; name a run folder or a model file")
+            raise UserError(f"there is no model at {path}; name a file that was exported")
         self._run, metadata = _open(path)
         try:
             self.spec = ModelSpec.from_dict(json.loads(metadata[SPEC_KEY]))

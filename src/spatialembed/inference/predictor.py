@@ -6,6 +6,7 @@ Prediction, evaluation and the validation inside training go through it, so they
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
@@ -18,6 +19,9 @@ from spatialembed.clustering import cluster
 from spatialembed.data.image_io import pillow_array, read_image
 from spatialembed.errors import UserError
 from spatialembed.inference.augment import averaged
+from spatialembed.inference.zoom import resized, sampled
+from spatialembed.packaged import packaged
+from spatialembed.refinement import refine
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,15 +52,53 @@ class Model:
         name: what reports call the model; :func:`load` gives it its path.
         symmetries: over how many symmetries of an image its raw output is averaged: 1, 2
             (mirrored), 4 (turned) or 8 (both); as many times slower.
+        diameter: how wide objects are in the images to come, in pixels; they are then shown to
+            the network as large as those it was trained on. None: as those are.
+
+    Raises:
+        UserError: a diameter that is no positive number, or of a model that does not say how wide
+            its training objects were.
     """
 
     def __init__(
-        self, network: Network, spec: ModelSpec, name: str = "", symmetries: int = 1
+        self,
+        network: Network,
+        spec: ModelSpec,
+        name: str = "",
+        symmetries: int = 1,
+        diameter: float | None = None,
     ) -> None:
         self.network = network
         self.spec = spec
         self.name = name or spec.network
         self.symmetries = symmetries
+        self._ratio = self._size_ratio(diameter)
+
+    def _size_ratio(self, diameter: float | None) -> float:
+        """Width of the training objects over that of the objects to come."""
+        if diameter is None:
+            return 1.0
+        if not 0 < diameter < math.inf:
+            raise UserError(f"the diameter of objects is a number of pixels, not {diameter}")
+        if self.spec.object_diameter is None:
+            raise UserError(f"{self.name} does not say how wide its objects were; omit --diameter")
+        return self.spec.object_diameter / diameter
+
+    @property
+    def zoom(self) -> float:
+        """Magnification at which the network sees images."""
+        return self.spec.zoom * self._ratio
+
+    @property
+    def pitch(self) -> tuple[float, float]:
+        """Coordinate step per pixel of an image along (x, y)."""
+        x, y = self.spec.pitch
+        return x * self.zoom, y * self.zoom
+
+    @property
+    def margin(self) -> float | None:
+        """Radius in pixels of an image of a fixed bandwidth; None where it is learned."""
+        return None if self.spec.margin is None else self.spec.margin / self.zoom
 
     def __repr__(self) -> str:
         classes = ", ".join(self.spec.class_names)
@@ -81,8 +123,17 @@ class Model:
         return averaged(self._forward, pixels, self.spec.n_sigma, self.symmetries)
 
     def _forward(self, pixels: np.ndarray) -> np.ndarray:
-        normalized = self.spec.normalization(pixels).transpose(2, 0, 1)
-        return self.network(np.ascontiguousarray(normalized))
+        return sampled(self.network(self.prepared(pixels)), pixels.shape[:2])
+
+    def prepared(self, pixels: np.ndarray) -> Float[np.ndarray, "C h w"]:
+        """What the network is given of (H, W, C) pixels: normalised, and as large as it sees them.
+
+        Raises:
+            UserError: not numbers.
+        """
+        normalized = np.ascontiguousarray(self.spec.normalization(pixels).transpose(2, 0, 1))
+        height, width = (max(1, round(side * self.zoom)) for side in pixels.shape[:2])
+        return resized(normalized, (height, width))
 
     def cluster(
         self,
@@ -91,7 +142,9 @@ class Model:
         foreground_threshold: float | None = None,
         min_size: int | None = None,
     ) -> Instances:
-        """Instances of a raw output; a setting that is None is the one stored with the model.
+        """Instances of a raw output, refined if the model says so.
+
+        A setting that is None is the one stored with the model.
 
         Args:
             output: (2 + n_sigma + K, H, W), as :meth:`raw` gives it.
@@ -102,6 +155,17 @@ class Model:
         Raises:
             UserError: a setting out of its range.
         """
+        found = self.clustered(output, seed_threshold, foreground_threshold, min_size)
+        return self.refined(found, output, foreground_threshold) if self.spec.refine else found
+
+    def clustered(
+        self,
+        output: np.ndarray,
+        seed_threshold: float | None = None,
+        foreground_threshold: float | None = None,
+        min_size: int | None = None,
+    ) -> Instances:
+        """:meth:`cluster` before it refines; the arguments are the same."""
         spec = self.spec
         seed, foreground, size = self.settings(seed_threshold, foreground_threshold, min_size)
         return cluster(
@@ -110,9 +174,22 @@ class Model:
             seed_threshold=seed,
             foreground_threshold=foreground,
             min_size=size,
-            pitch=spec.pitch,
-            margin=spec.margin,
+            pitch=self.pitch,
+            margin=self.margin,
             class_names=spec.class_names,
+        )
+
+    def refined(
+        self, found: Instances, output: np.ndarray, foreground_threshold: float | None = None
+    ) -> Instances:
+        """:func:`spatialembed.refinement.refine` with the model's settings."""
+        return refine(
+            found,
+            output,
+            n_sigma=self.spec.n_sigma,
+            foreground_threshold=_default(foreground_threshold, self.spec.foreground_threshold),
+            pitch=self.pitch,
+            margin=self.margin,
         )
 
     def settings(
@@ -128,7 +205,7 @@ class Model:
         """
         seed = _default(seed_threshold, self.spec.seed_threshold)
         foreground = _default(foreground_threshold, self.spec.foreground_threshold)
-        size = _default(min_size, self.spec.min_size)
+        size = _default(min_size, max(1, round(self.spec.min_size / self._ratio**2)))
         for name, value in (("seed", seed), ("foreground", foreground)):
             if not 0 <= value <= 1:
                 raise UserError(f"the {name} threshold lies between 0 and 1, not {value}")
@@ -166,29 +243,45 @@ def load(
     device: str = "auto",
     precision: Literal["float32", "bf16"] | None = None,
     symmetries: bool = False,
+    diameter: float | None = None,
 ) -> Model:
     """A trained model, ready to predict.
 
     Args:
-        path: a run folder, a model file, an exported ``.onnx``, or an authors' ``.pth`` (of the
-            original's training or of EmbedSeg's, with its two JSON files beside it).
+        path: the name of a shipped model ("nuclei"), a run folder, a model file, an exported
+            ``.onnx``, or an authors' ``.pth`` (of the original's training or of EmbedSeg's, with
+            its two JSON files beside it).
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", …
         precision: "float32" or "bf16"; None is float32, or what the model was exported in.
         symmetries: predict with test-time augmentation, over the symmetries that the model was
             trained with: more accurate, up to 8 times slower.
+        diameter: how wide objects are in the images to come, in pixels, where that is not as in
+            the model's training images.
 
     Raises:
         UserError: there is no model there, it is damaged or from a newer version, the device
-            is not available, or an exported model has another precision.
+            is not available, an exported model has another precision, or a diameter cannot be
+            followed.
     """
-    path = Path(path)
+    given, path = path, _shipped(path)
     network, spec = (
         _exported(path, device, precision)
         if path.suffix.lower() == ".onnx"
         else _in_torch(path, device, precision or "float32")
     )
     count = int(spec.training.get("symmetries", 1)) if symmetries else 1
-    return Model(network, spec, str(path), count)
+    return Model(network, spec, str(given), count, diameter)
+
+
+def shipped_models() -> dict[str, Path]:
+    """Files of the models that come with the package, by name."""
+    return {path.stem: path for path in packaged("shipped", ".safetensors")}
+
+
+def _shipped(path: str | os.PathLike[str]) -> Path:
+    """A path, or that of the shipped model of this name. What lies in the folder goes first."""
+    given = Path(path)
+    return given if given.exists() else shipped_models().get(str(path), given)
 
 
 def _exported(path: Path, device: str, precision: str | None) -> tuple[Network, ModelSpec]:
@@ -226,7 +319,7 @@ def load_network(path: str | os.PathLike[str]) -> tuple[nn.Module, ModelSpec]:
     """
     from spatialembed.models.checkpoint import load_authors_model, load_model
 
-    path = Path(path)
+    path = _shipped(path)
     if path.suffix.lower() == ".onnx":
         raise UserError(f"{path} is an exported model; name the run folder it was exported from")
     from_authors = path.suffix.lower() in AUTHORS_SUFFIXES

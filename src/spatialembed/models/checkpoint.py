@@ -29,16 +29,17 @@ MODEL_FILE = "model.safetensors"
 _VERSION_KEY, _SPEC_KEY = "spatialembed_format", "spatialembed"
 
 
-def save_model(path: str | Path, network: nn.Module, spec: ModelSpec) -> None:
+def save_model(path: str | Path, network: nn.Module, spec: ModelSpec, half: bool = False) -> None:
     """Write a model file, whole or not at all; a file that was there stays until then.
 
     Args:
         path: the file to write; its folder is made if needed.
         network: built as ``spec`` says, on any device, in any memory format.
         spec: how the network is used.
+        half: store weights in float16, for a file of half the size. Loading makes them float32.
 
     Raises:
-        UserError: the disk is full or the folder cannot be written.
+        UserError: the disk is full or the folder cannot be written; a weight beyond float16.
     """
     from safetensors.torch import save
 
@@ -49,6 +50,10 @@ def save_model(path: str | Path, network: nn.Module, spec: ModelSpec) -> None:
         _SPEC_KEY: json.dumps(description, allow_nan=False),
     }
     tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    if half:
+        tensors = {k: v.half() if v.is_floating_point() else v for k, v in tensors.items()}
+        if not all(v.isfinite().all() for v in tensors.values()):
+            raise UserError(f"{path}: a weight is too large for float16; save it whole")
     with atomic_write(path) as temporary:
         temporary.write_bytes(save(tensors, metadata))
 
@@ -90,7 +95,9 @@ def _model_file(path: str | Path) -> Path:
             )
         return path / MODEL_FILE
     if not path.exists():
-        raise UserError(f"there is no model at {path}; name a run folder or a model file")
+        raise UserError(
+            f"there is no model at {path}; name a run folder, a model file or a shipped model"
+        )
     return path
 
 

@@ -26,12 +26,14 @@ class ModelSpec:
         in_channels: channels of an image.
         class_names: one per seed map, in their order, all different.
         n_sigma: bandwidths per pixel, 1 (circular margin) or 2 (elliptical).
-        pitch: coordinate step per pixel along (x, y).
-        margin: radius in pixels of a fixed bandwidth; None where it is learned.
+        zoom: magnification at which the network sees images.
+        pitch: coordinate step per pixel along (x, y), of images as the network sees them.
+        margin: radius in such pixels of a fixed bandwidth; None where it is learned.
         normalization: from an image as stored to the network's input.
         seed_threshold: least seed score that starts an object, in [0, 1].
         foreground_threshold: seed score above which a pixel may belong to one, in [0, 1].
         min_size: fewest pixels of an object, 1 or more.
+        refine: whether, after clustering, each pixel goes to the object that it fits best.
         object_diameter: median diameter of the training objects in pixels; None if not known.
         trained_on: the training data, in words.
         licence: what the weights may be used for.
@@ -46,12 +48,14 @@ class ModelSpec:
     in_channels: int = 3
     class_names: tuple[str, ...] = ("object",)
     n_sigma: int = 1
+    zoom: float = 1.0
     pitch: tuple[float, float] = (PITCH, PITCH)
     margin: float | None = None
     normalization: Normalization = field(default_factory=Normalization)
     seed_threshold: float = 0.9
     foreground_threshold: float = 0.5
     min_size: int = 16
+    refine: bool = False
     object_diameter: float | None = None
     trained_on: str = ""
     licence: str = ""
@@ -77,6 +81,8 @@ class ModelSpec:
         for name in ("in_channels", "min_size"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        if not 0 < self.zoom < math.inf:
+            raise UserError(f"zoom must be a positive factor, not {self.zoom}")
         for name in ("margin", "object_diameter"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:

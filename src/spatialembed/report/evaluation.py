@@ -70,7 +70,6 @@ def explained(
     index = {name: i for i, name in enumerate(dataset.names)}
     rows = worst_first(evaluation)
     better = [row for row in rows[len(rows) // 2 :] if row["n_true"]]
-    spec = model.spec
     for row in sorted(better, key=lambda row: -row["n_true"])[:count]:
         sample = dataset[index[row["name"]]]
         output = model.raw(sample.image, sample.name)
@@ -79,9 +78,9 @@ def explained(
             output,
             model.cluster(output),
             sample.label_mask,
-            spec.n_sigma,
-            spec.pitch,
-            spec.margin,
+            model.spec.n_sigma,
+            model.pitch,
+            model.margin,
         )
         yield f"How the model sees {sample.name}", f"AP50 {row['ap50']:.3f}", sheet
 

@@ -100,6 +100,8 @@ class TrainConfig:
         n_sigma: bandwidths per pixel: 1 for circular margins, 2 for elliptical ones.
         center: "centroid", "learned" or "medoid".
         margin: radius in pixels of a fixed bandwidth, the paper's baseline; None to learn it.
+        diameter: pixels across that the network sees the median training object at; images are
+            enlarged or shrunk to that. None shows them as they are.
         normalization: of the images: "range", "percentile" or "none", stored with the model.
         foreground_weight: of object pixels in the seed term, one number or one a class.
         instance_weight: weight of the loss's instance term.
@@ -112,6 +114,7 @@ class TrainConfig:
             kept; 0 for none.
         min_size: fewest pixels of a found object before calibration; None to take it from the
             training objects.
+        refine: after clustering, give each pixel of the foreground to the object it fits best.
         stages: run one after the other.
         epochs: length of the whole run, shared among the stages as their own lengths are.
         steps: the same in steps.
@@ -140,6 +143,7 @@ class TrainConfig:
     n_sigma: int = 1
     center: Literal["centroid", "learned", "medoid"] = "centroid"
     margin: float | None = None
+    diameter: float | None = None
     normalization: Literal["range", "percentile", "none"] = "range"
     foreground_weight: float | list[float] = 10.0
     instance_weight: float = 1.0
@@ -150,6 +154,7 @@ class TrainConfig:
     clip_norm: float | None = None
     average: float = 0.0
     min_size: int | None = None
+    refine: bool = False
     stages: list[StageConfig] = field(default_factory=lambda: [StageConfig(epochs=100)])
     epochs: float | None = None
     steps: int | None = None
@@ -177,6 +182,8 @@ class TrainConfig:
             raise UserError(f"average is a decay from 0 up to but not including 1: {self.average}")
         if self.workers < 0 or self.seed < 0 or self.weight_decay < 0:
             raise UserError("workers, seed and weight_decay must be at least 0")
+        if self.diameter is not None and not 0 < self.diameter < math.inf:
+            raise UserError(f"diameter must be a number of pixels above 0, not {self.diameter}")
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise UserError(f"clip_norm must be above 0, not {self.clip_norm}")
 

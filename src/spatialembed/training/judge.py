@@ -79,12 +79,12 @@ def finish(run: Run) -> None:
 
 
 def _picture(run: Run, model: Model, seed_threshold: float) -> None:
-    spec = model.spec
     for i in range(min(PICTURES, len(run.material.val))):
         sample = run.material.val[i]
         output = model.raw(sample.image)
         found = model.cluster(output, seed_threshold)
         sheet = explain(
-            sample.image, output, found, sample.label_mask, spec.n_sigma, spec.pitch, spec.margin
-        )
+            sample.image, output, found, sample.label_mask, model.spec.n_sigma, model.pitch,
+            model.margin,
+        )  # fmt: skip
         save_picture(run.config.out / "pictures" / f"{run.step:07}_{sample.name}.png", sheet)

@@ -46,6 +46,7 @@ class Material:
             seed,
             stage.background_share,
             stage.augmentation,
+            self.spec.zoom,
         )
 
     def normalize(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
@@ -68,6 +69,7 @@ def gather(config: TrainConfig) -> Material:
     train, val = _open(config)
     config.out.mkdir(parents=True, exist_ok=True)
     index = object_index(train, config.out / "objects.npz")
+    diameter = float(np.median(index.diameter))
     smallest = max(1, round(float(np.quantile(index.area, 0.01)) / 2))
     spec = ModelSpec(
         network=config.network,
@@ -75,13 +77,15 @@ def gather(config: TrainConfig) -> Material:
         in_channels=train[0].image.shape[2],
         class_names=train.class_names,
         n_sigma=config.n_sigma,
+        zoom=round(config.diameter / diameter, 2) if config.diameter else 1.0,
         pitch=(PITCH, PITCH),
         margin=config.margin,
         normalization=Normalization(config.normalization),
         seed_threshold=DEFAULT_SEED_THRESHOLD,
         foreground_threshold=DEFAULT_FOREGROUND_THRESHOLD,
         min_size=config.min_size or smallest,
-        object_diameter=float(np.median(index.diameter)),
+        refine=config.refine,
+        object_diameter=diameter,
         trained_on=config.data.resolve().name,
         licence=config.licence,
         training={

@@ -1,7 +1,7 @@
 """Scores a model as it will be used, by clustering, on every validation image.
 
 Instances are accepted in the order of their seed score, so those of a higher seed threshold are
-the first ones of a lower threshold: one clustering gives the scores of every seed threshold.
+the first ones of a lower threshold: one clustering serves every seed threshold.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import numpy.typing as npt
 
 from spatialembed.data.sample import DataSet, Sample
 from spatialembed.inference.predictor import Model
+from spatialembed.instances import Instances
 from spatialembed.metrics.average_precision import Scores
 from spatialembed.metrics.matching import Matching, match
 
-SEED_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+SEED_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97)
 """Seed thresholds that are tried; the lowest one is clustered with."""
 
 
@@ -83,16 +84,22 @@ def _score(
     min_size: int,
 ) -> list[Scores]:
     """Scores of one image at each seed threshold, over all classes."""
-    found = model.cluster(output, seeds[0], foreground, min_size)
-    matching = match(
-        found.label_map, sample.label_mask, sample.ignore, found.classes, sample.class_map
-    )
-    counts = [int((found.scores >= seed).sum()) for seed in seeds]
+    found = model.clustered(output, seeds[0], foreground, min_size)
+    if model.spec.refine:
+        some = (model.refined(found.at_least(seed), output, foreground) for seed in seeds)
+        matchings = [_match(instances, sample) for instances in some]
+    else:
+        matching = _match(found, sample)
+        matchings = [_first(matching, int((found.scores >= seed).sum())) for seed in seeds]
     classes = range(len(model.spec.class_names))
     return [
-        Scores.stack([Scores.of(_first(matching, n).of_class(k)) for k in classes]).pooled()
-        for n in counts
+        Scores.stack([Scores.of(matching.of_class(k)) for k in classes]).pooled()
+        for matching in matchings
     ]
+
+
+def _match(found: Instances, sample: Sample) -> Matching:
+    return match(found.label_map, sample.label_mask, sample.ignore, found.classes, sample.class_map)
 
 
 def _first(matching: Matching, n: int) -> Matching:

@@ -198,18 +198,20 @@ def run_predict(
         device: auto, cpu, cuda, ….
         precision: float32 (the default) or bf16; an exported model has its own.
     """
-    from spatialembed.inference.folder import find_images, predict_files
+    from spatialembed.inference.folder import find_images, predict_files, unlike_training
     from spatialembed.inference.predictor import load
     from spatialembed.inference.written import Results
 
     results = Results(out, format, overlay, annotations)
     files = find_images(images, out)
+    loaded = load(model, device, precision, symmetries, diameter)
     outcomes = predict_files(
-        load(model, device, precision, symmetries, diameter), files, results, overwrite,
-        seed_threshold, foreground_threshold, min_size,
-    )  # fmt: skip
+        loaded, files, results, overwrite, seed_threshold, foreground_threshold, min_size
+    )
     done = list(track(outcomes, len(files), "Predicting"))
     results.gather([file.name for file in files])
+    if warning := unlike_training(done, loaded):
+        errors.print(f"spatialembed: {warning}", markup=False, highlight=False, soft_wrap=True)
     return _report_outcomes(done, out)
 
 

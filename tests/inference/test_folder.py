@@ -1,13 +1,21 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from test_predictor import bright, squares
+from test_predictor import Bright, bright, squares
 
 from spatialembed.errors import UserError
-from spatialembed.inference.folder import find_images, predict_files
+from spatialembed.inference.folder import (
+    Outcome,
+    find_images,
+    predict_files,
+    unlike_training,
+)
+from spatialembed.inference.predictor import Model
+from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.inference.written import Results
 
 
@@ -166,3 +174,27 @@ def test_bad_settings() -> None:
         Results("out", "yolo")
     with pytest.raises(UserError, match="annotations are for COCO"):
         Results("out", "labels", annotations="x.json")
+
+
+@pytest.mark.parametrize(
+    ("trained", "diameter", "warned"),
+    [((3, 9), None, False), ((20, 60), None, True), ((20, 60), 7, False), (None, None, False)],
+)
+def test_objects_unlike_those_of_training_are_told(images, tmp_path, trained, diameter, warned):
+    """The squares are about 6 pixels across."""
+    notes = {} if trained is None else {"diameters": trained}
+    spec = replace(bright().spec, object_diameter=35, training=notes)
+    outcomes = [
+        Outcome(image, 2, diameter=5.9) for image in find_images([images], tmp_path / "out")
+    ]
+    warning = unlike_training(outcomes, Model(TorchNetwork(Bright()), spec, diameter=diameter))
+    assert (warning is not None) == warned
+    if warned:
+        assert "6 pixels across" in warning
+        assert "20 to 60" in warning
+
+
+def test_outcomes_hold_diameters(images, tmp_path) -> None:
+    out = tmp_path / "out"
+    outcomes = predict_files(bright(), find_images([images / "a.png"], out), Results(out))
+    assert [outcome.diameter for outcome in outcomes] == [pytest.approx(5.9, abs=0.1)]

@@ -7,12 +7,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from spatialembed.data.image_io import SUFFIXES, read_image
 from spatialembed.errors import UserError
 
 if TYPE_CHECKING:
     from spatialembed.inference.predictor import Model
     from spatialembed.inference.written import Results
+    from spatialembed.instances import Instances
 
 
 class ImageFile(NamedTuple):
@@ -31,6 +34,8 @@ class Outcome(NamedTuple):
     error: str | None = None
     kept: bool = False
     """Whether its results were there already."""
+    diameter: float | None = None
+    """Median diameter of its instances in pixels, of the discs of their areas."""
 
 
 def find_images(inputs: Sequence[str | Path], out: Path) -> list[ImageFile]:
@@ -103,12 +108,35 @@ def _predict_each(
             pixels = read_image(image.path)
             found = model.predict(pixels, *settings, name=str(image.path))
             results.write(image.name, pixels, found)
-            yield Outcome(image, len(found))
+            yield Outcome(image, len(found), diameter=_median_diameter(found))
         except UserError as error:
             yield Outcome(image, None, str(error))
         except (MemoryError, RuntimeError) as error:  # torch reports lack of memory as the latter
             reason = str(error).partition("\n")[0] or "out of memory"
             yield Outcome(image, None, f"{image.path}: {reason}")
+
+
+def _median_diameter(found: Instances) -> float | None:
+    if len(found) == 0:
+        return None
+    areas = np.bincount(found.label_map.reshape(-1))[1:]
+    return float(np.sqrt(np.median(areas) * 4 / np.pi))
+
+
+def unlike_training(outcomes: Sequence[Outcome], model: Model) -> str | None:
+    """A sentence where objects have other sizes than nearly all that the model was trained on."""
+    found = [outcome.diameter for outcome in outcomes if outcome.diameter is not None]
+    trained = model.spec.training.get("diameters")
+    if not found or not trained:
+        return None
+    smallest, largest = (float(d) / model.zoom * model.spec.zoom for d in trained)
+    here = float(np.median(found))
+    if smallest <= here <= largest:
+        return None
+    return (
+        f"what was found is {here:.0f} pixels across, the model knows objects of {smallest:.0f} to "
+        f"{largest:.0f}: look at the pictures, and say with --diameter how wide objects are"
+    )
 
 
 def _expand(given: str, out: Path) -> Iterator[ImageFile]:

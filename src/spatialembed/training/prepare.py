@@ -92,6 +92,7 @@ def gather(config: TrainConfig) -> Material:
             "date": date.today().isoformat(),
             "images": len(train),
             "objects": len(index),
+            "diameters": [round(float(d), 1) for d in np.quantile(index.diameter, (0.02, 0.98))],
             "center": config.center,
             "seed": config.seed,
             "holdout": config.holdout,

@@ -85,17 +85,20 @@ def _score(
 ) -> list[Scores]:
     """Scores of one image at each seed threshold, over all classes."""
     found = model.clustered(output, seeds[0], foreground, min_size)
-    if model.spec.refine:
-        some = (model.refined(found.at_least(seed), output, foreground) for seed in seeds)
-        matchings = [_match(instances, sample) for instances in some]
-    else:
-        matching = _match(found, sample)
-        matchings = [_first(matching, int((found.scores >= seed).sum())) for seed in seeds]
-    classes = range(len(model.spec.class_names))
-    return [
-        Scores.stack([Scores.of(matching.of_class(k)) for k in classes]).pooled()
-        for matching in matchings
-    ]
+    whole = None if model.spec.refine else _match(found, sample)
+    scores: dict[int, Scores] = {}  # by the number of instances that are left
+    counts = [int((found.scores >= np.float32(seed)).sum()) for seed in seeds]
+    for seed, n in zip(seeds, counts, strict=True):
+        if n in scores:
+            continue
+        if whole is None:
+            first = model.refined(found.at_least(seed), output, foreground)
+            matching = _match(first, sample)
+        else:
+            matching = _first(whole, n)
+        classes = range(len(model.spec.class_names))
+        scores[n] = Scores.stack([Scores.of(matching.of_class(k)) for k in classes]).pooled()
+    return [scores[n] for n in counts]
 
 
 def _match(found: Instances, sample: Sample) -> Matching:

@@ -168,7 +168,7 @@ def run_predict(
     model: str,
     images: list[str],
     out: Path = Path("found"),
-    format: Literal["labels", "cityscapes", "coco"] = "labels",
+    format: list[str] | None = None,
     annotations: Path | None = None,
     overlay: bool = True,
     overwrite: bool = False,
@@ -186,7 +186,7 @@ def run_predict(
         model: run folder, model file, exported .onnx or an authors' file.
         images: files, folders or patterns.
         out: folder for the results.
-        format: cityscapes or coco for these results as well.
+        format: further results: cityscapes, coco, geojson, imagej, measurements.
         annotations: COCO json whose image and category ids the COCO results take.
         overlay: write a picture of every image with its instances.
         overwrite: predict again where results exist.
@@ -202,7 +202,7 @@ def run_predict(
     from spatialembed.inference.predictor import load
     from spatialembed.inference.written import Results
 
-    results = Results(out, format, overlay, annotations)
+    results = Results(out, format or (), overlay, annotations)
     files = find_images(images, out)
     loaded = load(model, device, precision, symmetries, diameter)
     outcomes = predict_files(

@@ -54,7 +54,7 @@ def demo(out: Path, minutes: float | None = None, seed: int = 0, track: Track = 
         console.print(table)
 
     images = find_images([scenes / "leftImg8bit" / "val"], out / "found")
-    results = Results(out / "found", "cityscapes")
+    results = Results(out / "found", ["cityscapes"])
     for outcome in track(predict_files(model, images, results, True), len(images), "Predicting"):
         if outcome.error:
             console.print(outcome.error)

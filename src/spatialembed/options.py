@@ -38,7 +38,11 @@ _KINDS = {
 }
 """Types in a person's words."""
 
-_LISTS = {"classes": "classes to take, in this order", "images": "files, folders or patterns"}
+_LISTS = {
+    "classes": "classes to take, in this order",
+    "images": "files, folders or patterns",
+    "format": "further results: cityscapes, coco, geojson (QuPath), imagej (ROIs), measurements",
+}
 
 
 def build_parser(commands: Mapping[str, Callable[..., Any]], version: str) -> ArgumentParser:

@@ -8,6 +8,7 @@ from PIL import Image
 from test_predictor import Bright, bright, squares
 
 from spatialembed.errors import UserError
+from spatialembed.inference import written
 from spatialembed.inference.folder import (
     Outcome,
     find_images,
@@ -119,7 +120,7 @@ def test_running_out_of_memory_is_named(images, tmp_path, monkeypatch) -> None:
 
 
 def test_coco_results(images, tmp_path) -> None:
-    results = Results(tmp_path / "out", "coco", pictures=False)
+    results = Results(tmp_path / "out", ["coco"], pictures=False)
     files = find_images([images], results.out)
     list(predict_files(bright(), files[:1], results))
     list(predict_files(bright(), files, results))  # the first is kept and yet in the file
@@ -133,13 +134,33 @@ def test_coco_results(images, tmp_path) -> None:
     assert rows[0]["bbox"] == [4, 3, 6, 5]
 
 
+def test_every_format_is_written_and_kept(images, tmp_path) -> None:
+    formats = ["cityscapes", "coco", "geojson", "imagej", "measurements"]
+    model = Model(TorchNetwork(Bright()), replace(bright().spec, class_names=("car",)))
+    results = Results(tmp_path / "out", formats)
+    files = find_images([images / "sub"], results.out)
+    assert [outcome.found for outcome in predict_files(model, files, results)] == [2, 2]
+    for end in (".tif", "_overlay.png", ".geojson", "_rois.zip", ".csv"):
+        assert (results.out / f"b{end}").is_file()
+    assert all(outcome.kept for outcome in predict_files(model, files, results))
+    (results.out / "b.csv").unlink()
+    assert [o.kept for o in predict_files(model, files, results)] == [False, True]
+
+
+def test_formats_of_a_missing_extra_are_refused(monkeypatch) -> None:
+    monkeypatch.setattr(written, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"spatialembed\[formats\]"):
+        Results("out", ["geojson"])
+    Results("out", ["coco"])
+
+
 def test_coco_ids_of_annotations(images, tmp_path) -> None:
     truth = {
         "images": [{"id": 70 + i, "file_name": f"{n}.png"} for i, n in enumerate("abc")],
         "categories": [{"id": 9, "name": "object"}],
     }
     (tmp_path / "truth.json").write_text(json.dumps(truth))
-    results = Results(tmp_path / "out", "coco", False, tmp_path / "truth.json")
+    results = Results(tmp_path / "out", ["coco"], False, tmp_path / "truth.json")
     files = find_images([images], results.out)
     list(predict_files(bright(), files, results))
     rows = json.loads(results.gather(names(files)).read_text())
@@ -155,14 +176,14 @@ def test_coco_ids_of_annotations(images, tmp_path) -> None:
 
 def test_numbers_for_names_are_coco_ids(tmp_path) -> None:
     Image.fromarray(squares()[..., 0]).save(tmp_path / "000000000139.png")
-    results = Results(tmp_path / "out", "coco")
+    results = Results(tmp_path / "out", ["coco"])
     files = find_images([tmp_path / "000000000139.png"], results.out)
     list(predict_files(bright(), files, results))
     assert json.loads(results.gather(names(files)).read_text())[0]["image_id"] == 139
 
 
 def test_cityscapes_needs_its_classes(images, tmp_path) -> None:
-    results = Results(tmp_path / "out", "cityscapes")
+    results = Results(tmp_path / "out", ["cityscapes"])
     files = find_images([images / "a.png"], results.out)
     with pytest.raises(UserError, match="Cityscapes has no class 'object'"):
         predict_files(bright(), files, results)  # before the first image, not once for each
@@ -171,9 +192,9 @@ def test_cityscapes_needs_its_classes(images, tmp_path) -> None:
 
 def test_bad_settings() -> None:
     with pytest.raises(UserError, match="format is one of"):
-        Results("out", "yolo")
+        Results("out", ["yolo"])
     with pytest.raises(UserError, match="annotations are for COCO"):
-        Results("out", "labels", annotations="x.json")
+        Results("out", annotations="x.json")
 
 
 @pytest.mark.parametrize(

@@ -119,8 +119,7 @@ def _predict_each(
 def _median_diameter(found: Instances) -> float | None:
     if len(found) == 0:
         return None
-    areas = np.bincount(found.label_map.reshape(-1))[1:]
-    return float(np.sqrt(np.median(areas) * 4 / np.pi))
+    return float(np.sqrt(np.median(found.areas) * 4 / np.pi))
 
 
 def unlike_training(outcomes: Sequence[Outcome], model: Model) -> str | None:

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from spatialembed.data.cityscapes import LABEL_IDS
-from spatialembed.errors import UserError, atomic_write
+from spatialembed.errors import UserError, atomic_write, missing_extra
+from spatialembed.measurements import write_measurements
+from spatialembed.outlines import geojson, write_imagej_rois
 from spatialembed.pictures import overlay, save_picture
 from spatialembed.results import coco_results, save_label_tiff, write_cityscapes_results
 
 if TYPE_CHECKING:
     from spatialembed.instances import Instances
 
-Format = Literal["labels", "cityscapes", "coco"]
+Format = Literal["cityscapes", "coco", "geojson", "imagej", "measurements"]
+
+ENDS = {"geojson": ".geojson", "imagej": "_rois.zip", "measurements": ".csv"}
+"""How the names of formats of one file an image end."""
+
+LIBRARIES = {
+    "geojson": ("skimage",),
+    "imagej": ("skimage", "roifile"),
+    "measurements": ("skimage",),
+}
+"""What formats need beyond the core."""
 
 
 @dataclass(frozen=True)
@@ -27,28 +40,34 @@ class Results:
 
     An image called ``a/b`` has its labels in ``a/b.tif`` (0 background, then instances from 1 in
     order of score), its picture in ``a/b_overlay.png``, and, where asked for, its instances in
-    ``cityscapes/a/b.txt`` with mask files beside it, or as rows of ``coco_results.json``.
+    ``cityscapes/a/b.txt`` with mask files beside it, as rows of ``coco_results.json``, as polygons
+    in ``a/b.geojson`` (QuPath) and ``a/b_rois.zip`` (ImageJ), or as a table in ``a/b.csv``.
 
     Args:
         out: the folder, made if it is not there.
-        format: "labels" for the label TIFFs alone; "cityscapes" or "coco" for those as well.
+        formats: further formats: "cityscapes", "coco", "geojson", "imagej", "measurements".
         pictures: whether overlays are written.
         annotations: a COCO json whose image and category ids the COCO results take; None numbers
             images and categories from 1 and says so in ``coco_images.json``.
 
     Raises:
-        UserError: an unknown format, or annotations that cannot be read.
+        UserError: an unknown format or one whose extra is missing, or annotations that cannot be
+            read.
     """
 
     out: Path
-    format: Format = "labels"
+    formats: Collection[str] = ()
     pictures: bool = True
     annotations: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.format not in get_args(Format):
-            raise UserError(f"format is one of {', '.join(get_args(Format))}, not {self.format!r}")
-        if self.annotations is not None and self.format != "coco":
+        for name in self.formats:
+            if name not in get_args(Format):
+                raise UserError(f"format is one of {', '.join(get_args(Format))}, not {name!r}")
+            for library in LIBRARIES.get(name, ()):
+                if find_spec(library) is None:
+                    raise missing_extra(f"format {name}", "formats")
+        if self.annotations is not None and "coco" not in self.formats:
             raise UserError("annotations are for COCO results; add format coco")
 
     def require(self, class_names: Sequence[str]) -> None:
@@ -57,7 +76,7 @@ class Results:
         Raises:
             UserError: a class that Cityscapes does not have, for its results.
         """
-        if self.format == "cityscapes":
+        if "cityscapes" in self.formats:
             cityscapes_ids(class_names)
 
     def paths(self, name: str) -> tuple[Path, ...]:
@@ -65,10 +84,11 @@ class Results:
         paths = [self.out / f"{name}.tif"]
         if self.pictures:
             paths.append(self.out / f"{name}_overlay.png")
-        if self.format == "cityscapes":
+        if "cityscapes" in self.formats:
             paths.append(self.out / "cityscapes" / f"{name}.txt")
-        if self.format == "coco":
+        if "coco" in self.formats:
             paths.append(self._rows_path(name))
+        paths += [self.out / f"{name}{end}" for kind, end in ENDS.items() if kind in self.formats]
         return tuple(paths)
 
     def has(self, name: str) -> bool:
@@ -81,15 +101,21 @@ class Results:
         Raises:
             UserError: a file cannot be written, or a class is none of Cityscapes'.
         """
-        if self.format == "cityscapes":
+        if "cityscapes" in self.formats:
             target = self.out / "cityscapes" / name
             write_cityscapes_results(
                 target.parent, target.name, found, cityscapes_ids(found.class_names)
             )
-        if self.format == "coco":
+        if "coco" in self.formats:
             ids = {kind: index + 1 for index, kind in enumerate(found.class_names)}
             rows = coco_results(found, 0, ids)
             _write_json(self._rows_path(name), {"categories": ids, "rows": rows})
+        if "geojson" in self.formats:
+            _write_json(self.out / f"{name}{ENDS['geojson']}", geojson(found))
+        if "imagej" in self.formats:
+            write_imagej_rois(self.out / f"{name}{ENDS['imagej']}", found)
+        if "measurements" in self.formats:
+            write_measurements(self.out / f"{name}{ENDS['measurements']}", found, image)
         if self.pictures:
             picture = overlay(image, found.label_map)
             save_picture(self.out / f"{name}_overlay.png", picture)
@@ -101,7 +127,7 @@ class Results:
         Raises:
             UserError: the annotations lack an image or a category of the results.
         """
-        if self.format != "coco":
+        if "coco" not in self.formats:
             return None
         held = {
             name: json.loads(self._rows_path(name).read_text())

@@ -72,11 +72,13 @@ def refine(
     foreground_threshold: float = 0.5,
     pitch=PITCH,
     margin: float | None = None,
+    min_size: int = 1,
     least_phi: float = 0.2,
 ) -> np.ndarray:
     """Label map in which each foreground pixel has the object of its highest φ; not renumbered.
 
     Centers and bandwidths are means over the objects' pixels. Of equal objects the first wins.
+    Objects of fewer pixels than ``min_size`` are then background.
     """
     shape = output.shape[1:]
     with np.errstate(invalid="ignore"):
@@ -98,6 +100,9 @@ def refine(
             distance = distance + width[d % n_sigma] * (difference * difference)
         closer = foreground[kind] & (distance < least)
         refined[closer], least[closer] = k, distance[closer]
+    for k in range(1, len(classes) + 1):
+        if (refined == k).sum() < min_size:
+            refined[refined == k] = 0
     return refined
 
 

@@ -128,7 +128,7 @@ def test_errors_are_one_line(run, data, tmp_path, capsys) -> None:
 
 def test_predict_of_wrong_channels(run, data, tmp_path, capsys) -> None:
     path = tmp_path / "color.png"
-    Image.new("RGB", (32, 24)).save(path)
+    Image.new("RGB", (32, 24), (1, 2, 3)).save(path)
     said = errors_of(capsys, "predict", run, path, "--out", tmp_path / "found")
     assert "expects 1 channel" in said
     assert "color.png" in said

@@ -55,6 +55,12 @@ def test_recipes_are_inside(installed) -> None:
     assert {path.name for path in inside} == {path.name for path in ROOT.glob("recipes/*.yaml")}
 
 
+def test_shipped_models_are_inside(installed) -> None:
+    code = "import spatialembed as se; print(se.load('nuclei', 'cpu').spec.trained_on)"
+    assert outside(installed, code).strip()
+    assert (installed / "spatialembed" / "shipped" / "nuclei.md").is_file()
+
+
 def test_files_that_are_not_code_are_inside(installed) -> None:
     source = ROOT / "src" / "spatialembed"
     for path in source.rglob("*"):

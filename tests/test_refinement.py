@@ -15,8 +15,10 @@ from test_clustering import random_scene
 def assert_equal_to_reference(output: np.ndarray, min_size: int = 4, **options) -> int:
     """Compare with the naive loop; gives the number of instances that are left."""
     found = cluster(output, min_size=min_size, seed_threshold=0.6, **options)
-    refined = refine(found, output, **options)
-    expected = reference.refine(output, found.label_map, found.classes, **options)
+    refined = refine(found, output, min_size=min_size, **options)
+    expected = reference.refine(
+        output, found.label_map, found.classes, min_size=min_size, **options
+    )
     left = np.unique(expected[expected > 0])
     numbers = np.zeros(len(found) + 1, np.int32)
     numbers[left] = np.arange(1, len(left) + 1)

@@ -1,4 +1,4 @@
-"""The inner loops of clustering, compiled: a grid of cells over embeddings, and the visits to it.
+"""Loops of clustering and refinement, compiled: a grid of cells over embeddings, visits to it.
 
 Floating point is float32 in one order of operations without fused ones, so that comparisons fall
 as they do in the naive loop. Entries are (class, pixel) pairs of the foreground; see clustering.
@@ -166,6 +166,35 @@ def next_row(block: np.ndarray, counts: np.ndarray, first: bool) -> int:
 
 
 @njit(cache=True)
+def cells_in_reach(
+    center: np.ndarray,
+    width: np.ndarray,
+    limit: np.floating | float,
+    origin: np.ndarray,
+    density: np.ndarray,
+    counts: np.ndarray,
+    block: np.ndarray,
+) -> None:
+    """Write to ``block`` the cells that hold what is within a scaled distance of a center."""
+    for d in range(len(center)):
+        reach = math.sqrt(limit / np.float64(width[d]))
+        block[0, d], block[1, d] = cells_within(center[d], reach, origin[d], density[d], counts[d])
+
+
+@njit(cache=True)
+def scaled_distances(
+    position: np.ndarray, center: np.ndarray, width: np.ndarray, distance: np.ndarray
+) -> None:
+    """Write the scaled distances of (D, E) positions to a center to (E,) ``distance``."""
+    distance[:] = 0
+    for d in range(len(center)):
+        middle, s, along = center[d], width[d], position[d]
+        for e in range(len(distance)):
+            difference = along[e] - middle
+            distance[e] += s * (difference * difference)
+
+
+@njit(cache=True)
 def _propose(
     center: np.ndarray,
     width: np.ndarray,
@@ -183,21 +212,14 @@ def _propose(
 
     ``first_cell`` is the first of the seed's class; ``distance`` and ``block`` are scratch.
     """
-    for d in range(len(center)):
-        reach = math.sqrt(LIMIT / np.float64(width[d]))
-        block[0, d], block[1, d] = cells_within(center[d], reach, origin[d], density[d], counts[d])
+    cells_in_reach(center, width, LIMIT, origin, density, counts, block)
     n = 0
     row = next_row(block, counts, True)
     while row >= 0:
         first = start[first_cell + row + block[0, 0]]
         last = start[first_cell + row + block[1, 0] + 1]
         run = distance[: last - first]
-        run[:] = 0
-        for d in range(len(center)):
-            middle, s, along = center[d], width[d], position[d, first:last]
-            for e in range(len(run)):
-                difference = along[e] - middle
-                run[e] += s * (difference * difference)
+        scaled_distances(position[:, first:last], center, width, run)
         for e in range(len(run)):
             members[n] = first + e
             n += int(run[e] < LIMIT)
@@ -302,67 +324,6 @@ def visit_seeds(
             if label[members[m]] == 0:
                 _give(members[m], value, twin, label)
     return found[:n_found]
-
-
-@njit(cache=True)
-def nearest_instances(
-    center: np.ndarray,
-    width: np.ndarray,
-    kind: np.ndarray,
-    limit: float,
-    origin: np.ndarray,
-    density: np.ndarray,
-    counts: np.ndarray,
-    start: np.ndarray,
-    position: np.ndarray,
-    slot: np.ndarray,
-    twin: np.ndarray,
-) -> np.ndarray:
-    """(E,) for every slot the instance (from 1) whose φ is highest there, 0 where none is near.
-
-    Of equal ones the first.
-
-    Args:
-        center, width: (D, N) float32 centers and inverse squared widths of the instances.
-        kind: (N,) their classes.
-        limit: scaled distance up to which an instance may get a pixel of its class.
-        origin, density, counts, start, position, slot, twin: the entries in their cells.
-    """
-    dims, cells = len(origin), counts.prod()
-    block = np.empty((3, dims), np.int64)
-    label, least = np.zeros(len(slot), np.int32), np.full(len(slot), limit, np.float32)
-    distance = np.empty(len(slot), np.float32)
-    for k in range(len(kind)):
-        usable = True
-        for d in range(dims):
-            usable &= math.isfinite(center[d, k]) and width[d, k] > 0
-        if not usable:
-            continue
-        for d in range(dims):
-            reach = math.sqrt(limit / np.float64(width[d, k]))
-            block[0, d], block[1, d] = cells_within(
-                center[d, k], reach, origin[d], density[d], counts[d]
-            )
-        row = next_row(block, counts, True)
-        while row >= 0:
-            first = start[kind[k] * cells + row + block[0, 0]]
-            last = start[kind[k] * cells + row + block[1, 0] + 1]
-            run = distance[: last - first]
-            run[:] = 0
-            for d in range(dims):
-                middle, s, along = center[d, k], width[d, k], position[d, first:last]
-                for e in range(len(run)):
-                    difference = along[e] - middle
-                    run[e] += s * (difference * difference)
-            for e in range(len(run)):
-                if run[e] < least[first + e]:
-                    least[first + e], label[first + e] = run[e], k + 1
-                    other = first + e if len(twin) == 0 else twin[first + e]
-                    while other != first + e:
-                        least[other], label[other] = run[e], k + 1
-                        other = twin[other]
-            row = next_row(block, counts, False)
-    return label
 
 
 @njit(cache=True)

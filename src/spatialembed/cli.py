@@ -133,7 +133,7 @@ def run_evaluate(
     """Score a model on a data set: tables, JSON, the worst images as pictures, and a page.
 
     Args:
-        model: run folder, model file, exported .onnx or an authors' file.
+        model: a shipped model (nuclei), run folder, model file, exported .onnx or authors' file.
         data: folder of the data set.
         split: test where there is one with truth, else val, by default.
         out: folder for what is written; by default "evaluation" in the run folder, or beside a
@@ -183,7 +183,7 @@ def run_predict(
     """Find the instances in images: a label TIFF and a picture each, other formats on demand.
 
     Args:
-        model: run folder, model file, exported .onnx or an authors' file.
+        model: a shipped model (nuclei), run folder, model file, exported .onnx or authors' file.
         images: files, folders or patterns.
         out: folder for the results.
         format: further results: cityscapes, coco, geojson, imagej, measurements.
@@ -224,7 +224,7 @@ def run_export(
     """Write a model as an ONNX file, which predicts without torch and, in int8, much faster.
 
     Args:
-        model: run folder, model file or an authors' file.
+        model: a shipped model (nuclei), run folder, model file or authors' file.
         out: the file to write, ending in .onnx; one that is there is replaced.
         precision: float32, bf16 or int8.
         data: data set that int8 is calibrated and checked on; it is refused if accuracy suffers.

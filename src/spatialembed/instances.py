@@ -106,7 +106,8 @@ class Instances:
     def at_least(self, score: float) -> Instances:
         """The instances of at least this score, as if clustering had stopped there.
 
-        They are the first ones, and what came after them took none of their pixels.
+        They are the first ones, and what came after them took none of their pixels, unless these
+        instances are refined: refine what this gives.
         """
         count = int((self.scores >= np.float32(score)).sum())
         return Instances(

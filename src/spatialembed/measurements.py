@@ -19,12 +19,12 @@ def measurements(instances: Instances, image: np.ndarray | None = None) -> list[
 
     Args:
         instances: of an image (H, W).
-        image: (H, W, C) pixels as stored, for mean intensities; None leaves them out.
+        image: (H, W) or (H, W, C) pixels as stored, for mean intensities; None leaves them out.
 
     Returns:
-        Rows of "label" (as in the label map), "class", "score", "area" in pixels, "y" and "x" of
-        the centroid, box "y0", "x0", "y1", "x1" (half-open), the properties of :data:`SHAPE`, and
-        "mean_0", "mean_1", … of the image's channels.
+        Rows of "label" (as in the label map), "class", "score" in [0, 1], "area" in pixels, "y" and
+        "x" of the centroid, box "y0", "x0", "y1", "x1" (half-open), the properties of
+        :data:`SHAPE`, and "mean_0", "mean_1", … of the image's channels.
 
     Raises:
         UserError: scikit-image is missing.
@@ -36,25 +36,31 @@ def measurements(instances: Instances, image: np.ndarray | None = None) -> list[
         raise missing_extra("a table of measurements", "formats") from error
     if instances.label_map.ndim != 2:
         raise ValueError(f"measurements are for images, not {instances.label_map.ndim} axes")
+    channels = None if image is None else image.reshape(*image.shape[:2], -1)
     rows = []
-    for region in regionprops(instances.label_map, image):
+    for region in regionprops(instances.label_map, channels):  # type: ignore[no-untyped-call]
         k = region.label - 1
         y, x = region.centroid
-        means = () if image is None else np.atleast_1d(region.intensity_mean)
-        rows.append(
-            {
-                "label": region.label,
-                "class": instances.class_names[instances.classes[k]],
-                "score": round(float(instances.scores[k]), 4),
-                "area": int(region.area),
-                "y": round(float(y), 2),
-                "x": round(float(x), 2),
-                **dict(zip(("y0", "x0", "y1", "x1"), map(int, region.bbox), strict=True)),
-                **{name: round(float(getattr(region, name)), 3) for name in SHAPE},
-                **{f"mean_{c}": round(float(mean), 3) for c, mean in enumerate(means)},
-            }
+        means = () if channels is None else np.atleast_1d(region.intensity_mean)
+        values = (
+            region.label,
+            instances.class_names[instances.classes[k]],
+            float(instances.scores[k]),
+            int(region.area),
+            round(float(y), 2),
+            round(float(x), 2),
+            *map(int, region.bbox),
+            *(round(float(getattr(region, name)), 3) for name in SHAPE),
+            *(round(float(mean), 3) for mean in means),
         )
+        rows.append(dict(zip(_columns(image), values, strict=True)))
     return rows
+
+
+def _columns(image: np.ndarray | None) -> list[str]:
+    channels = 0 if image is None else image[..., None].shape[2]
+    means = [f"mean_{c}" for c in range(channels)]
+    return ["label", "class", "score", "area", "y", "x", "y0", "x0", "y1", "x1", *SHAPE, *means]
 
 
 def write_measurements(
@@ -66,9 +72,7 @@ def write_measurements(
         UserError: scikit-image is missing, or the file cannot be written.
     """
     rows = measurements(instances, image)
-    columns = ["label", "class", "score", "area", "y", "x", "y0", "x0", "y1", "x1", *SHAPE]
-    columns += [] if image is None else [f"mean_{c}" for c in range(image.shape[2])]
     with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns)
+        writer = csv.DictWriter(file, _columns(image))
         writer.writeheader()
         writer.writerows(rows)

@@ -116,12 +116,12 @@ def find_recipe(name: str) -> Path:
     if path.is_file():
         _require_text(path)
         return path
-    packaged = {recipe.stem: recipe for recipe in recipes()}
-    if name not in packaged:
+    known = {recipe.stem: recipe for recipe in recipes()}
+    if name not in known:
         raise UserError(
-            f"there is no recipe {name}; give a file or one of {', '.join(sorted(packaged))}"
+            f"there is no recipe {name}; give a file or one of {', '.join(sorted(known))}"
         )
-    return packaged[name]
+    return known[name]
 
 
 def _require_text(path: Path) -> None:

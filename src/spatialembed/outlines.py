@@ -42,7 +42,7 @@ def polygons(instances: Instances, k: int) -> list[list[Ring]]:
     parts, count = ndimage.label(np.pad(instances.mask(k), 1))
     found = []
     for part in range(1, count + 1):
-        lines = find_contours(parts == part, 0.5, fully_connected="low")
+        lines = find_contours(parts == part, 0.5, fully_connected="low")  # type: ignore[no-untyped-call]
         rings = [line[:, ::-1] + (x - 0.5, y - 0.5) for line in lines]
         outer = max(range(len(rings)), key=lambda i: float(np.ptp(rings[i], axis=0).sum()))
         found.append([rings[outer], *(ring for i, ring in enumerate(rings) if i != outer)])

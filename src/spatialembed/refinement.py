@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from spatialembed.cells import finish, nearest_instances
+from spatialembed.cells import finish
 from spatialembed.embedding import PITCH, Array, Pitch, clamped
 from spatialembed.foreground import (
     as_float32,
@@ -21,6 +21,7 @@ from spatialembed.foreground import (
     widths,
 )
 from spatialembed.instances import Instances
+from spatialembed.refinement_kernel import nearest_instances
 
 LEAST_PHI = 0.2
 """φ below which a pixel goes to no object. Chosen on validation images (DSB2018)."""
@@ -31,6 +32,7 @@ def refine(
     output: Array,
     n_sigma: int = 1,
     foreground_threshold: float = 0.5,
+    min_size: int = 1,
     pitch: Pitch = PITCH,
     margin: float | None = None,
 ) -> Instances:
@@ -38,11 +40,11 @@ def refine(
 
     An instance's center is the mean embedding of the pixels that clustering gave it, its bandwidth
     their mean σ, as in the loss. A pixel whose φ is nowhere above :data:`LEAST_PHI` goes to none,
-    and an instance that is left without pixels is gone.
+    and an instance that is left with too few pixels is gone, they are background.
 
     Args:
         found: what :func:`spatialembed.cluster` found in ``output``, or the first of it.
-        output, n_sigma, foreground_threshold, pitch, margin: as they were given to it.
+        output, n_sigma, foreground_threshold, min_size, pitch, margin: as they were given to it.
 
     Returns:
         The instances, in their order, with the scores that they had.
@@ -62,9 +64,11 @@ def refine(
     center = _means(foreground.position[:, own], label[own], count)
     cells = bin_foreground(foreground, width, len(found.class_names))
     label = nearest_instances(center, width, found.classes, -math.log(LEAST_PHI), *cells)
-    left = np.bincount(label, minlength=count + 1)[1:] > 0
-    renumbered = np.concatenate([[0], np.where(left, left.cumsum(), 0)]).astype(np.int32)
     label_map = np.zeros(flat.shape[1], np.int32)
+    label_map[foreground.pixel] = label[cells.slot]
+    left = np.bincount(label_map, minlength=count + 1)[1:] >= max(1, min_size)
+    renumbered = np.concatenate([[0], np.where(left, left.cumsum(), 0)]).astype(np.int32)
+    label_map[:] = 0
     boxes = finish(
         foreground.pixel, foreground.place, cells.slot, renumbered[label], int(left.sum()),
         label_map,

@@ -96,7 +96,7 @@ def test_existing_results_are_kept(images, tmp_path) -> None:
 
 def test_a_failing_file_stops_no_other(images, tmp_path) -> None:
     (images / "broken.png").write_bytes((images / "a.png").read_bytes()[:60])
-    Image.fromarray(squares(3)).save(images / "color.png")
+    Image.fromarray(squares(3) * np.uint8([1, 2, 3])).save(images / "color.png")
     results = Results(tmp_path / "out")
     outcomes = list(predict_files(bright(), find_images([images], results.out), results))
     failed = {outcome.image.name: outcome.error for outcome in outcomes if outcome.error}

@@ -8,6 +8,7 @@ from torch import nn
 
 from spatialembed.embedding import PITCH, margin_to_sigma
 from spatialembed.errors import UserError
+from spatialembed.inference import predictor
 from spatialembed.inference.predictor import Model, load, to_array
 from spatialembed.inference.torch_network import TorchNetwork, evaluating, pick_device
 from spatialembed.models import build
@@ -117,7 +118,7 @@ def test_wrong_channels_are_named(tmp_path) -> None:
     with pytest.raises(UserError, match=r"expects 3 channels, .*grey\.png has 1"):
         bright(3).predict(tmp_path / "grey.png")
     with pytest.raises(UserError, match="expects 1 channel, the image has 3"):
-        bright(1).predict(squares(3))
+        bright(1).predict(squares(3) * np.uint8([1, 2, 3]))
 
 
 @pytest.mark.parametrize("array", [np.zeros(5), np.zeros((2, 3, 4, 5)), np.array([["a"]])])
@@ -175,3 +176,51 @@ def test_load_refuses(tmp_path) -> None:
     for device in ("cuda:99", "toaster"):
         with pytest.raises(UserError, match="not available"):
             pick_device(device)
+
+
+def test_grey_images_stored_in_color_fit_a_grey_model() -> None:
+    grey = squares()
+    for stored in (np.repeat(grey, 3, 2), np.concatenate([grey] * 3 + [grey + 7], 2)):
+        found = bright().predict(stored)
+        np.testing.assert_array_equal(found.label_map, bright().predict(grey).label_map)
+    colored = np.repeat(grey, 3, 2)
+    colored[0, 0] = 1, 2, 3
+    with pytest.raises(UserError, match="1 channel"):
+        bright().predict(colored)
+
+
+def test_a_diameter_that_would_fill_the_memory_is_refused() -> None:
+    spec = replace(bright().spec, object_diameter=1000)
+    with pytest.raises(UserError, match="check the diameter"):
+        Model(TorchNetwork(Bright()), spec, diameter=0.5).raw(squares())
+
+
+def test_shipped_models_have_names(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "shipped" / "blobs.safetensors"
+    spec = ModelSpec("residual_unet", {"widths": [8, 8], "blocks": [1, 1]})
+    save_model(path, spec.build(), spec)
+    monkeypatch.setattr(predictor, "packaged", lambda folder, suffix: [path])
+    monkeypatch.chdir(tmp_path)
+    assert load("blobs", "cpu").name == "blobs"
+    (tmp_path / "blobs").mkdir()  # a folder of images, say
+    assert load("blobs", "cpu").name == "blobs"
+    with pytest.raises(UserError, match="a shipped model: blobs"):
+        load("nucleus")
+    save_model(tmp_path / "blobs" / "model.safetensors", spec.build(), replace(spec, min_size=77))
+    assert load("blobs", "cpu").spec.min_size == 77  # a run of that name goes first
+
+
+def test_the_shipped_nuclei_model() -> None:
+    model = load("nuclei", "cpu")
+    assert model.spec.in_channels == 1
+    assert model.spec.licence
+    assert predictor.shipped_models()["nuclei"].stat().st_size < 12e6
+    y, x = np.mgrid[:200, :260]
+    image = np.zeros((200, 260), np.float32)
+    for row, column in ((40, 50), (60, 150), (120, 90), (150, 200)):
+        image += np.exp(-((((y - row) ** 2 + (x - column) ** 2) / 120) ** 2))
+    noisy = image + np.random.default_rng(0).normal(0, 0.03, image.shape)
+    for stored in (noisy * 200, (noisy.clip(0) * 30_000).astype(np.uint16)):
+        found = model.predict(stored)
+        assert len(found) == 4
+        assert all(100 < area < 900 for area in found.areas)

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +82,7 @@ def evaluate(
             for i in track(range(len(dataset)), len(dataset), f"Scoring {dataset.split}"):
                 sample = dataset[i]
                 output, found = timed_predict(model, sample, clock)
-                judge.add(i, ranked(model, output))
+                judge.add(i, partial(ranked, model, output))
                 yield found, sample.label_mask, sample.class_map, sample.ignore, sample.name
 
         evaluation = {
@@ -138,6 +139,7 @@ def ranked(model: Model, output: np.ndarray) -> Instances:
 
 
 def settings(model: Model) -> dict[str, Any]:
-    """The clustering's settings that a model's figures were made with."""
+    """What a model's figures were made with: thresholds, symmetries, magnification."""
     names = ("seed_threshold", "foreground_threshold", "min_size")
-    return {name: getattr(model.spec, name) for name in names}
+    used = dict(zip(names, model.settings(), strict=True))
+    return {**used, "symmetries": model.symmetries, "zoom": model.zoom}

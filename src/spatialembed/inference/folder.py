@@ -128,13 +128,14 @@ def unlike_training(outcomes: Sequence[Outcome], model: Model) -> str | None:
     trained = model.spec.training.get("diameters")
     if not found or not trained:
         return None
-    smallest, largest = (float(d) / model.zoom * model.spec.zoom for d in trained)
+    smallest, largest = (float(d) / model.size_ratio for d in trained)
     here = float(np.median(found))
     if smallest <= here <= largest:
         return None
     return (
         f"what was found is {here:.0f} pixels across, the model knows objects of {smallest:.0f} to "
-        f"{largest:.0f}: look at the pictures, and say with --diameter how wide objects are"
+        f"{largest:.0f}: look at the pictures, and say with --diameter how wide objects are, with "
+        "--overwrite"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,7 +33,8 @@ def is_scored_officially(dataset: FileDataSet) -> bool:
 class Judge(Protocol):
     """Takes what was found in every image of a data set, then gives the official figures."""
 
-    def add(self, i: int, found: Instances) -> None: ...
+    def add(self, i: int, find: Callable[[], Instances]) -> None:
+        """Take what ``find`` gives for image ``i``; it is not called where nobody judges."""
 
     def score(self) -> dict[str, Any] | None: ...
 
@@ -78,7 +79,7 @@ def official_score(
 
 
 class _NoJudge:
-    def add(self, i: int, found: Instances) -> None:
+    def add(self, i: int, find: Callable[[], Instances]) -> None:
         pass
 
     def score(self) -> None:
@@ -90,8 +91,8 @@ class _CityscapesJudge:
         self.dataset, self.folder, self.min_region = dataset, folder, min_region
         self.ids = cityscapes_ids(dataset.class_names)
 
-    def add(self, i: int, found: Instances) -> None:
-        write_cityscapes_results(self.folder, self.dataset.names[i], found, self.ids)
+    def add(self, i: int, find: Callable[[], Instances]) -> None:
+        write_cityscapes_results(self.folder, self.dataset.names[i], find(), self.ids)
 
     def score(self) -> dict[str, Any]:
         from spatialembed.metrics.cityscapes import cityscapes_ap
@@ -106,9 +107,9 @@ class _CocoJudge:
         self.dataset = dataset
         self.rows: list[dict[str, Any]] = []
 
-    def add(self, i: int, found: Instances) -> None:
+    def add(self, i: int, find: Callable[[], Instances]) -> None:
         ids = self.dataset.category_ids
-        self.rows += coco_results(found, self.dataset.image_ids[i], ids)
+        self.rows += coco_results(find(), self.dataset.image_ids[i], ids)
 
     def score(self) -> dict[str, Any]:
         from spatialembed.metrics.coco import coco_ap

@@ -19,6 +19,7 @@ from spatialembed.clustering import cluster
 from spatialembed.data.image_io import pillow_array, read_image
 from spatialembed.errors import UserError
 from spatialembed.inference.augment import averaged
+from spatialembed.inference.tiles import tiled
 from spatialembed.inference.zoom import resized, sampled
 from spatialembed.packaged import packaged
 from spatialembed.refinement import refine
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 ImageLike: TypeAlias = "str | os.PathLike[str] | np.ndarray | Image.Image"
 """A file's path, an array (H, W) or (H, W, C) of any dtype as stored, or a PIL image."""
+
+MOST_PIXELS = 2**28
+"""Of an image as the network sees it."""
 
 AUTHORS_SUFFIXES = (".pth", ".pt", ".tar")
 """Files of the original's and of EmbedSeg's training end in these."""
@@ -55,6 +59,9 @@ class Model:
         diameter: how wide objects are in the images to come, in pixels; they are then shown to
             the network as large as those it was trained on. None: as those are.
 
+    Attributes:
+        size_ratio: width of the training objects over that of the objects to come.
+
     Raises:
         UserError: a diameter that is no positive number, or of a model that does not say how wide
             its training objects were.
@@ -72,22 +79,24 @@ class Model:
         self.spec = spec
         self.name = name or spec.network
         self.symmetries = symmetries
-        self._ratio = self._size_ratio(diameter)
+        self.size_ratio = self._size_ratio(diameter)
 
     def _size_ratio(self, diameter: float | None) -> float:
-        """Width of the training objects over that of the objects to come."""
         if diameter is None:
             return 1.0
         if not 0 < diameter < math.inf:
             raise UserError(f"the diameter of objects is a number of pixels, not {diameter}")
         if self.spec.object_diameter is None:
-            raise UserError(f"{self.name} does not say how wide its objects were; omit --diameter")
+            raise UserError(
+                f"{self.name} does not say how wide its objects were, so that it cannot follow a "
+                "diameter"
+            )
         return self.spec.object_diameter / diameter
 
     @property
     def zoom(self) -> float:
         """Magnification at which the network sees images."""
-        return self.spec.zoom * self._ratio
+        return self.spec.zoom * self.size_ratio
 
     @property
     def pitch(self) -> tuple[float, float]:
@@ -119,20 +128,25 @@ class Model:
             UserError: the image cannot be read, or its channels are not the model's.
         """
         pixels, own_name = to_array(image)
-        self._check(pixels, name or own_name)
+        pixels = self._fitting(pixels, name or own_name)
         return averaged(self._forward, pixels, self.spec.n_sigma, self.symmetries)
 
     def _forward(self, pixels: np.ndarray) -> np.ndarray:
-        return sampled(self.network(self.prepared(pixels)), pixels.shape[:2])
+        return sampled(tiled(self.network, self.prepared(pixels)), pixels.shape[:2])
 
     def prepared(self, pixels: np.ndarray) -> Float[np.ndarray, "C h w"]:
         """What the network is given of (H, W, C) pixels: normalised, and as large as it sees them.
 
         Raises:
-            UserError: not numbers.
+            UserError: not numbers, or too many pixels.
         """
         normalized = np.ascontiguousarray(self.spec.normalization(pixels).transpose(2, 0, 1))
         height, width = (max(1, round(side * self.zoom)) for side in pixels.shape[:2])
+        if height * width > MOST_PIXELS:
+            raise UserError(
+                f"at {self.zoom:.3g} times its size the image would have {height} x {width} "
+                "pixels, too many for memory; check the diameter that was given, or cut the image"
+            )
         return resized(normalized, (height, width))
 
     def cluster(
@@ -156,7 +170,9 @@ class Model:
             UserError: a setting out of its range.
         """
         found = self.clustered(output, seed_threshold, foreground_threshold, min_size)
-        return self.refined(found, output, foreground_threshold) if self.spec.refine else found
+        if not self.spec.refine:
+            return found
+        return self.refined(found, output, foreground_threshold, min_size)
 
     def clustered(
         self,
@@ -180,14 +196,20 @@ class Model:
         )
 
     def refined(
-        self, found: Instances, output: np.ndarray, foreground_threshold: float | None = None
+        self,
+        found: Instances,
+        output: np.ndarray,
+        foreground_threshold: float | None = None,
+        min_size: int | None = None,
     ) -> Instances:
         """:func:`spatialembed.refinement.refine` with the model's settings."""
+        _, foreground, size = self.settings(None, foreground_threshold, min_size)
         return refine(
             found,
             output,
             n_sigma=self.spec.n_sigma,
-            foreground_threshold=_default(foreground_threshold, self.spec.foreground_threshold),
+            foreground_threshold=foreground,
+            min_size=size,
             pitch=self.pitch,
             margin=self.margin,
         )
@@ -205,7 +227,7 @@ class Model:
         """
         seed = _default(seed_threshold, self.spec.seed_threshold)
         foreground = _default(foreground_threshold, self.spec.foreground_threshold)
-        size = _default(min_size, max(1, round(self.spec.min_size / self._ratio**2)))
+        size = _default(min_size, max(1, round(self.spec.min_size / self.size_ratio**2)))
         for name, value in (("seed", seed), ("foreground", foreground)):
             if not 0 <= value <= 1:
                 raise UserError(f"the {name} threshold lies between 0 and 1, not {value}")
@@ -228,7 +250,10 @@ class Model:
         """
         return self.cluster(self.raw(image, name), seed_threshold, foreground_threshold, min_size)
 
-    def _check(self, pixels: np.ndarray, name: str) -> None:
+    def _fitting(self, pixels: np.ndarray, name: str) -> np.ndarray:
+        """Pixels with the model's channels: of a grey image stored in color, one of them."""
+        if self.spec.in_channels == 1 and _is_grey(pixels):
+            pixels = pixels[..., :1]
         if pixels.shape[2] != self.spec.in_channels:
             raise UserError(
                 f"the model expects {_channels(self.spec.in_channels)}, {name} has "
@@ -236,6 +261,7 @@ class Model:
             )
         if pixels.size == 0:
             raise UserError(f"{name} has no pixels: its shape is {pixels.shape}")
+        return pixels
 
 
 def load(
@@ -279,9 +305,23 @@ def shipped_models() -> dict[str, Path]:
 
 
 def _shipped(path: str | os.PathLike[str]) -> Path:
-    """A path, or that of the shipped model of this name. What lies in the folder goes first."""
-    given = Path(path)
-    return given if given.exists() else shipped_models().get(str(path), given)
+    """A path, or that of the shipped model of this name; a file or a run of that name goes first.
+
+    Raises:
+        UserError: a name that is neither.
+    """
+    from spatialembed.models.checkpoint import MODEL_FILE
+
+    given, shipped = Path(path), shipped_models()
+    if given.is_file() or (given / MODEL_FILE).is_file():
+        return given
+    is_name = given.name == str(path) and not given.suffix
+    if is_name and not given.exists() and str(path) not in shipped:
+        raise UserError(
+            f"there is no model at {path}; name a run folder, a model file or a shipped model: "
+            f"{', '.join(shipped) or 'none is'}"
+        )
+    return shipped.get(str(path), given)
 
 
 def _exported(path: Path, device: str, precision: str | None) -> tuple[Network, ModelSpec]:
@@ -343,6 +383,13 @@ def to_array(image: ImageLike) -> tuple[np.ndarray, str]:
             f"not {array.dtype} of shape {array.shape}"
         )
     return (array[..., None] if array.ndim == 2 else array), "the image"
+
+
+def _is_grey(pixels: np.ndarray) -> bool:
+    """Whether (H, W, C) pixels are RGB or RGBA whose colors are equal everywhere."""
+    if pixels.shape[2] not in (3, 4):
+        return False
+    return bool((pixels[..., 1:3] == pixels[..., :1]).all())
 
 
 def _default(given: Any, stored: Any) -> Any:

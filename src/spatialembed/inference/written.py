@@ -1,4 +1,4 @@
-"""What prediction writes for an image: label TIFF, overlay, Cityscapes and COCO results."""
+"""What prediction writes for an image: label TIFF, overlay, and further formats."""
 
 from __future__ import annotations
 

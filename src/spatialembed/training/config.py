@@ -99,7 +99,8 @@ class TrainConfig:
         network_options: further arguments of the network.
         n_sigma: bandwidths per pixel: 1 for circular margins, 2 for elliptical ones.
         center: "centroid", "learned" or "medoid".
-        margin: radius in pixels of a fixed bandwidth, the paper's baseline; None to learn it.
+        margin: radius of a fixed bandwidth, the paper's baseline, in pixels as the network sees
+            them; None to learn it.
         diameter: pixels across that the network sees the median training object at; images are
             enlarged or shrunk to that. None shows them as they are.
         normalization: of the images: "range", "percentile" or "none", stored with the model.

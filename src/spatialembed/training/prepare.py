@@ -77,7 +77,7 @@ def gather(config: TrainConfig) -> Material:
         in_channels=train[0].image.shape[2],
         class_names=train.class_names,
         n_sigma=config.n_sigma,
-        zoom=round(config.diameter / diameter, 2) if config.diameter else 1.0,
+        zoom=float(f"{config.diameter / diameter:.3g}") if config.diameter else 1.0,
         pitch=(PITCH, PITCH),
         margin=config.margin,
         normalization=Normalization(config.normalization),

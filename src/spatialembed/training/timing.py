@@ -18,14 +18,18 @@ from spatialembed.training.config import StageConfig, TrainConfig
 from spatialembed.training.prepare import Material
 from spatialembed.training.schedule import Plan
 from spatialembed.training.step import advance, batches
+from spatialembed.training.validation import validate
 
 WARMUP_STEPS, TIMED_STEPS = 3, 9
 """Steps that warm caches and compile kernels, and steps timed after them."""
 
 FEW_STEPS = 50
 TIMED_IMAGES = 5
-SCORING = 1.3
-"""A validation's time over that of its predictions: scores and pictures take the rest."""
+PICTURES = 1.1
+"""A validation's time with its pictures over that without."""
+
+CALIBRATION = 3
+"""Validations that calibration takes the time of: the network runs once, clustering often."""
 
 
 def measured_plan(
@@ -49,8 +53,8 @@ def measured_plan(
             continue
         one = _seconds_per_step(config, material, stage, fabric, network, loss)
         judging = _seconds_per_validation(material, network)
-        # Calibration is one more pass of the network, with more clusterings.
-        validations = stage.validations + (number == len(material.stages) - 1)
+        last = number == len(material.stages) - 1
+        validations = stage.validations + CALIBRATION * last
         before = time.monotonic() - began if number == 0 else 0.0
         left = stage.minutes * 60 - before - validations * judging
         steps.append(max(1, int(left / one)))
@@ -97,6 +101,6 @@ def _seconds_per_validation(material: Material, network: nn.Module) -> float:
     times = []
     for i in np.linspace(0, last, min(TIMED_IMAGES, last + 1)).astype(int):
         start = time.monotonic()
-        model.cluster(model.raw(material.val[int(i)].image))
+        validate(model, [material.val[int(i)]])
         times.append(time.monotonic() - start)
-    return float(np.mean(times[1:] or times)) * len(material.val) * SCORING
+    return float(np.mean(times[1:] or times)) * len(material.val) * PICTURES

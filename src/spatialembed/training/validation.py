@@ -52,7 +52,9 @@ class Validation:
 
 
 def validate(
-    model: Model, data: DataSet, choices: Sequence[tuple[float, int]] | None = None
+    model: Model,
+    data: DataSet | Sequence[Sample],
+    choices: Sequence[tuple[float, int]] | None = None,
 ) -> Validation:
     """Score every seed threshold on all images of ``data``, in order.
 
@@ -92,7 +94,7 @@ def _score(
         if n in scores:
             continue
         if whole is None:
-            first = model.refined(found.at_least(seed), output, foreground)
+            first = model.refined(found.at_least(seed), output, foreground, min_size)
             matching = _match(first, sample)
         else:
             matching = _first(whole, n)

@@ -1,0 +1,76 @@
+"""Networks on images that they cannot take at once: in tiles with a halo, put together again.
+
+A raw output says of each pixel where it lies from its object's center, so that tiles fit together
+as they are, and clustering sees one image without seams. The halo lets each pixel see what is
+around it, and tiles begin where every network's squares of pixels do, so that an output differs
+from that of the whole image by what reaches further than the halo alone.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float
+
+STEP = 128
+"""Tiles and halos are multiples of this, as are the strides of all networks' deepest levels."""
+
+HALO = 2 * STEP
+"""Pixels around a tile that the network sees too."""
+
+LARGEST = 4096
+"""Side of the largest image that is not cut, however much memory there is."""
+
+BYTES_PER_PIXEL = 1000
+"""Of memory that a network takes for a while: branched ERFNet in float32, measured."""
+
+GUESSED = 8 * 1024**3
+"""Bytes of memory that are reckoned with where the system does not say."""
+
+
+def tiled(
+    network: Callable[[Float[np.ndarray, "C H W"]], Float[np.ndarray, "M H W"]],
+    image: Float[np.ndarray, "C H W"],
+    side: int | None = None,
+) -> Float[np.ndarray, "M H W"]:
+    """A network's output on an image of any size.
+
+    Args:
+        network: from an image to its output at the same size.
+        image: (C, H, W) normalised.
+        side: of what the network is given at once, halo included, a multiple of :data:`STEP` and
+            above two halos; None for as much as half of the machine's memory allows.
+    """
+    height, width = image.shape[1:]
+    side = _side() if side is None else side
+    if height * width <= side * side:
+        return network(image)
+    tile = side - 2 * HALO
+    output: np.ndarray | None = None
+    for y in range(0, height, tile):
+        for x in range(0, width, tile):
+            top, left = max(0, y - HALO), max(0, x - HALO)
+            seen = image[:, top : y + tile + HALO, left : x + tile + HALO]
+            part = network(np.ascontiguousarray(seen))
+            if output is None:
+                output = np.empty((len(part), height, width), np.float32)
+            inner = part[:, y - top : y - top + tile, x - left : x - left + tile]
+            output[:, y : y + tile, x : x + tile] = inner
+    assert output is not None
+    return output
+
+
+def _side() -> int:
+    side = math.isqrt(memory() // 2 // BYTES_PER_PIXEL)
+    return min(max(side // STEP * STEP, 2 * HALO + STEP), LARGEST)
+
+
+def memory() -> int:
+    """Bytes that the machine has. Not those free: results must not depend on what else runs."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return GUESSED

@@ -1,0 +1,77 @@
+"""Tiles give what the whole image gives."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+from test_predictor import bright, squares
+
+from spatialembed.inference import tiles
+from spatialembed.inference.tiles import HALO, STEP, tiled
+from spatialembed.inference.torch_network import TorchNetwork
+from spatialembed.models import build
+
+SIDE = 2 * HALO + STEP
+
+
+def test_a_local_network_gives_the_same() -> None:
+    def blurred(image: np.ndarray) -> np.ndarray:
+        seen.append(image.shape[1:])
+        assert image.flags.c_contiguous
+        return np.stack([ndimage.uniform_filter(c, 2 * HALO - 1) for c in (*image, image[0] ** 2)])
+
+    seen: list[tuple[int, ...]] = []
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 2, (2, 700, 900)).astype(np.float64)
+    whole = blurred(image)
+    for side in (SIDE, SIDE + STEP):
+        seen.clear()
+        np.testing.assert_allclose(tiled(blurred, image, side), whole, atol=1e-6)
+        assert len(seen) > 4
+        assert max(max(shape) for shape in seen) <= side
+
+
+def test_what_fits_is_not_cut() -> None:
+    image = np.zeros((1, 300, 400), np.float32)
+    assert tiled(lambda given: given, image, SIDE) is image
+
+
+@pytest.mark.parametrize("name", ["residual_unet", "branched_erfnet"])
+def test_networks_begin_their_squares_where_tiles_do(name) -> None:
+    """Offsets of one pixel would show everywhere; what is left comes from beyond the halo."""
+    torch.manual_seed(0)
+    network = TorchNetwork(build(name, 1, 2, 1).eval())
+    seen = []
+
+    def watched(image: np.ndarray) -> np.ndarray:
+        seen.append(image.shape)
+        return network(image)
+
+    image = np.random.default_rng(0).random((1, 700, 760)).astype(np.float32)
+    whole, parts = network(image)[-1], tiled(watched, image, SIDE)[-1]  # seed logits
+    assert len(seen) > 4
+    assert np.median(np.abs(parts - whole)) < 0.01 * whole.std()
+    shifted = np.roll(whole, 1, 1)
+    assert np.median(np.abs(shifted - whole)) > 0.1 * whole.std()
+
+
+def test_the_predictor_cuts(monkeypatch) -> None:
+    sides = []
+    monkeypatch.setattr(tiles, "_side", lambda: sides.append(SIDE) or SIDE)
+    found = bright().predict(np.kron(squares()[..., 0], np.ones((20, 20), np.uint8)))
+    assert sides
+    monkeypatch.undo()
+    whole = bright().predict(np.kron(squares()[..., 0], np.ones((20, 20), np.uint8)))
+    np.testing.assert_array_equal(found.label_map, whole.label_map)
+
+
+def test_memory_decides(monkeypatch) -> None:
+    room = 2 * tiles.BYTES_PER_PIXEL
+    for held, side in ((0, SIDE), (2**60, tiles.LARGEST), (room * 2000**2, 1920)):
+        monkeypatch.setattr(tiles, "memory", lambda held=held: held)
+        assert tiles._side() == side
+
+
+def test_where_the_system_does_not_say_a_guess_is_taken(monkeypatch) -> None:
+    monkeypatch.delattr(tiles.os, "sysconf")
+    assert tiles.memory() == tiles.GUESSED

@@ -20,7 +20,8 @@ from workload import ellipses, exported, trained_output
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import reference
 from spatialembed.data.image_io import read_image
-from spatialembed.inference.predictor import Model, load
+from spatialembed.inference.loading import load
+from spatialembed.inference.predictor import Model
 from spatialembed.models.checkpoint import save_model
 from spatialembed.models.spec import ModelSpec
 

@@ -7,7 +7,8 @@ import numpy as np
 from spatialembed.data.scenes import make_scenes
 from spatialembed.embedding import PITCH, margin_to_sigma
 from spatialembed.export.onnx import export_model
-from spatialembed.inference.predictor import Model, load
+from spatialembed.inference.loading import load
+from spatialembed.inference.predictor import Model
 from spatialembed.models.checkpoint import save_model
 from spatialembed.models.spec import ModelSpec
 

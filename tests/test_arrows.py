@@ -16,7 +16,7 @@ LEVELS = [
     {"", "errors", "console", "packaged"},
     {"embedding", "lovasz", "sorting", "instances", "threads"},
     {"cells", "centers", "lovasz_kernel", "pairs", "batch_objects"},
-    {"instance_reach", "foreground", "refinement_kernel"},
+    {"instance_reach", "foreground", "refinement_kernel", "clustering_kernel"},
     {"instance_kernel"},
     {"instance_term"},
     {

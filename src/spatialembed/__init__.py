@@ -12,7 +12,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "load": "spatialembed.inference.predictor",
+    "load": "spatialembed.inference.loading",
     "Model": "spatialembed.inference.predictor",
     "SpatialEmbeddingLoss": "spatialembed.loss",
     "cluster": "spatialembed.clustering",

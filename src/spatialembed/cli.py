@@ -147,8 +147,8 @@ def run_evaluate(
         precision: float32 (the default) or bf16; an exported model has its own.
     """
     from spatialembed.inference.evaluate import evaluate, open_split
+    from spatialembed.inference.loading import load
     from spatialembed.inference.official import is_scored_officially
-    from spatialembed.inference.predictor import load
     from spatialembed.report.evaluation import tables, write_evaluation
 
     loaded = load(model, device, precision, symmetries, diameter)
@@ -199,7 +199,7 @@ def run_predict(
         precision: float32 (the default) or bf16; an exported model has its own.
     """
     from spatialembed.inference.folder import find_images, predict_files, unlike_training
-    from spatialembed.inference.predictor import load
+    from spatialembed.inference.loading import load
     from spatialembed.inference.written import Results
 
     results = Results(out, format or (), overlay, annotations)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spatialembed.cells import best_unspent, finish, visit_seeds
+from spatialembed.clustering_kernel import best_unspent, finish, visit_seeds
 from spatialembed.embedding import PITCH, Array, Pitch
 from spatialembed.foreground import (
     Foreground,

@@ -10,7 +10,7 @@ from spatialembed.data.scenes import make_scenes
 from spatialembed.errors import UserError
 from spatialembed.inference.evaluate import evaluate, open_split
 from spatialembed.inference.folder import find_images, predict_files
-from spatialembed.inference.predictor import load
+from spatialembed.inference.loading import load
 from spatialembed.inference.written import Results
 from spatialembed.options import read_recipe
 from spatialembed.report.evaluation import tables, write_evaluation

@@ -11,6 +11,7 @@ import math
 import numpy as np
 from numba import njit, prange
 
+from spatialembed.cells import scaled_distances
 from spatialembed.instance_reach import block_in_reach, rows_in_reach
 from spatialembed.lovasz_kernel import hinge_steps
 
@@ -226,12 +227,7 @@ def _others(
     distance: np.ndarray,
 ) -> None:
     """Write the scaled distances of a run of pixels; endless for those that do not matter."""
-    distance[:] = 0
-    for d in range(len(center)):
-        middle, s, along = center[d, k], width[d, k], position[d]
-        for e in range(len(distance)):
-            difference = along[e] - middle
-            distance[e] += s * (difference * difference)
+    scaled_distances(position, 0, center[:, k], width[:, k], distance)
     for e in range(len(distance)):
         off = (owner[e] == k) | (distance[e] >= cutoff)
         distance[e] = np.float32(np.inf) if off else distance[e]

@@ -11,7 +11,6 @@ import math
 
 import numpy as np
 
-from spatialembed.cells import finish
 from spatialembed.embedding import PITCH, Array, Pitch, clamped
 from spatialembed.foreground import (
     as_float32,
@@ -68,16 +67,10 @@ def refine(
     label_map[foreground.pixel] = label[cells.slot]
     left = np.bincount(label_map, minlength=count + 1)[1:] >= max(1, min_size)
     renumbered = np.concatenate([[0], np.where(left, left.cumsum(), 0)]).astype(np.int32)
-    label_map[:] = 0
-    boxes = finish(
-        foreground.pixel, foreground.place, cells.slot, renumbered[label], int(left.sum()),
-        label_map,
-    )  # fmt: skip
-    return Instances(
-        label_map.reshape(shape),
+    return Instances.from_label_map(
+        renumbered[label_map].reshape(shape),
         found.scores[left],
         found.classes[left],
-        boxes,
         found.class_names,
     )
 

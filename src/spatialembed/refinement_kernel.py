@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from spatialembed.cells import cells_in_reach, next_row, scaled_distances
+from spatialembed.cells import cells_in_reach, give_pixel, next_row, scaled_distances
 
 
 @njit(cache=True)
@@ -46,13 +46,10 @@ def nearest_instances(
             first = start[kind[k] * cells + row + block[0, 0]]
             last = start[kind[k] * cells + row + block[1, 0] + 1]
             run = distance[: last - first]
-            scaled_distances(position[:, first:last], middle, s, run)
+            scaled_distances(position, first, middle, s, run)
             for e in range(len(run)):
                 if run[e] < least[first + e]:
-                    least[first + e], label[first + e] = run[e], k + 1
-                    other = first + e if len(twin) == 0 else twin[first + e]
-                    while other != first + e:
-                        least[other], label[other] = run[e], k + 1
-                        other = twin[other]
+                    give_pixel(first + e, run[e], twin, least)
+                    give_pixel(first + e, k + 1, twin, label)
             row = next_row(block, counts, False)
     return label

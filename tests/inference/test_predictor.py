@@ -8,8 +8,9 @@ from torch import nn
 
 from spatialembed.embedding import PITCH, margin_to_sigma
 from spatialembed.errors import UserError
-from spatialembed.inference import predictor
-from spatialembed.inference.predictor import Model, load, to_array
+from spatialembed.inference import loading
+from spatialembed.inference.loading import load
+from spatialembed.inference.predictor import Model, to_array
 from spatialembed.inference.torch_network import TorchNetwork, evaluating, pick_device
 from spatialembed.models import build
 from spatialembed.models.checkpoint import save_model
@@ -199,7 +200,7 @@ def test_shipped_models_have_names(tmp_path, monkeypatch) -> None:
     path = tmp_path / "shipped" / "blobs.safetensors"
     spec = ModelSpec("residual_unet", {"widths": [8, 8], "blocks": [1, 1]})
     save_model(path, spec.build(), spec)
-    monkeypatch.setattr(predictor, "packaged", lambda folder, suffix: [path])
+    monkeypatch.setattr(loading, "packaged", lambda folder, suffix: [path])
     monkeypatch.chdir(tmp_path)
     assert load("blobs", "cpu").name == "blobs"
     (tmp_path / "blobs").mkdir()  # a folder of images, say
@@ -214,7 +215,7 @@ def test_the_shipped_nuclei_model() -> None:
     model = load("nuclei", "cpu")
     assert model.spec.in_channels == 1
     assert model.spec.licence
-    assert predictor.shipped_models()["nuclei"].stat().st_size < 12e6
+    assert loading.shipped_models()["nuclei"].stat().st_size < 12e6
     y, x = np.mgrid[:200, :260]
     image = np.zeros((200, 260), np.float32)
     for row, column in ((40, 50), (60, 150), (120, 90), (150, 200)):

@@ -14,8 +14,9 @@ import numpy as np
 
 from spatialembed.errors import UserError, atomic_write
 from spatialembed.export.int8 import check, open_splits, quantized
+from spatialembed.inference.loading import load_network
 from spatialembed.inference.onnx_network import EXPORT_KEY, SPEC_KEY, OnnxNetwork
-from spatialembed.inference.predictor import Model, load_network
+from spatialembed.inference.predictor import Model
 
 if TYPE_CHECKING:
     import onnx

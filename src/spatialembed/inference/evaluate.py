@@ -15,8 +15,9 @@ from spatialembed.console import Track, silent
 from spatialembed.data.cityscapes import Cityscapes
 from spatialembed.data.sample import HOLDOUT, FileDataSet, Sample, Split, open_data, scan_data
 from spatialembed.errors import UserError, atomic_write
+from spatialembed.inference.loading import load
 from spatialembed.inference.official import official_score
-from spatialembed.inference.predictor import Model, load
+from spatialembed.inference.predictor import Model
 from spatialembed.metrics.average_precision import score_images
 
 if TYPE_CHECKING:

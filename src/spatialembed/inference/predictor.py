@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
@@ -21,12 +21,9 @@ from spatialembed.errors import UserError
 from spatialembed.inference.augment import averaged
 from spatialembed.inference.tiles import tiled
 from spatialembed.inference.zoom import resized, sampled
-from spatialembed.packaged import packaged
 from spatialembed.refinement import refine
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from spatialembed.instances import Instances
     from spatialembed.models.spec import ModelSpec
 
@@ -35,9 +32,6 @@ ImageLike: TypeAlias = "str | os.PathLike[str] | np.ndarray | Image.Image"
 
 MOST_PIXELS = 2**28
 """Of an image as the network sees it."""
-
-AUTHORS_SUFFIXES = (".pth", ".pt", ".tar")
-"""Files of the original's and of EmbedSeg's training end in these."""
 
 
 class Network(Protocol):
@@ -53,7 +47,7 @@ class Model:
     Args:
         network: from a normalised image to its raw output.
         spec: channels, classes, pitch, normalisation and thresholds of the network.
-        name: what reports call the model; :func:`load` gives it its path.
+        name: what reports call the model; :func:`spatialembed.load` gives it its path.
         symmetries: over how many symmetries of an image its raw output is averaged: 1, 2
             (mirrored), 4 (turned) or 8 (both); as many times slower.
         diameter: how wide objects are in the images to come, in pixels; they are then shown to
@@ -155,6 +149,7 @@ class Model:
         seed_threshold: float | None = None,
         foreground_threshold: float | None = None,
         min_size: int | None = None,
+        refined: bool = True,
     ) -> Instances:
         """Instances of a raw output, refined if the model says so.
 
@@ -165,26 +160,14 @@ class Model:
             seed_threshold: least seed score that starts an object, in [0, 1].
             foreground_threshold: seed score above which a pixel may belong to one, in [0, 1].
             min_size: fewest pixels of an object.
+            refined: False to leave :meth:`refined` to the caller.
 
         Raises:
             UserError: a setting out of its range.
         """
-        found = self.clustered(output, seed_threshold, foreground_threshold, min_size)
-        if not self.spec.refine:
-            return found
-        return self.refined(found, output, foreground_threshold, min_size)
-
-    def clustered(
-        self,
-        output: np.ndarray,
-        seed_threshold: float | None = None,
-        foreground_threshold: float | None = None,
-        min_size: int | None = None,
-    ) -> Instances:
-        """:meth:`cluster` before it refines; the arguments are the same."""
         spec = self.spec
         seed, foreground, size = self.settings(seed_threshold, foreground_threshold, min_size)
-        return cluster(
+        found = cluster(
             output,
             n_sigma=spec.n_sigma,
             seed_threshold=seed,
@@ -194,6 +177,9 @@ class Model:
             margin=self.margin,
             class_names=spec.class_names,
         )
+        if refined and spec.refine:
+            return self.refined(found, output, foreground, size)
+        return found
 
     def refined(
         self,
@@ -262,108 +248,6 @@ class Model:
         if pixels.size == 0:
             raise UserError(f"{name} has no pixels: its shape is {pixels.shape}")
         return pixels
-
-
-def load(
-    path: str | os.PathLike[str],
-    device: str = "auto",
-    precision: Literal["float32", "bf16"] | None = None,
-    symmetries: bool = False,
-    diameter: float | None = None,
-) -> Model:
-    """A trained model, ready to predict.
-
-    Args:
-        path: the name of a shipped model ("nuclei"), a run folder, a model file, an exported
-            ``.onnx``, or an authors' ``.pth`` (of the original's training or of EmbedSeg's, with
-            its two JSON files beside it).
-        device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", …
-        precision: "float32" or "bf16"; None is float32, or what the model was exported in.
-        symmetries: predict with test-time augmentation, over the symmetries that the model was
-            trained with: more accurate, up to 8 times slower.
-        diameter: how wide objects are in the images to come, in pixels, where that is not as in
-            the model's training images.
-
-    Raises:
-        UserError: there is no model there, it is damaged or from a newer version, the device
-            is not available, an exported model has another precision, or a diameter cannot be
-            followed.
-    """
-    given, path = path, _shipped(path)
-    network, spec = (
-        _exported(path, device, precision)
-        if path.suffix.lower() == ".onnx"
-        else _in_torch(path, device, precision or "float32")
-    )
-    count = int(spec.training.get("symmetries", 1)) if symmetries else 1
-    return Model(network, spec, str(given), count, diameter)
-
-
-def shipped_models() -> dict[str, Path]:
-    """Files of the models that come with the package, by name."""
-    return {path.stem: path for path in packaged("shipped", ".safetensors")}
-
-
-def _shipped(path: str | os.PathLike[str]) -> Path:
-    """A path, or that of the shipped model of this name; a file or a run of that name goes first.
-
-    Raises:
-        UserError: a name that is neither.
-    """
-    from spatialembed.models.checkpoint import MODEL_FILE
-
-    given, shipped = Path(path), shipped_models()
-    if given.is_file() or (given / MODEL_FILE).is_file():
-        return given
-    is_name = given.name == str(path) and not given.suffix
-    if is_name and not given.exists() and str(path) not in shipped:
-        raise UserError(
-            f"there is no model at {path}; name a run folder, a model file or a shipped model: "
-            f"{', '.join(shipped) or 'none is'}"
-        )
-    return shipped.get(str(path), given)
-
-
-def _exported(path: Path, device: str, precision: str | None) -> tuple[Network, ModelSpec]:
-    from spatialembed.inference.onnx_network import OnnxNetwork
-
-    if device not in ("auto", "cpu"):
-        raise UserError(f"an exported model runs on the processor; leave out --device {device}")
-    network = OnnxNetwork(path)
-    if precision not in (None, network.precision):
-        raise UserError(
-            f"{path} was exported in {network.precision}; leave out --precision {precision}, or "
-            "export the model in it"
-        )
-    return network, network.spec
-
-
-def _in_torch(
-    path: Path, device: str, precision: Literal["float32", "bf16"]
-) -> tuple[Network, ModelSpec]:
-    from spatialembed.inference.torch_network import TorchNetwork, pick_device
-    from spatialembed.models.folding import folded
-
-    module, spec = load_network(path)
-    network = TorchNetwork(folded(module).to(pick_device(device)), precision)
-    if precision == "bf16":
-        network.module.bfloat16()
-    return network, spec
-
-
-def load_network(path: str | os.PathLike[str]) -> tuple[nn.Module, ModelSpec]:
-    """The network of a path that :func:`load` takes, as it was trained, on the CPU; its spec.
-
-    Raises:
-        UserError: there is no model there, it is damaged or from a newer version.
-    """
-    from spatialembed.models.checkpoint import load_authors_model, load_model
-
-    path = _shipped(path)
-    if path.suffix.lower() == ".onnx":
-        raise UserError(f"{path} is an exported model; name the run folder it was exported from")
-    from_authors = path.suffix.lower() in AUTHORS_SUFFIXES
-    return load_authors_model(path) if from_authors else load_model(path)
 
 
 def to_array(image: ImageLike) -> tuple[np.ndarray, str]:

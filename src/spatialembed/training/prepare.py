@@ -17,7 +17,7 @@ from spatialembed.data.objects import ObjectIndex, object_index
 from spatialembed.data.sample import FileDataSet, open_data, split_names
 from spatialembed.embedding import PITCH
 from spatialembed.errors import UserError
-from spatialembed.inference.predictor import load_network
+from spatialembed.inference.loading import load_network
 from spatialembed.models.normalization import Normalization
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.config import StageConfig, TrainConfig

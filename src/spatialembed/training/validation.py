@@ -86,7 +86,7 @@ def _score(
     min_size: int,
 ) -> list[Scores]:
     """Scores of one image at each seed threshold, over all classes."""
-    found = model.clustered(output, seeds[0], foreground, min_size)
+    found = model.cluster(output, seeds[0], foreground, min_size, refined=False)
     whole = None if model.spec.refine else _match(found, sample)
     scores: dict[int, Scores] = {}  # by the number of instances that are left
     counts = [int((found.scores >= np.float32(seed)).sum()) for seed in seeds]

@@ -3,7 +3,7 @@ import pytest
 
 from spatialembed.embedding import PITCH, margin_to_sigma
 from spatialembed.instances import Instances
-from spatialembed.pictures import explain, found_seeds
+from spatialembed.pictures import VIEWS, Explanation, explain, found_seeds
 
 HEIGHT, WIDTH = 48, 64
 
@@ -29,10 +29,11 @@ def scene(n_sigma=2, n_classes=1):
 def test_explain_makes_a_sheet(n_sigma, margin):
     label_map, output, found = scene(n_sigma)
     image = (label_map > 0).astype(np.uint8) * 200
-    sheet = explain(image, output, found, label_map, n_sigma, PITCH, margin)
+    sheet = explain(Explanation(image, output, found, n_sigma, PITCH, margin), label_map)
     assert sheet.dtype == np.uint8
     assert sheet.shape[1] == 3 * 320 + 4 * 14
-    without = explain(image, output, found, None, n_sigma, (PITCH, 2 * PITCH), margin, columns=5)
+    stretched = Explanation(image, output, found, n_sigma, (PITCH, 2 * PITCH), margin)
+    without = explain(stretched, columns=5)
     assert without.shape[1] == 5 * 320 + 6 * 14
 
 
@@ -40,9 +41,17 @@ def test_explain_survives_an_untrained_network():
     _, output, _ = scene()
     output[:, :20], output[:, 20:30] = np.nan, np.inf
     nothing = Instances.from_label_map(np.zeros((HEIGHT, WIDTH), np.int32))
-    explain(
-        np.zeros((HEIGHT, WIDTH, 3), np.uint8), output, nothing, np.zeros((HEIGHT, WIDTH), int), 2
-    )
+    explanation = Explanation(np.zeros((HEIGHT, WIDTH, 3), np.uint8), output, nothing, 2)
+    explain(explanation, np.zeros((HEIGHT, WIDTH), int))
+
+
+def test_views_are_as_large_as_the_image_or_a_multiple():
+    label_map, output, found = scene()
+    explanation = Explanation(label_map, output, found, 2)
+    for view in VIEWS:
+        height, width = explanation.picture(view).shape[:2]
+        assert height % HEIGHT == 0
+        assert width * HEIGHT == height * WIDTH, view
 
 
 def test_found_seeds_are_the_best_pixels_first_in_a_tie():

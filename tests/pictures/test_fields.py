@@ -3,7 +3,12 @@ import time
 import numpy as np
 import pytest
 
-from spatialembed.pictures import bandwidth_ellipses, offset_wheel, seed_picture
+from spatialembed.pictures import (
+    bandwidth_ellipses,
+    embedding_space,
+    offset_wheel,
+    seed_picture,
+)
 
 BLACK = np.zeros((60, 80), np.uint8)
 
@@ -78,3 +83,41 @@ def test_seed_picture_grows_lighter_with_the_score():
     assert luminance[-1] > 220
     assert luminance[0] < 25
     assert np.array_equal(seed_picture(np.array([[np.nan, 7]])), seed_picture(np.array([[0, 1]])))
+
+
+def test_pixels_are_drawn_where_they_land_in_the_color_of_their_object():
+    height, width = 40, 50
+    colors = np.array([[255, 0, 0], [0, 0, 255]], np.uint8)
+    rng = np.random.default_rng(0)
+    position = rng.uniform(-5, 55, (2, 300))
+    position[:, :3] = np.nan, np.inf, -np.inf
+    label = rng.integers(0, 3, 300)
+    none = np.full((2, 2), np.nan)  # no margin is drawn
+    rgb = embedding_space(position, label, (height, width), none, none, colors)
+    scale = rgb.shape[0] // height
+    assert rgb.shape == (scale * height, scale * width, 3)
+    lands = {}
+    for (x, y), k in zip(position.T.tolist(), label.tolist(), strict=True):
+        if np.isfinite(x) and np.isfinite(y):
+            at = int(np.floor((y + 0.5) * scale)), int(np.floor((x + 0.5) * scale))
+            lands.setdefault(at, []).append(k)
+    drawn = {at for at in lands if 0 <= at[0] < rgb.shape[0] and 0 <= at[1] < rgb.shape[1]}
+    backdrop = rgb[next((y, x) for y in range(9) for x in range(9) if (y, x) not in drawn)]
+    differs = (rgb != backdrop).any(axis=2)
+    assert set(zip(*np.nonzero(differs), strict=True)) == drawn
+    for at in drawn:
+        kinds = set(lands[at])
+        if kinds == {1}:
+            assert rgb[at][0] > 90 > rgb[at][1] == rgb[at][2]
+        elif kinds == {0}:
+            assert rgb[at][0] == rgb[at][1] == rgb[at][2]
+
+
+def test_a_margin_lies_around_its_center_in_the_embedding_space():
+    ink = np.array([[255, 0, 0]], np.uint8)
+    nowhere, center = np.zeros((2, 0)), np.array([[40.0, 30.0]])
+    rgb = embedding_space(nowhere, np.zeros(0, int), (60, 80), center, np.array([[20, 10]]), ink)
+    scale = rgb.shape[0] // 60
+    y, x = np.nonzero(rgb[..., 0] > 100)
+    box = np.array([x.min(), x.max() + 1, y.min(), y.max() + 1]) / scale - 0.5
+    np.testing.assert_allclose(box, [20, 60, 20, 40], atol=0.8)

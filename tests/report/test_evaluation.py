@@ -4,9 +4,10 @@ from rich.console import Console
 
 from spatialembed.clustering import cluster
 from spatialembed.instances import Instances
-from spatialembed.metrics.average_precision import score_images
+from spatialembed.metrics.average_precision import score_images, worst_first
 from spatialembed.models.spec import ModelSpec
-from spatialembed.report.evaluation import tables, worst, write_evaluation
+from spatialembed.pictures import Explanation
+from spatialembed.report.evaluation import compared, tables, write_evaluation
 
 
 class Sample:
@@ -38,6 +39,9 @@ class Blind:
     def cluster(self, output: np.ndarray) -> Instances:
         return cluster(output)
 
+    def explanation(self, *given) -> Explanation:
+        return Explanation(*given)
+
     def predict(self, image: np.ndarray, name: str):
         class Found:
             label_map = Sample(name, {"all": 2, "half": 1, "nothing": 0}[name]).label_mask
@@ -58,7 +62,7 @@ def evaluation() -> dict:
 
 
 def test_the_worst_come_first() -> None:
-    shown = list(worst(Blind(), Scenes(), evaluation(), 2))
+    shown = list(compared(Blind(), Scenes(), worst_first(evaluation())[:2]))
     assert [name for name, _, _ in shown] == ["nothing", "half"]
     assert "AP 0.500" in shown[1][1]
     assert "2 objects, 1 found" in shown[1][1]

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from datetime import date
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from spatialembed.inference.loading import load
 from spatialembed.inference.official import official_score
 from spatialembed.inference.predictor import Model
 from spatialembed.metrics.average_precision import score_images
+from spatialembed.metrics.object_record import ObjectRecord
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,8 +57,9 @@ def evaluate(
     Returns:
         What :func:`~spatialembed.metrics.average_precision.score_images` gives (figures in
         [0, 1]), and "model", "data", "split", "date", "settings" (the thresholds used), "seconds"
-        (network, clustering: mean per image) and "official": None or
-        ``{"by": "cityscapesScripts" | "faster-coco-eval", ...}``.
+        (network, clustering: mean per image), "objects" (what
+        :meth:`~spatialembed.metrics.object_record.ObjectRecord.summary` gives) and "official":
+        None or ``{"by": "cityscapesScripts" | "faster-coco-eval", ...}``.
 
     Raises:
         UserError: data or model cannot be read, their channels or classes differ, or an extra
@@ -76,6 +78,7 @@ def evaluate(
             f"for {', '.join(dataset.class_names)}; open it with the model's classes"
         )
     clock = {"network": 0.0, "clustering": 0.0}
+    record = ObjectRecord(dataset.class_names)
     folder = None if out is None else Path(out)
     with official_score(dataset, folder, official, min_region) as judge:
 
@@ -83,7 +86,9 @@ def evaluate(
             for i in track(range(len(dataset)), len(dataset), f"Scoring {dataset.split}"):
                 sample = dataset[i]
                 output, found = timed_predict(model, sample, clock)
-                judge.add(i, partial(ranked, model, output))
+                every = cache(partial(ranked, model, output))
+                judge.add(i, every)
+                record.add(every(), found, sample.label_mask, sample.class_map, sample.ignore)
                 yield found, sample.label_mask, sample.class_map, sample.ignore, sample.name
 
         evaluation = {
@@ -93,6 +98,7 @@ def evaluate(
             "date": date.today().isoformat(),
             "settings": settings(model),
             **score_images(scored(), dataset.class_names),
+            "objects": record.summary(),
             "official": judge.score(),
         }
     evaluation["seconds"] = {part: total / len(dataset) for part, total in clock.items()}

@@ -21,6 +21,7 @@ from spatialembed.errors import UserError
 from spatialembed.inference.augment import averaged
 from spatialembed.inference.tiles import tiled
 from spatialembed.inference.zoom import resized, sampled
+from spatialembed.pictures import Explanation
 from spatialembed.refinement import refine
 
 if TYPE_CHECKING:
@@ -235,6 +236,11 @@ class Model:
             UserError: the image cannot be read, or its channels are not the model's.
         """
         return self.cluster(self.raw(image, name), seed_threshold, foreground_threshold, min_size)
+
+    def explanation(self, image: np.ndarray, output: np.ndarray, found: Instances) -> Explanation:
+        """Pictures of how :meth:`cluster` came to what it found in a raw output of an image."""
+        spec = self.spec
+        return Explanation(image, output, found, spec.n_sigma, self.pitch, self.margin)
 
     def _fitting(self, pixels: np.ndarray, name: str) -> np.ndarray:
         """Pixels with the model's channels: of a grey image stored in color, one of them."""

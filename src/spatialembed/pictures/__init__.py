@@ -4,8 +4,13 @@ Bottom layer, so that training and reports draw with the same hand: numpy and pi
 """
 
 from spatialembed.pictures.colors import colors_of_objects, distinct_colors, to_rgb
-from spatialembed.pictures.explanation import explain, found_seeds
-from spatialembed.pictures.fields import bandwidth_ellipses, offset_wheel, seed_picture
+from spatialembed.pictures.explanation import VIEWS, Explanation, explain, found_seeds
+from spatialembed.pictures.fields import (
+    bandwidth_ellipses,
+    embedding_space,
+    offset_wheel,
+    seed_picture,
+)
 from spatialembed.pictures.overlays import (
     Judgement,
     found_against_truth,
@@ -14,14 +19,18 @@ from spatialembed.pictures.overlays import (
     overlay,
     verdict_key,
 )
-from spatialembed.pictures.panels import Tile, panel, save_picture
+from spatialembed.pictures.panels import Tile, data_address, panel, save_picture
 
 __all__ = [
+    "VIEWS",
+    "Explanation",
     "Judgement",
     "Tile",
     "bandwidth_ellipses",
     "colors_of_objects",
+    "data_address",
     "distinct_colors",
+    "embedding_space",
     "explain",
     "found_against_truth",
     "found_seeds",

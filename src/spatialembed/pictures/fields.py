@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from spatialembed.pictures.colors import RGB, distinct_colors, oklch, to_rgb
-from spatialembed.pictures.panels import font
+from spatialembed.pictures.panels import BROAD, font
 
 BACKDROP = (27, 30, 35)
+LOST = 150
+"""Grey of pixels that belong to no object."""
 SEED_STOPS = ((0.0, 0.16, 0.03, 265), (0.5, 0.50, 0.13, 300), (0.8, 0.72, 0.16, 30),
               (0.92, 0.83, 0.15, 75), (1.0, 0.96, 0.08, 105))  # fmt: skip
 """Seed score, then OKLCH lightness, chroma, hue: lightness alone already tells the score."""
@@ -65,7 +67,12 @@ def bandwidth_ellipses(
 
     Objects with a value that is not finite are left out.
     """
-    rgb = (to_rgb(image) * 0.6).astype(np.uint8)
+    return _with_ellipses((to_rgb(image) * 0.6).astype(np.uint8), centers, margins, colors)
+
+
+def _with_ellipses(
+    rgb: RGB, centers: NDArray[Any], margins: NDArray[Any], colors: RGB | None
+) -> RGB:
     height, width = rgb.shape[:2]
     centers = np.asarray(centers, np.float64).reshape(-1, 2)
     margins = np.broadcast_to(np.asarray(margins, np.float64), centers.shape)
@@ -84,6 +91,51 @@ def bandwidth_ellipses(
         _ellipse(draw, center, margin, fine, outline=ink, width=round(1.3 * line * fine))
         _ellipse(draw, center, np.minimum(margin / 2, 1.2 * line), fine, fill=ink)
     return np.asarray(canvas.reduce(fine))
+
+
+def embedding_space(
+    position: NDArray[Any],
+    label: NDArray[Any],
+    shape: tuple[int, int],
+    centers: NDArray[Any],
+    margins: NDArray[Any],
+    colors: RGB,
+) -> RGB:
+    """Where pixels land when each has moved by its offset, and the margin of every object.
+
+    Pixels have the colour of their object, and are brighter where more of them land on one place;
+    grey ones belong to none. A good network gathers each object's inside its margin.
+
+    Args:
+        position: (2, P) embeddings in pixels, order x, y, such as those of the foreground.
+        label: (P,) integer, 0 for a pixel of no object, k + 1 for one of row k below.
+        shape: height and width of the image.
+        centers, margins: (N, 2) in pixels, as :func:`bandwidth_ellipses` takes them.
+        colors: (N, 3) uint8.
+
+    Returns:
+        (s H, s W, 3), enlarged by a whole number s so that small images show single pixels.
+    """
+    scale = max(1, min(4, BROAD // max(shape)))
+    height, width = (scale * side for side in shape)
+    placed = np.full(position.shape, -1.0)
+    finite = np.isfinite(position)
+    placed[finite] = position[finite]
+    x, y = np.floor((placed + 0.5) * scale).clip(-1, 2**31)
+    inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
+    at = (y[inside] * width + x[inside]).astype(np.intp)
+    of_label = np.concatenate([np.full((1, 3), LOST, np.uint8), colors])
+    count = np.bincount(at, minlength=height * width)
+    landed = np.flatnonzero(count)
+    rgb = np.tile(np.array(BACKDROP, np.float32), (height * width, 1))
+    for channel in range(3):
+        total = np.bincount(at, of_label[label[inside], channel], minlength=height * width)
+        rgb[landed, channel] = total[landed] / count[landed]
+    if len(landed):
+        many = max(2.0, float(np.percentile(count[landed], 95)))
+        rgb[landed] *= 0.4 + 0.6 * np.minimum(1, np.log(count[landed]) / np.log(many))[:, None]
+    picture = rgb.astype(np.uint8).reshape(height, width, 3)
+    return _with_ellipses(picture, (centers + 0.5) * scale - 0.5, margins * scale, colors)
 
 
 def seed_picture(seed: NDArray[Any]) -> RGB:
@@ -120,7 +172,7 @@ def _with_wheel(rgb: RGB, radius: float) -> RGB:
     box = Image.new("RGB", (4 * wide, round(4 * tall)), BACKDROP)
     axis = (np.arange(4 * size) + 0.5) / (2 * size) - 1
     unit = np.stack(np.meshgrid(axis, axis))
-    inside = Image.fromarray(np.uint8(255 * (np.hypot(*unit) <= 1)))
+    inside = Image.fromarray((np.hypot(*unit) <= 1).astype(np.uint8) * 255)
     box.paste(Image.fromarray(_wheel_colors(unit)), (4 * pad, 4 * pad), inside)
     small = box.reduce(4)
     ImageDraw.Draw(small).text(

@@ -1,7 +1,9 @@
-"""Several pictures on one sheet, each under its title."""
+"""Pictures as files and addresses, and several on one sheet, each under its title."""
 
 from __future__ import annotations
 
+import base64
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +22,8 @@ GAP = 14
 TITLE = 15
 """Size of the titles in pixels on tiles of 400 pixels or less; wider ones have larger titles."""
 NARROW, BROAD = 320, 720
+SMALL = 400_000
+"""Bytes of PNG up to which a picture is embedded without loss."""
 
 
 class Tile(NamedTuple):
@@ -54,7 +58,7 @@ def panel(
         if tile.rgb.ndim != 3 or tile.rgb.shape[2] != 3 or tile.rgb.dtype != np.uint8:
             raise ValueError(f"tile '{tile.title}' is not an (H, W, 3) uint8 picture")
     if tile_width is None:
-        tile_width = _comfortable(max(tile.rgb.shape[1] for tile in shown))
+        tile_width = comfortable(max(tile.rgb.shape[1] for tile in shown))
     title = _title_size(tile_width)
     strip = round(1.9 * title)
     pictures = [_scaled(tile.rgb, tile_width) for tile in shown]
@@ -83,12 +87,23 @@ def save_picture(path: str | Path, rgb: RGB) -> None:
         Image.fromarray(rgb).save(temporary)
 
 
+def data_address(rgb: RGB) -> str:
+    """A picture as a data: address, PNG where that is small, else JPEG of high quality."""
+    buffer, picture = io.BytesIO(), Image.fromarray(rgb)
+    picture.save(buffer, "PNG")
+    kind = "png"
+    if buffer.tell() > SMALL:
+        buffer, kind = io.BytesIO(), "jpeg"
+        picture.save(buffer, "JPEG", quality=90, subsampling=0)
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
 def font(size: int) -> Any:
     """The typeface that comes with pillow, so that a sheet looks the same on every machine."""
     return ImageFont.load_default(size)
 
 
-def _comfortable(width: int) -> int:
+def comfortable(width: int) -> int:
     """The width itself, a whole multiple of it when small, at most ``BROAD``."""
     return min(width * math.ceil(NARROW / width), BROAD)
 

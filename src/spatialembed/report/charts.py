@@ -8,42 +8,46 @@ from itertools import pairwise
 
 WIDTH, HEIGHT = 520, 260
 LEFT, RIGHT, TOP, BOTTOM = 40, 96, 14, 34
+DOTTED = 20
+"""Points up to which each of a line's has a dot."""
 
 
 def curves(
-    x: Sequence[float],
-    lines: Mapping[str, Sequence[float]],
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
     errors: Mapping[str, Sequence[float]],
     label: str,
 ) -> str:
-    """Values in [0, 1] over ``x``, each line named at its end, with bands of ± one error.
+    """Values in [0, 1] over positions, each line named at its end, with bands of ± one error.
 
     Args:
-        x: ascending positions.
-        lines: by name, as many values as ``x``.
+        lines: positions, ascending, and values, by name.
         errors: standard errors of some of the lines.
-        label: what ``x`` is.
+        label: what the positions are.
     """
-    low, high = x[0], x[-1] if x[-1] > x[0] else x[0] + 1
+    positions = [p for x, _ in lines.values() for p in x]
+    low, high = min(positions), max(positions)
+    high = high if high > low else low + 1
 
     def at(position: float, value: float) -> str:
         across = (WIDTH - LEFT - RIGHT) * (position - low) / (high - low)
         return f"{LEFT + across:.1f},{_height(value):.1f}"
 
-    parts = _grid() + [_under(at(p, 0), f"{p:.2f}") for p in x[:: max(1, len(x) // 5)]]
-    ends = _apart([_height(values[-1]) for values in lines.values()])
-    for k, (name, values) in enumerate(lines.items()):
+    marks = [low + (high - low) * k / 4 for k in range(5)]
+    parts = _grid() + [_under(at(p, 0), f"{p:.2f}") for p in marks]
+    ends = _apart([_height(values[-1]) for _, values in lines.values()])
+    for k, (name, (where, values)) in enumerate(lines.items()):
         color = f"line{k % 8}"
-        points = [at(p, v) for p, v in zip(x, values, strict=True)]
+        points = [at(p, v) for p, v in zip(where, values, strict=True)]
         if error := errors.get(name):
-            top = [at(p, v + e) for p, v, e in zip(x, values, error, strict=True)]
-            base = [at(p, v - e) for p, v, e in zip(x, values, error, strict=True)]
+            top = [at(p, v + e) for p, v, e in zip(where, values, error, strict=True)]
+            base = [at(p, v - e) for p, v, e in zip(where, values, error, strict=True)]
             parts.append(f'<polygon class="band {color}" points="{" ".join(top + base[::-1])}"/>')
         parts.append(f'<polyline class="line {color}" points="{" ".join(points)}"/>')
-        parts += [
-            f'<circle class="dot {color}" cx="{p.split(",")[0]}" cy="{p.split(",")[1]}" r="2.6"/>'
-            for p in points
-        ]
+        if len(points) <= DOTTED:
+            centers = (point.split(",") for point in points)
+            parts += [
+                f'<circle class="dot {color}" cx="{x}" cy="{y}" r="2.6"/>' for x, y in centers
+            ]
         parts.append(
             f'<text class="name {color}" x="{WIDTH - RIGHT + 10}" y="{ends[k] + 4:.1f}">'
             f"{escape(name)}</text>"
@@ -53,33 +57,42 @@ def curves(
     return _svg(parts, f"{', '.join(lines)} over {label}")
 
 
-def histogram(values: Sequence[float], label: str, bins: int = 10) -> str:
-    """How many of ``values`` (in [0, 1]) fall into each of ``bins`` equal parts."""
-    counts = [0] * bins
-    for value in values:
-        counts[min(bins - 1, max(0, int(value * bins + 1e-9)))] += 1
+def bars(
+    edges: Sequence[str], counts: Sequence[int], label: str, parts_of: Sequence[int] = ()
+) -> str:
+    """A histogram: how many lie between each two edges.
+
+    Args:
+        edges: texts of the B + 1 edges; empty ones are not written.
+        counts: B numbers.
+        label: what the edges are.
+        parts_of: B numbers, how many of each count are drawn stronger; none for all of them.
+    """
     room = WIDTH - LEFT - RIGHT / 3
-    step, most = room / bins, max(*counts, 1)
-    parts = []
+    step, most = room / max(len(counts), 1), max(*counts, 1, 1)
+    drawn = []
     for k, count in enumerate(counts):
-        height = (HEIGHT - TOP - BOTTOM - 14) * count / most
-        left, top = LEFT + k * step, HEIGHT - BOTTOM - height
-        parts.append(
-            f'<rect class="bar" x="{left + 2:.1f}" y="{top:.1f}" width="{step - 4:.1f}" '
-            f'height="{height:.1f}" rx="2"/>'
-        )
+        left = LEFT + k * step
+        strong = parts_of[k] if parts_of else count
+        for number, kind in ((count, "bar weak"), (strong, "bar")):
+            height = (HEIGHT - TOP - BOTTOM - 14) * number / most
+            drawn.append(
+                f'<rect class="{kind}" x="{left + 2:.1f}" y="{HEIGHT - BOTTOM - height:.1f}" '
+                f'width="{step - 4:.1f}" height="{height:.1f}" rx="2"/>'
+            )
         if count:
-            parts.append(
-                f'<text class="axis mid" x="{left + step / 2:.1f}" y="{top - 5:.1f}">{count}</text>'
+            top = HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM - 14) * count / most
+            told = f"{strong}/{count}" if parts_of else f"{count}"
+            drawn.append(
+                f'<text class="axis mid" x="{left + step / 2:.1f}" y="{top - 5:.1f}">{told}</text>'
             )
     base = HEIGHT - BOTTOM
-    parts.append(f'<path class="grid" d="M{LEFT} {base}H{LEFT + room:.1f}"/>')
-    for k in range(0, bins + 1, 2):
-        parts.append(_under(f"{LEFT + k * step:.1f},{base}", f"{k / bins:.1f}"))
-    parts.append(
+    drawn.append(f'<path class="grid" d="M{LEFT} {base}H{LEFT + room:.1f}"/>')
+    drawn += [_under(f"{LEFT + k * step:.1f},{base}", text) for k, text in enumerate(edges) if text]
+    drawn.append(
         f'<text class="axis mid" x="{LEFT + room / 2}" y="{HEIGHT - 2}">{escape(label)}</text>'
     )
-    return _svg(parts, label)
+    return _svg(drawn, label)
 
 
 def _height(value: float) -> float:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from spatialembed.data import DataSet
     from spatialembed.inference.predictor import Model
 
+BEST = 2
+"""Best images on a page."""
+
 
 def tables(evaluation: dict[str, Any]) -> Iterator[Group]:
     """The figures of an evaluation: AP per class and threshold, then the official ones."""
@@ -43,7 +46,8 @@ def write_evaluation(
 ) -> Path:
     """Write the worst images as pictures into ``out/worst`` and the page, and say where it is.
 
-    The page opens with how the model sees two images, the fullest ones that it found well.
+    The page opens with how the model sees two images, the fullest ones that it found well; then
+    come the best and the worst images, what was found against the truth.
 
     Args:
         model: what was evaluated; it predicts the worst images once more.
@@ -55,9 +59,13 @@ def write_evaluation(
     pictures = list(explained(model, dataset, evaluation))
     for old in (out / "worst").glob("[0-9][0-9]_*.png"):
         old.unlink()
-    for rank, (name, caption, picture) in enumerate(worst(model, dataset, evaluation, count), 1):
+    rows = worst_first(evaluation)
+    full = [row for row in reversed(rows) if row["n_true"]]
+    best = compared(model, dataset, full[: min(BEST, len(rows) // 3)])
+    pictures += [(f"Among the best: {name}", told, picture) for name, told, picture in best]
+    for rank, (name, caption, picture) in enumerate(compared(model, dataset, rows[:count]), 1):
         save_picture(out / "worst" / f"{rank:02d}_{name}.png", picture)
-        pictures.append((name, caption, picture))
+        pictures.append((f"Among the worst: {name}", caption, picture))
     title = f"{model.name} on {evaluation['data']}, {evaluation['split']}"
     write_page(out / "page.html", evaluation, pictures, title)
     return out / "page.html"
@@ -73,24 +81,23 @@ def explained(
     for row in sorted(better, key=lambda row: -row["n_true"])[:count]:
         sample = dataset[index[row["name"]]]
         output = model.raw(sample.image, sample.name)
-        sheet = explain(
-            sample.image,
-            output,
-            model.cluster(output),
-            sample.label_mask,
-            model.spec.n_sigma,
-            model.pitch,
-            model.margin,
-        )
+        explanation = model.explanation(sample.image, output, model.cluster(output))
+        sheet = explain(explanation, sample.label_mask)
         yield f"How the model sees {sample.name}", f"AP50 {row['ap50']:.3f}", sheet
 
 
-def worst(
-    model: Model, dataset: DataSet, evaluation: dict[str, Any], count: int
+def compared(
+    model: Model, dataset: DataSet, rows: Iterable[dict[str, Any]]
 ) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Name, caption and picture (found against truth) of the images of lowest AP."""
+    """Name, caption and picture (found against truth) of images of an evaluation.
+
+    Args:
+        model: what was evaluated; it predicts them once more.
+        dataset: what holds them.
+        rows: of the evaluation's "images".
+    """
     index = {name: i for i, name in enumerate(dataset.names)}
-    for row in worst_first(evaluation)[:count]:
+    for row in rows:
         sample = dataset[index[row["name"]]]
         found = model.predict(sample.image, name=sample.name)
         caption = (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
@@ -12,16 +10,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from spatialembed.errors import atomic_write, missing_extra
-from spatialembed.report.charts import curves, histogram
+from spatialembed.pictures import data_address
+from spatialembed.report.charts import bars, curves
 
 WORST = 12
 """Images listed at once; the rest folds away."""
-
-SMALL = 400_000
-"""Bytes of PNG up to which a picture is embedded without loss."""
 
 WAYS = (("mean_over_images", "mean over images"), ("pooled", "pooled over the set"))
 
@@ -89,13 +84,7 @@ def _content(evaluation: Mapping[str, Any]) -> dict[str, Any]:
         "official": official,
         "worst": images[:WORST],
         "others": images[WORST:],
-        "curves": _curves(thresholds, classes),
-        "histogram": histogram(
-            [i["ap50"] for i in images if i["n_true"] or i["n_found"]],
-            f"AP at IoU {thresholds[0] if thresholds else 0.5:.2f}, number of images",
-        )
-        if len(images) > 4
-        else "",
+        "charts": _charts(evaluation, thresholds, classes, images),
     }
 
 
@@ -165,13 +154,54 @@ def _figures(row: Mapping[str, Any]) -> dict[str, float | None]:
     return {key: value for key, value in row.items() if key.startswith("AP")}
 
 
-def _curves(thresholds: Sequence[float], classes: Mapping[str, Any]) -> str:
+def _charts(
+    evaluation: Mapping[str, Any],
+    thresholds: Sequence[float],
+    classes: Mapping[str, Any],
+    images: Sequence[Any],
+) -> list[tuple[str, str]]:
+    """Titles and SVG of what can be drawn."""
+    objects = evaluation.get("objects") or {}
+    iou = f"{objects.get('threshold', 0.5):.2f}"
+    drawn = [
+        ("AP, mean over images", _ap_curves(thresholds, classes)),
+        (f"Precision over recall at IoU {iou}, as the seed threshold falls", _recall(objects)),
+        ("How the images scored", _image_histogram(thresholds, images)),
+        (f"True objects by size; the dark part is found at IoU {iou}", _sizes(objects)),
+    ]
+    return [(title, svg) for title, svg in drawn if svg]
+
+
+def _ap_curves(thresholds: Sequence[float], classes: Mapping[str, Any]) -> str:
     held = {name: c for name, c in classes.items() if c.get("objects", 1) and c.get(WAYS[0][0])}
     if len(thresholds) < 2 or not held:
         return ""
-    lines = {name: c["mean_over_images"]["ap"] for name, c in held.items()}
+    lines = {name: (thresholds, c["mean_over_images"]["ap"]) for name, c in held.items()}
     errors = {name: c["standard_error"] for name, c in held.items() if c.get("standard_error")}
-    return curves(thresholds, lines, errors if len(lines) <= 3 else {}, "IoU threshold")
+    return curves(lines, errors if len(lines) <= 3 else {}, "IoU threshold")
+
+
+def _recall(objects: Mapping[str, Any]) -> str:
+    held = objects.get("precision_recall") or {}
+    lines = {name: (c["recall"], c["precision"]) for name, c in held.items() if c["recall"]}
+    return curves(lines, {}, "recall") if lines else ""
+
+
+def _image_histogram(thresholds: Sequence[float], images: Sequence[Any]) -> str:
+    values = [i["ap50"] for i in images if i["n_true"] or i["n_found"]]
+    if len(values) < 5:
+        return ""
+    counts = np.histogram(values, np.linspace(0, 1 + 1e-9, 11))[0].tolist()
+    edges = [f"{k / 10:.1f}" if k % 2 == 0 else "" for k in range(11)]
+    return bars(edges, counts, f"AP at IoU {thresholds[0]:.2f}, number of images")
+
+
+def _sizes(objects: Mapping[str, Any]) -> str:
+    sizes = objects.get("sizes") or {}
+    if not sizes.get("edges"):
+        return ""
+    edges = [f"{edge:,}" for edge in sizes["edges"]]
+    return bars(edges, sizes["true"], "pixels of an object", sizes["matched"])
 
 
 def _picture(title: str, caption: str, rgb: NDArray[np.uint8]) -> dict[str, Any]:
@@ -179,20 +209,9 @@ def _picture(title: str, caption: str, rgb: NDArray[np.uint8]) -> dict[str, Any]
     return {
         "title": title,
         "caption": caption,
-        "source": _data_address(rgb),
+        "source": data_address(rgb),
         "width": width,
         "height": height,
         "wide": width > 900 or width > 2.2 * height,
         "coarse": width <= 320,
     }
-
-
-def _data_address(rgb: NDArray[np.uint8]) -> str:
-    """A picture as a data: address, PNG where that is small, else JPEG of high quality."""
-    buffer, picture = io.BytesIO(), Image.fromarray(rgb)
-    picture.save(buffer, "PNG")
-    kind = "png"
-    if buffer.tell() > SMALL:
-        buffer, kind = io.BytesIO(), "jpeg"
-        picture.save(buffer, "JPEG", quality=90, subsampling=0)
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

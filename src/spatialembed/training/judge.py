@@ -83,8 +83,5 @@ def _picture(run: Run, model: Model, seed_threshold: float) -> None:
         sample = run.material.val[i]
         output = model.raw(sample.image)
         found = model.cluster(output, seed_threshold)
-        sheet = explain(
-            sample.image, output, found, sample.label_mask, model.spec.n_sigma, model.pitch,
-            model.margin,
-        )  # fmt: skip
+        sheet = explain(model.explanation(sample.image, output, found), sample.label_mask)
         save_picture(run.config.out / "pictures" / f"{run.step:07}_{sample.name}.png", sheet)

@@ -8,16 +8,22 @@ from torch import Tensor, nn
 
 from spatialembed.embedding import sigma_to_margin
 from spatialembed.errors import UserError
-from spatialembed.models import NETWORKS, build, forward_any_size, freeze_batch_norm_statistics
+from spatialembed.models import build, forward_any_size, freeze_batch_norm_statistics
 from spatialembed.models.erfnet import Downsampler, Encoder, ResidualBlock1d, Upsampler
 from spatialembed.models.folding import folded
 
-SMALL = {"branched_erfnet": {}, "residual_unet": {"widths": (8, 8, 16), "blocks": (1, 1, 1)}}
+LIGHT = {"widths": (8, 8, 16), "blocks": (1, 1, 1)}
+SMALL = {
+    "branched_erfnet": ("branched_erfnet", {}),
+    "residual_unet": ("residual_unet", LIGHT),
+    "fine residual_unet": ("residual_unet", {**LIGHT, "fine": 6}),
+}
 
 
 def small(name: str, in_channels: int = 3, n_sigma: int = 1, n_classes: int = 1) -> nn.Module:
     torch.manual_seed(0)
-    return build(name, in_channels, n_sigma, n_classes, **SMALL[name])
+    network, options = SMALL[name]
+    return build(network, in_channels, n_sigma, n_classes, **options)
 
 
 def shake(network: nn.Module) -> nn.Module:
@@ -32,7 +38,7 @@ def shake(network: nn.Module) -> nn.Module:
     return network
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize(
     ("in_channels", "n_sigma", "n_classes"), [(1, 1, 1), (3, 2, 8), (20, 1, 2)]
 )
@@ -45,7 +51,7 @@ def test_output_has_every_channel_at_the_size_of_the_image(
     assert network(image).shape == (2, 2 + n_sigma + n_classes, 2 * stride, 3 * stride)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("n_sigma", [1, 2])
 def test_starts_with_no_offset_and_a_margin_of_5_7_pixels(name: str, n_sigma: int) -> None:
     output = small(name, n_sigma=n_sigma)(torch.rand(2, 3, 64, 64)).detach()
@@ -55,7 +61,7 @@ def test_starts_with_no_offset_and_a_margin_of_5_7_pixels(name: str, n_sigma: in
     assert output[:, 2 + n_sigma :].std() > 0
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", SMALL)
 def test_every_trained_parameter_gets_a_gradient(name: str) -> None:
     network = shake(small(name))
     network(torch.rand(2, 3, 64, 64)).square().sum().backward()
@@ -66,7 +72,7 @@ def test_every_trained_parameter_gets_a_gradient(name: str) -> None:
     assert sum(bool(g > 0) for g in used) > 0.95 * len(used)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", SMALL)
 def test_bf16_autocast_and_channels_last_agree_with_plain_float32(name: str) -> None:
     network = shake(small(name)).eval()
     image = torch.rand(1, 3, 32, 64)
@@ -81,7 +87,7 @@ def test_bf16_autocast_and_channels_last_agree_with_plain_float32(name: str) -> 
     assert (low - plain).abs().mean() < 0.05 * plain.abs().mean()
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (17, 40), (64, 33)])
 def test_any_size_is_the_border_repeated_and_the_result_cropped(
     name: str, height: int, width: int
@@ -96,7 +102,7 @@ def test_any_size_is_the_border_repeated_and_the_result_cropped(
     torch.testing.assert_close(output, padded[..., :height, :width])
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", SMALL)
 def test_a_folded_network_is_the_same_function(name: str) -> None:
     network = shake(small(name, n_sigma=2)).eval()
     before = copy.deepcopy(network.state_dict())
@@ -111,7 +117,7 @@ def test_a_folded_network_is_the_same_function(name: str) -> None:
         assert torch.equal(value, before[key]), key
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", SMALL)
 def test_frozen_statistics_stay_while_scales_are_trained(name: str) -> None:
     network = small(name).train()
     network(torch.rand(2, 3, 64, 64))
@@ -186,6 +192,7 @@ def _norm(bn: nn.BatchNorm2d, x: Tensor, relu: bool = True) -> Tensor:
         (("residual_unet", 3, 1, 1), {"depth": 3}, "depth"),
         (("residual_unet", 3, 1, 1), {"widths": (8, 8)}, "one number a level"),
         (("residual_unet", 3, 1, 1), {"widths": (8, 0), "blocks": (1, 1)}, "1 or more"),
+        (("residual_unet", 3, 1, 1), {"fine": -1}, "0 or more"),
     ],
 )
 def test_refuses_what_it_cannot_build(arguments: tuple, options: dict, told: str) -> None:

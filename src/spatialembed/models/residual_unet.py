@@ -17,11 +17,12 @@ HEAD_WIDTH = 32
 class ResidualUNet(nn.Module):
     """U-Net of residual blocks from half resolution down, with two light heads.
 
-    Nothing is convolved at full resolution, where a processor is slowest: the four pixels of each
-    2x2 square of the image enter as channels of one, and leave the heads in the same way, so that
-    every pixel still gets values of its own. Each further width is a level of half the size. Skips
-    are added, not concatenated; one leads from the image to the heads, which keeps outlines sharp.
-    The heads branch as in the paper: offsets and bandwidths, seed maps.
+    Full resolution is where a processor is slowest: the four pixels of each 2x2 square of the
+    image enter as channels of one. Each further width is a level of half the size. Skips are
+    added, not concatenated; one leads from the image to the heads, which keeps outlines sharp.
+    The heads branch as in the paper: offsets and bandwidths, seed maps. They work in squares too,
+    which leave them as they came, so that every pixel gets values of its own; or, with ``fine``,
+    at full resolution.
 
     Args:
         in_channels: channels of the image, 1 or more.
@@ -29,9 +30,12 @@ class ResidualUNet(nn.Module):
         n_classes: seed maps, 1 or more.
         widths: channels at 1/2, 1/4, 1/8 … of the image's size, 2 to 7 of them.
         blocks: residual blocks per level on the way down, as many as ``widths``.
+        fine: channels at full resolution, next to the image and in the heads; 0 for none, which
+            is faster and less accurate on small objects.
 
     Raises:
-        UserError: ``widths`` and ``blocks`` differ in length, or hold something below 1.
+        UserError: ``widths`` and ``blocks`` differ in length, or hold something below 1, or
+            ``fine`` is below 0.
     """
 
     def __init__(
@@ -41,14 +45,18 @@ class ResidualUNet(nn.Module):
         n_classes: int = 1,
         widths: Sequence[int] = (16, 64, 96, 128, 160),
         blocks: Sequence[int] = (1, 1, 2, 2, 2),
+        fine: int = 0,
     ) -> None:
         super().__init__()
         if not 2 <= len(widths) <= 7 or len(blocks) != len(widths):
             raise UserError("widths and blocks take one number a level, for 2 to 7 levels")
-        if min(*widths, *blocks) < 1:
-            raise UserError("widths and blocks are numbers of 1 or more")
+        if min(*widths, *blocks) < 1 or fine < 0:
+            raise UserError("widths and blocks are numbers of 1 or more, fine is 0 or more")
         self.stride = 2 ** len(widths)
-        self.skip = convolution(4 * in_channels, HEAD_WIDTH)
+        self.fine = fine
+        self.skip = (
+            convolution(in_channels, fine) if fine else convolution(4 * in_channels, HEAD_WIDTH)
+        )
         self.stem = convolution(4 * in_channels, widths[0])
         self.down = nn.ModuleList()
         self.body = nn.ModuleList()
@@ -57,9 +65,11 @@ class ResidualUNet(nn.Module):
                 self.down.append(convolution(widths[level - 1], width, stride=2))
             self.body.append(nn.Sequential(*[ResidualBlock(width) for _ in range(count)]))
         self.up = nn.ModuleList([Up(deep, shallow) for shallow, deep in pairwise(widths)])
-        self.embedding_head = Head(widths[0], DIMS + n_sigma)
-        self.seed_head = Head(widths[0], n_classes)
-        start_embedding(self.embedding_head.output_conv, channels=4)
+        self.embedding_head, self.seed_head = (
+            FineHead(widths[0], fine, maps) if fine else Head(widths[0], maps)
+            for maps in (DIMS + n_sigma, n_classes)
+        )
+        start_embedding(self.embedding_head.output_conv, channels=1 if fine else 4)
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, in_channels, H, W) float -> (B, 2 + n_sigma + K, H, W) raw output.
@@ -67,7 +77,7 @@ class ResidualUNet(nn.Module):
         H and W are multiples of ``stride``; :func:`spatialembed.models.forward_any_size` takes any.
         """
         squares = nn.functional.pixel_unshuffle(image, 2)
-        skip = self.skip(squares)
+        skip = self.skip(image if self.fine else squares)
         x = self.body[0](self.stem(squares))
         levels = []
         for down, body in zip(self.down, self.body[1:], strict=True):
@@ -75,8 +85,7 @@ class ResidualUNet(nn.Module):
             x = body(down(x))
         for up in reversed(self.up):
             x = up(x, levels.pop())
-        maps = self.embedding_head(x, skip), self.seed_head(x, skip)
-        return torch.cat([nn.functional.pixel_shuffle(four, 2) for four in maps], 1)
+        return torch.cat([self.embedding_head(x, skip), self.seed_head(x, skip)], 1)
 
 
 def convolution(in_channels: int, out_channels: int, size: int = 3, stride: int = 1) -> nn.Module:
@@ -123,7 +132,7 @@ class Up(nn.Module):
 
 
 class Head(nn.Module):
-    """Features and the skip from the image to one branch's maps, four values a map."""
+    """Features and the skip from the image to one branch's maps, in squares of four pixels."""
 
     def __init__(self, channels: int, out_channels: int) -> None:
         super().__init__()
@@ -132,6 +141,21 @@ class Head(nn.Module):
         self.output_conv = nn.Conv2d(HEAD_WIDTH, 4 * out_channels, 3, padding=1)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """(B, channels, H/2, W/2), (B, 32, H/2, W/2) -> (B, 4 out_channels, H/2, W/2)."""
-        out: Tensor = self.output_conv(torch.relu_(self.bn(self.narrow(x)).add_(skip)))
+        """(B, channels, H/2, W/2), (B, 32, H/2, W/2) -> (B, out_channels, H, W)."""
+        squares = self.output_conv(torch.relu_(self.bn(self.narrow(x)).add_(skip)))
+        return nn.functional.pixel_shuffle(squares, 2)
+
+
+class FineHead(nn.Module):
+    """Features and the skip from the image to one branch's maps, at full resolution."""
+
+    def __init__(self, channels: int, fine: int, out_channels: int) -> None:
+        super().__init__()
+        self.enlarge = nn.ConvTranspose2d(channels, fine, 2, stride=2, bias=False)
+        self.bn = nn.BatchNorm2d(fine)
+        self.output_conv = nn.Conv2d(fine, out_channels, 3, padding=1)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """(B, channels, H/2, W/2), (B, fine, H, W) -> (B, out_channels, H, W)."""
+        out: Tensor = self.output_conv(torch.relu_(self.bn(self.enlarge(x)).add_(skip)))
         return out

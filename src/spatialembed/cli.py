@@ -243,6 +243,37 @@ def run_export(
     return 0
 
 
+def run_serve(
+    model: str,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    browser: bool = True,
+    symmetries: bool = False,
+    diameter: float | None = None,
+    device: str = "auto",
+    precision: Literal["float32", "bf16"] | None = None,
+) -> int:
+    """Open a web page: drop an image in, see its instances, move the thresholds.
+
+    Args:
+        model: a shipped model (nuclei), run folder, model file, exported .onnx or authors' file.
+        host: address to listen on; the default can be reached from this machine alone.
+        port: of the page.
+        browser: open it in the browser.
+        symmetries: average over the symmetries of training: better, up to 8 times slower.
+        diameter: pixels across of objects in the images; those of training by default.
+        device: auto, cpu, cuda, ….
+        precision: float32 (the default) or bf16; an exported model has its own.
+    """
+    from spatialembed.app.page import serve
+    from spatialembed.inference.loading import load
+
+    loaded = load(model, device, precision, symmetries, diameter)
+    console.print(f"Open http://{host}:{port} (Ctrl+C ends it)", highlight=False)
+    serve(loaded, host, port, browser)
+    return 0
+
+
 # The functions are not named like the commands: jsonargparse looks a function's name up in every
 # package above it, and would find the library's own `evaluate` there and load torch for it.
 COMMANDS: dict[str, Callable[..., int]] = {
@@ -253,6 +284,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "evaluate": run_evaluate,
     "predict": run_predict,
     "export": run_export,
+    "serve": run_serve,
 }
 
 

@@ -24,6 +24,7 @@ FLAGS = {
     "symmetries": "average over the symmetries of training: better, up to 8 times slower",
     "tensorboard": "also write TensorBoard's event files (extra log)",
     "overlay": "write a picture of every image with its instances",
+    "browser": "open the page in the browser",
     "official": "demand the layout's official score, or do without",
 }
 """Options that are on by their name alone."""

@@ -1,0 +1,1 @@
+"""The web page of ``spatialembed serve``: an image in, its instances and their reasons out."""

@@ -1,0 +1,169 @@
+"""The page itself, built with gradio: what is on it, and what happens when something is moved."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spatialembed.app.drawing import HOVER, STYLE, drawing
+from spatialembed.app.study import MOST_MEGAPIXELS, Study, study, write_results
+from spatialembed.errors import UserError, missing_extra
+from spatialembed.inference.predictor import Model
+from spatialembed.pictures import VIEWS
+
+if TYPE_CHECKING:
+    import gradio
+
+LARGEST_FILE = "300mb"
+
+KEPT = 24 * 3600
+"""Seconds after which files that were given or made are removed."""
+
+EMPTY = "Drop an image in: PNG, TIFF or JPEG."
+
+
+def serve(model: Model, host: str = "127.0.0.1", port: int = 7860, browser: bool = True) -> None:
+    """Open the page and stay until it is interrupted.
+
+    Args:
+        model: what finds the instances.
+        host: address to listen on; the default can be reached from this machine alone.
+        port: of the page.
+        browser: open it in the browser.
+
+    Raises:
+        UserError: gradio is missing, or the port is taken.
+    """
+    page = build(model)
+    try:
+        page.launch(server_name=host, server_port=port, inbrowser=browser, **launch_options(model))
+    except OSError as error:
+        raise UserError(f"port {port} of {host} is not free; choose another --port") from error
+
+
+def launch_options(model: Model) -> dict[str, Any]:
+    """What :meth:`gradio.Blocks.launch` is given: no other machine is asked for anything."""
+    gr = _gradio()
+    return {
+        "max_file_size": LARGEST_FILE,
+        "theme": gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
+        "css": STYLE,
+        "footer_links": [],
+        "quiet": True,
+        "share": False,
+        "ssr_mode": False,
+    }
+
+
+def build(model: Model) -> gradio.Blocks:
+    """The page of a model, not yet open.
+
+    Raises:
+        UserError: gradio is missing.
+    """
+    gr = _gradio()
+    seed, foreground, size = model.settings()
+    page: gradio.Blocks
+    with gr.Blocks(
+        title=f"spatialembed: {model.name}", analytics_enabled=False, delete_cache=(3600, KEPT)
+    ) as page:
+        kept = gr.State(None, time_to_live=KEPT)
+        finds = ", ".join(name for name in model.spec.class_names if name != "object")
+        gr.Markdown(f"## {model.name}" + (f"\nFinds {finds}." if finds else ""))
+        with gr.Row():
+            with gr.Column(scale=1, min_width=280):
+                file = gr.File(label=f"Image, up to {MOST_MEGAPIXELS} megapixels", height=130)
+                settings = [
+                    gr.Slider(0, 1, seed, step=0.01, label="Seed threshold",
+                              info="How sure an object's center must be; lower finds more."),
+                    gr.Slider(0, 1, foreground, step=0.01, label="Foreground threshold",
+                              info="How sure a pixel must be; lower makes objects larger."),
+                    gr.Slider(1, max(1000, 10 * size), size, step=1, label="Minimum size",
+                              info="Fewest pixels of an object."),
+                ]  # fmt: skip
+                with gr.Row():
+                    labels = gr.DownloadButton("Label map", interactive=False, size="sm")
+                    table = gr.DownloadButton("Measurements", interactive=False, size="sm")
+            with gr.Column(scale=3):
+                said = gr.Markdown(EMPTY)
+                titles = [(title, view) for view, title in VIEWS.items()]
+                view = gr.Radio(titles, value="instances", show_label=False)
+                shown = gr.HTML(js_on_load=HOVER)
+        answer = [said, shown]
+        files = [labels, table]
+        again = partial(_again, model)
+        inputs = [kept, view, *settings]
+        given = file.upload(partial(_take, model), [file], [kept, said])
+        given.then(again, inputs, answer).then(partial(_files, model), [kept, *settings], files)
+        file.clear(lambda: (None, EMPTY), None, [kept, said]).then(again, inputs, answer)
+        view.change(again, inputs, answer, show_progress="hidden")
+        for slider in settings:
+            slider.change(
+                again, inputs, answer, trigger_mode="always_last", show_progress="hidden"
+            ).then(
+                partial(_files, model), [kept, *settings], files,
+                trigger_mode="always_last", show_progress="hidden",
+            )  # fmt: skip
+    return page
+
+
+def _take(model: Model, path: str) -> tuple[Study | None, str]:
+    """Run the network on an image that was dropped in; or say what is wrong with it."""
+    try:
+        return study(model, Path(path)), "Clustering …"
+    except UserError as error:
+        return None, f"**{_sentence(error)}**"
+    except (MemoryError, RuntimeError):
+        return None, "**There is not enough memory for this image; give a smaller one.**"
+
+
+def _again(
+    model: Model, kept: Study | None, view: str, seed: float, foreground: float, size: float
+) -> tuple[Any, str]:
+    """Cluster with these settings and draw; without an image, what was said stays."""
+    gr = _gradio()
+    if kept is None:
+        return gr.skip(), ""
+    found = model.cluster(kept.output, seed, foreground, int(size))
+    shows = "image" if view == "instances" else view  # the outlines show the instances
+    picture = model.explanation(kept.image, kept.output, found).picture(shows)
+    height, width = kept.image.shape[:2]
+    counted = f"**{len(found)}** found in {kept.name}, {width} × {height} pixels"
+    return counted, drawing(picture, found, view)
+
+
+def _files(
+    model: Model, kept: Study | None, seed: float, foreground: float, size: float
+) -> list[Any]:
+    """Write what can be downloaded, and let it be."""
+    gr = _gradio()
+    if kept is None:
+        return [gr.update(interactive=False)] * 2
+    found = model.cluster(kept.output, seed, foreground, int(size))
+    paths = write_results(Path(tempfile.mkdtemp(dir=_temporary())), kept, found)
+    return [gr.update(value=str(path), interactive=True) for path in paths]
+
+
+def _temporary() -> Path:
+    """Where gradio keeps files, which it clears."""
+    folder = Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _sentence(error: UserError) -> str:
+    text = str(error)
+    return text[:1].upper() + text[1:]
+
+
+def _gradio() -> Any:
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    try:
+        import gradio
+    except ImportError as error:
+        raise missing_extra("the web page", "app") from error
+    return gradio

@@ -1,0 +1,68 @@
+"""An image that was given to the page, and what comes of it: kept free of the page's library.
+
+The network runs once an image; every move of a threshold clusters its output again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spatialembed.data.image_io import read_image
+from spatialembed.errors import UserError
+from spatialembed.inference.predictor import Model
+from spatialembed.instances import Instances
+from spatialembed.measurements import write_measurements
+from spatialembed.results import save_label_tiff
+
+MOST_MEGAPIXELS = 25
+"""Of an image on the page; ``spatialembed predict`` takes larger ones."""
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """An image and the network's output of it.
+
+    Attributes:
+        name: of the file, without folder and suffix.
+        image: (H, W, C) pixels as stored.
+        output: (2 + n_sigma + K, H, W) raw output.
+    """
+
+    name: str
+    image: np.ndarray
+    output: np.ndarray
+
+
+def study(model: Model, path: Path) -> Study:
+    """Read an image and run the network on it.
+
+    Raises:
+        UserError: no image, one too large for the page, or channels that are not the model's;
+            the sentence names the file without its folder, which is none of the visitor's.
+    """
+    try:
+        image = read_image(path)
+        megapixels = image.shape[0] * image.shape[1] / 1e6
+        if megapixels > MOST_MEGAPIXELS:
+            raise UserError(
+                f"{path.name} has {megapixels:.0f} megapixels, this page takes up to "
+                f"{MOST_MEGAPIXELS}: cut it, or use spatialembed predict, which takes any size"
+            )
+        return Study(path.stem, image, model.raw(image, path.name))
+    except UserError as error:
+        raise UserError(str(error).replace(str(path), path.name)) from error
+
+
+def write_results(folder: Path, given: Study, found: Instances) -> tuple[Path, Path]:
+    """Write the label map as TIFF and the measurements as CSV, named after the image.
+
+    Raises:
+        UserError: a file cannot be written.
+    """
+    labels, table = folder / f"{given.name}.tif", folder / f"{given.name}.csv"
+    save_label_tiff(labels, found.label_map)
+    write_measurements(table, found, given.image)
+    return labels, table

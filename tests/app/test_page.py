@@ -1,0 +1,124 @@
+"""The page in a real browser, with a real model; skipped where there is no Chromium."""
+
+import base64
+import shutil
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from test_study import blobs
+
+import spatialembed as se
+from spatialembed.app.page import build, launch_options
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+DROP = """([zone, name, content]) => {
+  const bytes = Uint8Array.from(atob(content), c => c.charCodeAt(0)), data = new DataTransfer();
+  data.items.add(new File([bytes], name));
+  document.querySelector(zone).dispatchEvent(
+    new DragEvent('drop', {dataTransfer: data, bubbles: true, cancelable: true}));
+}"""
+
+
+@pytest.fixture(scope="module")
+def address():
+    model = se.load("nuclei")
+    page = build(model)
+    options = launch_options(model)
+    _, url, _ = page.launch(prevent_thread_lock=True, inbrowser=False, **options)
+    assert "127.0.0.1" in url
+    yield url
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser, address):
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page.set_default_timeout(60_000)
+    page.asked = []
+    page.on("request", lambda request: page.asked.append(request.url))
+    page.goto(address)
+    page.wait_for_selector("input[type=file]", state="attached")
+    yield page
+    page.close()
+
+
+def give(page, path):
+    page.set_input_files("input[type=file]", str(path))
+
+
+def counted(page, number):
+    page.get_by_text(f"{number} found in").wait_for()
+    assert page.locator(".stage path").count() == number
+
+
+def test_drop_look_point_move_and_download(page, address, tmp_path):
+    stored = tmp_path / "my blobs.tif"
+    tifffile.imwrite(stored, blobs())
+    content = base64.b64encode(stored.read_bytes()).decode()
+    page.evaluate(DROP, ["button:has(input[type=file])", stored.name, content])
+    counted(page, 4)
+
+    page.locator(".stage path").first.hover()
+    told = page.locator(".told")
+    told.wait_for(state="visible")
+    assert "score 0." in told.inner_text()
+    assert "pixels" in told.inner_text()
+
+    before = page.locator(".stage img").get_attribute("src")
+    for view in ("offsets", "centers and margins", "seed map", "where pixels land"):
+        page.get_by_label(view).check()
+        page.wait_for_function(f"document.querySelector('.stage img').src != {before!r}")
+        before = page.locator(".stage img").get_attribute("src")
+        assert page.locator(".stage path").count() == 4
+    page.get_by_label("instances").check()
+
+    size = page.locator("input[type=number]").nth(2)
+    size.fill("900")
+    size.press("Enter")
+    counted(page, 0)
+    size.fill("20")
+    size.press("Enter")
+    counted(page, 4)
+
+    page.wait_for_timeout(1500)  # the files follow the answer
+    with page.expect_download() as download:
+        page.get_by_text("Label map").click()
+    labels = tifffile.imread(download.value.path())
+    assert labels.shape == (160, 160)
+    assert labels.max() == 4
+    with page.expect_download() as download:
+        page.get_by_text("Measurements").click()
+    assert download.value.suggested_filename == "my blobs.csv"
+    assert len(download.value.path().read_text().splitlines()) == 5
+
+    elsewhere = [url for url in page.asked if not url.startswith((address, "data:", "blob:"))]
+    assert not elsewhere
+
+
+def test_says_what_is_wrong_and_takes_the_next_image(page, tmp_path):
+    (tmp_path / "notes.tif").write_text("no image")
+    give(page, tmp_path / "notes.tif")
+    page.get_by_text("notes.tif cannot be read as an image").wait_for()
+    page.get_by_label("Clear").or_(page.get_by_label("Remove")).first.click()
+    Image.fromarray(np.zeros((8000, 6250), np.uint8)).save(tmp_path / "wide.png")
+    give(page, tmp_path / "wide.png")
+    page.get_by_text("wide.png has 50 megapixels, this page takes up to 25").wait_for()
+    page.get_by_label("Clear").or_(page.get_by_label("Remove")).first.click()
+    tifffile.imwrite(tmp_path / "good.tif", blobs())
+    give(page, tmp_path / "good.tif")
+    counted(page, 4)

@@ -1,0 +1,83 @@
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+import spatialembed as se
+from spatialembed.app.drawing import MOST_SIDE, drawing
+from spatialembed.app.page import build
+from spatialembed.app.study import study, write_results
+from spatialembed.errors import UserError
+from spatialembed.instances import Instances
+
+
+@pytest.fixture(scope="module")
+def model():
+    return se.load("nuclei")
+
+
+def blobs(side=160):
+    """Bright discs on a dark ground, 16-bit."""
+    y, x = np.indices((side, side))
+    image = np.full((side, side), 400, np.uint16)
+    for cy, cx in ((30, 40), (90, 50), (60, 110), (120, 120)):
+        image[(y - cy) ** 2 + (x - cx) ** 2 < 110] = 9000
+    return image
+
+
+def test_a_study_holds_what_the_model_gives_and_its_results_can_be_written(model, tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", blobs())
+    given = study(model, tmp_path / "a.tif")
+    np.testing.assert_array_equal(given.output, model.raw(blobs()))
+    found = model.cluster(given.output)
+    assert len(found) == 4
+    labels, table = write_results(tmp_path / "out", given, found)
+    np.testing.assert_array_equal(tifffile.imread(labels), found.label_map)
+    assert len(table.read_text().splitlines()) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.png", b"no picture", "a.png cannot be read as an image"),
+        ("colors.png", np.random.default_rng(0).integers(0, 255, (9, 9, 3)), "expects 1 channel"),
+        ("large.png", np.zeros((5100, 5000)), "26 megapixels, this page takes up to 25"),
+    ],
+)
+def test_a_study_says_what_is_wrong_and_no_folder(model, tmp_path, name, content, told):
+    path = tmp_path / name
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        Image.fromarray(content.astype(np.uint8)).save(path)
+    with pytest.raises(UserError, match=told) as error:
+        study(model, path)
+    assert str(tmp_path) not in str(error.value)
+
+
+def test_a_drawing_has_an_outline_with_score_and_size_for_every_instance():
+    label_map = np.zeros((20, 30), np.int32)
+    label_map[2:5, 3:9] = 1
+    label_map[10:18, 10:20] = 2
+    label_map[12:14, 12:15] = 0
+    found = Instances.from_label_map(label_map, np.array([0.95, 0.5]), class_names=("a<b",))
+    html = drawing(np.zeros((20, 30, 3), np.uint8), found, "instances")
+    assert html.count("<path") == 2
+    assert "a&lt;b 1 · score 0.950 · 18 pixels" in html
+    assert html.count("M", html.index("0.500")) >= 2  # an outer line and a hole
+    assert 'viewBox="0 0 30 20"' in html
+
+
+def test_a_large_picture_is_sent_smaller():
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 255, (40, 4 * MOST_SIDE, 3), dtype=np.uint8)
+    nothing = Instances.from_label_map(np.zeros((40, 4 * MOST_SIDE), np.int32))
+    assert len(drawing(picture, nothing, "image")) < 4 / 3 * 10 * MOST_SIDE * 3 + 1000
+
+
+def test_serve_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    with pytest.raises(UserError, match=r"spatialembed\[app\]"):
+        build(None)

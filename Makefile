@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint types clean
+.PHONY: demo test lint types docs clean
 
 demo: $(INSTALLED)
 	$(BIN)/spatialembed demo --out demo
@@ -20,9 +20,13 @@ lint: $(INSTALLED)
 types: $(INSTALLED)
 	$(BIN)/mypy
 
+# The pages of docs/ as a site in site/; docs/pictures.py makes their pictures anew.
+docs: $(INSTALLED)
+	$(BIN)/zensical build --strict
+
 # Leaves .venv and runs/ alone.
 clean:
-	rm -rf build dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist demo site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(INSTALLED): pyproject.toml constraints.txt

@@ -110,7 +110,8 @@ def embedding_space(
         position: (2, P) embeddings in pixels, order x, y, such as those of the foreground.
         label: (P,) integer, 0 for a pixel of no object, k + 1 for one of row k below.
         shape: height and width of the image.
-        centers, margins: (N, 2) in pixels, as :func:`bandwidth_ellipses` takes them.
+        centers: (N, 2) positions in pixels, order x, y.
+        margins: (N, 2) half axes in pixels, order x, y.
         colors: (N, 3) uint8.
 
     Returns:

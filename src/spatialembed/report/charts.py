@@ -16,6 +16,7 @@ def curves(
     lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
     errors: Mapping[str, Sequence[float]],
     label: str,
+    span: tuple[float, float] | None = None,
 ) -> str:
     """Values in [0, 1] over positions, each line named at its end, with bands of ± one error.
 
@@ -23,8 +24,9 @@ def curves(
         lines: positions, ascending, and values, by name.
         errors: standard errors of some of the lines.
         label: what the positions are.
+        span: first and last position of the axis; None for those of the lines.
     """
-    positions = [p for x, _ in lines.values() for p in x]
+    positions = span or [p for x, _ in lines.values() for p in x]
     low, high = min(positions), max(positions)
     high = high if high > low else low + 1
 

@@ -184,7 +184,7 @@ def _ap_curves(thresholds: Sequence[float], classes: Mapping[str, Any]) -> str:
 def _recall(objects: Mapping[str, Any]) -> str:
     held = objects.get("precision_recall") or {}
     lines = {name: (c["recall"], c["precision"]) for name, c in held.items() if c["recall"]}
-    return curves(lines, {}, "recall") if lines else ""
+    return curves(lines, {}, "recall", (0, 1)) if lines else ""
 
 
 def _image_histogram(thresholds: Sequence[float], images: Sequence[Any]) -> str:

@@ -1,0 +1,118 @@
+"""Every example of the README and of the pages of docs/ is run, on generated images.
+
+Only what cannot run here is left out: installing, `make`, and a page that stays open, whose line is
+read by the command's parser alone. Half an hour of training becomes two steps.
+"""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from jsonargparse import ArgumentError
+from PIL import Image
+
+from spatialembed import __version__
+from spatialembed.cli import COMMANDS, main
+from spatialembed.options import build_parser, resolve_recipes
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "pages").glob("*.md"))]
+SHORTER = {"--minutes 30": "--steps 2 --batch 2"}
+STAYS = ("spatialembed serve", "spatialembed demo")
+ELSEWHERE = ("pip ", "make ", "cellpose ", "yolo ")
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`(spatialembed [a-z]+ [^`]+)`")
+
+
+def blobs(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """An image (96, 96) uint8 of bright discs, and its label mask."""
+    rng = np.random.default_rng(seed)
+    y, x = np.indices((96, 96))
+    mask = np.zeros((96, 96), np.uint16)
+    for k in range(6):
+        cy, cx = 16 + 32 * (k // 3) + rng.integers(-4, 5), 16 + 32 * (k % 3) + rng.integers(-4, 5)
+        mask[(y - cy) ** 2 + (x - cx) ** 2 < rng.integers(60, 130)] = k + 1
+    image = np.where(mask > 0, 160, 20) + rng.integers(0, 30, mask.shape)
+    return image.astype(np.uint8), mask
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A folder with what the examples name: DATA, IMAGES, image.png, runs/x, x.onnx."""
+    folder = tmp_path_factory.mktemp("examples")
+    for split, count in (("train", 6), ("test", 2)):
+        for k in range(count):
+            image, mask = blobs(10 * count + k)
+            for kind, array in (("images", image), ("masks", mask)):
+                path = folder / "DATA" / split / kind / f"{k}.tif"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                tifffile.imwrite(path, array)
+    (folder / "IMAGES").mkdir()
+    for k in range(2):
+        Image.fromarray(blobs(k)[0]).save(folder / "IMAGES" / f"{k}.png")
+    Image.fromarray(blobs(9)[0]).save(folder / "image.png")
+    run, data = folder / "runs" / "x", folder / "DATA"
+    small = ["--network_options.widths=[8,16,16]", "--network_options.blocks=[1,1,1]"]
+    assert main(["train", str(data), "--config=nuclei", f"--out={run}", "--steps=2", *small]) == 0
+    assert main(["export", str(run), str(folder / "x.onnx")]) == 0
+    return folder
+
+
+def lines(block: str) -> list[str]:
+    stripped = (line.partition(" #")[0].strip() for line in block.splitlines())
+    return [line for line in stripped if line and not line.startswith(ELSEWHERE)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_examples_run(page, prepared, tmp_path, monkeypatch):
+    folder = tmp_path / "here"
+    shutil.copytree(prepared, folder)
+    monkeypatch.chdir(folder)
+    names: dict = {}
+    for language, block in FENCE.findall(page.read_text(encoding="utf-8")):
+        if language == "python":
+            exec(compile(block, f"{page.name}: {block.splitlines()[0]}", "exec"), names)
+        elif language == "" and "spatialembed " in block and "/" * 3 not in block:
+            for line in lines(block):
+                run_line(line)
+
+
+def run_line(line: str) -> None:
+    if line.startswith(STAYS):
+        parse(line)
+        return
+    if not line.startswith("spatialembed "):
+        return
+    for long, short in SHORTER.items():
+        line = line.replace(long, short)
+    arguments = shlex.split(line)[1:]
+    if arguments[0] == "train":
+        out = Path(arguments[arguments.index("--out") + 1])
+        shutil.rmtree(out, ignore_errors=True)
+    assert main(arguments) == 0, line
+
+
+def parse(line: str) -> None:
+    arguments = resolve_recipes(shlex.split(line)[1:])
+    try:
+        build_parser(COMMANDS, __version__).parse_args(arguments)
+    except ArgumentError as error:
+        raise AssertionError(f"{line}: {error}") from error
+
+
+def test_lines_within_the_text_are_understood():
+    found = [line for page in PAGES for line in INLINE.findall(page.read_text(encoding="utf-8"))]
+    assert len(found) > 5
+    for line in found:
+        parse(line)
+
+
+def test_pages_show_pictures_and_pages_that_are_there():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} points at {target}"

@@ -15,7 +15,7 @@ OUT = Path(__file__).parent / "pages" / "pictures"
 
 
 def nuclei(side: int = 224, count: int = 90, seed: int = 3) -> np.ndarray:
-    """(side, side) uint16: bright ellipses of uneven texture, none over another, blurred and noisy."""
+    """(side, side) uint16: bright ellipses of uneven texture side by side, blurred and noisy."""
     rng = np.random.default_rng(seed)
     y, x = np.indices((side, side))
     image = np.full((side, side), 300.0)

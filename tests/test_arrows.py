@@ -33,7 +33,7 @@ LEVELS = [
     },
     {"inference"},
     {"training", "export"},
-    {"report", "app"},
+    {"report", "app", "plugin"},
     {"options"},
     {"demo"},
     {"cli"},

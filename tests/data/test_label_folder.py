@@ -210,3 +210,21 @@ def test_opening_does_not_import_torch(tmp_path):
         f"open_data({str(folder(tmp_path))!r})[0]; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_nobody_knows_is_read_from_ignore(tmp_path):
+    folder(tmp_path, names="ab")
+    unknown = np.zeros((8, 10), np.uint8)
+    unknown[5:] = 1
+    path = tmp_path / "train" / "ignore" / "b.png"
+    path.parent.mkdir()
+    Image.fromarray(unknown).save(path)
+    data = open_data(tmp_path, holdout=0)
+    assert not data[0].ignore.any()
+    np.testing.assert_array_equal(data[1].ignore, unknown > 0)
+    assert data.files(1)[-1] == path
+    Image.fromarray(unknown[:4]).save(path)
+    with pytest.raises(UserError, match="ignore is 10x4"):
+        data[1]
+    path.rename(path.with_name("c.png"))
+    assert "c.png" in str(open_data(tmp_path, holdout=0).problems[0])

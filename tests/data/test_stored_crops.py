@@ -97,6 +97,17 @@ def test_cityscapes_keeps_classes_and_ignored_regions(tmp_path, channels):
         assert len(set(pairs[0])) == len(set(pairs[1])) == pairs.shape[1]
 
 
+def test_label_folders_keep_ignored_regions(tmp_path):
+    one = sample(ignore=True)
+    store(tmp_path, [one])
+    data = open_data(tmp_path, holdout=0)
+    index = build_object_index(Memory([one], ("nucleus",)))
+    kept = {data.names[i]: data[i].ignore for i in range(len(data))}
+    assert any(ignore.any() for ignore in kept.values())
+    for label, box in zip(index.label.tolist(), index.box.tolist(), strict=True):
+        np.testing.assert_array_equal(kept[f"a_{label:06d}"], cut(one, box, 16).ignore)
+
+
 def test_splits_join_one_folder_and_are_never_mixed(tmp_path):
     store(tmp_path / "out", [sample()])
     data = Memory([sample("b")], ("nucleus",))
@@ -114,7 +125,6 @@ def test_splits_join_one_folder_and_are_never_mixed(tmp_path):
     [
         ([sample()], ("nucleus",), 0, "at least 1"),
         ([sample(classes=2)], ("nucleus", "car"), 16, "fit no layout"),
-        ([sample(), sample("late", ignore=True)], ("nucleus",), 16, "late has regions to ignore"),
         ([sample(channels=2)], ("car",), 16, "8-bit grey or RGB"),
         ([sample(dtype=np.uint16)], ("car",), 16, "8-bit grey or RGB"),
     ],

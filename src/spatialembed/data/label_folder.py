@@ -2,6 +2,7 @@
 
 One class. In the first form ``{train,val,test}/{images,masks}``, in Cellpose's ``x.png`` and
 ``x_masks.png`` in ``{train,val,test}/``; both also without a folder per split, which is "train".
+Beside images/ and masks/ there may be ignore/ with images that are above 0 where nobody knows.
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ class LabelFolder(FileDataSet):
     """One split of a folder of images and label masks."""
 
     def truth(self, i: int) -> Truth:
-        """Every id but 0 is an object of the one class; nothing is ignored."""
-        mask = read_mask(self.items[i].truth)
+        """Every id but 0 is an object of the one class."""
+        _, _, truth, unknown = self.items[i]
+        mask = read_mask(truth)
         if mask.dtype != np.int32:  # ids above 2^31: numbered anew, in their order
             ids, inverse = np.unique(mask, return_inverse=True)
             mask = (inverse.reshape(mask.shape) + (ids[0] != 0)).astype(np.int32)
         class_map = (mask > 0).astype(np.int16) - np.int16(1)
-        return Truth(mask, class_map, np.zeros(mask.shape, bool))
+        ignore = np.zeros(mask.shape, bool) if unknown is None else read_mask(unknown) > 0
+        return Truth(mask, class_map, ignore)
 
 
 def recognize(root: Path) -> bool:
@@ -72,26 +75,29 @@ def _pairs(folder: Path) -> tuple[list[Item], list[Problem]]:
     if (folder / "images").is_dir() or (folder / "masks").is_dir():
         images, masks = image_files(folder / "images"), image_files(folder / "masks")
         where = str(folder / "masks" / "{}.png (or .tif)")
+        unknown = image_files(folder / "ignore")
         empty = folder / "images"
     else:
         files = image_files(folder)
         masks = [file for file in files if file.stem.endswith(_MASKS)]
         images = [file for file in files if not file.stem.endswith((_MASKS, *_OTHER))]
+        unknown = []
         where = str(folder / ("{}" + _MASKS + ".png (or .tif)"))
         empty = folder
     if not images:
         raise UserError(f"{empty} has no image; put images with their masks there")
     if not masks:
         raise UserError(f"{folder} has no mask; expected {where.format('NAME')} for every image")
-    return _match(images, masks, where)
+    return _match(images, masks, unknown, where)
 
 
 def _match(
-    images: Iterable[Path], masks: Iterable[Path], where: str
+    images: Iterable[Path], masks: Iterable[Path], unknown: Iterable[Path], where: str
 ) -> tuple[list[Item], list[Problem]]:
     image_of, problems = _by_stem(images, "_img")
     mask_of, doubled = _by_stem(masks, _MASKS)
-    problems += doubled
+    ignore_of, also_doubled = _by_stem(unknown, "_ignore")
+    problems += doubled + also_doubled
     items = []
     for name, image in sorted(image_of.items()):
         if name not in mask_of:
@@ -101,8 +107,9 @@ def _match(
                 Problem(mask_of[name], "is in a lossy format, which changes ids; use PNG or TIFF")
             )
         else:
-            items.append(Item(name, image, mask_of[name]))
-    unused = [mask for name, mask in sorted(mask_of.items()) if name not in image_of]
+            items.append(Item(name, image, mask_of[name], ignore_of.get(name)))
+    held = sorted([*mask_of.items(), *ignore_of.items()])
+    unused = [mask for name, mask in held if name not in image_of]
     problems += [
         Problem(mask, "is a mask without an image; is it misnamed?", warning=True)
         for mask in unused

@@ -108,6 +108,8 @@ class Item(NamedTuple):
     name: str
     image: Path
     truth: Path
+    ignore: Path | None = None
+    """What is ignored, where a layout keeps that in files of its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,8 +134,9 @@ class FileDataSet(ABC):
         return len(self.items)
 
     def files(self, i: int) -> tuple[Path, ...]:
-        """The image's file, then the truth's."""
-        return self.items[i].image, self.items[i].truth
+        """The image's file, then the truth's, then that of what is ignored, if there is one."""
+        _, image, truth, ignore = self.items[i]
+        return (image, truth) if ignore is None else (image, truth, ignore)
 
     @abstractmethod
     def truth(self, i: int) -> Truth:

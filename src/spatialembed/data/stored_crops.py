@@ -35,8 +35,8 @@ def store_crops(dataset: DataSet, index: ObjectIndex, out: str | Path, size: int
 
     A crop is moved inside the image where it would hang over the border, and is as small as the
     image where that is smaller than ``size``; nothing is resampled. Classes of Cityscapes are
-    written in its layout, with their ignore regions; any other single class as a label folder,
-    images and masks as TIFF. Nothing is left behind when it fails.
+    written in its layout, any other single class as a label folder of TIFFs, both with their
+    ignore regions. Nothing is left behind when it fails.
 
     Args:
         dataset: the split to cut from; its crops go to a split of the same name.
@@ -49,7 +49,7 @@ def store_crops(dataset: DataSet, index: ObjectIndex, out: str | Path, size: int
 
     Raises:
         UserError: a size below 1, crops of this split are in ``out`` already, classes that no
-            layout holds, ignore regions in a label folder, an image that is not 8-bit grey or
+            layout holds, an image that is not 8-bit grey or
             RGB in the Cityscapes layout, or a folder that cannot be written.
     """
     out = Path(out)
@@ -136,10 +136,8 @@ def _layout(dataset: DataSet) -> tuple[Writer, list[Path]]:
 
     def write_label_folder(root: Path, stem: str, crop: Sample) -> None:
         if crop.ignore.any():
-            raise UserError(
-                f"{crop.name} has regions to ignore, which crops in label folders cannot hold; "
-                "train on the data set itself"
-            )
+            ignored = crop.ignore.astype(np.uint8)
+            _write_tiff(root / split / "ignore" / f"{stem}.tif", ignored)
         _write_tiff(root / split / "images" / f"{stem}.tif", _grey_flat(crop.image))
         _write_tiff(root / split / "masks" / f"{stem}.tif", _smallest(crop.label_mask))
 

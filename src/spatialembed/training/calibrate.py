@@ -20,7 +20,7 @@ def calibrate(model: Model, data: DataSet) -> tuple[ModelSpec, Validation]:
     A setting leaves the default only for a clear margin: a few images decide little, and what
     wins on them by chance loses elsewhere. The seed threshold is chosen first, since it matters
     most, then all of them. A default is kept unless another is better by more than two standard
-    errors of the difference, image by image.
+    errors of the difference, image by image; a single image changes nothing.
     """
     spec = model.spec
     sizes = sorted({max(1, spec.min_size // 2), spec.min_size, 2 * spec.min_size})
@@ -46,5 +46,7 @@ def _clearly_best(
     row = {setting: scores.ap[i] for i, setting in enumerate(scores.settings)}
     best = max(among, key=lambda setting: float(row[setting].mean()))
     gain = row[best] - row[default]
-    error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else 0.0
+    if len(gain) < 2:
+        return default
+    error = gain.std(ddof=1) / np.sqrt(len(gain))
     return best if gain.mean() > 2 * error else default

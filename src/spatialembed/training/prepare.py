@@ -71,6 +71,7 @@ def gather(config: TrainConfig) -> Material:
     index = object_index(train, config.out / "objects.npz")
     diameter = float(np.median(index.diameter))
     smallest = max(1, round(float(np.quantile(index.area, 0.01)) / 2))
+    seed, foreground = _thresholds(config)
     spec = ModelSpec(
         network=config.network,
         network_options=config.network_options,
@@ -81,8 +82,8 @@ def gather(config: TrainConfig) -> Material:
         pitch=(PITCH, PITCH),
         margin=config.margin,
         normalization=Normalization(config.normalization),
-        seed_threshold=DEFAULT_SEED_THRESHOLD,
-        foreground_threshold=DEFAULT_FOREGROUND_THRESHOLD,
+        seed_threshold=seed,
+        foreground_threshold=foreground,
         min_size=config.min_size or smallest,
         refine=config.refine,
         object_diameter=diameter,
@@ -100,6 +101,14 @@ def gather(config: TrainConfig) -> Material:
         },
     )
     return Material(train, val, index, spec, config.scheduled())
+
+
+def _thresholds(config: TrainConfig) -> tuple[float, float]:
+    """What calibration leaves only for a clear gain: those of the model that a run goes on with."""
+    if config.init is None:
+        return DEFAULT_SEED_THRESHOLD, DEFAULT_FOREGROUND_THRESHOLD
+    _, theirs = load_network(config.init)
+    return theirs.seed_threshold, theirs.foreground_threshold
 
 
 def _symmetries(augmentation: Augmentation) -> int:

@@ -1,0 +1,191 @@
+"""The widget in napari: find the instances of the selected image, and train from corrections."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from qtpy.QtCore import QProcess
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from spatialembed.errors import UserError
+from spatialembed.inference.loading import load
+from spatialembed.plugin.painted import Painted, training_command, write_data, write_recipe
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+    from spatialembed.inference.predictor import Model
+
+FOUND = "spatialembed_found"
+"""Metadata of a labels layer: the label map as the model gave it."""
+
+OF = "spatialembed_image"
+"""Metadata of a labels layer: its image layer."""
+
+
+class Widget(QWidget):  # type: ignore[misc, unused-ignore]
+    """Finds instances, and trains a better model from the ones that were corrected.
+
+    Args:
+        napari_viewer: given by napari.
+
+    Attributes:
+        length: of a training, as a recipe has it; None takes the minutes that are set.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self.viewer = napari_viewer
+        self.length: dict[str, float] | None = None
+        self.folder = Path(tempfile.mkdtemp(prefix="spatialembed-"))
+        self.process: QProcess | None = None
+        self._held: tuple[tuple[str, float | None], Model] | None = None
+        self._runs = 0
+        self._last = ""
+        self._build()
+
+    def _build(self) -> None:
+        self.model = QLineEdit("nuclei")
+        self.model.setToolTip("A shipped model, a run folder or a model file")
+        self.diameter = QDoubleSpinBox()
+        self.diameter.setRange(0, 10_000)
+        self.diameter.setSpecialValueText("as in training")
+        self.minutes = QDoubleSpinBox()
+        self.minutes.setRange(0.5, 600)
+        self.minutes.setValue(2)
+        self.complete = QCheckBox("Every object is painted; the rest is background")
+        self.find_button = QPushButton("Find instances")
+        self.find_button.clicked.connect(lambda: self._saying(self.find_instances))
+        self.train_button = QPushButton("Train from corrections")
+        self.train_button.clicked.connect(lambda: self._saying(self.train))
+        self.said = QLabel("Select an image layer, then find its instances.")
+        self.said.setWordWrap(True)
+        form = QFormLayout()
+        form.addRow("Model", self.model)
+        form.addRow("Diameter, pixels", self.diameter)
+        form.addRow(self.find_button)
+        form.addRow("Minutes", self.minutes)
+        form.addRow(self.complete)
+        form.addRow(self.train_button)
+        layout = QVBoxLayout()
+        layout.addLayout(form)
+        layout.addWidget(self.said)
+        layout.addStretch()
+        self.setLayout(layout)
+
+    def find_instances(self) -> Labels:
+        """Run the model on the selected image layer and add its instances as a labels layer.
+
+        Raises:
+            UserError: no image is selected, or the model does not take it.
+        """
+        layer = self._image()
+        found = self._loaded().predict(np.asarray(layer.data), name=layer.name)
+        labels = self.viewer.add_labels(found.label_map.copy(), name=f"{layer.name} instances")
+        labels.metadata = {FOUND: found.label_map, OF: layer}
+        labels.scale, labels.translate = layer.scale[-2:], layer.translate[-2:]
+        self.said.setText(
+            f"{len(found)} instances. Correct some: paint, erase, fill; then train. Whatever you "
+            "leave alone is not used."
+        )
+        return labels
+
+    def train(self) -> None:
+        """Start a training from all corrected layers; its model is taken when it ends.
+
+        Raises:
+            UserError: a training goes on, or nothing is painted.
+        """
+        if self.process is not None:
+            raise UserError("a training goes on; wait until it ends")
+        self._runs += 1
+        here, run = self.folder / f"{self._runs:02}", self.folder / f"run{self._runs:02}"
+        painted, model = list(self._painted()), self._loaded()
+        write_data(here / "data", painted)
+        length = self.length or {"minutes": self.minutes.value()}
+        write_recipe(here / "recipe.yaml", model.spec, model.zoom, painted, length)
+        program, *arguments = training_command(self.model.text(), here, run)
+        self.process = QProcess(self)
+        self.process.setProcessChannelMode(QProcess.ProcessChannelMode.MergedChannels)
+        self.process.readyRead.connect(self._progress)
+        self.process.finished.connect(lambda code, _: self._ended(code, run))
+        self.train_button.setEnabled(False)
+        self.process.start(program, arguments)
+        self.said.setText("Training …")
+
+    def _painted(self) -> Iterator[Painted]:
+        """Every labels layer that has an image, by this widget or by its size and name."""
+        for layer in self.viewer.layers:
+            if not isinstance(layer, Labels):
+                continue
+            image = layer.metadata.get(OF)
+            if image is None or image not in self.viewer.layers:
+                continue
+            yield Painted(
+                np.asarray(image.data),
+                np.asarray(layer.data),
+                layer.metadata.get(FOUND),
+                self.complete.isChecked(),
+            )
+
+    def _progress(self) -> None:
+        assert self.process is not None
+        text = bytes(self.process.readAll().data()).decode(errors="replace").strip()
+        if text:
+            self._last = text.splitlines()[-1]
+            self.said.setText(self._last)
+
+    def _ended(self, code: int, run: Path) -> None:
+        self.process = None
+        self.train_button.setEnabled(True)
+        if code:
+            self.said.setText(f"Training failed: {self._last}")
+            return
+        self.model.setText(str(run))
+        self.diameter.setValue(0)  # the run was trained on images as they are
+        self.said.setText(f"Trained. Find instances now uses {run}; copy it to keep it.")
+
+    def _image(self) -> Image:
+        selected = [layer for layer in self.viewer.layers.selection if isinstance(layer, Image)]
+        images = selected or [layer for layer in self.viewer.layers if isinstance(layer, Image)]
+        if not images:
+            raise UserError("there is no image layer: open an image first")
+        layer = images[-1]
+        if layer.data.ndim != 2 + layer.rgb:
+            raise UserError(
+                f"{layer.name} has shape {layer.data.shape}; select a single 2D image, grey or RGB"
+            )
+        return layer
+
+    def _loaded(self) -> Model:
+        key = self.model.text(), self.diameter.value() or None
+        if self._held is None or self._held[0] != key:
+            self._held = key, load(key[0], diameter=key[1])
+        return self._held[1]
+
+    def _saying(self, action: Any) -> None:
+        """Do what a button asks for, or say in one sentence why not."""
+        try:
+            action()
+        except UserError as error:
+            self.said.setText(str(error))
+
+    def closeEvent(self, event: Any) -> None:
+        """Stop a training that goes on."""
+        if self.process is not None:
+            self.process.kill()
+        super().closeEvent(event)

@@ -1,0 +1,88 @@
+"""The widget as napari makes it, on a viewer without a window; skipped without napari."""
+
+import os
+import time
+
+import numpy as np
+import pytest
+
+from spatialembed.errors import UserError
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+napari = pytest.importorskip("napari")
+
+
+@pytest.fixture(scope="module")
+def application():
+    from qtpy.QtWidgets import QApplication
+
+    return QApplication.instance() or QApplication([])
+
+
+@pytest.fixture
+def viewer(application):
+    return napari.components.ViewerModel()
+
+
+def blobs(side=128):
+    y, x = np.indices((side, side))
+    image = np.full((side, side), 30, np.uint8)
+    for cy, cx in ((30, 40), (90, 50), (60, 100)):
+        image[(y - cy) ** 2 + (x - cx) ** 2 < 110] = 200
+    return image
+
+
+def widget_of(viewer):
+    """The widget that the manifest names."""
+    from npe2 import PluginManager
+
+    manager = PluginManager.instance()
+    manager.discover()
+    [widget] = manager.get_manifest("spatialembed").contributions.widgets
+    return widget.get_callable()(napari_viewer=viewer)
+
+
+def wait_for(condition, seconds=240):
+    from qtpy.QtWidgets import QApplication
+
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.05)
+    assert condition()
+
+
+def test_finds_trains_from_a_correction_and_uses_the_better_model(viewer):
+    widget = widget_of(viewer)
+    viewer.add_image(blobs(), name="cells")
+    widget.find_button.click()
+    labels = viewer.layers["cells instances"]
+    assert labels.data.max() == 3
+
+    widget.train_button.click()
+    assert "nothing is painted" in widget.said.text()
+
+    labels.data[labels.data == 1] = 0
+    labels.data[20:40, 30:50] = 7
+    widget.length = {"steps": 2}
+    widget.train_button.click()
+    assert widget.process is not None
+    wait_for(lambda: widget.process is None)
+    assert "Trained" in widget.said.text(), widget.said.text()
+    assert widget.model.text() != "nuclei"
+    viewer.layers.selection = {viewer.layers["cells"]}
+    assert widget.find_instances().data.shape == (128, 128)
+
+
+def test_says_what_is_missing(viewer):
+    widget = widget_of(viewer)
+    widget.find_button.click()
+    assert "no image layer" in widget.said.text()
+    viewer.add_image(np.zeros((3, 20, 20)), name="stack")
+    with pytest.raises(UserError, match="single 2D image"):
+        widget.find_instances()
+    widget.model.setText("nowhere")
+    viewer.layers.clear()
+    viewer.add_image(blobs(), name="cells")
+    widget.find_button.click()
+    assert "there is no model at nowhere" in widget.said.text()

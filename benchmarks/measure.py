@@ -1,4 +1,4 @@
-"""Times two things side by side, and keeps the tables of speed.md."""
+"""Times two things side by side, and keeps the tables of speed.md and accuracy.md."""
 
 import platform
 import time
@@ -10,8 +10,6 @@ from statistics import median
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
-
-PAGE = Path(__file__).with_name("speed.md")
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -35,21 +33,35 @@ def side_by_side(works: dict[str, Callable[[], object]], runs: int = 5) -> dict[
     return {name: median(values) for name, values in times.items()}
 
 
-def write_table(name: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table, and put it in place of the one of that name in speed.md."""
+def write_table(
+    name: str,
+    header: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    given: str = "",
+    page: str = "speed.md",
+) -> None:
+    """Print a table, and put it in place of the one of that name.
+
+    Args:
+        name: of the benchmark's file and of the table.
+        header, rows: the table.
+        given: arguments of the command that wrote it.
+        page: where it stands.
+    """
+    command = f"python benchmarks/{name}.py {given}".strip()
     lines = [
         f"| {' | '.join(header)} |",
         "|" + "---|" * len(header),
         *(f"| {' | '.join(str(cell) for cell in row)} |" for row in rows),
         "",
-        f"`python benchmarks/{name}.py`, {date.today().isoformat()}; {machine()}",
+        f"`{command}`, {date.today().isoformat()}; {machine()}",
     ]
     table = "\n".join(lines)
     print(table)
     begin, end = f"<!-- {name} -->", f"<!-- end {name} -->"
-    page = PAGE.read_text(encoding="utf-8")
-    before, rest = page.split(begin)
-    PAGE.write_text(f"{before}{begin}\n{table}\n{end}{rest.split(end)[1]}", encoding="utf-8")
+    path = Path(__file__).with_name(page)
+    before, rest = path.read_text(encoding="utf-8").split(begin)
+    path.write_text(f"{before}{begin}\n{table}\n{end}{rest.split(end)[1]}", encoding="utf-8")
 
 
 def machine() -> str:

@@ -1,10 +1,13 @@
 import json
 import subprocess
 import sys
+import sysconfig
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+import tifffile
 import torch
 
 import spatialembed
@@ -97,6 +100,8 @@ def test_file_takes_any_batch_and_says_what_it_is(exported) -> None:
 
 WITHOUT = """
 import sys
+import sysconfig
+from pathlib import Path
 for name in {blocked}:
     sys.modules[name] = None
 import numpy as np
@@ -117,6 +122,36 @@ def test_predicts_without_torch(run, exported, tmp_path, blocked) -> None:
     model, image = spatialembed.load(run, "cpu"), picture(61, 37)
     np.testing.assert_allclose(np.load(out), model.raw(image), atol=1e-4)
     assert int(done.stdout) == len(model.predict(image))
+
+
+@pytest.fixture(scope="module")
+def without_torch(tmp_path_factory) -> Path:
+    """The python of a virtual environment with all that is installed here but torch."""
+    folder = tmp_path_factory.mktemp("venv")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    here = Path(sysconfig.get_path("purelib"))
+    [there] = folder.glob("lib/python*/site-packages")
+    for entry in here.iterdir():
+        if not entry.name.startswith(("torch", "functorch", "lightning")):
+            (there / entry.name).symlink_to(entry)
+    return folder / "bin" / "python"
+
+
+def test_command_line_in_an_environment_without_torch(
+    run, exported, scenes, tmp_path, without_torch
+) -> None:
+    images = scenes / "leftImg8bit" / "val"
+    absent = subprocess.run([without_torch, "-c", "import torch"], capture_output=True, text=True)
+    assert "No module named 'torch'" in absent.stderr
+    command = ["-m", "spatialembed", "predict", exported, images, "--out", tmp_path / "bare"]
+    done = subprocess.run([without_torch, *command], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert main(["predict", str(run), str(images), "--out", str(tmp_path / "torch")]) == 0
+    written = sorted((tmp_path / "bare").rglob("*.tif"))
+    assert len(written) == 2
+    for path in written:
+        expected = tifffile.imread(tmp_path / "torch" / path.relative_to(tmp_path / "bare"))
+        np.testing.assert_array_equal(tifffile.imread(path), expected)
 
 
 def test_without_a_runtime_it_says_what_to_install(exported) -> None:

@@ -2,9 +2,9 @@
 
     python benchmarks/unlike_nuclei.py --minutes 8
 
-"worms": long, thin and bent up to rings, some touching, 512² pixels. "blobs": touching, ten times as
-large in area as nuclei, of very different sizes, grey with dark rims on a brighter ground, 1000²
-pixels. 40 images to train on, of which the recipe holds its share out, and 10 to score.
+"worms": long, thin and bent up to rings, some touching, 512² pixels. "blobs": touching, ten times
+as large in area as nuclei, of very different sizes, grey with dark rims on a brighter ground,
+1000² pixels. 40 images to train on, of which the recipe holds its share out, and 10 to score.
 """
 
 import argparse

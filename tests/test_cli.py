@@ -96,7 +96,10 @@ def test_predict_names_failures_at_the_end(run, data, tmp_path, capsys) -> None:
     (data / "test" / "images" / "1.png").write_bytes(b"broken")
     files = [str(data / "test" / "images" / f"{i}.png") for i in range(3)]
     out = tmp_path / "found"
-    assert "1.png" in errors_of(capsys, "predict", run, *files, "--out", out)
+    assert main(["predict", str(run), *files, "--out", str(out)]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert "1.png cannot be read" in said[-1]
+    assert "nothing was found in any image" in said[-2]
     assert sorted(path.name for path in out.glob("*.tif")) == ["0.tif", "2.tif"]
 
 
@@ -104,11 +107,11 @@ def test_evaluate(run, data, capsys) -> None:
     assert main(["evaluate", str(run), str(data), "--pictures", "2"]) == 0
     said = capsys.readouterr().out
     assert "mean over images" in said
-    written = json.loads((run / "evaluation" / "evaluation.json").read_text())
+    written = json.loads((run / "evaluation_test" / "evaluation.json").read_text())
     assert written["split"] == "test"
     assert len(written["images"]) == 3
-    assert (run / "evaluation" / "page.html").is_file()
-    assert len(list((run / "evaluation" / "worst").iterdir())) == 2
+    assert (run / "evaluation_test" / "page.html").is_file()
+    assert len(list((run / "evaluation_test" / "worst").iterdir())) == 2
 
 
 def test_errors_are_one_line(run, data, tmp_path, capsys) -> None:

@@ -136,8 +136,8 @@ def run_evaluate(
         model: a shipped model (nuclei), run folder, model file, exported .onnx or authors' file.
         data: folder of the data set.
         split: test where there is one with truth, else val, by default.
-        out: folder for what is written; by default "evaluation" in the run folder, or beside a
-            single file by its name.
+        out: folder for what is written; by default "evaluation_SPLIT" in the run folder, or
+            beside a single file by its name.
         official: the layout's official score; by default where the eval extra is installed.
         min_region: Cityscapes' AP leaves out objects of fewer pixels; its own rule by default.
         symmetries: average over the symmetries of training: better, up to 8 times slower.
@@ -153,7 +153,7 @@ def run_evaluate(
 
     loaded = load(model, device, precision, symmetries, diameter)
     dataset = open_split(data, split, loaded.spec)
-    folder = out or _evaluation_beside(Path(model))
+    folder = out or _evaluation_beside(Path(model), dataset.split)
     evaluation = evaluate(loaded, dataset, None, folder, official, min_region, track)
     for table in tables(evaluation):
         console.print(table)
@@ -268,9 +268,9 @@ def run_serve(
     from spatialembed.app.page import serve
     from spatialembed.inference.loading import load
 
-    loaded = load(model, device, precision, symmetries, diameter)
-    console.print(f"Open http://{host}:{port} (Ctrl+C ends it)", highlight=False)
-    serve(loaded, host, port, browser)
+    page, address = serve(load(model, device, precision, symmetries, diameter), host, port, browser)
+    console.print(f"Open {address} (Ctrl+C ends it)", highlight=False)
+    page.block_thread()
     return 0
 
 
@@ -316,10 +316,10 @@ def _report_outcomes(outcomes: Sequence[Outcome], out: Path) -> int:
     return 1 if failed else 0
 
 
-def _evaluation_beside(model: Path) -> Path:
+def _evaluation_beside(model: Path, split: str) -> Path:
     from spatialembed.models.checkpoint import MODEL_FILE
 
     if model.is_dir():
-        return model / "evaluation"
+        return model / f"evaluation_{split}"
     named = "" if model.name == MODEL_FILE else f"_{model.name}"
-    return model.with_name(f"evaluation{named}")
+    return model.with_name(f"evaluation_{split}{named}")

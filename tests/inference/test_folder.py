@@ -211,11 +211,38 @@ def test_objects_unlike_those_of_training_are_told(images, tmp_path, trained, di
     warning = unlike_training(outcomes, Model(TorchNetwork(Bright()), spec, diameter=diameter))
     assert (warning is not None) == warned
     if warned:
-        assert "6 pixels across" in warning
-        assert "20 to 60" in warning
+        assert "5.9 pixels across" in warning
+        assert "20.0 to 60.0" in warning
 
 
 def test_outcomes_hold_diameters(images, tmp_path) -> None:
     out = tmp_path / "out"
     outcomes = predict_files(bright(), find_images([images / "a.png"], out), Results(out))
     assert [outcome.diameter for outcome in outcomes] == [pytest.approx(5.9, abs=0.1)]
+
+
+def test_nothing_found_anywhere_is_told(images, tmp_path):
+    files = find_images([images], tmp_path / "out")
+    warning = unlike_training([Outcome(image, 0) for image in files], bright())
+    assert "nothing was found in any image" in warning
+    assert unlike_training([Outcome(image, None, kept=True) for image in files], bright()) is None
+
+
+def test_a_format_that_is_missing_is_added_and_labels_stay_as_they_are(images, tmp_path):
+    files, out = find_images([images], tmp_path / "out"), tmp_path / "out"
+    list(predict_files(bright(), files, Results(out)))
+    corrected = np.full((37, 61), 5, np.uint8)
+    tifffile.imwrite(out / "a.tif", corrected)
+    outcomes = list(predict_files(bright(), files, Results(out, ["measurements"])))
+    assert not any(outcome.kept for outcome in outcomes)
+    assert (out / "a.csv").is_file()
+    np.testing.assert_array_equal(tifffile.imread(out / "a.tif"), corrected)
+
+
+def test_results_of_other_settings_are_not_mixed(images, tmp_path):
+    files, results = find_images([images], tmp_path / "out"), Results(tmp_path / "out")
+    list(predict_files(bright(), files, results))
+    with pytest.raises(UserError, match=r"min_size \d+, not 7; add --overwrite"):
+        predict_files(bright(), files, results, min_size=7)
+    list(predict_files(bright(), files, results, overwrite=True, min_size=7))
+    assert all(o.kept for o in predict_files(bright(), files, results, min_size=7))

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from safetensors.torch import load_file
 import spatialembed as se
 from spatialembed.data.scenes import make_scenes
 from spatialembed.errors import UserError
+from spatialembed.models.checkpoint import load_model, save_model
 from spatialembed.options import read_recipe
 from spatialembed.training import TrainConfig, resume, train
 from spatialembed.training.run_log import RunLog
@@ -132,18 +134,22 @@ def test_a_trained_model_is_a_start(scenes, tmp_path) -> None:
     first = train(smoke(scenes, tmp_path / "first"))
     again = smoke(scenes, tmp_path / "second", f"--init={first}", "--steps=2")
     train(again)
-    with pytest.raises(UserError, match="1 classes; the data and recipe have 3, 2 and 2"):
+    with pytest.raises(UserError, match="1 classes, the data 3 and 2"):
         train(smoke(scenes, tmp_path / "third", f"--init={first}", "--classes", "car", "bus"))
-    with pytest.raises(UserError, match="the recipe asks for branched_erfnet"):
-        train(
-            smoke(
-                scenes,
-                tmp_path / "fourth",
-                f"--init={first}",
-                "--network=branched_erfnet",
-                "--network_options={}",
-            )
-        )
+
+
+def test_a_run_takes_the_network_normalisation_and_thresholds_it_starts_from(scenes, tmp_path):
+    first = train(smoke(scenes, tmp_path / "first", "--normalization=percentile", "--steps=1"))
+    network, spec = load_model(first / "model.safetensors")
+    spec = replace(spec, seed_threshold=0.7, foreground_threshold=0.4)
+    save_model(tmp_path / "start.safetensors", network, spec)
+    options = "--network=branched_erfnet", "--network_options={}", "--normalization=range"
+    init = f"--init={tmp_path / 'start.safetensors'}"
+    second = train(smoke(scenes, tmp_path / "second", init, "--steps=1", *options))
+    found = load_model(second / "model.safetensors")[1]
+    assert (found.network, found.network_options) == (spec.network, spec.network_options)
+    assert found.normalization == spec.normalization
+    assert (found.seed_threshold, found.foreground_threshold) == (0.7, 0.4)
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_images(scenes, tmp_path) -> None:

@@ -25,8 +25,10 @@ KEPT = 24 * 3600
 EMPTY = "Drop an image in: PNG, TIFF or JPEG."
 
 
-def serve(model: Model, host: str = "127.0.0.1", port: int = 7860, browser: bool = True) -> None:
-    """Open the page and stay until it is interrupted.
+def serve(
+    model: Model, host: str = "127.0.0.1", port: int = 7860, browser: bool = True
+) -> tuple[gradio.Blocks, str]:
+    """Open the page; it is there as long as the process, or until its ``close()``.
 
     Args:
         model: what finds the instances.
@@ -34,28 +36,32 @@ def serve(model: Model, host: str = "127.0.0.1", port: int = 7860, browser: bool
         port: of the page.
         browser: open it in the browser.
 
+    Returns:
+        The page and its address.
+
     Raises:
         UserError: gradio is missing, or the port is taken.
     """
+    gr = _gradio()
     page = build(model)
     try:
-        page.launch(server_name=host, server_port=port, inbrowser=browser, **launch_options(model))
+        _, address, _ = page.launch(
+            server_name=host,
+            server_port=port,
+            inbrowser=browser,
+            prevent_thread_lock=True,
+            max_file_size=LARGEST_FILE,
+            # The fonts of the system: nothing is asked of any other machine.
+            theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
+            css=STYLE,
+            footer_links=[],
+            quiet=True,
+            share=False,
+            ssr_mode=False,
+        )
     except OSError as error:
         raise UserError(f"port {port} of {host} is not free; choose another --port") from error
-
-
-def launch_options(model: Model) -> dict[str, Any]:
-    """What :meth:`gradio.Blocks.launch` is given: no other machine is asked for anything."""
-    gr = _gradio()
-    return {
-        "max_file_size": LARGEST_FILE,
-        "theme": gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
-        "css": STYLE,
-        "footer_links": [],
-        "quiet": True,
-        "share": False,
-        "ssr_mode": False,
-    }
+    return page, address
 
 
 def build(model: Model) -> gradio.Blocks:

@@ -237,7 +237,8 @@ def source_split(split: str, available: Sequence[str], root: Path) -> str:
         return split
     if split == "val" and "train" in available:
         return "train"
-    found = ", ".join(available) or "none"
+    held = "" if "val" in available or "train" not in available else "; val is held out of it"
+    found = (", ".join(available) or "none") + held
     raise UserError(f"{root} has no {split} split (found: {found}); choose another split")
 
 

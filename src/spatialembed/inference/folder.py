@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -81,15 +81,20 @@ def predict_files(
         model: what finds the instances.
         images: as :func:`find_images` gives them.
         results: where results go and which.
-        overwrite: predict again where results exist; otherwise they are kept.
+        overwrite: predict again where results exist; otherwise they are kept, and what is
+            missing is added.
         seed_threshold, foreground_threshold, min_size: as in :meth:`Model.cluster`.
 
     Raises:
-        UserError: at once, for a setting out of its range or results that the model's classes
-            cannot have.
+        UserError: at once, for a setting out of its range, results that the model's classes
+            cannot have, or results that are there and were made with other settings.
     """
     settings = model.settings(seed_threshold, foreground_threshold, min_size)
     results.require(model.spec.class_names)
+    names = ("seed_threshold", "foreground_threshold", "min_size")
+    used: dict[str, Any] = dict(zip(names, settings, strict=True))
+    used |= {"model": model.name, "symmetries": model.symmetries, "zoom": model.zoom}
+    results.agree(used, overwrite)
     return _predict_each(model, images, results, overwrite, settings)
 
 
@@ -107,7 +112,7 @@ def _predict_each(
         try:
             pixels = read_image(image.path)
             found = model.predict(pixels, *settings, name=str(image.path))
-            results.write(image.name, pixels, found)
+            results.write(image.name, pixels, found, overwrite)
             yield Outcome(image, len(found), diameter=_median_diameter(found))
         except UserError as error:
             yield Outcome(image, None, str(error))
@@ -126,16 +131,22 @@ def unlike_training(outcomes: Sequence[Outcome], model: Model) -> str | None:
     """A sentence where objects have other sizes than nearly all that the model was trained on."""
     found = [outcome.diameter for outcome in outcomes if outcome.diameter is not None]
     trained = model.spec.training.get("diameters")
+    if not found and any(outcome.found == 0 for outcome in outcomes):
+        return (
+            "nothing was found in any image: are its objects of the kind and, with --diameter, of "
+            "the size that the model knows?"
+        )
     if not found or not trained:
         return None
     smallest, largest = (float(d) / model.size_ratio for d in trained)
     here = float(np.median(found))
     if smallest <= here <= largest:
         return None
+    asked = "" if model.size_ratio == 1 else ", as the diameter was given,"
     return (
-        f"what was found is {here:.0f} pixels across, the model knows objects of {smallest:.0f} to "
-        f"{largest:.0f}: look at the pictures, and say with --diameter how wide objects are, with "
-        "--overwrite"
+        f"what was found is {here:.1f} pixels across, the model{asked} expects {smallest:.1f} to "
+        f"{largest:.1f}: look at the pictures, and if they are wrong say with --diameter how wide "
+        "objects are, with --overwrite"
     )
 
 

@@ -249,7 +249,8 @@ class Model:
         if pixels.shape[2] != self.spec.in_channels:
             raise UserError(
                 f"the model expects {_channels(self.spec.in_channels)}, {name} has "
-                f"{pixels.shape[2]}: convert the image or train a model for such images"
+                f"{pixels.shape[2]}: convert the image (of a stack, save planes one by one), or "
+                "train a model for such images"
             )
         if pixels.size == 0:
             raise UserError(f"{name} has no pixels: its shape is {pixels.shape}")

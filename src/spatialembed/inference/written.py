@@ -26,6 +26,9 @@ Format = Literal["cityscapes", "coco", "geojson", "imagej", "measurements"]
 ENDS = {"geojson": ".geojson", "imagej": "_rois.zip", "measurements": ".csv"}
 """How the names of formats of one file an image end."""
 
+SETTINGS_FILE = "settings.json"
+"""What the results of a folder were made with."""
+
 LIBRARIES = {
     "geojson": ("skimage",),
     "imagej": ("skimage", "roifile"),
@@ -63,7 +66,10 @@ class Results:
     def __post_init__(self) -> None:
         for name in self.formats:
             if name not in get_args(Format):
-                raise UserError(f"format is one of {', '.join(get_args(Format))}, not {name!r}")
+                raise UserError(
+                    f"format is one of {', '.join(get_args(Format))}, not {name!r}; spaces "
+                    "separate several"
+                )
             for library in LIBRARIES.get(name, ()):
                 if find_spec(library) is None:
                     raise missing_extra(f"format {name}", "formats")
@@ -95,31 +101,61 @@ class Results:
         """Whether the results of an image are there."""
         return all(path.is_file() for path in self.paths(name))
 
-    def write(self, name: str, image: np.ndarray, found: Instances) -> None:
+    def write(self, name: str, image: np.ndarray, found: Instances, overwrite: bool = True) -> None:
         """Write the results of one image (H, W, C); each file appears whole or not at all.
+
+        Args:
+            name: of the image.
+            image: its pixels.
+            found: its instances.
+            overwrite: replace files that are there; else only what is missing is written.
 
         Raises:
             UserError: a file cannot be written, or a class is none of Cityscapes'.
         """
-        if "cityscapes" in self.formats:
+        paths = self.paths(name)
+        todo = {path for path in paths if overwrite or not path.is_file()}
+        if self.out / "cityscapes" / f"{name}.txt" in todo:
             target = self.out / "cityscapes" / name
             write_cityscapes_results(
                 target.parent, target.name, found, cityscapes_ids(found.class_names)
             )
-        if "coco" in self.formats:
+        if self._rows_path(name) in todo:
             ids = {kind: index + 1 for index, kind in enumerate(found.class_names)}
             rows = coco_results(found, 0, ids)
             _write_json(self._rows_path(name), {"categories": ids, "rows": rows})
-        if "geojson" in self.formats:
-            _write_json(self.out / f"{name}{ENDS['geojson']}", geojson(found))
-        if "imagej" in self.formats:
-            write_imagej_rois(self.out / f"{name}{ENDS['imagej']}", found)
-        if "measurements" in self.formats:
-            write_measurements(self.out / f"{name}{ENDS['measurements']}", found, image)
-        if self.pictures:
-            picture = overlay(image, found.label_map)
-            save_picture(self.out / f"{name}_overlay.png", picture)
-        save_label_tiff(self.out / f"{name}.tif", found.label_map)
+        if (path := self.out / f"{name}{ENDS['geojson']}") in todo:
+            _write_json(path, geojson(found))
+        if (path := self.out / f"{name}{ENDS['imagej']}") in todo:
+            write_imagej_rois(path, found)
+        if (path := self.out / f"{name}{ENDS['measurements']}") in todo:
+            write_measurements(path, found, image)
+        if (path := self.out / f"{name}_overlay.png") in todo:
+            save_picture(path, overlay(image, found.label_map))
+        if (path := self.out / f"{name}.tif") in todo:
+            save_label_tiff(path, found.label_map)
+
+    def agree(self, settings: dict[str, Any], overwrite: bool) -> None:
+        """Keep what the results are made with, so that a folder never mixes two settings.
+
+        Args:
+            settings: of model and clustering, as JSON has them.
+            overwrite: take these settings from now on, whatever there was.
+
+        Raises:
+            UserError: results that are there were made with others.
+        """
+        path = self.out / SETTINGS_FILE
+        if path.is_file() and not overwrite:
+            before = json.loads(path.read_text(encoding="utf-8"))
+            other = [key for key in settings if settings[key] != before.get(key)]
+            if other:
+                told = ", ".join(f"{key} {before.get(key)}, not {settings[key]}" for key in other)
+                raise UserError(
+                    f"results in {self.out} were made with {told}; add --overwrite, or choose "
+                    "another --out"
+                )
+        _write_json(path, settings)
 
     def gather(self, names: Sequence[str]) -> Path | None:
         """Put the rows of all images that have some into one COCO file, and say where it is.

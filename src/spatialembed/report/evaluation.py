@@ -60,8 +60,8 @@ def write_evaluation(
     for old in (out / "worst").glob("[0-9][0-9]_*.png"):
         old.unlink()
     rows = worst_first(evaluation)
-    full = [row for row in reversed(rows) if row["n_true"]]
-    best = compared(model, dataset, full[: min(BEST, len(rows) // 3)])
+    full = [row for row in reversed(rows[count:]) if row["n_true"]]
+    best = compared(model, dataset, full[:BEST])
     pictures += [(f"Among the best: {name}", told, picture) for name, told, picture in best]
     for rank, (name, caption, picture) in enumerate(compared(model, dataset, rows[:count]), 1):
         save_picture(out / "worst" / f"{rank:02d}_{name}.png", picture)

@@ -121,7 +121,8 @@ class TrainConfig:
         steps: the same in steps.
         minutes: the same in minutes.
         batch: batch size of every stage.
-        init: a trained model to start from.
+        init: a trained model to start from, whose network, normalisation and thresholds the run
+            takes instead of its own.
         resume: go on with the run in ``out``.
         device: "auto", "cpu", "cuda".
         precision: "auto" takes bf16 where the hardware has it, else float32.

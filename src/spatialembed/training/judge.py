@@ -68,9 +68,9 @@ def finish(run: Run) -> None:
     gain = float(scores.ap[scores.best].mean()) - ap
     if gain > 0:
         run.log.say(
-            f"kept what is no worse beyond chance on {len(run.material.val)} images: seed "
-            f"threshold {best.seed_threshold:g}, foreground {best.foreground_threshold:g}, minimum "
-            f"size {best.min_size} had {gain:.3f} more AP"
+            f"no change without a clear gain: seed threshold {best.seed_threshold:g}, foreground "
+            f"threshold {best.foreground_threshold:g}, minimum size {best.min_size} had {gain:.3f} "
+            f"more AP, which on {len(run.material.val)} images may be chance"
         )
     run.log.say(
         f"seed threshold {chosen[0]:g}, foreground threshold {chosen[1]:g}, minimum size "

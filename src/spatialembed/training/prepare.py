@@ -22,9 +22,6 @@ from spatialembed.models.normalization import Normalization
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.config import StageConfig, TrainConfig
 
-DEFAULT_SEED_THRESHOLD = 0.9
-DEFAULT_FOREGROUND_THRESHOLD = 0.5
-
 
 @dataclass(frozen=True)
 class Material:
@@ -71,19 +68,19 @@ def gather(config: TrainConfig) -> Material:
     index = object_index(train, config.out / "objects.npz")
     diameter = float(np.median(index.diameter))
     smallest = max(1, round(float(np.quantile(index.area, 0.01)) / 2))
-    seed, foreground = _thresholds(config)
+    start = _start(config)
     spec = ModelSpec(
-        network=config.network,
-        network_options=config.network_options,
+        network=start.network,
+        network_options=start.network_options,
         in_channels=train[0].image.shape[2],
         class_names=train.class_names,
-        n_sigma=config.n_sigma,
+        n_sigma=start.n_sigma,
         zoom=float(f"{config.diameter / diameter:.3g}") if config.diameter else 1.0,
         pitch=(PITCH, PITCH),
         margin=config.margin,
-        normalization=Normalization(config.normalization),
-        seed_threshold=seed,
-        foreground_threshold=foreground,
+        normalization=start.normalization,
+        seed_threshold=start.seed_threshold,
+        foreground_threshold=start.foreground_threshold,
         min_size=config.min_size or smallest,
         refine=config.refine,
         object_diameter=diameter,
@@ -103,12 +100,19 @@ def gather(config: TrainConfig) -> Material:
     return Material(train, val, index, spec, config.scheduled())
 
 
-def _thresholds(config: TrainConfig) -> tuple[float, float]:
-    """What calibration leaves only for a clear gain: those of the model that a run goes on with."""
-    if config.init is None:
-        return DEFAULT_SEED_THRESHOLD, DEFAULT_FOREGROUND_THRESHOLD
-    _, theirs = load_network(config.init)
-    return theirs.seed_threshold, theirs.foreground_threshold
+def _start(config: TrainConfig) -> ModelSpec:
+    """Network, normalisation and thresholds of the model that a run goes on with, or the recipe's.
+
+    Thresholds are what calibration leaves only for a clear gain.
+    """
+    if config.init is not None:
+        return load_network(config.init)[1]
+    return ModelSpec(
+        network=config.network,
+        network_options=config.network_options,
+        n_sigma=config.n_sigma,
+        normalization=Normalization(config.normalization),
+    )
 
 
 def _symmetries(augmentation: Augmentation) -> int:
@@ -150,16 +154,10 @@ def build_network(config: TrainConfig, material: Material) -> nn.Module:
 def _start_from(path: Path, network: nn.Module, spec: ModelSpec) -> None:
     """Give ``network`` the weights of the model at ``path``."""
     given, theirs = load_network(path)
-    state, own = given.state_dict(), network.state_dict()
-    if state.keys() != own.keys():
+    if (theirs.in_channels, len(theirs.class_names)) != (spec.in_channels, len(spec.class_names)):
         raise UserError(
-            f"{path} is a {theirs.network} {theirs.network_options or ''}, the recipe asks "
-            f"for {spec.network}; set network and network_options to match"
+            f"{path} has {theirs.in_channels} channels and {len(theirs.class_names)} classes, the "
+            f"data {spec.in_channels} and {len(spec.class_names)}; they must be the same to start "
+            "from it"
         )
-    if any(tensor.shape != own[name].shape for name, tensor in state.items()):
-        raise UserError(
-            f"{path} has {theirs.in_channels} channels, {theirs.n_sigma} bandwidths and "
-            f"{len(theirs.class_names)} classes; the data and recipe have {spec.in_channels}, "
-            f"{spec.n_sigma} and {len(spec.class_names)}; they must be the same to start from it"
-        )
-    network.load_state_dict(state)
+    network.load_state_dict(given.state_dict())

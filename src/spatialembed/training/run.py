@@ -103,7 +103,7 @@ def start(
     parameters = sum(p.numel() for p in network.parameters())
     log.say(
         f"{len(material.train)} training and {len(material.val)} validation images, "
-        f"{len(material.index)} objects; {config.network}, {parameters:,} parameters; "
+        f"{len(material.index)} objects; {material.spec.network}, {parameters:,} parameters; "
         f"{' + '.join(str(n) for n in plan.steps)} steps on {fabric.device}"
         + (f", from step {step}" if step else "")
     )
@@ -125,7 +125,7 @@ def start(
 
 def _loss(config: TrainConfig, material: Material) -> SpatialEmbeddingLoss:
     return SpatialEmbeddingLoss(
-        config.n_sigma,
+        material.spec.n_sigma,
         config.center,
         config.foreground_weight,
         config.instance_weight,

@@ -10,7 +10,8 @@ from PIL import Image
 from test_study import blobs
 
 import spatialembed as se
-from spatialembed.app.page import build, launch_options
+from spatialembed.app.page import serve
+from spatialembed.errors import UserError
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 
@@ -26,12 +27,9 @@ DROP = """([zone, name, content]) => {
 
 @pytest.fixture(scope="module")
 def address():
-    model = se.load("nuclei")
-    page = build(model)
-    options = launch_options(model)
-    _, url, _ = page.launch(prevent_thread_lock=True, inbrowser=False, **options)
-    assert "127.0.0.1" in url
-    yield url
+    page, address = serve(se.load("nuclei"), port=7871, browser=False)
+    assert "127.0.0.1" in address
+    yield address
     page.close()
 
 
@@ -122,3 +120,8 @@ def test_says_what_is_wrong_and_takes_the_next_image(page, tmp_path):
     tifffile.imwrite(tmp_path / "good.tif", blobs())
     give(page, tmp_path / "good.tif")
     counted(page, 4)
+
+
+def test_a_port_that_is_taken(address):
+    with pytest.raises(UserError, match=r"port 7871 of 127\.0\.0\.1 is not free"):
+        serve(se.load("nuclei"), port=7871, browser=False)

@@ -170,6 +170,7 @@ def loss(
     classes = output.shape[1] - dims - n_sigma
     per_class = np.broadcast_to(np.asarray(foreground_weight, float), (classes,))
     totals = {name: output.new_zeros(()) for name in ("instance", "variance", "seed")}
+    drift = output.new_zeros(())
     for b in range(len(output)):
         shape = output.shape[2:]
         lines = [torch.arange(n, dtype=output.dtype) * pitch for n in shape]
@@ -182,7 +183,7 @@ def loss(
         valid = torch.ones(shape, dtype=torch.bool) if ignore is None else ~ignore[b]
         target = torch.zeros_like(score)
         weight = valid.to(score.dtype).expand_as(score).clone()
-        instance, variance = [], []
+        instance, variance, moved = [], [], []
         for label in label_mask[b][valid].unique().tolist():
             if label == 0:
                 continue
@@ -194,6 +195,7 @@ def loss(
                 middle = points[medoid(points.numpy())]
             else:
                 middle = where[:, own].mean(1)
+            moved.append(middle - grid[:, own].mean(1))
             column = (slice(None), *[None] * dims)
             exponent = (torch.exp(10 * mean_sigma)[column] * (position - middle[column]) ** 2).sum(
                 0
@@ -210,7 +212,10 @@ def loss(
         if instance:
             totals["instance"] = totals["instance"] + torch.stack(instance).mean()
             totals["variance"] = totals["variance"] + torch.stack(variance).mean()
+            drift = drift + (torch.stack(moved).mean(0) ** 2).sum()
         totals["seed"] = totals["seed"] + seed
+    if center == "learned":
+        totals["drift"], weights = drift, (*weights, 10.0)
     totals = {name: value / max(len(output), 1) for name, value in totals.items()}
     parts = zip(weights, totals.values(), strict=True)
     totals["total"] = sum(w * value for w, value in parts)

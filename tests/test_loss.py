@@ -185,6 +185,18 @@ def test_torch_keeps_its_number_of_threads(center):
         torch.set_num_threads(before)
 
 
+def test_learned_centers_that_move_together_cost_and_are_drawn_back():
+    output, label_mask, _ = scene(6)
+    output[:, 0] = torch.atanh(torch.tanh(output[:, 0]) + 0.3)
+    output.requires_grad_()
+    drift = SpatialEmbeddingLoss(center="learned")(output, label_mask)["drift"]
+    assert drift.item() == pytest.approx(0.3**2, rel=0.05)
+    drift.backward()
+    assert (output.grad[:, 0][label_mask > 0] > 0).all()
+    assert not output.grad[:, :, label_mask[0] == 0].any()
+    assert "drift" not in SpatialEmbeddingLoss()(output, label_mask)
+
+
 def test_a_step_downhill_lowers_the_loss():
     output, label_mask, _ = scene(6, trained=False)
     output.requires_grad_()

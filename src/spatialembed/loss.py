@@ -3,6 +3,10 @@
 Neven et al. 2019, section 3.1: an *instance* term, the Lovász hinge of each object's membership φ
 against its mask; a *variance* term that makes an object's pixels agree on one bandwidth; a *seed*
 term that teaches every pixel how well it points at its center.
+
+Learned centers get a fourth, *drift*, beyond the paper: nothing else keeps all embeddings of an
+image from moving together. Such a displacement grows over long training, to where bfloat16 knows
+positions to several pixels only, and differs between an image and its mirror image.
 """
 
 from __future__ import annotations
@@ -26,6 +30,8 @@ from spatialembed.embedding import (
     pixel_coordinates,
 )
 from spatialembed.instance_term import instance_term
+
+DRIFT_WEIGHT = 10.0
 
 
 class SpatialEmbeddingLoss(nn.Module):
@@ -72,6 +78,7 @@ class SpatialEmbeddingLoss(nn.Module):
             "instance": instance_weight,
             "variance": variance_weight,
             "seed": seed_weight,
+            "drift": DRIFT_WEIGHT,
         }
         self.pitch = pitch
         self.margin = margin
@@ -94,8 +101,9 @@ class SpatialEmbeddingLoss(nn.Module):
             ignore: (B, *spatial) pixels that take part in no term.
 
         Returns:
-            Scalars "instance", "variance", "seed", each unweighted, and their weighted sum
-            "total"; means over the batch (and over the objects of each image in the first two).
+            Scalars "instance", "variance", "seed" and, with learned centers, "drift", each
+            unweighted, and their weighted sum "total"; means over the batch (and over the objects
+            of each image in the first two).
 
         Raises:
             TypeError: arrays of numpy.
@@ -112,21 +120,27 @@ class SpatialEmbeddingLoss(nn.Module):
             self._check(embedded, label_mask, class_map, ignore)
             valid = torch.ones_like(label_mask, dtype=torch.bool) if ignore is None else ~ignore
             objects = gather_objects(label_mask, valid)
-            instance, variance, phi = self._object_terms(embedded, objects, valid)
+            center = self._centers(embedded.position.flatten(2), objects, valid.shape[1:])
+            instance, variance, phi = self._object_terms(embedded, center, objects, valid)
             seed = self._seed_term(embedded.seed, objects, phi, class_map, valid)
             terms = {"instance": instance, "variance": variance, "seed": seed}
+            if self.center == "learned":
+                terms["drift"] = self._drift(center, objects, valid.shape[1:])
             total = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
         return {**terms, "total": total}
 
     def _object_terms(
-        self, embedded: Embedded, objects: BatchObjects, valid: Bool[Tensor, "B *S"]
+        self,
+        embedded: Embedded,
+        center: Float[Tensor, "D objects"],
+        objects: BatchObjects,
+        valid: Bool[Tensor, "B *S"],
     ) -> tuple[Tensor, Tensor, Float[Tensor, " own"]]:
         """Instance and variance term, and φ of each object pixel to its own object."""
         position = embedded.position.flatten(2)  # (B, D, P)
         sigma = clamped(at_pixels(embedded.sigma.flatten(2), objects))  # (n_sigma, own)
         mean_sigma = mean_by_object(sigma, objects.owner, objects.counts)
         width = inverse_squared_width(mean_sigma)  # (n_sigma, N)
-        center = self._centers(position, objects, valid.shape[1:])
         instance, phi = instance_term(position, center, width, objects, valid.flatten())
         deviation = (sigma - mean_sigma.detach()[:, objects.owner]) ** 2
         per_object = mean_by_object(deviation, objects.owner, objects.counts).mean(0)
@@ -139,9 +153,25 @@ class SpatialEmbeddingLoss(nn.Module):
         if self.center == "learned":
             own = at_pixels(position, objects)
         else:
-            grid = pixel_coordinates(shape, self.pitch, like=position).flatten(1)
-            own = grid[:, objects.pixel % grid.shape[1]]
+            own = self._coordinates(objects, shape, like=position)
         return object_centers(self.center, own, objects.owner, objects.counts)
+
+    def _coordinates(
+        self, objects: BatchObjects, shape: torch.Size, like: Tensor
+    ) -> Float[Tensor, "D own"]:
+        grid = pixel_coordinates(shape, self.pitch, like=like).flatten(1)
+        return grid[:, objects.pixel % grid.shape[1]]
+
+    def _drift(
+        self, center: Float[Tensor, "D objects"], objects: BatchObjects, shape: torch.Size
+    ) -> Tensor:
+        """Squared mean displacement of an image's centers from their objects' centroids."""
+        own = self._coordinates(objects, shape, like=center)
+        moved = center - object_centers("centroid", own, objects.owner, objects.counts)
+        images = max(objects.images, 1)
+        mean = moved.new_zeros(len(moved), images, dtype=torch.float64)
+        mean = mean.index_add(1, objects.image, moved.double() * objects.share * images)
+        return ((mean**2).sum() / images).to(center.dtype)
 
     def _seed_term(
         self,

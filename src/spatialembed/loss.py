@@ -171,7 +171,8 @@ class SpatialEmbeddingLoss(nn.Module):
         images = max(objects.images, 1)
         mean = moved.new_zeros(len(moved), images, dtype=torch.float64)
         mean = mean.index_add(1, objects.image, moved.double() * objects.share * images)
-        return ((mean**2).sum() / images).to(center.dtype)
+        drift: Tensor = (mean**2).sum() / images
+        return drift.to(center.dtype)
 
     def _seed_term(
         self,

@@ -80,7 +80,7 @@ def test_calibration_leaves_the_default_only_for_a_clear_margin() -> None:
     assert _clearly_best(scores, settings, settings[0]) == settings[2]
 
 
-def test_calibration_on_a_single_image_takes_the_better() -> None:
+def test_calibration_on_a_single_image_changes_nothing() -> None:
     settings = (setting(0.9), setting(0.5))
     scores = Validation(settings, np.array([[0.0], [0.4]]), np.zeros((2, 1)))
-    assert _clearly_best(scores, settings, settings[0]) == settings[1]
+    assert _clearly_best(scores, settings, settings[0]) == settings[0]

@@ -160,7 +160,8 @@ class SpatialEmbeddingLoss(nn.Module):
         self, objects: BatchObjects, shape: torch.Size, like: Tensor
     ) -> Float[Tensor, "D own"]:
         grid = pixel_coordinates(shape, self.pitch, like=like).flatten(1)
-        return grid[:, objects.pixel % grid.shape[1]]
+        own: Tensor = grid[:, objects.pixel % grid.shape[1]]
+        return own
 
     def _drift(
         self, center: Float[Tensor, "D objects"], objects: BatchObjects, shape: torch.Size

@@ -1,9 +1,9 @@
 """Accuracy after so many corrected images, as the plug-in trains on them.
 
-    python benchmarks/corrections.py DATA --minutes 2 [--models nuclei,runs/x]
+    python benchmarks/corrections.py DATA --minutes 2 --starts nuclei nothing
 
 DATA has train and test folders. A corrected image is a training image with its whole truth. Runs
-start from each model, and from nothing by the recipe of nuclei. Scores are of DATA's test images.
+start from each model, or from nothing by the recipe of nuclei. Scores are of DATA's test images.
 """
 
 import argparse
@@ -36,11 +36,11 @@ def score(model: str | Path, data: Path) -> list[str]:
     return [f"{mean['ap'][0]:.3f}", f"{mean['ap_mean']:.3f}"]
 
 
-def trained(painted: list[Painted], start: str | None, minutes: float, folder: Path) -> Path:
+def trained(painted: list[Painted], start: str, minutes: float, folder: Path) -> Path:
     """The run folder of a training on corrected images."""
     write_data(folder / "data", painted)
     recipe, options = "nuclei", [f"--out={folder / 'run'}", f"--minutes={minutes}"]
-    if start is not None:
+    if start != "nothing":
         model = se.load(start)
         recipe = str(folder / "recipe.yaml")
         length = {"minutes": minutes}
@@ -54,20 +54,21 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)
     parser.add_argument("--minutes", type=float, default=2)
-    parser.add_argument("--models", default="nuclei")
+    parser.add_argument("--starts", nargs="+", default=["nuclei", "nothing"])
     given = parser.parse_args()
     rows = []
-    for start in (*given.models.split(","), None):
-        if start is not None:
+    for start in given.starts:
+        if start != "nothing":
             rows.append([start, 0, *score(start, given.data)])
         for count in COUNTS:
             with tempfile.TemporaryDirectory() as folder:
                 painted = corrected(given.data, count)
                 run = trained(painted, start, given.minutes, Path(folder))
-                rows.append([start or "nothing", count, *score(run, given.data)])
+                rows.append([start, count, *score(run, given.data)])
             print(rows[-1], flush=True)
     header = ["starts from", "corrected images", "AP50", "mean AP"]
-    write_table("corrections", header, rows, f"DATA --minutes {given.minutes:g}", "accuracy.md")
+    command = f"DATA --minutes {given.minutes:g} --starts {' '.join(given.starts)}"
+    write_table("corrections", header, rows, command, "accuracy.md")
 
 
 if __name__ == "__main__":

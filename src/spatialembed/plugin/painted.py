@@ -23,8 +23,10 @@ from spatialembed.results import save_label_tiff
 RIM = 4
 """Pixels around a painted object that are background: it ends where its paint does."""
 
-LEARNING_RATE = 3e-4
-"""A fifth of the recipes': what a model knows already must survive a few images."""
+LEARNING_RATE = 1e-4
+"""A fifteenth of the recipes': what a model knows already must survive a few images, and so do its
+batch-norm statistics, which are kept. On nuclei that the model knew before, one image of ten
+objects cost it .10 of mean AP; at 3e-4 it cost .15."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +130,8 @@ def write_recipe(
     augmentation = {"scale": [0.8, 1.25], "brightness": 0.1, "contrast": 0.2, "gamma": 0.4,
                     "noise": 0.05, "blur": 1.0}  # fmt: skip
     stage = {**length, "batch_size": 4, "learning_rate": LEARNING_RATE, "decay": "cosine",
-             "warmup_steps": 20, "validations": 1, "augmentation": augmentation}  # fmt: skip
+             "warmup_steps": 20, "validations": 1, "freeze_batch_norm": True,
+             "augmentation": augmentation}  # fmt: skip
     recipe = {
         "network": spec.network,
         "network_options": spec.network_options,

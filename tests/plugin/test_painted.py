@@ -86,8 +86,12 @@ def test_the_recipe_goes_on_with_the_model_at_its_magnification(tmp_path):
     ]
     write_data(tmp_path / "data", painted)
     write_recipe(tmp_path / "recipe.yaml", spec, 1.5, painted, {"steps": 3})
-    config = read_recipe(tmp_path / "recipe.yaml", tmp_path / "data", f"--out={tmp_path / 'run'}")
-    assert config.network_options["widths"] == spec.network_options["widths"]
+    config = read_recipe(
+        tmp_path / "recipe.yaml", tmp_path / "data", f"--out={tmp_path / 'run'}", "--init=nuclei"
+    )
     assert config.refine == spec.refine
     assert config.stages[0].steps == 3
-    assert gather(config).spec.zoom == pytest.approx(1.5, rel=1e-2)
+    found = gather(config).spec
+    assert found.zoom == pytest.approx(1.5, rel=1e-2)
+    assert found.network_options == spec.network_options
+    assert found.normalization == spec.normalization

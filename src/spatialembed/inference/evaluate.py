@@ -96,7 +96,7 @@ def evaluate(
             "data": str(dataset.root),
             "split": dataset.split,
             "date": date.today().isoformat(),
-            "settings": settings(model),
+            "settings": model.used(),
             **score_images(scored(), dataset.class_names),
             "objects": record.summary(),
             "official": judge.score(),
@@ -143,10 +143,3 @@ def ranked(model: Model, output: np.ndarray) -> Instances:
     The official AP ranks instances by their score and wants those of low scores too.
     """
     return model.cluster(output, min(model.spec.seed_threshold, RANKED_SEED_THRESHOLD))
-
-
-def settings(model: Model) -> dict[str, Any]:
-    """What a model's figures were made with: thresholds, symmetries, magnification."""
-    names = ("seed_threshold", "foreground_threshold", "min_size")
-    used = dict(zip(names, model.settings(), strict=True))
-    return {**used, "symmetries": model.symmetries, "zoom": model.zoom}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -91,10 +91,7 @@ def predict_files(
     """
     settings = model.settings(seed_threshold, foreground_threshold, min_size)
     results.require(model.spec.class_names)
-    names = ("seed_threshold", "foreground_threshold", "min_size")
-    used: dict[str, Any] = dict(zip(names, settings, strict=True))
-    used |= {"model": model.name, "symmetries": model.symmetries, "zoom": model.zoom}
-    results.agree(used, overwrite)
+    results.agree({"model": model.name, **model.used(*settings)}, overwrite)
     return _predict_each(model, images, results, overwrite, settings)
 
 

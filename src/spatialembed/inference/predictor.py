@@ -222,6 +222,18 @@ class Model:
             raise UserError(f"the minimum size is a number of pixels, not {size}")
         return seed, foreground, size
 
+    def used(
+        self,
+        seed_threshold: float | None = None,
+        foreground_threshold: float | None = None,
+        min_size: int | None = None,
+    ) -> dict[str, Any]:
+        """What results are made with, for JSON: :meth:`settings`, symmetries, magnification."""
+        names = ("seed_threshold", "foreground_threshold", "min_size")
+        values = self.settings(seed_threshold, foreground_threshold, min_size)
+        own = {"symmetries": self.symmetries, "zoom": self.zoom}
+        return {**dict(zip(names, values, strict=True)), **own}
+
     def predict(
         self,
         image: ImageLike,

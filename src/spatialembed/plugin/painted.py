@@ -111,7 +111,7 @@ def write_data(folder: Path, painted: Sequence[Painted]) -> None:
 def write_recipe(
     path: Path, spec: ModelSpec, zoom: float, painted: Sequence[Painted], length: dict[str, float]
 ) -> None:
-    """Write the recipe of a run that goes on from a model on a few images.
+    """Write the recipe of a run that goes on from a model (``--init``) on a few images.
 
     Args:
         path: the YAML file.
@@ -133,14 +133,10 @@ def write_recipe(
              "warmup_steps": 20, "validations": 1, "freeze_batch_norm": True,
              "augmentation": augmentation}  # fmt: skip
     recipe = {
-        "network": spec.network,
-        "network_options": spec.network_options,
         "classes": list(spec.class_names),
-        "n_sigma": spec.n_sigma,
         "center": spec.training.get("center", "centroid"),
         "margin": spec.margin,
         "diameter": diameter * zoom,
-        "normalization": spec.normalization.kind,
         "refine": spec.refine,
         "optimizer": "adamw",
         "weight_decay": 0.01,

@@ -128,7 +128,7 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
         self.said.setText("Training …")
 
     def _painted(self) -> Iterator[Painted]:
-        """Every labels layer that has an image, by this widget or by its size and name."""
+        """Every labels layer that this widget made of an image that is still there."""
         for layer in self.viewer.layers:
             if not isinstance(layer, Labels):
                 continue
@@ -156,7 +156,7 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
             self.said.setText(f"Training failed: {self._last}")
             return
         self.model.setText(str(run))
-        self.diameter.setValue(0)  # the run was trained on images as they are
+        self.diameter.setValue(0)  # the run knows objects as large as they are in these images
         self.said.setText(f"Trained. Find instances now uses {run}; copy it to keep it.")
 
     def _image(self) -> Image:

@@ -51,10 +51,9 @@ def main() -> None:
         }  # fmt: skip
     torch.set_num_threads(2)
     loss = SpatialEmbeddingLoss(n_sigma=2)
-    light = {"widths": [48, 64, 96, 160, 224]}
     rows = []
-    for size, name, options in ((256, "residual_unet", light), (512, "branched_erfnet", {})):
-        work = step(name, options, loss, True, size)
+    for size, name in ((256, "residual_unet of nuclei"), (512, "branched_erfnet")):
+        work = step(name, loss, True, size)
         work()
         taken = 8 / min(seconds(work) for _ in range(4))
         rows.append(

@@ -3,7 +3,7 @@
     python benchmarks/forward.py
 
 The baseline is branched ERFNet in float32, eager, NCHW, with its batch norms. Beside it the same
-network and the lighter one as `spatialembed.load` prepares them, in torch or exported.
+network and the lighter ones as `spatialembed.load` prepares them, in torch or exported.
 """
 
 import tempfile
@@ -14,10 +14,9 @@ import torch
 from measure import network_rows, operations, side_by_side, write_table
 from spatialembed.models import build
 from spatialembed.models.folding import folded
-from workload import exported
+from workload import NETWORKS, exported
 
 SHAPE = (1, 3, 1024, 2048)
-NETWORKS = ("branched_erfnet", "residual_unet")
 
 
 def main() -> None:
@@ -27,8 +26,8 @@ def main() -> None:
     pixels = image[0].numpy()
     works, counts = {}, {}
     with torch.inference_mode(), tempfile.TemporaryDirectory() as folder:
-        for name in NETWORKS:
-            network = build(name, 3, 1, 1).eval()
+        for name, (kind, options) in NETWORKS.items():
+            network = build(kind, 3, 1, 1, **options).eval()
             light = folded(network)
             half = folded(network).bfloat16()
             layout = image.contiguous(memory_format=torch.channels_last)

@@ -4,7 +4,7 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from datetime import date
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from statistics import median
 
@@ -86,13 +86,18 @@ def operations(work: Callable[[], object]) -> int:
 @lru_cache
 def convolution_limit(dtype: torch.dtype) -> float:
     """Operations a second of the kind of convolution that this machine is best at."""
-    x = torch.randn(8, 128, 64, 64).to(dtype).contiguous(memory_format=torch.channels_last)
-    weight = torch.randn(128, 128, 3, 3).to(dtype).contiguous(memory_format=torch.channels_last)
-
-    def work() -> torch.Tensor:
-        return torch.nn.functional.conv2d(x, weight, padding=1)
-
-    return operations(work) / side_by_side({"limit": work}, 15)["limit"]
+    x = torch.randn(8, 128, 64, 64).contiguous(memory_format=torch.channels_last)
+    weight = torch.randn(128, 128, 3, 3).contiguous(memory_format=torch.channels_last)
+    counted = operations(lambda: torch.nn.functional.conv2d(x, weight, padding=1))
+    if dtype == torch.qint8:
+        x = torch.quantize_per_tensor(x, 0.05, 128, torch.quint8)
+        weight = torch.quantize_per_tensor(weight, 0.05, 0, dtype)
+        ones = [1, 1]
+        packed = torch.ops.quantized.conv2d_prepack(weight, None, ones, ones, ones, 1)
+        work = partial(torch.ops.quantized.conv2d, x, packed, 0.1, 128)
+    else:
+        work = partial(torch.nn.functional.conv2d, x.to(dtype), weight.to(dtype), padding=1)
+    return counted / side_by_side({"limit": work}, 15)["limit"]
 
 
 @lru_cache
@@ -115,9 +120,10 @@ def network_rows(
     first = next(iter(times.values()))
     rows = []
     for work, seconds in times.items():
-        limit = convolution_limit(torch.bfloat16 if "bf16" in work else torch.float32)
-        share = f"{counts[work.split(',')[0]] / seconds / limit:.0%}" if "int8" not in work else ""
-        rows.append((work, show(seconds), f"{first / seconds:.1f} ×", share))
+        precision = {"bf16": torch.bfloat16, "int8": torch.qint8}
+        dtype = next((d for name, d in precision.items() if name in work), torch.float32)
+        share = counts[work.split(",")[0]] / seconds / convolution_limit(dtype)
+        rows.append((work, show(seconds), f"{first / seconds:.1f} ×", f"{share:.0%}"))
     return rows
 
 

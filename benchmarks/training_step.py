@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from measure import network_rows, operations, side_by_side, write_table
-from workload import ellipses
+from workload import NETWORKS, ellipses
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import reference
@@ -28,13 +28,12 @@ def naive_loss(output: torch.Tensor, label_mask: torch.Tensor) -> dict[str, torc
     return reference.loss(output, label_mask, n_sigma=2)
 
 
-def step(
-    name: str, options: dict, loss: Callable, fast: bool, side: int = SIDE
-) -> Callable[[], None]:
-    """One step of a network on the same batch; ``fast`` is bf16 and channels last."""
+def step(name: str, loss: Callable, fast: bool, side: int = SIDE) -> Callable[[], None]:
+    """One step of one of the networks on the same batch; ``fast`` is bf16 and channels last."""
     torch.manual_seed(0)
     layout = torch.channels_last if fast else torch.contiguous_format
-    network = build(name, 3, 2, 1, **options).to(memory_format=layout)
+    kind, options = NETWORKS[name]
+    network = build(kind, 3, 2, 1, **options).to(memory_format=layout)
     optimizer = torch.optim.Adam(network.parameters(), lr=5e-4)
     masks = [torch.from_numpy(ellipses((side, side), OBJECTS, seed)) for seed in range(BATCH)]
     label_mask = torch.stack(masks)
@@ -56,10 +55,11 @@ def main() -> None:
     """Measure all cases."""
     ours = SpatialEmbeddingLoss(n_sigma=2)
     works = {
-        "branched_erfnet, float32, naive loss": step("branched_erfnet", {}, naive_loss, False),
-        "branched_erfnet, float32, our loss": step("branched_erfnet", {}, ours, False),
-        "branched_erfnet, bf16, channels last": step("branched_erfnet", {}, ours, True),
-        "residual_unet, bf16, channels last": step("residual_unet", {}, ours, True),
+        "branched_erfnet, float32, naive loss": step("branched_erfnet", naive_loss, False),
+        "branched_erfnet, float32, our loss": step("branched_erfnet", ours, False),
+        "branched_erfnet, bf16, channels last": step("branched_erfnet", ours, True),
+        "residual_unet, bf16, channels last": step("residual_unet", ours, True),
+        "residual_unet of nuclei, bf16, channels last": step("residual_unet of nuclei", ours, True),
     }
     times = side_by_side(works, 7)
     counts = {name.split(",")[0]: operations(work) for name, work in works.items()}

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from measure import network_rows, operations, side_by_side, write_table
-from workload import ellipses, exported, trained_output
+from workload import NETWORKS, ellipses, exported, trained_output
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import reference
@@ -26,7 +26,6 @@ from spatialembed.models.checkpoint import save_model
 from spatialembed.models.spec import ModelSpec
 
 SHAPE = (1024, 2048)
-NETWORKS = ("branched_erfnet", "residual_unet")
 
 
 def main() -> None:
@@ -40,8 +39,8 @@ def main() -> None:
         Image.fromarray((noise + 90 * (label_mask > 0)[..., None]).astype(np.uint8)).save(png)
         works = {"branched_erfnet, as the original": original(png, output)}
         counts = {}
-        for name in NETWORKS:
-            spec = ModelSpec(name, min_size=128)
+        for name, (kind, options) in NETWORKS.items():
+            spec = ModelSpec(kind, options, min_size=128)
             network = spec.build()
             counts[name] = operations(lambda n=network: n(torch.zeros(1, 3, *SHAPE)))
             save_model(Path(folder) / name, network, spec)

@@ -1,6 +1,7 @@
 """What the benchmarks work on: random ellipses, raw outputs of them, and exported networks."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,16 @@ from spatialembed.inference.loading import load
 from spatialembed.inference.predictor import Model
 from spatialembed.models.checkpoint import save_model
 from spatialembed.models.spec import ModelSpec
+
+NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "branched_erfnet": ("branched_erfnet", {}),
+    "residual_unet": ("residual_unet", {}),
+    "residual_unet of nuclei": (
+        "residual_unet",
+        {"widths": [48, 64, 96, 160, 224], "blocks": [1, 2, 3, 2, 1], "fine": 16},
+    ),
+}
+"""Name and options of each network; the last one's are those of recipes/nuclei.yaml."""
 
 
 def ellipses(
@@ -68,8 +79,8 @@ def initial_output(shape: tuple[int, int], n_sigma: int = 2) -> np.ndarray:
 
 
 def exported(network: str, precision: str, folder: Path) -> Model:
-    """A network with fresh weights, exported; int8 is calibrated on generated scenes."""
-    spec = ModelSpec(network, class_names=("car",), min_size=128)
+    """One of :data:`NETWORKS` with fresh weights, exported; int8 is calibrated on generated scenes."""
+    spec = ModelSpec(*NETWORKS[network], class_names=("car",), min_size=128)
     save_model(folder / f"{network}.safetensors", spec.build(), spec)
     scenes = None
     if precision == "int8":

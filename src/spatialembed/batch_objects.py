@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
+from numba import njit, prange
 from torch import Tensor
+
+from spatialembed.threads import as_many_as_torch
 
 
 class BatchObjects(NamedTuple):
@@ -40,22 +44,70 @@ def at_pixels(maps: Float[Tensor, "B C pixels"], objects: BatchObjects) -> Float
 
 def gather_objects(label_mask: Int[Tensor, "B *S"], valid: Bool[Tensor, "B *S"]) -> BatchObjects:
     """Find the objects of a batch: every id other than 0, per image, by its valid pixels."""
-    labels, images = label_mask.flatten(), len(label_mask)
-    pixel = ((labels != 0) & valid.flatten()).nonzero().squeeze(1)
-    label = labels[pixel].long()
-    lowest, highest = (int(v) for v in label.aminmax()) if label.numel() else (0, 0)
+    labels = torch.where(valid, label_mask, 0).flatten()
+    images = len(label_mask)
+    pixels = labels.numel() // max(images, 1)
+    lowest, highest = (int(v) for v in labels.aminmax()) if labels.numel() else (0, 0)
     span = highest - lowest + 1
-    key = pixel // max(labels.numel() // max(images, 1), 1) * span + label - lowest
-    if images * span <= 2 * labels.numel():
+    few = images * span <= 2 * labels.numel()  # else ids are too far apart for a table of them
+    if few and labels.device.type == "cpu":
+        with as_many_as_torch():
+            found = _gather(labels.view(images, pixels).numpy(), lowest, span)
+        pixel, owner, counts, image, object_of = (torch.from_numpy(array) for array in found)
+        return BatchObjects(pixel, owner, counts, image, object_of, images)
+    pixel = labels.nonzero().squeeze(1)
+    key = pixel // max(pixels, 1) * span + labels[pixel].long() - lowest
+    if few:
         counts = torch.bincount(key, minlength=images * span)
         keys = counts.nonzero().squeeze(1)
         owner = ((counts > 0).cumsum(0) - 1)[key]
         counts = counts[keys]
-    else:  # ids too far apart for a table of them
+    else:
         keys, owner, counts = torch.unique(key, return_inverse=True, return_counts=True)
-    few = len(counts) < 2**15  # the narrower the numbers, the faster they are sorted
-    group = (owner.short() if few else owner).argsort(stable=True)
+    group = owner.argsort(stable=True)
     pixel, owner = pixel[group], owner[group]
     object_of = torch.full_like(labels, -1, dtype=torch.int32)
     object_of[pixel] = owner.int()
     return BatchObjects(pixel, owner, counts, keys // span, object_of, images)
+
+
+@njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
+def _gather(
+    labels: np.ndarray[Any, Any], lowest: int, span: int
+) -> tuple[np.ndarray[Any, Any], ...]:
+    """The first five of :class:`BatchObjects`, of (B, P) ids from ``lowest`` on, ``span`` of them.
+
+    A counting sort: several times as fast on the CPU as torch's sort and gathers.
+    """
+    images, pixels = labels.shape
+    table = np.zeros((images, span), np.int64)
+    for b in prange(images):
+        for p in range(pixels):
+            table[b, labels[b, p] - lowest] += 1
+    objects = own = 0
+    for b in range(images):
+        if 0 <= -lowest < span:
+            table[b, -lowest] = 0
+        for i in range(span):
+            objects += table[b, i] > 0
+            own += table[b, i]
+    counts, image = np.empty(objects, np.int64), np.empty(objects, np.int64)
+    index, at = np.zeros((images, span), np.int32), np.zeros((images, span), np.int64)
+    k = start = 0
+    for b in range(images):
+        for i in range(span):
+            if table[b, i]:
+                counts[k], image[k] = table[b, i], b
+                index[b, i], at[b, i] = k, start
+                k += 1
+                start += table[b, i]
+    pixel, owner = np.empty(own, np.int64), np.empty(own, np.int64)
+    object_of = np.full(images * pixels, -1, np.int32)
+    for b in prange(images):
+        for p in range(pixels):
+            if labels[b, p]:
+                i = labels[b, p] - lowest
+                to, k = at[b, i], index[b, i]
+                pixel[to], owner[to], object_of[b * pixels + p] = b * pixels + p, k, k
+                at[b, i] += 1
+    return pixel, owner, counts, image, object_of

@@ -137,7 +137,7 @@ def _visit(
     count = FIRST_SEEDS
     while len(seeds):
         best, seeds = best_unspent(
-            seeds, foreground.score, cells.slot, label, _bound(foreground.score[seeds], count)
+            seeds, foreground.score, cells.slot, label, _bound(foreground.score, seeds, count)
         )
         found = visit_seeds(
             best,
@@ -156,9 +156,9 @@ def _visit(
     return chosen, boxes
 
 
-def _bound(score: np.ndarray, count: int) -> float:
-    """A score that roughly the best ``count`` reach, at least one of them."""
-    if len(score) <= 2 * count:
+def _bound(score: np.ndarray, seeds: np.ndarray, count: int) -> float:
+    """A score that roughly the best ``count`` of the seeds reach, at least one of them."""
+    if len(seeds) <= 2 * count:
         return 0.0
-    sample = np.sort(score[:: len(score) // SAMPLE])
-    return float(sample[-max(1, len(sample) * count // len(score))])
+    sample = np.sort(score[seeds[:: len(seeds) // SAMPLE]])
+    return float(sample[-max(1, len(sample) * count // len(seeds))])

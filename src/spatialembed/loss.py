@@ -143,8 +143,8 @@ class SpatialEmbeddingLoss(nn.Module):
         width = inverse_squared_width(mean_sigma)  # (n_sigma, N)
         instance, phi = instance_term(position, center, width, objects, valid.flatten())
         deviation = (sigma - mean_sigma.detach()[:, objects.owner]) ** 2
-        per_object = mean_by_object(deviation, objects.owner, objects.counts).mean(0)
-        variance = (per_object * objects.share).sum().to(per_object.dtype)
+        weight = objects.share / objects.counts  # of a pixel, in float64 as the sum
+        variance = (deviation.mean(0) * weight[objects.owner]).sum().to(deviation.dtype)
         return instance, variance, phi
 
     def _centers(
@@ -184,20 +184,25 @@ class SpatialEmbeddingLoss(nn.Module):
         valid: Bool[Tensor, "B *S"],
     ) -> Tensor:
         """Squared error of each class's seed map: φ on its objects, 0 elsewhere."""
-        score = logits.sigmoid().movedim(1, 0).flatten(1)  # (K, B·P)
-        own_class = torch.zeros_like(objects.owner)
-        if class_map is not None and len(score) > 1:
-            own_class = class_map.flatten()[objects.pixel].long()
-            if len(own_class) and not 0 <= own_class.min() <= own_class.max() < len(score):
-                raise ValueError(f"class_map must be 0 to {len(score) - 1} on every object pixel")
-        foreground = self.foreground_weight.to(score).expand(len(score))[own_class]
-        own = (own_class, objects.pixel)
-        # Every pixel of every map regresses to 0, but an object's in its own map to φ.
-        to_zero = score.masked_fill(~valid.flatten(), 0).index_put(own, score.new_zeros(()))
-        to_phi = foreground * (score[own] - phi.to(score.dtype)) ** 2
-        per_image = to_zero.square().sum(0).reshape(valid.shape).flatten(1).sum(1)
-        per_image = per_image.index_add(0, objects.image[objects.owner], to_phi)
-        return (per_image / valid.flatten(1).sum(1).clamp(min=1)).sum() / max(len(valid), 1)
+        score = logits.flatten(2).sigmoid()  # (B, K, P)
+        images, classes, pixels = score.shape
+        kind = torch.zeros_like(objects.owner)
+        if class_map is not None and classes > 1:
+            kind = class_map.flatten()[objects.pixel].long()
+            if len(kind) and not 0 <= kind.min() <= kind.max() < classes:
+                raise ValueError(f"class_map must be 0 to {classes - 1} on every object pixel")
+        # Maps of targets and weights, not a gather of the objects' pixels: their gradient is the
+        # faster of the two.
+        taking_part = valid.flatten(1)
+        weight = taking_part.to(score.dtype).unsqueeze(1).repeat(1, classes, 1)
+        target = torch.zeros_like(score)
+        own = objects.pixel
+        if classes > 1:
+            own = own + ((classes - 1) * (own // pixels) + kind) * pixels  # of (B, K, P)
+        weight.view(-1)[own] = self.foreground_weight.to(score).expand(classes)[kind]
+        target.view(-1)[own] = phi.to(score.dtype)
+        per_image = ((score - target).square() * weight).sum((1, 2))
+        return (per_image / taking_part.sum(1).clamp(min=1)).sum() / max(images, 1)
 
     def _check(
         self,

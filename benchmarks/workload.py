@@ -79,7 +79,7 @@ def initial_output(shape: tuple[int, int], n_sigma: int = 2) -> np.ndarray:
 
 
 def exported(network: str, precision: str, folder: Path) -> Model:
-    """One of :data:`NETWORKS` with fresh weights, exported; int8 is calibrated on generated scenes."""
+    """A network of :data:`NETWORKS` with fresh weights, exported; int8 by generated scenes."""
     spec = ModelSpec(*NETWORKS[network], class_names=("car",), min_size=128)
     save_model(folder / f"{network}.safetensors", spec.build(), spec)
     scenes = None

@@ -32,7 +32,7 @@ LEVELS = [
         "pictures",
     },
     {"inference"},
-    {"training", "export"},
+    {"training", "export", "large"},
     {"report", "app", "plugin"},
     {"options"},
     {"demo"},

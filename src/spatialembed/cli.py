@@ -179,13 +179,18 @@ def run_predict(
     diameter: float | None = None,
     device: str = "auto",
     precision: Literal["float32", "bf16"] | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
 ) -> int:
     """Find the instances in images: a label TIFF and a picture each, other formats on demand.
+
+    One image that does not fit in memory (OME-Zarr, Zarr or TIFF) becomes OME-Zarr labels where
+    --out ends in .zarr.
 
     Args:
         model: a shipped model (nuclei), run folder, model file, exported .onnx or authors' file.
         images: files, folders or patterns.
-        out: folder for the results.
+        out: folder for the results; ending in .zarr, for the labels of one image of any size.
         format: further results: cityscapes, coco, geojson, imagej, measurements.
         annotations: COCO json whose image and category ids the COCO results take.
         overlay: write a picture of every image with its instances.
@@ -197,17 +202,36 @@ def run_predict(
         diameter: pixels across of objects in these images; those of training by default.
         device: auto, cpu, cuda, ….
         precision: float32 (the default) or bf16; an exported model has its own.
+        workers: processes that share the work; by default one, or for an image of any size as
+            many as there are cores.
+        scheduler: address of a dask scheduler whose workers share the work instead.
     """
     from spatialembed.inference.folder import find_images, predict_files, unlike_training
     from spatialembed.inference.loading import load
     from spatialembed.inference.written import Results
 
+    settings = (seed_threshold, foreground_threshold, min_size)
+    given = (model, device, precision, symmetries, diameter)
+    if out.suffix == ".zarr":
+        if len(images) != 1 or format or annotations:
+            raise UserError(f"{out} takes the labels of one image and no other format")
+        from spatialembed.large import ModelSource, Workers, predict_large
+
+        who = Workers(workers, scheduler)
+        source = ModelSource(*given)
+        count = predict_large(source, Path(images[0]), out, who, overwrite, *settings, track=track)
+        console.print(f"{count} instances in {out}", highlight=False, soft_wrap=True)
+        return 0
     results = Results(out, format or (), overlay, annotations)
     files = find_images(images, out)
-    loaded = load(model, device, precision, symmetries, diameter)
-    outcomes = predict_files(
-        loaded, files, results, overwrite, seed_threshold, foreground_threshold, min_size
-    )
+    loaded = load(*given)
+    if workers is not None or scheduler is not None:
+        from spatialembed.large import ModelSource, Workers, predict_many
+
+        who = Workers(workers, scheduler)
+        outcomes = predict_many(ModelSource(*given), files, results, who, overwrite, *settings)
+    else:
+        outcomes = predict_files(loaded, files, results, overwrite, *settings)
     done = list(track(outcomes, len(files), "Predicting"))
     results.gather([file.name for file in files])
     if warning := unlike_training(done, loaded):

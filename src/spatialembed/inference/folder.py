@@ -107,15 +107,35 @@ def _predict_each(
             yield Outcome(image, None, kept=True)
             continue
         try:
-            pixels = read_image(image.path)
-            found = model.predict(pixels, *settings, name=str(image.path))
-            results.write(image.name, pixels, found, overwrite)
-            yield Outcome(image, len(found), diameter=_median_diameter(found))
+            yield predict_file(model, image, results, overwrite, settings)
         except UserError as error:
             yield Outcome(image, None, str(error))
         except (MemoryError, RuntimeError) as error:  # torch reports lack of memory as the latter
             reason = str(error).partition("\n")[0] or "out of memory"
             yield Outcome(image, None, f"{image.path}: {reason}")
+
+
+def predict_file(
+    model: Model,
+    image: ImageFile,
+    results: Results,
+    overwrite: bool,
+    settings: tuple[float, float, int],
+) -> Outcome:
+    """Predict one image and write its results.
+
+    Args:
+        model, image, results: what, and where to.
+        overwrite: replace files that are there; else only what is missing is written.
+        settings: seed threshold, foreground threshold and minimum size.
+
+    Raises:
+        UserError: the image cannot be read, or its results not be written.
+    """
+    pixels = read_image(image.path)
+    found = model.predict(pixels, *settings, name=str(image.path))
+    results.write(image.name, pixels, found, overwrite)
+    return Outcome(image, len(found), diameter=_median_diameter(found))
 
 
 def _median_diameter(found: Instances) -> float | None:
@@ -149,6 +169,8 @@ def unlike_training(outcomes: Sequence[Outcome], model: Model) -> str | None:
 
 def _expand(given: str, out: Path) -> Iterator[ImageFile]:
     path = Path(given)
+    if path.suffix == ".zarr":
+        raise UserError(f"{path} is predicted by itself: give --out a name ending in .zarr")
     if path.is_dir():
         inside = [file for file in sorted(path.rglob("*")) if _is_image(file)]
         nested = out.resolve() != path.resolve()

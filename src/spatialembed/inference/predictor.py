@@ -26,6 +26,7 @@ from spatialembed.refinement import refine
 
 if TYPE_CHECKING:
     from spatialembed.instances import Instances
+    from spatialembed.models.normalization import Normalize
     from spatialembed.models.spec import ModelSpec
 
 ImageLike: TypeAlias = "str | os.PathLike[str] | np.ndarray | Image.Image"
@@ -55,6 +56,8 @@ class Model:
             the network as large as those it was trained on. None: as those are.
 
     Attributes:
+        normalize: from stored pixels to what the network sees; the spec's, unless the pixels are
+            part of a larger image, by which they are to be normalised.
         size_ratio: width of the training objects over that of the objects to come.
 
     Raises:
@@ -74,6 +77,7 @@ class Model:
         self.spec = spec
         self.name = name or spec.network
         self.symmetries = symmetries
+        self.normalize: Normalize = spec.normalization
         self.size_ratio = self._size_ratio(diameter)
 
     def _size_ratio(self, diameter: float | None) -> float:
@@ -135,12 +139,13 @@ class Model:
         Raises:
             UserError: not numbers, or too many pixels.
         """
-        normalized = np.ascontiguousarray(self.spec.normalization(pixels).transpose(2, 0, 1))
+        normalized = np.ascontiguousarray(self.normalize(pixels).transpose(2, 0, 1))
         height, width = (max(1, round(side * self.zoom)) for side in pixels.shape[:2])
         if height * width > MOST_PIXELS:
             raise UserError(
                 f"at {self.zoom:.3g} times its size the image would have {height} x {width} "
-                "pixels, too many for memory; check the diameter that was given, or cut the image"
+                "pixels, too many to take whole; check the diameter that was given, or predict "
+                "it with --out labels.zarr, which goes through it in tiles"
             )
         return resized(normalized, (height, width))
 

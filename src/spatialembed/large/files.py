@@ -1,0 +1,99 @@
+"""A folder's images shared among workers, each remembered as it is done: a million is no more work
+to begin again than ten."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from spatialembed.inference.folder import ImageFile, Outcome, predict_file
+from spatialembed.inference.written import Results
+from spatialembed.large.source import Source, model_here
+from spatialembed.large.work import WorkTable
+from spatialembed.large.workers import Workers, work_through
+
+TABLE = "work.sqlite"
+"""Of what is done, in the folder of results."""
+
+
+@dataclass(frozen=True)
+class PredictFile:
+    """The work of predicting one image; the fields are those of :func:`predict_many`."""
+
+    source: Source
+    results: Results
+    overwrite: bool
+    settings: tuple[float, float, int]
+    threads: int
+
+    def __call__(self, image: ImageFile) -> dict[str, Any]:
+        """Write its results.
+
+        Raises:
+            UserError: the image cannot be read, or its results not be written.
+        """
+        model = model_here(self.source, self.threads)
+        found = predict_file(model, image, self.results, self.overwrite, self.settings)
+        return {"found": found.found, "diameter": found.diameter}
+
+
+def predict_many(
+    source: Source,
+    images: Sequence[ImageFile],
+    results: Results,
+    workers: Workers,
+    overwrite: bool = False,
+    seed_threshold: float | None = None,
+    foreground_threshold: float | None = None,
+    min_size: int | None = None,
+) -> Iterator[Outcome]:
+    """:func:`spatialembed.inference.folder.predict_files` by several processes.
+
+    ``work.sqlite`` in the folder of results remembers what is done. The same call goes on with
+    what is left, also of images that were set aside: those that failed three times.
+
+    Args:
+        source: of the model.
+        images: the files.
+        results: where their results go.
+        workers: who does it.
+        overwrite: predict again where results exist.
+        seed_threshold, foreground_threshold, min_size: as for :meth:`Model.predict`.
+
+    Raises:
+        UserError: settings other than those of results that are there, or a scheduler that is gone.
+    """
+    model = source.load()
+    results.require(model.spec.class_names)
+    given = (seed_threshold, foreground_threshold, min_size)
+    results.agree({"model": model.name, **model.used(*given)}, overwrite)
+    threads = max(1, (os.cpu_count() or 1) // workers.here)
+    task = PredictFile(source, results, overwrite, model.settings(*given), threads)
+    by_name = {image.name: image for image in images}
+    path = results.out / TABLE
+    if overwrite:
+        path.unlink(missing_ok=True)
+    with closing(WorkTable(path)) as table, workers.client() as client:
+        table.add(by_name)
+        kept = []
+        for image in images:
+            there = not overwrite and results.has(image.name)
+            if there:
+                kept.append(image)
+            elif table.is_done(image.name):
+                table.undo(image.name)
+        yield from (Outcome(image, None, kept=True) for image in kept)
+        skipped = {image.name for image in kept}
+        names = (n for n in table.waiting() if n in by_name and n not in skipped)
+        for name in work_through(table, names, task, by_name.__getitem__, client):
+            yield _outcome(table, by_name[name])
+
+
+def _outcome(table: WorkTable, image: ImageFile) -> Outcome:
+    note, reason = table.result(image.name)
+    if note is None:
+        return Outcome(image, None, reason)
+    return Outcome(image, note["found"], diameter=note["diameter"])

@@ -1,0 +1,165 @@
+"""Labels of a large image as OME-Zarr: one id an object, and smaller copies for viewers.
+
+OME-Zarr 0.5 (https://ngff.openmicroscopy.org/0.5): an image of labels in a group, its axes and
+scales in the group's ``ome`` attributes, ``image-label`` among them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spatialembed.errors import atomic_write
+from spatialembed.large.mosaic import LEVELS, Mosaic
+from spatialembed.large.seams import KEY, claims
+from spatialembed.large.segment import read_objects
+
+LARGEST_CHUNK = 1024
+TABLE_CHUNK = 2**18
+"""Objects in a chunk of their table."""
+
+
+@dataclass(frozen=True)
+class Paint:
+    """The work of writing the labels of a tile's core, at every scale.
+
+    Attributes:
+        mosaic: the tiles.
+        folder: where their objects are and ``ids.npz`` of :func:`number`, and the labels.
+    """
+
+    mosaic: Mosaic
+    folder: Path
+
+    def __call__(self, tile: int) -> dict[str, Any]:
+        """Write them."""
+        import zarr
+
+        rows, columns = self.mosaic.core_of(tile)
+        labels = painted(self.mosaic, self.folder, tile)
+        group = zarr.open_group(self.folder / "labels", mode="r+")
+        for level in range(LEVELS + 1):
+            step = 2**level
+            part = labels[::step, ::step]
+            y, x = rows.start // step, columns.start // step
+            group[str(level)][y : y + part.shape[0], x : x + part.shape[1]] = part
+        return {}
+
+
+def number(mosaic: Mosaic, folder: Path, dropped: np.ndarray) -> int:
+    """Give every object that is left an id from 1, tile by tile, best first; how many there are.
+
+    Writes ``ids.npz``: the dropped keys, and the ids that come before those of each tile.
+    """
+    gone = np.bincount(dropped // KEY, minlength=len(mosaic))
+    counts = [len(read_objects(folder, tile).score) - gone[tile] for tile in range(len(mosaic))]
+    before = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+    with atomic_write(folder / "ids.npz") as temporary, temporary.open("wb") as file:
+        np.savez(file, dropped=dropped, before=before)
+    return int(before[-1])
+
+
+def painted(mosaic: Mosaic, folder: Path, tile: int) -> np.ndarray:
+    """(h, w) int64 ids of a tile's core."""
+    window = mosaic.core_of(tile)
+    with np.load(folder / "ids.npz") as held:
+        dropped, before = held["dropped"], held["before"]
+    core = read_objects(folder, tile).core(window)
+    labels = np.concatenate([[0], _ids(folder, tile, dropped, before)])[core]
+    claimed = claims(mosaic, folder, tile)
+    left = ~np.isin(claimed.key, dropped)
+    place, key, score, kind = (column[left] for column in claimed)
+    order = np.lexsort((-key, -kind, score))  # the best of those that claim a pixel last
+    place, key = place[order], key[order]
+    for other in np.unique(key // KEY):
+        ids = _ids(folder, int(other), dropped, before)
+        mine = key // KEY == other
+        key[mine] = ids[key[mine] % KEY]
+    flat = labels.ravel()
+    flat[place] = key  # of equal places the last one stays
+    return flat.reshape(core.shape)
+
+
+def _ids(folder: Path, tile: int, dropped: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """(N,) ids of a tile's objects, 0 where dropped."""
+    keys = tile * KEY + np.arange(len(read_objects(folder, tile).score))
+    left = ~np.isin(keys, dropped)
+    return np.where(left, before[tile] + left.cumsum(), 0)
+
+
+def make_labels(mosaic: Mosaic, folder: Path, count: int, class_names: tuple[str, ...]) -> None:
+    """Make the arrays that :class:`Paint` writes to, all background.
+
+    Args:
+        mosaic: the tiles.
+        folder: below which "labels" is made anew.
+        count: of objects; ids are uint32 where they fit, else uint64.
+        class_names: of the model.
+    """
+    import zarr
+
+    group = zarr.create_group(
+        folder / "labels",
+        zarr_format=3,
+        overwrite=True,
+        attributes={"ome": _metadata(), "class_names": list(class_names)},
+    )
+    dtype = np.uint32 if count < 2**32 else np.uint64
+    chunk = mosaic.core
+    while chunk > LARGEST_CHUNK and chunk % 2 == 0:
+        chunk //= 2
+    for level in range(LEVELS + 1):
+        step = 2**level
+        group.create_array(
+            str(level),
+            shape=(-(-mosaic.height // step), -(-mosaic.width // step)),
+            chunks=(min(chunk, mosaic.core // step),) * 2,  # a tile's own at every scale
+            dtype=dtype,
+            dimension_names=("y", "x"),
+        )
+
+
+def write_table(mosaic: Mosaic, folder: Path, count: int) -> None:
+    """Write one row an object: ``instances/score``, ``class`` and ``box``, row k of id k + 1."""
+    import zarr
+
+    with np.load(folder / "ids.npz") as held:
+        dropped, before = held["dropped"], held["before"]
+    group = zarr.open_group(folder / "labels", mode="r+").require_group("instances")
+    columns: dict[str, tuple[tuple[int, ...], Any]] = {
+        "score": ((), np.float32), "class": ((), np.int32), "box": ((4,), np.int64),
+    }  # fmt: skip
+    arrays = {
+        name: group.create_array(
+            name, shape=(count, *rest), chunks=(TABLE_CHUNK, *rest), dtype=dtype, overwrite=True
+        )
+        for name, (rest, dtype) in columns.items()
+    }
+    for tile in range(len(mosaic)):
+        objects = read_objects(folder, tile)
+        left = _ids(folder, tile, dropped, before) > 0
+        rows = slice(int(before[tile]), int(before[tile + 1]))
+        given = (objects.score, objects.kind, objects.box)
+        for array, values in zip(arrays.values(), given, strict=True):
+            if rows.stop > rows.start:
+                array[rows] = values[left]
+
+
+def _metadata() -> dict[str, Any]:
+    """The attributes of an image of labels."""
+    levels = [
+        {
+            "path": str(level),
+            "coordinateTransformations": [{"type": "scale", "scale": [2.0**level] * 2}],
+        }
+        for level in range(LEVELS + 1)
+    ]
+    axes = [{"name": name, "type": "space"} for name in ("y", "x")]
+    return {
+        "version": "0.5",
+        "multiscales": [{"name": "labels", "axes": axes, "datasets": levels}],
+        "image-label": {"version": "0.5"},
+    }

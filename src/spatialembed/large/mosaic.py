@@ -1,0 +1,92 @@
+"""How a large image is cut: each tile has a core of its own and sees an overlap around it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from spatialembed.inference.tiles import BYTES_PER_PIXEL, LARGEST, STEP, memory
+
+Window = tuple[slice, slice]
+"""Rows and columns of an image."""
+
+LEVELS = 5
+"""Times that labels are halved for viewers; the core is a multiple of 2 to this power."""
+
+
+@dataclass(frozen=True)
+class Mosaic:
+    """Tiles over an image, numbered row by row.
+
+    Attributes:
+        height, width: of the image in pixels.
+        core: side of what a tile decides about; those at the right and lower border are smaller.
+        overlap: pixels around the core that it sees, too.
+    """
+
+    height: int
+    width: int
+    core: int
+    overlap: int
+
+    @property
+    def columns(self) -> int:
+        """Tiles side by side."""
+        return math.ceil(self.width / self.core)
+
+    def __len__(self) -> int:
+        return math.ceil(self.height / self.core) * self.columns
+
+    def core_of(self, tile: int) -> Window:
+        """The part of the image that is the tile's own."""
+        row, column = divmod(tile, self.columns)
+        return (
+            _side(row * self.core, self.core, self.height),
+            _side(column * self.core, self.core, self.width),
+        )
+
+    def seen_by(self, tile: int) -> Window:
+        """The part of the image that the tile sees."""
+        rows, columns = self.core_of(tile)
+        return _grown(rows, self.overlap, self.height), _grown(columns, self.overlap, self.width)
+
+    def neighbours(self, tile: int) -> Iterator[int]:
+        """Tiles that share a side or a corner with this one."""
+        row, column = divmod(tile, self.columns)
+        rows = len(self) // self.columns
+        for y in range(max(0, row - 1), min(rows, row + 2)):
+            for x in range(max(0, column - 1), min(self.columns, column + 2)):
+                if (y, x) != (row, column):
+                    yield y * self.columns + x
+
+
+def plan(
+    shape: tuple[int, int], workers: int, zoom: float = 1.0, largest: float | None = None
+) -> Mosaic:
+    """Tiles as large as the memory of a worker allows.
+
+    Args:
+        shape: of the image.
+        workers: that share the memory of one machine.
+        zoom: magnification at which the network sees the image.
+        largest: diameter of large objects in pixels of the image; None if not known.
+    """
+    overlap = _multiple(max(STEP, 2 * (largest or STEP)))
+    pixels = memory() // 2 // BYTES_PER_PIXEL / max(1, workers) / max(1.0, zoom * zoom)
+    seen = min(math.isqrt(int(pixels)), LARGEST)
+    core = max(seen - 2 * overlap, STEP) // STEP * STEP
+    core = min(core, _multiple(max(shape)))
+    return Mosaic(*shape, core, overlap)
+
+
+def _multiple(length: float) -> int:
+    return math.ceil(length / STEP) * STEP
+
+
+def _side(start: int, length: int, end: int) -> slice:
+    return slice(start, min(start + length, end))
+
+
+def _grown(side: slice, by: int, end: int) -> slice:
+    return slice(max(0, side.start - by), min(side.stop + by, end))

@@ -1,0 +1,123 @@
+"""Objects that two tiles claim: found pixel by pixel, and settled for the whole image at once.
+
+Where what two tiles see overlaps, they find the same objects, and each object belongs to one of
+them. Where they do not agree (an object near a border that both keep, or that either cut
+otherwise), the rule of clustering decides as it would have in one image: best score first, and
+what is mostly taken already is none.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from spatialembed.errors import atomic_write
+from spatialembed.large.mosaic import Mosaic
+from spatialembed.large.segment import read_objects
+
+KEY = 2**32
+"""An object's key: its tile times this, plus its number there."""
+
+
+class Claims(NamedTuple):
+    """Pixels that objects of the tiles around claim in a tile's core, and its own where they do."""
+
+    place: np.ndarray
+    """(M,) int64 flat place in the core, never decreasing."""
+    key: np.ndarray
+    """(M,) int64 of the object."""
+    score: np.ndarray
+    """(M,) float32 of the object."""
+    kind: np.ndarray
+    """(M,) int32 class of the object."""
+
+
+@dataclass(frozen=True)
+class Compare:
+    """The work of counting the pixels of a core that two objects claim."""
+
+    mosaic: Mosaic
+    folder: Path
+
+    def __call__(self, tile: int) -> dict[str, Any]:
+        """Write the pairs of keys and their common pixels; nothing where there are none."""
+        pairs, counts = common_pixels(claims(self.mosaic, self.folder, tile))
+        if len(pairs):
+            path = self.folder / "pairs" / f"{tile}.npz"
+            with atomic_write(path) as temporary, temporary.open("wb") as file:
+                np.savez(file, pairs=pairs, counts=counts)
+        return {"pairs": len(pairs)}
+
+
+def claims(mosaic: Mosaic, folder: Path, tile: int) -> Claims:
+    """What is claimed of a tile's core from outside, and by its own objects at the same places."""
+    core = mosaic.core_of(tile)
+    own = read_objects(folder, tile)
+    parts = []
+    for other in mosaic.neighbours(tile):
+        objects = read_objects(folder, other)
+        place, number = objects.outer_in(core)
+        parts.append(
+            (place, other * KEY + number.astype(np.int64), objects.score[number], objects.kind[number])
+        )
+    if not parts or not (contested := np.unique(np.concatenate([part[0] for part in parts]))).size:
+        empty = np.zeros(0, np.int64)
+        return Claims(empty, empty, np.zeros(0, np.float32), np.zeros(0, np.int32))
+    number = own.core(core).ravel()[contested] - 1
+    taken = number >= 0
+    number = number[taken]
+    parts.append(
+        (contested[taken], tile * KEY + number.astype(np.int64), own.score[number], own.kind[number])
+    )
+    found = Claims(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    order = found.place.argsort(kind="stable")
+    return Claims(*(column[order] for column in found))
+
+
+def common_pixels(claimed: Claims) -> tuple[np.ndarray, np.ndarray]:
+    """(P, 2) pairs of keys, the lower one first, that claim common pixels, and how many."""
+    place, key = claimed.place, claimed.key
+    found = [np.zeros((0, 2), np.int64)]
+    apart = 1
+    while (same := np.flatnonzero(place[apart:] == place[:-apart])).size:
+        both = np.stack([key[same], key[same + apart]], 1)
+        found.append(np.sort(both, 1))
+        apart += 1
+    return np.unique(np.concatenate(found), axis=0, return_counts=True)
+
+
+def settle(mosaic: Mosaic, folder: Path, compared: Iterator[int]) -> np.ndarray:
+    """Sorted keys of the objects that are dropped.
+
+    Args:
+        mosaic: the tiles.
+        folder: of their objects and pairs.
+        compared: tiles that have pairs.
+    """
+    shared: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for tile in compared:
+        with np.load(folder / "pairs" / f"{tile}.npz") as held:
+            for (one, two), count in zip(held["pairs"].tolist(), held["counts"].tolist(), strict=True):
+                shared[one].append((two, count))
+                shared[two].append((one, count))
+    rank, area = {}, {}
+    by_tile = defaultdict(list)
+    for key in shared:
+        by_tile[key // KEY].append(key)
+    for tile, keys in by_tile.items():
+        objects = read_objects(folder, tile)
+        for key in keys:
+            number = key % KEY
+            rank[key] = (-float(objects.score[number]), int(objects.kind[number]), key)
+            area[key] = int(objects.area[number])
+    kept: set[int] = set()
+    for key in sorted(shared, key=rank.__getitem__):
+        taken = sum(count for other, count in shared[key] if other in kept)
+        if 2 * taken < area[key]:
+            kept.add(key)
+    return np.array(sorted(shared.keys() - kept), np.int64)

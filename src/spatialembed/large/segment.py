@@ -1,0 +1,165 @@
+"""A tile's objects: those that are centered in its core, each with all of its pixels.
+
+What a tile sees reaches beyond its core, so that no object of the core is cut. An object belongs
+to the tile that holds the middle of its box; one near a border is kept by both sides, lest each
+leave it to the other. seams.py tells which of them stays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from spatialembed.data.windowed import WindowedImage, open_windowed
+from spatialembed.errors import UserError, atomic_write
+from spatialembed.instances import Instances
+from spatialembed.large.mosaic import Mosaic, Window
+from spatialembed.large.source import Source, model_here
+from spatialembed.models.normalization import Normalize
+
+TOLERANCE = 8
+"""Pixels beyond the core in which an object's middle may lie."""
+
+
+class Objects(NamedTuple):
+    """The objects of a tile, numbered from 0 in order of score."""
+
+    score: np.ndarray
+    """(N,) float32."""
+    kind: np.ndarray
+    """(N,) int32 class."""
+    area: np.ndarray
+    """(N,) int64 pixels."""
+    box: np.ndarray
+    """(N, 4) int64: y0, x0, y1, x1 in the image, half-open."""
+    run_label: np.ndarray
+    """(R,) int32: number + 1 of the object of each run of the core's pixels, 0 for none."""
+    run_length: np.ndarray
+    """(R,) int32 pixels of it, row by row."""
+    outer_place: np.ndarray
+    """(M, 2) int32 y, x in the image of the pixels outside of the core."""
+    outer_number: np.ndarray
+    """(M,) int32 number of the object of each of them."""
+
+    def core(self, window: Window) -> np.ndarray:
+        """(h, w) int32: number + 1 of the object of each pixel of the core."""
+        rows, columns = window
+        flat = np.repeat(self.run_label, self.run_length)
+        return flat.reshape(rows.stop - rows.start, columns.stop - columns.start)
+
+    def outer_in(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """Flat place in a window, and object, of the pixels outside of the core that lie there."""
+        rows, columns = window
+        y, x = self.outer_place[:, 0], self.outer_place[:, 1]
+        inside = (y >= rows.start) & (y < rows.stop) & (x >= columns.start) & (x < columns.stop)
+        place = (y[inside] - rows.start).astype(np.int64) * (columns.stop - columns.start)
+        return place + x[inside] - columns.start, self.outer_number[inside]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The work of finding the objects of a tile; their file is what comes of it.
+
+    Attributes:
+        source: of the model.
+        image: path of the image.
+        mosaic: its tiles.
+        normalize: the model's normalisation of the whole image.
+        settings: seed threshold, foreground threshold and minimum size.
+        folder: where the files are.
+        threads: of the network.
+    """
+
+    source: Source
+    image: Path
+    mosaic: Mosaic
+    normalize: Normalize
+    settings: tuple[float, float, int]
+    folder: Path
+    threads: int = 1
+
+    def __call__(self, tile: int) -> dict[str, Any]:
+        """Find them.
+
+        Raises:
+            UserError: the part of the image cannot be read, or the file not be written.
+        """
+        seen, core = self.mosaic.seen_by(tile), self.mosaic.core_of(tile)
+        pixels = open_image(self.image).read(*seen)
+        model = model_here(self.source, self.threads)
+        model.normalize = self.normalize
+        found = model.predict(pixels, *self.settings, name=str(self.image))
+        objects = taken(found, seen, core)
+        with atomic_write(file_of(self.folder, tile)) as temporary, temporary.open("wb") as file:
+            np.savez(file, **objects._asdict())
+        return {"found": len(objects.score)}
+
+
+def open_image(path: Path) -> WindowedImage:
+    """An image to be read in parts.
+
+    Raises:
+        UserError: it cannot be, or only as a whole.
+    """
+    image = open_windowed(path)
+    if image is None:
+        raise UserError(
+            f"{path} cannot be read in parts; predict it into a folder (--out found), or store it "
+            "as OME-Zarr or as a tiled TIFF"
+        )
+    return image
+
+
+def file_of(folder: Path, tile: int) -> Path:
+    """Where the objects of a tile are."""
+    return folder / "objects" / f"{tile}.npz"
+
+
+def read_objects(folder: Path, tile: int) -> Objects:
+    """The objects of a tile.
+
+    Raises:
+        UserError: its file is gone or damaged.
+    """
+    path = file_of(folder, tile)
+    try:
+        with np.load(path) as held:
+            return Objects(**{name: held[name] for name in Objects._fields})
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise UserError(
+            f"{path} is gone or damaged; delete {folder} and run the same command again"
+        ) from error
+
+
+def taken(found: Instances, seen: Window, core: Window) -> Objects:
+    """Of the instances of what a tile sees, those that may belong to its core."""
+    corner = np.array([seen[0].start, seen[1].start])
+    box = found.boxes.astype(np.int64) + np.tile(corner, 2)
+    middle = (box[:, :2] + box[:, 2:]) / 2
+    low = np.array([side.start for side in core]) - TOLERANCE
+    high = np.array([side.stop for side in core]) + TOLERANCE
+    own = np.flatnonzero(((middle >= low) & (middle < high)).all(1))
+    number = np.zeros(len(found) + 1, np.int32)
+    number[own + 1] = np.arange(1, len(own) + 1)
+    label = number[found.label_map]
+    inner = tuple(
+        slice(mine.start - all_.start, mine.stop - all_.start)
+        for mine, all_ in zip(core, seen, strict=True)
+    )
+    flat = label[inner].flatten()
+    starts = np.flatnonzero(np.diff(flat, prepend=flat[:1] - 1))
+    label[inner] = 0
+    outer = np.argwhere(label)
+    return Objects(
+        found.scores[own],
+        found.classes[own],
+        found.areas[own],
+        box[own],
+        flat[starts],
+        np.diff(starts, append=flat.size).astype(np.int32),
+        (outer + corner).astype(np.int32),
+        label[tuple(outer.T)] - 1,
+    )

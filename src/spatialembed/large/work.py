@@ -1,0 +1,133 @@
+"""What is done, in a table on disk: a run that is started again goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from spatialembed.errors import UserError
+
+TRIES = 3
+"""Times that a piece of work is tried before it is set aside."""
+
+AT_ONCE = 1000
+"""Rows that are read at a time."""
+
+
+class Failure(NamedTuple):
+    """A piece of work that was set aside."""
+
+    name: str
+    reason: str
+
+
+class WorkTable:
+    """Pieces of work by name, each waiting, done with what came of it, or set aside.
+
+    One process writes it: the one that hands out the work. SQLite keeps it whole when that is
+    killed at any moment.
+
+    Args:
+        path: the file, made if it is not there.
+
+    Raises:
+        UserError: the file cannot be written, or is no such table.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._base = sqlite3.connect(path, isolation_level=None)
+            self._base.execute("PRAGMA journal_mode=WAL")
+            self._base.execute("PRAGMA synchronous=NORMAL")
+            self._base.execute(
+                "CREATE TABLE IF NOT EXISTS work (name TEXT PRIMARY KEY, note TEXT,"
+                " tries INTEGER NOT NULL DEFAULT 0, reason TEXT) WITHOUT ROWID"
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise UserError(
+                f"{path} cannot be used as the table of what is done: {error}; free space, or "
+                "delete it to start anew"
+            ) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._base.close()
+
+    def add(self, names: Iterable[str]) -> None:
+        """Add pieces of work that are not there yet; those set aside earlier wait again."""
+        with self._base:
+            self._base.execute("BEGIN")
+            self._base.executemany(
+                "INSERT OR IGNORE INTO work (name) VALUES (?)", ((name,) for name in names)
+            )
+            self._base.execute("UPDATE work SET tries = 0, reason = NULL WHERE reason IS NOT NULL")
+
+    def waiting(self, first: str = "", last: str = "\U0010ffff") -> Iterator[str]:
+        """Names from ``first`` to ``last`` that are neither done nor set aside, in their order."""
+        after, bound = first, ">="
+        while True:
+            with closing(
+                self._base.execute(
+                    f"SELECT name FROM work WHERE name {bound} ? AND name <= ? AND note IS NULL"
+                    " AND reason IS NULL ORDER BY name LIMIT ?",
+                    (after, last, AT_ONCE),
+                )
+            ) as rows:
+                names = [name for (name,) in rows]
+            if not names:
+                return
+            yield from names
+            after, bound = names[-1], ">"
+
+    def notes(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Names and what came of them, of all that is done."""
+        with closing(
+            self._base.execute("SELECT name, note FROM work WHERE note IS NOT NULL ORDER BY name")
+        ) as rows:
+            for name, note in rows:
+                yield name, json.loads(note)
+
+    def result(self, name: str) -> tuple[dict[str, Any] | None, str | None]:
+        """What came of a piece of work, None where it is not done; and why it was set aside."""
+        row = self._base.execute(
+            "SELECT note, reason FROM work WHERE name = ?", (name,)
+        ).fetchone()
+        note, reason = row or (None, None)
+        return (None if note is None else json.loads(note)), reason
+
+    def is_done(self, name: str) -> bool:
+        """Whether this piece of work is done."""
+        return self.result(name)[0] is not None
+
+    def done(self, name: str, note: dict[str, Any]) -> None:
+        """Remember that a piece of work is done, and what came of it."""
+        self._base.execute(
+            "UPDATE work SET note = ?, reason = NULL WHERE name = ?", (json.dumps(note), name)
+        )
+
+    def undo(self, name: str) -> None:
+        """Forget that a piece of work was done."""
+        self._base.execute("UPDATE work SET note = NULL, tries = 0 WHERE name = ?", (name,))
+
+    def failed(self, name: str, reason: str) -> bool:
+        """Count a try that failed; whether the work waits for another or is set aside."""
+        self._base.execute(
+            "UPDATE work SET tries = tries + 1, reason = CASE WHEN tries + 1 >= ? THEN ? END"
+            " WHERE name = ?",
+            (TRIES, reason, name),
+        )
+        row = self._base.execute("SELECT reason FROM work WHERE name = ?", (name,)).fetchone()
+        return row is not None and row[0] is None
+
+    def failures(self) -> list[Failure]:
+        """What was set aside."""
+        rows = self._base.execute(
+            "SELECT name, reason FROM work WHERE reason IS NOT NULL ORDER BY name"
+        )
+        return [Failure(*row) for row in rows]

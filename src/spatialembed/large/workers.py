@@ -1,0 +1,156 @@
+"""The processes that do the work: dask's, on this machine or wherever a scheduler has them.
+
+dask hands a task whose worker dies to another one, and gives up on one that takes several workers
+with it. What is done, failed and still to do is kept in a :class:`WorkTable` here.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import count, islice
+from typing import TYPE_CHECKING, Any
+
+from spatialembed.errors import UserError, missing_extra
+from spatialembed.large.work import TRIES, WorkTable
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+AHEAD = 4
+"""Tasks handed out a thread, so that none waits and the scheduler never holds many."""
+
+LONGEST_REASON = 500
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who does the work.
+
+    Attributes:
+        number: processes on this machine, of one thread each; None for as many as it has cores.
+        scheduler: address of a dask scheduler whose workers are taken instead; they must see the
+            same files by the same paths, and have spatialembed installed.
+
+    Raises:
+        UserError: fewer than one process, or both a number and a scheduler.
+    """
+
+    number: int | None = None
+    scheduler: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.number is not None and self.number < 1:
+            raise UserError(f"workers is a number of processes, 1 or more, not {self.number}")
+        if self.number is not None and self.scheduler is not None:
+            raise UserError("give either workers or a scheduler, which has workers of its own")
+
+    @property
+    def here(self) -> int:
+        """Processes that share this machine's memory, as far as is known."""
+        return self.number or os.cpu_count() or 1
+
+    @contextmanager
+    def client(self) -> Iterator[Client]:
+        """A connection to the scheduler, of a cluster that is started and ended with it if need be.
+
+        Raises:
+            UserError: the extra is missing, or nothing answers at the address.
+        """
+        if find_spec("distributed") is None:
+            raise missing_extra("several processes", "large")
+        import dask
+        from distributed import Client, LocalCluster
+
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        settings = {
+            "distributed.scheduler.allowed-failures": TRIES - 1,
+            "distributed.worker.multiprocessing-method": "spawn",
+            "distributed.comm.timeouts.connect": "20s",
+        }
+        with dask.config.set(settings):
+            if self.scheduler is None:
+                cluster = LocalCluster(
+                    n_workers=self.here,
+                    threads_per_worker=1,
+                    dashboard_address=None,
+                    memory_limit=0,  # tiles bound it; dask's own limit kills what it cannot spill
+                )
+                with cluster, Client(cluster) as client:
+                    yield client
+            else:
+                try:
+                    client = Client(self.scheduler, timeout="20s")
+                except (OSError, ValueError) as error:
+                    raise UserError(
+                        f"no dask scheduler answers at {self.scheduler}; start one with 'dask "
+                        "scheduler' and its workers with 'dask worker ADDRESS --nthreads 1'"
+                    ) from error
+                with client:
+                    yield client
+
+
+def work_through(
+    table: WorkTable,
+    names: Iterable[str],
+    task: Callable[[Any], dict[str, Any]],
+    argument: Callable[[str], Any],
+    client: Client,
+) -> Iterator[str]:
+    """Do pieces of work and put what comes of them into the table; each name when it is settled.
+
+    Args:
+        table: that they are in.
+        names: of them.
+        task: what is done, on a worker: gives what is to be remembered, as JSON has it.
+        argument: from a name to what ``task`` is given.
+        client: whose workers do it.
+
+    Raises:
+        UserError: the scheduler is gone. What was done is in the table.
+    """
+    from distributed import as_completed
+
+    names, run = iter(names), count()
+    named: dict[str, str] = {}
+
+    def submit(name: str) -> Future:
+        future = client.submit(task, argument(name), key=f"{name}#{next(run)}", pure=False)
+        named[future.key] = name
+        return future
+
+    threads = max(1, sum(client.nthreads().values()))
+    running = as_completed([submit(name) for name in islice(names, AHEAD * threads)])
+    for future in running:
+        name = named.pop(future.key)
+        if future.status == "finished":
+            table.done(name, future.result())
+            again = False
+        elif future.status in ("cancelled", "lost") or client.status not in ("running",):
+            raise UserError(
+                "the scheduler is gone; start it again, and run the same command to go on with "
+                "what is left"
+            )
+        else:
+            again = table.failed(name, _reason(future))
+        future.release()
+        if again:
+            running.add(submit(name))
+            continue
+        yield name
+        running.update([submit(name) for name in islice(names, 1)])
+
+
+def _reason(future: Future) -> str:
+    from distributed import KilledWorker
+
+    error = future.exception()
+    if isinstance(error, KilledWorker):
+        return f"the worker died with it, {TRIES} times over: out of memory, or a crash"
+    text = str(error).partition("\n")[0] or type(error).__name__
+    known = isinstance(error, (UserError, OSError, MemoryError))
+    return (text if known else f"{type(error).__name__}: {text}")[:LONGEST_REASON]

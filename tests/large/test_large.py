@@ -1,0 +1,153 @@
+"""Images and folders by dask's workers, with all that can go wrong on the way."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from pointing import Pointing, pointing_image
+from test_seams import same_objects
+
+from spatialembed.errors import UserError
+from spatialembed.inference.folder import find_images
+from spatialembed.inference.written import Results
+from spatialembed.large import Workers, predict_large, predict_many
+from spatialembed.large import image as large_image
+from spatialembed.large.mosaic import Mosaic
+
+zarr = pytest.importorskip("zarr")
+pytest.importorskip("distributed")
+
+SIDE = 400
+MOSAIC = Mosaic(SIDE, SIDE, 160, 96)
+TWO = Workers(2)
+
+
+def store(path: Path, image: np.ndarray, chunk: int = 100) -> Path:
+    """An image as a Zarr array."""
+    array = zarr.create_array(
+        path, shape=image.shape, chunks=(chunk, chunk, 3), dtype=image.dtype, compressors=None
+    )
+    array[:] = image
+    return path
+
+
+def labels_of(out: Path) -> np.ndarray:
+    return zarr.open_group(out, mode="r")["0"][:]
+
+
+def test_an_image_becomes_the_labels_of_the_whole_although_a_worker_dies(tmp_path) -> None:
+    image = pointing_image((SIDE, SIDE), 0)
+    source = Pointing(tmp_path / "died")
+    whole = Pointing(tmp_path).load().predict(image)
+    image[210, 205] = 1  # where the worker dies, in what four tiles see
+    out = tmp_path / "labels.zarr"
+    count = predict_large(source, store(tmp_path / "a.zarr", image), out, TWO, mosaic=MOSAIC)
+    assert source.once.exists()
+    group = zarr.open_group(out, mode="r")
+    labels = group["0"][:]
+    assert count == labels.max() == len(group["instances/score"])
+    assert labels.dtype == np.uint32
+    expected = whole.label_map
+    assert same_objects(np.delete(labels, 210, 0), np.delete(expected, 210, 0))
+    assert not (tmp_path / "labels.zarr.part").exists()
+    _check_ome(group, labels)
+    ids, first = np.unique(labels, return_index=True)
+    order = expected.ravel()[first[1:]] - 1
+    np.testing.assert_array_equal(group["instances/score"][:][ids[1:] - 1], whole.scores[order])
+    np.testing.assert_array_equal(group["instances/box"][:][ids[1:] - 1], whole.boxes[order])
+
+
+def _check_ome(group, labels: np.ndarray) -> None:
+    ome = group.attrs["ome"]
+    assert ome["version"] == "0.5"
+    assert "image-label" in ome
+    [scales] = ome["multiscales"]
+    for level, entry in enumerate(scales["datasets"]):
+        step = 2**level
+        np.testing.assert_array_equal(group[entry["path"]][:], labels[::step, ::step])
+        assert entry["coordinateTransformations"][0]["scale"] == [step, step]
+
+
+def test_a_damaged_chunk_is_named_and_the_rest_is_not_done_again(tmp_path, monkeypatch) -> None:
+    image = pointing_image((SIDE, SIDE), 5)
+    path, out = store(tmp_path / "a.zarr", image), tmp_path / "labels.zarr"
+    chunk = path / "c" / "3" / "3" / "0"
+    whole, part = chunk.read_bytes(), tmp_path / "labels.zarr.part"
+    chunk.write_bytes(whole[:100])
+    with pytest.raises(UserError, match=r"1 of 9 parts .* rows 320 to 400, columns 320 to 400: .*"):
+        predict_large(Pointing(), path, out, TWO, mosaic=MOSAIC)
+    assert not out.exists()
+    done = {p.name: p.stat().st_mtime_ns for p in (part / "objects").iterdir()}
+    assert len(done) == 8
+    with pytest.raises(UserError, match=r"unfinished run with min_size 12; .* --overwrite"):
+        predict_large(Pointing(), path, out, TWO, mosaic=MOSAIC, min_size=5)
+    chunk.write_bytes(whole)
+    lost = part / "objects" / "0.npz"
+    lost.unlink()  # gone, although the table has it as done
+    monkeypatch.setattr(large_image.shutil, "rmtree", lambda *args, **kwargs: None)
+    predict_large(Pointing(), path, out, TWO, mosaic=MOSAIC)
+    again = {p.name: p.stat().st_mtime_ns for p in (part / "objects").iterdir()}
+    assert {name for name in again if again[name] != done.get(name)} == {"0.npz", "8.npz"}
+    assert same_objects(labels_of(out), Pointing().load().predict(image).label_map)
+    with pytest.raises(UserError, match=r"labels\.zarr is there; add --overwrite"):
+        predict_large(Pointing(), path, out, TWO, mosaic=MOSAIC)
+
+
+def test_files_are_shared_and_a_poisoned_one_is_set_aside(tmp_path) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number in range(7):
+        tifffile.imwrite(folder / f"{number}.tif", pointing_image((60, 60), number))
+    poisoned = pointing_image((60, 60), 8)
+    poisoned[3, 3] = 1
+    tifffile.imwrite(folder / "poison.tif", poisoned)
+    (folder / "torn.tif").write_bytes((folder / "0.tif").read_bytes()[:300])
+    out = tmp_path / "found"
+    results = Results(out, pictures=False)
+    files = find_images([str(folder)], out)
+    outcomes = {o.image.name: o for o in predict_many(Pointing(), files, results, TWO)}
+    assert len(outcomes) == 9
+    assert "died" in outcomes["poison"].error
+    assert "torn.tif" in outcomes["torn"].error
+    for number in range(7):
+        expected = Pointing().load().predict(pointing_image((60, 60), number))
+        labels = tifffile.imread(out / f"{number}.tif")
+        np.testing.assert_array_equal(labels, expected.label_map)
+        assert outcomes[str(number)].found == len(expected)
+    tifffile.imwrite(folder / "torn.tif", pointing_image((60, 60), 9))
+    (folder / "poison.tif").unlink()
+    (out / "2.tif").unlink()
+    before = (out / "1.tif").stat().st_mtime_ns
+    files = find_images([str(folder)], out)
+    again = {o.image.name: o for o in predict_many(Pointing(), files, results, TWO)}
+    assert {name for name, o in again.items() if not o.kept} == {"2", "torn"}
+    assert not any(o.error for o in again.values())
+    assert (out / "1.tif").stat().st_mtime_ns == before
+    assert json.loads((out / "settings.json").read_text())["model"] == "pointing"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"number": 0}, "workers is a number of processes"),
+        ({"number": 2, "scheduler": "tcp://127.0.0.1:1"}, "either workers or a scheduler"),
+    ],
+)
+def test_workers_that_cannot_be(options, message) -> None:
+    with pytest.raises(UserError, match=message):
+        Workers(**options)
+
+
+def test_a_folder_that_vanishes_is_said(tmp_path) -> None:
+    path = store(tmp_path / "a.zarr", pointing_image((SIDE, SIDE), 5))
+    out = tmp_path / "labels.zarr"
+    (tmp_path / "labels.zarr.part").mkdir()
+    (tmp_path / "labels.zarr.part" / "objects").touch()  # no folder can be made there
+    with pytest.raises(UserError, match=r"9 of 9 parts .* could not write .*0\.npz"):
+        predict_large(Pointing(), path, out, Workers(1), mosaic=MOSAIC)
+    shutil.rmtree(tmp_path / "labels.zarr.part")
+    predict_large(Pointing(), path, out, Workers(1), mosaic=MOSAIC)
+    assert out.is_dir()

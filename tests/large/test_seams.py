@@ -1,0 +1,151 @@
+"""What tiles find together is what the whole image holds."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pointing import Pointing, pointing_image
+
+from spatialembed.errors import atomic_write
+from spatialembed.instances import Instances
+from spatialembed.large.labels import number, painted
+from spatialembed.large.mosaic import Mosaic, plan
+from spatialembed.large.seams import KEY, Compare, settle
+from spatialembed.large.segment import TOLERANCE, file_of, read_objects, taken
+
+
+def put_together(model, image, mosaic, folder) -> np.ndarray:
+    """The steps of image.py in this process."""
+    for tile in range(len(mosaic)):
+        seen = mosaic.seen_by(tile)
+        objects = taken(model.predict(image[seen]), seen, mosaic.core_of(tile))
+        write(folder, tile, objects)
+    return finished(mosaic, folder)
+
+
+def write(folder, tile, objects) -> None:
+    with atomic_write(file_of(folder, tile)) as path, path.open("wb") as file:
+        np.savez(file, **objects._asdict())
+
+
+def finished(mosaic, folder) -> np.ndarray:
+    compared = [tile for tile in range(len(mosaic)) if Compare(mosaic, folder)(tile)["pairs"]]
+    count = number(mosaic, folder, settle(mosaic, folder, iter(compared)))
+    labels = np.full((mosaic.height, mosaic.width), -1, np.int64)
+    for tile in range(len(mosaic)):
+        labels[mosaic.core_of(tile)] = painted(mosaic, folder, tile)
+    assert labels.min() >= 0
+    assert set(np.unique(labels)) - {0} == set(range(1, count + 1))
+    return labels
+
+
+def same_objects(one: np.ndarray, two: np.ndarray) -> bool:
+    """Whether two label maps differ in their numbers only."""
+    pairs = np.unique(np.stack([one.ravel(), two.ravel()]), axis=1)
+    return all(len(np.unique(side)) == pairs.shape[1] for side in pairs)
+
+
+@given(
+    st.integers(0, 2**32 - 1), st.tuples(st.integers(1, 330), st.integers(1, 330)), st.booleans()
+)
+@settings(max_examples=15, deadline=None)
+def test_tiles_find_what_the_whole_image_holds(tmp_path_factory, seed, shape, refine) -> None:
+    image = pointing_image(shape, seed)
+    model = Pointing(refine=refine).load()
+    whole = model.predict(image).label_map
+    labels = put_together(model, image, Mosaic(*shape, 96, 96), tmp_path_factory.mktemp("part"))
+    assert same_objects(labels, whole)
+
+
+def test_an_overlap_that_cuts_objects_loses_and_doubles_none(tmp_path) -> None:
+    """Objects wider than the overlap: the two sides see other halves, and one of them stays."""
+    image = pointing_image((300, 300), 3, 60)
+    model = Pointing().load()
+    whole = model.predict(image)
+    labels = put_together(model, image, Mosaic(300, 300, 100, 16), tmp_path)
+    for k in range(len(whole)):
+        here = labels[whole.label_map == k + 1]
+        ids, counts = np.unique(here[here > 0], return_counts=True)
+        assert len(ids)
+        assert counts.max() > 0.5 * counts.sum()
+
+
+def test_of_two_that_claim_the_same_the_better_stays(tmp_path) -> None:
+    """Two tiles side by side see one object otherwise, and a second one overlaps it a little."""
+    mosaic = Mosaic(40, 80, 40, 20)
+    left, right = (np.zeros((40, 60), np.int32) for _ in range(2))
+    left[10:20, 30:46] = 1  # columns 30 to 45: its middle is at 38
+    left[30:36, 36:48] = 2
+    right[10:20, 14:26] = 1  # columns 34 to 45, of a better score: its middle is at 40
+    right[34:40, 16:40] = 2  # overlaps the other's second object in 2 of 6 rows
+    for tile, label_map, scores in ((0, left, [0.8, 0.7]), (1, right, [0.9, 0.6])):
+        found = Instances.from_label_map(label_map, np.array(scores, np.float32))
+        write(tmp_path, tile, taken(found, mosaic.seen_by(tile), mosaic.core_of(tile)))
+    labels = finished(mosaic, tmp_path)
+    assert len(np.unique(labels)) == 4
+    better = labels[15, 40]
+    assert (labels[10:20, 34:46] == better).all()
+    assert not labels[10:20, 30:34].any()  # the worse one is gone altogether
+    assert (labels[30:36, 36:48] == labels[30, 36]).all()  # pixels of two go to the better one
+    assert (labels[36:40, 36:60] == labels[39, 59]).all()
+    assert labels[39, 59] not in (0, better, labels[30, 36])
+
+
+def test_an_object_near_a_border_is_never_left_to_the_other(tmp_path) -> None:
+    """The two sides see its box a pixel apart, so that each would give it to the other."""
+    mosaic = Mosaic(40, 80, 40, 20)
+    for tile, columns in ((0, slice(36, 46)), (1, slice(14, 22))):
+        label_map = np.zeros((40, 60), np.int32)
+        label_map[10:20, columns] = 1
+        found = Instances.from_label_map(label_map)
+        objects = taken(found, mosaic.seen_by(tile), mosaic.core_of(tile))
+        assert len(objects.score) == 1
+        write(tmp_path, tile, objects)
+    assert finished(mosaic, tmp_path).max() == 1
+
+
+def test_objects_come_back_from_their_file(tmp_path) -> None:
+    image = pointing_image((130, 150), 1)
+    model, mosaic = Pointing().load(), Mosaic(130, 150, 64, 64)
+    seen, core = mosaic.seen_by(4), mosaic.core_of(4)
+    found = model.predict(image[seen])
+    objects = taken(found, seen, core)
+    write(tmp_path, 4, objects)
+    again = read_objects(tmp_path, 4)
+    for name, array in objects._asdict().items():
+        np.testing.assert_array_equal(array, getattr(again, name))
+    assert (np.bincount(again.core(core).ravel(), minlength=len(found))[1:] > 0).any()
+    total = np.bincount(again.outer_number, minlength=len(again.area))
+    total += np.bincount(again.core(core).ravel(), minlength=len(again.area) + 1)[1:]
+    np.testing.assert_array_equal(total, again.area)
+    assert KEY > len(again.area)
+
+
+@given(
+    st.tuples(st.integers(1, 3000), st.integers(1, 3000)),
+    st.integers(1, 9).map(lambda n: 128 * n),
+    st.integers(0, 300),
+)
+@settings(max_examples=60, deadline=None)
+def test_cores_cover_an_image_once(shape, core, overlap) -> None:
+    mosaic = Mosaic(*shape, core, overlap)
+    covered = np.zeros(shape, np.uint8)
+    for tile in range(len(mosaic)):
+        covered[mosaic.core_of(tile)] += 1
+        for own, seen, side in zip(
+            mosaic.core_of(tile), mosaic.seen_by(tile), shape, strict=True
+        ):
+            assert seen.start == max(0, own.start - overlap)
+            assert seen.stop == min(side, own.stop + overlap)
+        for other in mosaic.neighbours(tile):
+            assert tile in mosaic.neighbours(other)
+    assert (covered == 1).all()
+
+
+@pytest.mark.parametrize(("workers", "zoom"), [(1, 1.0), (2, 1.0), (2, 3.0), (64, 1.0)])
+def test_tiles_are_bounded_whatever_the_image(workers, zoom) -> None:
+    near, far = (plan((side, side), workers, zoom, 60) for side in (100_000, 10**6))
+    assert (near.core, near.overlap) == (far.core, far.overlap)
+    assert near.core % 128 == 0
+    assert near.overlap > 60 + TOLERANCE
+    assert plan((200, 300), workers, zoom).core <= 384

@@ -97,11 +97,6 @@ def as_mask(path: Path, array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(mask.astype(np.int64 if large else np.int32))
 
 
-def image_files(folder: Path) -> list[Path]:
-    """Image files of a folder (not of its subfolders), sorted by name, hidden ones left out."""
-    return [folder / name for name in image_names(folder)]
-
-
 def image_names(folder: Path) -> list[str]:
     """Names in ``folder`` of image files and of folders of zarr, sorted, hidden ones left out."""
     if not folder.is_dir():

@@ -5,7 +5,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from spatialembed.data.image_io import image_files, read_image, read_mask
+from spatialembed.data.image_io import image_names, read_image, read_mask
 from spatialembed.errors import UserError
 
 rng = np.random.default_rng(0)
@@ -198,11 +198,13 @@ def test_mask_with_negative_ids(tmp_path):
         read_mask(tmp_path / "x.tif")
 
 
-def test_image_files(tmp_path):
-    assert image_files(tmp_path) == image_files(tmp_path / "missing") == []
-    for name in ("b.png", "a.TIF", ".hidden.png", "notes.txt"):
+def test_image_names(tmp_path):
+    assert image_names(tmp_path) == image_names(tmp_path / "missing") == []
+    for name in ("b.png", "a.TIF", ".hidden.png", "notes.txt", "file.zarr"):
         (tmp_path / name).touch()
-    assert [file.name for file in image_files(tmp_path)] == ["a.TIF", "b.png"]
+    for name in ("c.ome.zarr", "folder.png"):
+        (tmp_path / name).mkdir()
+    assert image_names(tmp_path) == ["a.TIF", "b.png", "c.ome.zarr"]
 
 
 def _png(array, folder):

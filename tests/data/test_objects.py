@@ -1,20 +1,18 @@
 """The object index against a loop over ids, and its file."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from spatialembed.data import open_data
-from spatialembed.data.objects import (
-    build_object_index,
-    load_object_index,
-    object_index,
-    objects_of,
-    save_object_index,
-)
+from spatialembed.data import index_cache, open_data
+from spatialembed.data.label_folder import LabelFolder
+from spatialembed.data.objects import build_object_index, object_index, objects_of, united
 from spatialembed.data.sample import Sample
+from spatialembed.data.windowed import WindowedImage, blocks
 from spatialembed.errors import UserError
 
 
@@ -84,27 +82,139 @@ def test_no_object_anywhere(tmp_path):
         build_object_index(data)
 
 
-def test_saved_index_is_used_until_a_file_changes(tmp_path, monkeypatch):
-    data, cache = write(tmp_path, {"a": MASK, "b": MASK}), tmp_path / "run" / "objects.npz"
-    index = object_index(data, cache)
-    with monkeypatch.context() as patch:
-        patch.setattr(type(data), "truth", None)  # any reading would fail
-        again = object_index(data, cache)
-    for name in ("image", "label", "class_index", "box", "area", "image_size"):
-        np.testing.assert_array_equal(getattr(again, name), getattr(index, name))
-    write(tmp_path, {"b": MASK * 0})
-    assert load_object_index(cache, data) is None
-    assert len(object_index(data, cache)) == 2
+COLUMNS = ("image", "label", "class_index", "box", "area", "image_size")
 
 
-def test_a_cache_that_is_broken_or_of_something_else_is_made_anew(tmp_path):
-    data, cache = write(tmp_path, {"a": MASK}), tmp_path / "objects.npz"
-    save_object_index(cache, build_object_index(data))
+def same(a, b):
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in COLUMNS)
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Names of the masks that are read."""
+    names = []
+    truth = LabelFolder.truth
+
+    def counted(self, i):
+        names.append(self.names[i])
+        return truth(self, i)
+
+    monkeypatch.setattr(LabelFolder, "truth", counted)
+    return names
+
+
+def kept(root):
+    return [path for path in root.iterdir() if path.suffix == ".npz"]
+
+
+def test_an_index_is_made_once_and_again_for_files_that_changed(tmp_path, read):
+    masks = {name: np.roll(MASK, k) for k, name in enumerate("abcde")}
+    data = write(tmp_path, masks)
+    index = object_index(data)
+    assert read == list("abcde")
+    assert len(kept(tmp_path)) == 1
+    assert same(object_index(open_data(tmp_path, holdout=0)), index)
+    assert read == list("abcde")
+    write(tmp_path, {"c": MASK.T})
+    again = object_index(data)
+    assert read == [*"abcde", "c"]
+    assert same(again, build_object_index(data))
+    assert not same(again, index)
+    # an image less, an image more, and the folder elsewhere
+    (tmp_path / "train" / "images" / "a.png").unlink()
+    (tmp_path / "train" / "masks" / "a.png").unlink()
+    write(tmp_path, {"bb": MASK[:2]})
+    moved = tmp_path.rename(tmp_path.with_name("moved"))
+    read.clear()
+    data = open_data(moved, holdout=0)
+    again = object_index(data)
+    assert read == ["bb"]
+    assert same(again, build_object_index(data))
+
+
+def test_an_image_that_changed_is_read_again_too(tmp_path, read):
+    data = write(tmp_path, {"a": MASK, "b": MASK})
+    object_index(data)
+    Image.fromarray(MASK * 9).save(tmp_path / "train" / "images" / "b.png")
+    object_index(data)
+    assert read == ["a", "b", "b"]
+
+
+def test_classes_and_splits_have_indexes_of_their_own(tmp_path, read):
+    write(tmp_path, {name: MASK for name in "abcdefgh"})
+    for split, names in (("train", None), ("val", None), ("train", ["cell"])):
+        object_index(open_data(tmp_path, split, names))
+    assert len(kept(tmp_path)) == 3
+    read.clear()
+    object_index(open_data(tmp_path, "val"))
+    object_index(open_data(tmp_path, "train", ["cell"]))
+    assert read == []
+
+
+def test_a_cache_that_is_broken_or_of_something_else_is_made_anew(tmp_path, read):
+    data = write(tmp_path, {"a": MASK})
+    index = object_index(data)
+    (cache,) = kept(tmp_path)
     whole = cache.read_bytes()
-    for content in (b"", b"nothing", whole[: len(whole) // 2]):
+    garbled = bytearray(whole)
+    garbled[len(whole) // 2] ^= 255
+    for content in (b"", b"nothing", whole[: len(whole) // 2], bytes(garbled)):
         cache.write_bytes(content)
-        assert load_object_index(cache, data) is None
+        read.clear()
+        assert same(object_index(data), index)
+        assert read == ["a"]
+        assert cache.read_bytes() == whole
     np.savez(cache, image=np.zeros(3))
-    assert load_object_index(cache, data) is None
-    assert len(object_index(data, cache)) == 2
-    assert cache.read_bytes()[:2] == b"PK"
+    assert same(object_index(data), index)
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(tmp_path, monkeypatch, read):
+    write_whole = index_cache.atomic_write
+    data = write(tmp_path / "data", {"a": MASK})
+    closed = [tmp_path / "data"]
+
+    def refusing(path):
+        if any(path.is_relative_to(folder) for folder in closed):
+            raise UserError(f"could not write {path}")
+        return write_whole(path)
+
+    monkeypatch.setattr(index_cache, "atomic_write", refusing)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    index = object_index(data)
+    assert same(object_index(data), index)
+    assert read == ["a"]
+    assert not kept(tmp_path / "data")
+    closed.append(tmp_path / "cache")
+    (cached,) = (tmp_path / "cache" / "spatialembed").iterdir()
+    cached.unlink()
+    assert same(object_index(data), index)
+    with pytest.raises(UserError, match="could not write"):
+        object_index(data, tmp_path / "data" / "own.npz")
+
+
+def test_a_file_that_vanished_is_named(tmp_path):
+    data = write(tmp_path, {"a": MASK})
+    (tmp_path / "train" / "masks" / "a.png").unlink()
+    with pytest.raises(UserError, match=r"a\.png cannot be read .*; restore it"):
+        object_index(data)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    st.tuples(st.integers(1, 20), st.integers(1, 20)),
+    st.integers(1, 900),
+)
+def test_blocks_give_the_objects_of_the_whole(seed, shape, chunk, pixels):
+    rng = np.random.default_rng(seed)
+    mask = rng.integers(0, 9, shape).astype(np.int32) * (rng.random(shape) < 0.3)
+    mask[mask > 0] += 2**31 - 20
+    classes = np.where(mask > 0, mask % 3, -1).astype(np.int16)
+    image = WindowedImage(Path("mask"), shape, 1, mask.dtype, chunk, lambda r, c: mask[r, c, None])
+    tables = [
+        objects_of(mask[rows, columns], classes[rows, columns], (rows.start, columns.start))
+        for rows, columns in blocks(image, pixels)
+    ]
+    np.testing.assert_array_equal(united(tables), objects_of(mask, classes))
+    assert united(tables).dtype == np.int32

@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from spatialembed.errors import UserError
-from spatialembed.models.normalization import PERCENTILE_CLIP, Normalization
+from spatialembed.models.normalization import (
+    MOST_SIDE,
+    PERCENTILE_CLIP,
+    Normalization,
+    sampled,
+)
 
 KINDS = [
     Normalization("range"),
@@ -126,3 +131,54 @@ def test_refuses_images_it_cannot_normalize() -> None:
         KINDS[2](np.zeros((2, 2, 3)))
     with pytest.raises(UserError, match="real numbers"):
         Normalization()(np.zeros((2, 2, 1), complex))
+
+
+class Windows:
+    """An array read by windows; counts the pixels that are read."""
+
+    def __init__(self, image: np.ndarray) -> None:
+        self.image, self.read_pixels = image, 0
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.image.shape[0], self.image.shape[1]
+
+    def read(self, rows: slice, columns: slice) -> np.ndarray:
+        part = self.image[rows, columns]
+        self.read_pixels += part.shape[0] * part.shape[1]
+        return part
+
+
+@pytest.mark.parametrize("normalization", KINDS, ids=lambda n: n.kind)
+@pytest.mark.parametrize("shape", [(40, 50, 2), (30, 5000, 2), (4097, 60, 2)])
+def test_a_part_of_an_image_is_normalised_as_in_the_whole(normalization, shape) -> None:
+    image = np.random.default_rng(1).gamma(2.0, 300.0, shape).astype(np.float32)
+    image[3, 4] = np.nan
+    windows = Windows(image)
+    fixed = normalization.fixed(windows)
+    whole = normalization(image)
+    for rows, columns in ((slice(2, 9), slice(1, 30)), (slice(20, 29), slice(None))):
+        np.testing.assert_array_equal(fixed(image[rows, columns]), whole[rows, columns])
+    assert windows.read_pixels == 0 or normalization.kind == "percentile"
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 10**6), st.integers(1, 10**6))
+def test_few_pixels_stand_for_an_image_of_any_size(height, width) -> None:
+    windows = sampled((height, width))
+    sizes = [(r.stop - r.start) * (c.stop - c.start) for r, c in windows]
+    assert sum(sizes) <= MOST_SIDE**2
+    assert min(r.start for r, _ in windows) == min(c.start for _, c in windows) == 0
+    assert max(r.stop for r, _ in windows) == height
+    assert max(c.stop for _, c in windows) == width
+    if max(height, width) <= MOST_SIDE:
+        assert windows == [(slice(0, height), slice(0, width))]
+
+
+def test_percentiles_of_a_sample_are_near_those_of_all_pixels() -> None:
+    image = np.random.default_rng(1).gamma(2.0, 300.0, (6000, 500, 1)).astype(np.uint16)
+    image[3000:] *= 2
+    low, high = np.percentile(image, (1, 99.8))
+    ends = Normalization("percentile")(image.clip(low, high))
+    assert abs(ends.min()) < 0.01
+    assert abs(ends.max() - 1) < 0.02

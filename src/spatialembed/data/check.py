@@ -15,8 +15,9 @@ from scipy import ndimage
 from ..errors import UserError
 from . import cityscapes
 from .label_folder import LabelFolder
-from .objects import objects_of
-from .sample import HOLDOUT, SPLITS, FileDataSet, Problem, Sample, Split, scan_data
+from .objects import objects_of, united
+from .sample import HOLDOUT, SPLITS, FileDataSet, Problem, Split, scan_data
+from .windowed import WindowedImage, blocks
 
 Progress = Callable[[str, int, int], None]
 
@@ -193,14 +194,15 @@ class _Tally:
     pixels: int = 0
     ignored: int = 0
 
-    def add(self, sample: Sample, table: np.ndarray) -> None:
-        height, width, channels = sample.image.shape
+    def add(self, image: WindowedImage | np.ndarray, table: np.ndarray, ignored: int) -> None:
+        height, width = image.shape[:2]
+        channels = image.shape[2] if isinstance(image, np.ndarray) else image.channels
         self.sizes[width, height] += 1
         self.channels[channels] += 1
-        self.dtypes[str(sample.image.dtype)] += 1
+        self.dtypes[str(image.dtype)] += 1
         self.tables.append(table)
         self.pixels += height * width
-        self.ignored += int(sample.ignore.sum())
+        self.ignored += ignored
 
     def report(self, dataset: FileDataSet) -> SplitReport:
         tables = self.tables or [np.zeros((0, 7), np.int32)]
@@ -228,14 +230,12 @@ def _check_split(
     channels: dict[Path, int] = {}
     for i in range(len(dataset)):
         try:
-            sample = dataset[i]
+            image_channels, semantic = _count(dataset, i, tally)
         except UserError as error:
             problems.append(_as_problem(str(error), dataset.items[i].image))
         else:
-            table = objects_of(sample.label_mask, sample.class_map)
-            tally.add(sample, table)
-            channels[dataset.items[i].image] = sample.image.shape[2]
-            if isinstance(dataset, LabelFolder) and _looks_semantic(sample.label_mask, table):
+            channels[dataset.items[i].image] = image_channels
+            if semantic:
                 message = "has one id in several parts; is it a mask of the class, not of objects?"
                 problems.append(Problem(dataset.items[i].truth, message, warning=True))
         if progress is not None:
@@ -248,6 +248,26 @@ def _check_split(
             if n != usual
         ]
     return tally.report(dataset), problems
+
+
+def _count(dataset: FileDataSet, i: int, tally: _Tally) -> tuple[int, bool]:
+    """Read sample ``i`` into ``tally``; its channels, and whether it has a mask of the class."""
+    large = dataset.large(i)
+    if large is None:
+        sample = dataset[i]
+        table = objects_of(sample.label_mask, sample.class_map)
+        tally.add(sample.image, table, int(sample.ignore.sum()))
+        folder = isinstance(dataset, LabelFolder)
+        return sample.image.shape[2], folder and _looks_semantic(sample.label_mask, table)
+    if dataset.split != "train":
+        large.require_whole()
+    tables, ignored = [], 0
+    for rows, columns in blocks(large.mask):
+        part = large.read(rows, columns)
+        tables.append(objects_of(part.label_mask, part.class_map, (rows.start, columns.start)))
+        ignored += int(part.ignore.sum())
+    tally.add(large.image, united(tables), ignored)
+    return large.image.channels, False
 
 
 def _without_objects(root: Path, reports: Sequence[SplitReport]) -> list[Problem]:

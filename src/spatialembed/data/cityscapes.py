@@ -15,7 +15,8 @@ import numpy as np
 
 from ..errors import UserError
 from .image_io import read_mask
-from .sample import SPLITS, FileDataSet, Item, Problem, Truth, source_split, split_names
+from .items import Item, Items
+from .sample import SPLITS, FileDataSet, Problem, Truth, source_split, split_names
 
 THINGS = ("person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")
 """The eight classes that Cityscapes scores by instance."""
@@ -109,10 +110,10 @@ def scan(root: Path, split: str, class_names: Sequence[str] | None, holdout: flo
         raise UserError(
             f"{images / source} has no image; expected CITY/X{IMAGE_ENDING}.png or .jpg"
         )
-    if "val" not in available and split != "test":
-        chosen = set(split_names([item.name for item in items], split, holdout))
-        items = [item for item in items if item.name in chosen]
-    return Cityscapes(root, split, names, tuple(items), tuple(problems))
+    data = Cityscapes(root, split, names, Items.of(root, items), tuple(problems))
+    if "val" in available or split == "test":
+        return data
+    return data.only(set(split_names(data.names, split, holdout)))
 
 
 def _pairs(root: Path, split: str) -> tuple[list[Item], list[Problem]]:

@@ -9,16 +9,17 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from ..errors import UserError
+from .items import Item, Items
 from .rle import decode_counts, polygon_to_mask, runs_to_mask
-from .sample import SPLITS, FileDataSet, Item, Problem, Truth, source_split, split_names
+from .sample import SPLITS, FileDataSet, Problem, Truth, source_split, split_names
 
 Annotation = dict[str, Any]
 
@@ -73,6 +74,9 @@ class Coco(FileDataSet):
             label_mask[mask] = number
             class_map[mask] = class_index
         return Truth(label_mask, class_map, ignore & (label_mask == 0))
+
+    def _pick(self, numbers: Sequence[int]) -> Self:
+        return replace(super()._pick(numbers), records=tuple(self.records[i] for i in numbers))
 
     def _mask(self, annotation: Annotation, image_id: int, height: int, width: int) -> np.ndarray:
         try:
@@ -132,11 +136,12 @@ def scan(root: Path, split: str, class_names: Sequence[str] | None, holdout: flo
         )
     chosen = {name: category_ids[name] for name in names}
     found, problems = _match(root, file, content, set(chosen.values()))
-    if "val" not in files and split != "test":
-        keep = set(split_names([item.name for item, _ in found], split, holdout))
-        found = [pair for pair in found if pair[0].name in keep]
-    items, records = tuple(item for item, _ in found), tuple(record for _, record in found)
-    return Coco(root, split, names, items, tuple(problems), file, chosen, records)
+    items = Items.of(root, (item for item, _ in found))
+    records = tuple(record for _, record in found)
+    data = Coco(root, split, names, items, tuple(problems), file, chosen, records)
+    if "val" in files or split == "test":
+        return data
+    return data.only(set(split_names(data.names, split, holdout)))
 
 
 def _is_object(annotation: Annotation) -> bool:

@@ -8,15 +8,14 @@ the same crops without saved state.
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spatialembed.data.augment import Augmentation, Change, shade
+from spatialembed.data.sources import Fix, Normalize, Source, Sources
 from spatialembed.data.warp import Warp
 from spatialembed.errors import UserError
 
@@ -84,13 +83,15 @@ class Cropper:
         augmentation: how crops are varied.
         zoom: magnification of the crops before they are varied.
         cache_bytes: how much memory decoded images may take, shared by a loader's workers.
+        fix: the normalisation of one image that is read by windows, for any of them. None:
+            ``normalize``, which then must not depend on the other pixels of an image.
 
     Raises:
         UserError: a value out of its range.
     """
 
     dataset: DataSet
-    normalize: Callable[[NDArray[Any]], NDArray[np.float32]]
+    normalize: Normalize
     size: int
     index: ObjectIndex
     seed: int = 0
@@ -98,7 +99,8 @@ class Cropper:
     augmentation: Augmentation = field(default_factory=Augmentation)
     zoom: float = 1.0
     cache_bytes: int = 2 * 1024**3
-    _cache: _Cache = field(init=False, repr=False)
+    fix: Fix | None = None
+    _sources: Sources = field(init=False, repr=False)
     _visits: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -112,7 +114,7 @@ class Cropper:
             raise UserError(f"cache_bytes must be 0 or more, not {self.cache_bytes}")
         if not 0 <= self.seed < 2**64:
             raise UserError(f"the seed must be a number from 0 up, not {self.seed}")
-        object.__setattr__(self, "_cache", _Cache(self.cache_bytes))
+        object.__setattr__(self, "_sources", self._unread())
         decoded = int(self.index.image_size.astype(np.int64).prod(1).sum()) * BYTES_PER_PIXEL
         object.__setattr__(self, "_visits", decoded > self.cache_bytes)
 
@@ -123,18 +125,23 @@ class Cropper:
         jitter = rng.random(2) * 2 - 1
         change = self.augmentation.draw(rng)
         change = replace(change, scale=self.zoom * change.scale)
-        source = self._cache.get(image, self._load)
+        height, width = self.index.image_size[image].tolist()
         extent = self.size / change.scale
         top, left, bottom, right = box
         center = (
-            _keep_inside((top + bottom - 1) / 2 + jitter[0] * JITTER * extent, extent, source, 0),
-            _keep_inside((left + right - 1) / 2 + jitter[1] * JITTER * extent, extent, source, 1),
+            _keep_inside((top + bottom - 1) / 2 + jitter[0] * JITTER * extent, extent, height),
+            _keep_inside((left + right - 1) / 2 + jitter[1] * JITTER * extent, extent, width),
         )
-        return _cut(source, Warp.about(center, change, self.size), change, rng)
+        warp = Warp.about(center, change, self.size)
+        source, warp = self._sources.of(image, (height, width), warp, change.blur)
+        return _cut(source, warp, change, rng)
 
     def share_cache(self, workers: int) -> None:
         """Lower this process's cache to its share among ``workers``."""
-        self._cache.limit = self.cache_bytes // workers
+        self._sources.decoded.limit = self.cache_bytes // workers
+
+    def _unread(self) -> Sources:
+        return Sources(self.dataset, self.normalize, self.fix, self.cache_bytes)
 
     def _generator(self, number: int) -> np.random.Generator:
         key = np.array([self.seed, number], np.uint64)  # a list would pass through float64
@@ -158,23 +165,12 @@ class Cropper:
                 chosen = int(first + own_pick * (last - first))
             return int(self.index.image[chosen]), self.index.box[chosen].tolist()
         image = int(pick * len(self.dataset))
-        height, width = self._cache.get(image, self._load).ignore.shape
+        height, width = self.index.image_size[image].tolist()
         return image, (y * height, x * width, y * height, x * width)
-
-    def _load(self, image: int) -> _Source:
-        sample = self.dataset[image]
-        normalized = self.normalize(sample.image).astype(np.float32, copy=False)
-        return _Source(
-            np.ascontiguousarray(normalized.transpose(2, 0, 1)),
-            np.ascontiguousarray(sample.label_mask),
-            np.ascontiguousarray(sample.class_map),
-            np.ascontiguousarray(sample.ignore),
-            sample.name,
-        )
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker that is started anew gets the settings, not the decoded images.
-        return {**self.__dict__, "_cache": _Cache(self.cache_bytes)}
+        return {**self.__dict__, "_sources": self._unread()}
 
 
 class CropDataset:
@@ -219,47 +215,13 @@ def collate(crops: Sequence[Crop]) -> Batch:
     )
 
 
-class _Source(NamedTuple):
-    """A sample made ready to cut from."""
-
-    image: NDArray[np.float32]  # (C, H, W) normalised
-    label_mask: NDArray[Any]  # (H, W)
-    class_map: NDArray[Any]  # (H, W)
-    ignore: NDArray[np.bool_]  # (H, W)
-    name: str
-
-
-class _Cache:
-    """Decoded images by number, least recently used ones dropped beyond ``limit`` bytes."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._held: OrderedDict[int, _Source] = OrderedDict()
-        self._bytes = 0
-
-    def get(self, image: int, load: Callable[[int], _Source]) -> _Source:
-        source = self._held.pop(image, None)
-        if source is None:
-            source = load(image)
-            self._bytes += _bytes(source)
-        self._held[image] = source
-        while self._bytes > self.limit and len(self._held) > 1:
-            _, dropped = self._held.popitem(last=False)
-            self._bytes -= _bytes(dropped)
-        return source
-
-
-def _bytes(source: _Source) -> int:
-    return sum(array.nbytes for array in source[:4])
-
-
-def _keep_inside(center: float, extent: float, source: _Source, axis: int) -> float:
+def _keep_inside(center: float, extent: float, length: int) -> float:
     """Move a center so that the crop stays inside the image, or shows all of a smaller one."""
-    first, last = extent / 2 - 0.5, source.ignore.shape[axis] - extent / 2 - 0.5
+    first, last = extent / 2 - 0.5, length - extent / 2 - 0.5
     return float(min(max(center, min(first, last)), max(first, last)))
 
 
-def _cut(source: _Source, warp: Warp, change: Change, rng: np.random.Generator) -> Crop:
+def _cut(source: Source, warp: Warp, change: Change, rng: np.random.Generator) -> Crop:
     import torch
 
     at, inside = warp.nearest((source.ignore.shape[0], source.ignore.shape[1]))

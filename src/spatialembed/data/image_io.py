@@ -1,12 +1,16 @@
 """Images and label masks from files: every format as (H, W, C) in its stored type.
 
-Pillow reads everything but TIFF, which tifffile reads (and Pillow where tifffile lacks a codec).
+Pillow reads everything but TIFF, which tifffile reads (and Pillow where tifffile lacks a codec),
+and zarr (zarr_image.py).
 """
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +18,19 @@ import tifffile
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import UserError
+from .zarr_image import SUFFIX as ZARR
+from .zarr_image import is_zarr, open_zarr
 
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".webp", ".jp2")
 """Suffixes taken as images, in lower case."""
 
 LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp", ".jp2")
-_TIFF = (".tif", ".tiff")
+TIFF = (".tif", ".tiff")
 _LOSSY_FORMATS = ("JPEG", "MPO", "WEBP", "JPEG2000")
-_LOSSY_TIFF = ("JPEG", "OJPEG", "JPEG_LOSSY", "JPEG2000", "APERIO_JP2000_RGB", "WEBP")
+LOSSY_TIFF = ("JPEG", "OJPEG", "JPEG_LOSSY", "JPEG2000", "APERIO_JP2000_RGB", "WEBP")
+PILLOW_TIFF = ("PALETTE", "YCBCR", "SEPARATED", "CIELAB")
+"""Colors of TIFFs that Pillow turns into RGB."""
+
 _UNREADABLE = (
     OSError,
     SyntaxError,  # Pillow's for a broken PNG
@@ -65,8 +74,14 @@ def read_mask(path: str | Path) -> np.ndarray:
     """
     path = Path(path)
     if path.suffix.lower() in LOSSY_SUFFIXES:
-        raise UserError(_lossy(path))
-    array = _read(path, indices=True)
+        raise UserError(lossy(path))
+    return as_mask(path, _read(path, indices=True))
+
+
+def as_mask(path: Path, array: np.ndarray) -> np.ndarray:
+    """A label mask (H, W) of pixels (H, W, C) as stored, or of a window of them; see
+    :func:`read_mask`.
+    """
     mask = array[..., 0]
     if array.shape[2] > 1 and not (array == mask[..., None]).all():
         raise UserError(
@@ -82,34 +97,32 @@ def read_mask(path: str | Path) -> np.ndarray:
     return np.ascontiguousarray(mask.astype(np.int64 if large else np.int32))
 
 
-def image_files(folder: Path) -> list[Path]:
-    """Image files of a folder (not of its subfolders), sorted by name, hidden ones left out."""
+def image_names(folder: Path) -> list[str]:
+    """Names in ``folder`` of image files and of folders of zarr, sorted, hidden ones left out."""
     if not folder.is_dir():
         return []
-    return sorted(
-        entry
-        for entry in folder.iterdir()
-        if entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".") and entry.is_file()
-    )
+    with os.scandir(folder) as entries:  # knows files from folders without asking for each
+        return sorted(entry.name for entry in entries if _is_image(entry))
+
+
+def _is_image(entry: os.DirEntry[str]) -> bool:
+    ending = os.path.splitext(entry.name)[1].lower()
+    if entry.name.startswith("."):
+        return False
+    return entry.is_file() if ending in SUFFIXES else ending == ZARR and entry.is_dir()
 
 
 def _read(path: Path, indices: bool) -> np.ndarray:
     """(H, W, C) without alpha; ``indices``: for masks, palette indices and no lossy coding."""
+    if is_zarr(path):
+        return open_zarr(path).whole()
     if not path.is_file():
         raise UserError(f"{path} does not exist; give an image file")
-    try:
-        if path.suffix.lower() in _TIFF:
+    with readable(path):
+        if path.suffix.lower() in TIFF:
             array = _read_tiff(path, indices)
         else:
             array = _read_pillow(path, indices)
-    except UserError:
-        raise
-    except _UNREADABLE as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(
-            f"{path} cannot be read as an image ({reason}); it may be truncated or of another "
-            "format: replace it"
-        ) from error
     if 0 in array.shape or array.dtype.kind not in "buif":
         raise UserError(
             f"{path} holds {array.dtype} values in shape {array.shape}; an image is integer or "
@@ -118,10 +131,25 @@ def _read(path: Path, indices: bool) -> np.ndarray:
     return array
 
 
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Whatever goes wrong in decoding ``path`` as one sentence that names it."""
+    try:
+        yield
+    except UserError:
+        raise
+    except _UNREADABLE as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"{path} cannot be read as an image ({reason}); it may be truncated or of another "
+            "format: replace it"
+        ) from error
+
+
 def _read_pillow(path: Path, indices: bool) -> np.ndarray:
     with Image.open(path) as image:
         if indices and image.format in _LOSSY_FORMATS:
-            raise UserError(_lossy(path))
+            raise UserError(lossy(path))
         if image.format == "PNG" and _is_color_16(path):
             raise UserError(
                 f"{path} is a PNG of 16 bits in color, which is read in 8; store it as TIFF"
@@ -159,13 +187,13 @@ def _read_tiff(path: Path, indices: bool) -> np.ndarray:
     with tifffile.TiffFile(path) as file:
         series = file.series[0]
         page = series.keyframe
-        if indices and _name(page.compression) in _LOSSY_TIFF:
-            raise UserError(_lossy(path))
+        if indices and tag_name(page.compression) in LOSSY_TIFF:
+            raise UserError(lossy(path))
         if path.stat().st_size < _last_byte(file):
             raise UserError(f"{path} is truncated: it ends before its pixels do; replace it")
-        axes, shape, photometric = series.axes, series.shape, _name(page.photometric)
+        axes, shape, photometric = series.axes, series.shape, tag_name(page.photometric)
         alpha = any(int(kind) in (1, 2) for kind in page.extrasamples)
-        pillow = photometric in ("PALETTE", "YCBCR", "SEPARATED", "CIELAB")
+        pillow = photometric in PILLOW_TIFF
         try:
             array = None if pillow else series.asarray()
         except ValueError as error:
@@ -175,7 +203,7 @@ def _read_tiff(path: Path, indices: bool) -> np.ndarray:
     if array is None:
         array = _tiff_by_pillow(path, shape, indices)
         return array
-    array = _channels_last(path, array, axes)
+    array = channels_last(path, array, axes)
     if alpha and "S" in axes and array.shape[2] in (2, 4):
         array = array[..., :-1]
     if photometric == "MINISWHITE" and not indices and array.dtype.kind == "u":
@@ -183,7 +211,7 @@ def _read_tiff(path: Path, indices: bool) -> np.ndarray:
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def _name(tag: object) -> str:
+def tag_name(tag: object) -> str:
     """Name of a TIFF tag's value; one that tifffile does not know is a plain number."""
     return str(getattr(tag, "name", tag))
 
@@ -212,7 +240,7 @@ def _tiff_by_pillow(path: Path, shape: tuple[int, ...], indices: bool) -> np.nda
     )
 
 
-def _channels_last(path: Path, array: np.ndarray, axes: str) -> np.ndarray:
+def channels_last(path: Path, array: np.ndarray, axes: str) -> np.ndarray:
     """Move the channels of a TIFF last: by its axes, else the shorter of first and last axis."""
     keep = [i for i, n in enumerate(array.shape) if n > 1 or axes[i] in "YX"]
     array, axes = array.reshape([array.shape[i] for i in keep]), "".join(axes[i] for i in keep)
@@ -228,5 +256,5 @@ def _channels_last(path: Path, array: np.ndarray, axes: str) -> np.ndarray:
     return np.moveaxis(array, 0, 2)
 
 
-def _lossy(path: Path) -> str:
+def lossy(path: Path) -> str:
     return f"{path} is in a lossy format, which changes ids; store label masks as PNG or TIFF"

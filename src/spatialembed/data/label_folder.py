@@ -7,15 +7,19 @@ Beside images/ and masks/ there may be ignore/ with images that are above 0 wher
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import UserError
-from .image_io import LOSSY_SUFFIXES, image_files, read_mask
-from .sample import SPLITS, FileDataSet, Item, Problem, Truth, source_split, split_names
+from .image_io import LOSSY_SUFFIXES, image_names, read_mask
+from .items import Items, row
+from .large import LargeSample, open_parts
+from .sample import SPLITS, FileDataSet, Problem, Truth, source_split, split_names
+from .zarr_image import SUFFIX as ZARR
 
 _MASKS = "_masks"
 _OTHER = ("_flows", "_cp_masks", "_overlay")  # Cellpose's outputs, which are no images
@@ -32,9 +36,23 @@ class LabelFolder(FileDataSet):
         if mask.dtype != np.int32:  # ids above 2^31: numbered anew, in their order
             ids, inverse = np.unique(mask, return_inverse=True)
             mask = (inverse.reshape(mask.shape) + (ids[0] != 0)).astype(np.int32)
-        class_map = (mask > 0).astype(np.int16) - np.int16(1)
-        ignore = np.zeros(mask.shape, bool) if unknown is None else read_mask(unknown) > 0
-        return Truth(mask, class_map, ignore)
+        return _truth(mask, None if unknown is None else read_mask(unknown))
+
+    def large(self, i: int) -> LargeSample | None:
+        """Images in zarr and TIFFs in tiles or strips, where image and masks are so stored."""
+        name, *files = self.items[i]
+        parts = open_parts(*(file for file in files if file is not None))
+        if parts is None:
+            return None
+        image, mask, *unknown = parts
+        return LargeSample(name, image, mask, unknown[0] if unknown else None, _truth)
+
+
+def _truth(mask: np.ndarray, unknown: np.ndarray | None) -> Truth:
+    """Truth of a label mask (H, W) int32 of one class, and what is ignored where above 0."""
+    class_map = (mask > 0).astype(np.int16) - np.int16(1)
+    ignore = np.zeros(mask.shape, bool) if unknown is None else unknown > 0
+    return Truth(mask, class_map, ignore)
 
 
 def recognize(root: Path) -> bool:
@@ -58,73 +76,92 @@ def scan(root: Path, split: str, class_names: Sequence[str] | None, holdout: flo
     folders: dict[str, Path] = {name: root / name for name in SPLITS if (root / name).is_dir()}
     folders = folders or {"train": root}
     source = source_split(split, tuple(folders), root)
-    items, problems = _pairs(folders[source])
-    if "val" not in folders and split != "test":
-        chosen = set(split_names([item.name for item in items], split, holdout))
-        items = [item for item in items if item.name in chosen]
-    return LabelFolder(root, split, names, tuple(items), tuple(problems))
+    rows, problems = _pairs(root, folders[source])
+    data = LabelFolder(root, split, names, Items(root, rows), tuple(problems))
+    if "val" in folders or split == "test":
+        return data
+    return data.only(set(split_names(data.names, split, holdout)))
 
 
 def _holds_pairs(folder: Path) -> bool:
-    return (folder / "masks").is_dir() or any(
-        file.stem.endswith(_MASKS) for file in image_files(folder)
-    )
+    return (folder / "masks").is_dir() or any(_ends(name, _MASKS) for name in image_names(folder))
 
 
-def _pairs(folder: Path) -> tuple[list[Item], list[Problem]]:
+def _pairs(root: Path, folder: Path) -> tuple[list[str], list[Problem]]:
     if (folder / "images").is_dir() or (folder / "masks").is_dir():
-        images, masks = image_files(folder / "images"), image_files(folder / "masks")
+        images, masks = _Named(folder / "images", "_img"), _Named(folder / "masks", _MASKS)
+        unknown = _Named(folder / "ignore", "_ignore")
         where = str(folder / "masks" / "{}.png (or .tif)")
-        unknown = image_files(folder / "ignore")
-        empty = folder / "images"
     else:
-        files = image_files(folder)
-        masks = [file for file in files if file.stem.endswith(_MASKS)]
-        images = [file for file in files if not file.stem.endswith((_MASKS, *_OTHER))]
-        unknown = []
+        names = image_names(folder)
+        masks = _Named(folder, _MASKS, [name for name in names if _ends(name, _MASKS)])
+        images = _Named(
+            folder, "_img", [name for name in names if not _ends(name, _MASKS, *_OTHER)]
+        )
+        unknown = _Named(folder / "ignore", "_ignore", [])
         where = str(folder / ("{}" + _MASKS + ".png (or .tif)"))
-        empty = folder
-    if not images:
-        raise UserError(f"{empty} has no image; put images with their masks there")
-    if not masks:
+    if not images.by_stem:
+        raise UserError(f"{images.folder} has no image; put images with their masks there")
+    if not masks.by_stem:
         raise UserError(f"{folder} has no mask; expected {where.format('NAME')} for every image")
-    return _match(images, masks, unknown, where)
+    return _match(root, images, masks, unknown, where)
+
+
+class _Named:
+    """Files of one folder by stem without ``ending``; of two of one stem, either may be meant."""
+
+    def __init__(self, folder: Path, ending: str, names: list[str] | None = None) -> None:
+        self.folder = folder
+        self.by_stem: dict[str, str] = {}
+        self.problems: list[Problem] = []
+        for name in image_names(folder) if names is None else names:
+            stem = _stem(name).removesuffix(ending)
+            if (other := self.by_stem.setdefault(stem, name)) is not name:
+                message = f"has the stem of {folder / other}; remove one of them"
+                self.problems.append(Problem(folder / name, message))
+
+    def below(self, root: Path) -> str:
+        """The folder as text, to be followed by a name."""
+        inside = self.folder.relative_to(root)
+        return "" if inside == Path() else f"{inside}{os.sep}"
 
 
 def _match(
-    images: Iterable[Path], masks: Iterable[Path], unknown: Iterable[Path], where: str
-) -> tuple[list[Item], list[Problem]]:
-    image_of, problems = _by_stem(images, "_img")
-    mask_of, doubled = _by_stem(masks, _MASKS)
-    ignore_of, also_doubled = _by_stem(unknown, "_ignore")
-    problems += doubled + also_doubled
-    items = []
-    for name, image in sorted(image_of.items()):
-        if name not in mask_of:
-            problems.append(Problem(image, f"has no mask; expected {where.format(name)}"))
-        elif mask_of[name].suffix.lower() in LOSSY_SUFFIXES:
+    root: Path, images: _Named, masks: _Named, unknown: _Named, where: str
+) -> tuple[list[str], list[Problem]]:
+    problems = [*images.problems, *masks.problems, *unknown.problems]
+    starts = [named.below(root) for named in (images, masks, unknown)]
+    rows = []
+    for name, image in sorted(images.by_stem.items()):
+        mask = masks.by_stem.get(name)
+        if mask is None:
             problems.append(
-                Problem(mask_of[name], "is in a lossy format, which changes ids; use PNG or TIFF")
+                Problem(images.folder / image, f"has no mask; expected {where.format(name)}")
             )
+        elif mask.lower().endswith(LOSSY_SUFFIXES):
+            message = "is in a lossy format, which changes ids; use PNG or TIFF"
+            problems.append(Problem(masks.folder / mask, message))
         else:
-            items.append(Item(name, image, mask_of[name], ignore_of.get(name)))
-    held = sorted([*mask_of.items(), *ignore_of.items()])
-    unused = [mask for name, mask in held if name not in image_of]
-    problems += [
-        Problem(mask, "is a mask without an image; is it misnamed?", warning=True)
-        for mask in unused
-    ]
-    return items, problems
+            files = [image, mask, *filter(None, [unknown.by_stem.get(name)])]
+            rows.append(row(name, *map("".join, zip(starts, files, strict=False))))
+    for named in (masks, unknown):
+        unused = sorted(set(named.by_stem) - set(images.by_stem))
+        problems += [
+            Problem(
+                named.folder / named.by_stem[name],
+                "is a mask without an image; is it misnamed?",
+                warning=True,
+            )
+            for name in unused
+        ]
+    return rows, problems
 
 
-def _by_stem(files: Iterable[Path], ending: str) -> tuple[dict[str, Path], list[Problem]]:
-    """Files by stem without ``ending``; two of one stem are a problem, since either may be it."""
-    found: dict[str, Path] = {}
-    problems = []
-    for file in files:
-        stem = file.stem.removesuffix(ending)
-        if stem in found:
-            problems.append(Problem(file, f"has the stem of {found[stem]}; remove one of them"))
-        else:
-            found[stem] = file
-    return found, problems
+def _ends(name: str, *endings: str) -> bool:
+    return _stem(name).endswith(endings)
+
+
+def _stem(name: str) -> str:
+    """A file's name without its suffix; x of x.ome.zarr, as of x.zarr."""
+    stem, suffix = os.path.splitext(name)
+    return stem.removesuffix(".ome") if suffix.lower() == ZARR else stem

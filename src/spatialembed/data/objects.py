@@ -1,20 +1,20 @@
 """Every object of a data set in one table, so that crops are drawn around objects without reading.
 
-Made by reading all label masks once, and kept in a file that is valid while those are the same.
+Made by reading all label masks once, large ones block by block; index_cache.py keeps it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import zipfile
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import UserError, atomic_write
-from .sample import DataSet, FileDataSet, Truth
+from ..errors import UserError
+from .index_cache import Known, known_index, places, save_index, signatures
+from .sample import DataSet, FileDataSet
+from .windowed import blocks
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,6 @@ class ObjectIndex:
         box: (N, 4) int32, y0 x0 y1 x1 in pixels, half open.
         area: (N,) int32, pixels.
         image_size: (M, 2) int32, height and width of every image of the data set.
-        fingerprint: of the names, sizes and times of the files it was made from.
 
     Raises:
         UserError: arrays that do not fit together.
@@ -40,7 +39,6 @@ class ObjectIndex:
     box: np.ndarray
     area: np.ndarray
     image_size: np.ndarray
-    fingerprint: str = ""
 
     def __post_init__(self) -> None:
         n = len(self.image)
@@ -66,19 +64,26 @@ class ObjectIndex:
 
 
 def object_index(dataset: DataSet, cache: str | Path | None = None) -> ObjectIndex:
-    """The index of a data set, from the file ``cache`` if that was made of the same files.
+    """The index of a data set, of which only files are read that changed since it was last made.
 
-    Otherwise it is built and, with ``cache``, saved there.
+    Args:
+        dataset: one split.
+        cache: file that the index is kept in. None: a hidden file in the data set's folder, or
+            where that cannot be written one in the user's cache folder, or none.
 
     Raises:
         UserError: no object anywhere, a file that cannot be read, or ``cache`` not written.
     """
-    found = None if cache is None else load_object_index(cache, dataset)
-    if found is None:
-        found = build_object_index(dataset)
-        if cache is not None:
-            save_object_index(cache, found)
-    return found
+    files = [Path(cache)] if cache is not None else places(dataset)
+    if not files:
+        return build_object_index(dataset)
+    signature = signatures(dataset)
+    known = known_index(files, signature)
+    if known is not None and known.is_all_of(signature):
+        return _from_table(known.table, known.image_size)
+    index = _index(dataset, known, signature)
+    save_index(files, Known(signature, _table(index), index.image_size), cache is not None)
+    return index
 
 
 def build_object_index(dataset: DataSet) -> ObjectIndex:
@@ -87,34 +92,18 @@ def build_object_index(dataset: DataSet) -> ObjectIndex:
     Raises:
         UserError: no object anywhere, or a file that cannot be read.
     """
-    tables, sizes = [], []
-    for number in range(len(dataset)):
-        truth = _truth(dataset, number)
-        table = objects_of(truth.label_mask, truth.class_map)
-        image = np.full((len(table), 1), number, np.int32)
-        tables.append(np.concatenate([image, table], axis=1))
-        sizes.append(truth.label_mask.shape)
-    table = np.concatenate(tables) if tables else np.zeros((0, 8), np.int32)
-    if not len(table):
-        where = dataset.files(0)[-1].parent if len(dataset) else "the data set"
-        raise UserError(
-            f"no object of {', '.join(dataset.class_names)} in any of the {len(dataset)} "
-            f"{dataset.split} images (masks in {where}); label some, or choose other classes"
-        )
-    columns = np.ascontiguousarray(table.T)
-    image, label, class_index, area = columns[0], columns[1], columns[2], columns[7]
-    image_size = np.array(sizes, np.int32)
-    return ObjectIndex(
-        image, label, class_index, table[:, 3:7], area, image_size, fingerprint(dataset)
-    )
+    return _index(dataset, None, np.zeros(len(dataset), np.uint64))
 
 
-def objects_of(label_mask: np.ndarray, class_map: np.ndarray) -> np.ndarray:
+def objects_of(
+    label_mask: np.ndarray, class_map: np.ndarray, corner: tuple[int, int] = (0, 0)
+) -> np.ndarray:
     """Objects of one image: (n, 7) int32 of id, class, y0, x0, y1, x1 (half open) and area.
 
     Args:
         label_mask: (H, W) integer, 0 background.
         class_map: (H, W) class index on objects; an object's is that of its first pixel.
+        corner: y and x of the first pixel, where this is a part of a larger image.
     """
     pixels = np.flatnonzero(label_mask)
     if not len(pixels):
@@ -124,6 +113,8 @@ def objects_of(label_mask: np.ndarray, class_map: np.ndarray) -> np.ndarray:
     pixels, labels = pixels[order], labels[order]
     first = np.flatnonzero(np.concatenate([[True], labels[1:] != labels[:-1]]))
     y, x = np.divmod(pixels, label_mask.shape[1])
+    y += corner[0]
+    x += corner[1]
     columns = (
         labels[first],
         class_map.reshape(-1)[pixels[first]],
@@ -136,43 +127,78 @@ def objects_of(label_mask: np.ndarray, class_map: np.ndarray) -> np.ndarray:
     return np.stack([column.astype(np.int32) for column in columns], axis=1)
 
 
-def fingerprint(dataset: DataSet) -> str:
-    """SHA-256 of the classes and of every file's path, size and time of change."""
-    digest = hashlib.sha256(json.dumps([dataset.split, *dataset.class_names]).encode())
-    for number in range(len(dataset)):
-        for file in dataset.files(number):
-            try:
-                state = file.stat()
-            except OSError as error:
-                raise UserError(f"{file} cannot be read ({error.strerror}); restore it") from error
-            digest.update(f"{file.absolute()}\n{state.st_size} {state.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
+def united(tables: Iterable[np.ndarray]) -> np.ndarray:
+    """One table of the parts of an image, as :func:`objects_of` gives it of the whole.
 
-
-def save_object_index(path: str | Path, index: ObjectIndex) -> None:
-    """Write ``index`` as npz.
-
-    Raises:
-        UserError: the file cannot be written.
+    Args:
+        tables: in the order of the parts, boxes in pixels of the whole image.
     """
-    arrays = {field.name: getattr(index, field.name) for field in fields(index)}
-    with atomic_write(Path(path)) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)
+    table = np.concatenate([np.zeros((0, 7), np.int32), *tables])
+    table = table[np.argsort(table[:, 0], kind="stable")]
+    if not len(table):
+        return table
+    first = np.flatnonzero(np.diff(table[:, 0], prepend=0))  # ids are 1 or more
+    return np.concatenate(
+        [
+            table[first, :2],
+            np.minimum.reduceat(table[:, 2:4], first),
+            np.maximum.reduceat(table[:, 4:6], first),
+            np.add.reduceat(table[:, 6:], first, dtype=np.int32),
+        ],
+        axis=1,
+    )
 
 
-def load_object_index(path: str | Path, dataset: DataSet) -> ObjectIndex | None:
-    """The index saved at ``path`` if it was made of ``dataset``'s files as they are, else None."""
-    try:
-        with np.load(Path(path), allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        index = ObjectIndex(**{**arrays, "fingerprint": str(arrays["fingerprint"])})
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
-        return None
-    return index if index.fingerprint == fingerprint(dataset) else None
+def image_objects(dataset: DataSet, number: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """Objects of one image, as :func:`objects_of` gives them, and its height and width.
+
+    A large image is read block by block.
+    """
+    if not isinstance(dataset, FileDataSet):
+        sample = dataset[number]
+        return objects_of(sample.label_mask, sample.class_map), sample.label_mask.shape
+    large = dataset.large(number)
+    if large is None:
+        truth = dataset.truth(number)
+        return objects_of(truth.label_mask, truth.class_map), truth.label_mask.shape
+    tables = []
+    for rows, columns in blocks(large.mask):
+        truth = large.truth(rows, columns)
+        corner = (rows.start, columns.start)
+        tables.append(objects_of(truth.label_mask, truth.class_map, corner))
+    return united(tables), large.image.shape
 
 
-def _truth(dataset: DataSet, number: int) -> Truth:
-    if isinstance(dataset, FileDataSet):
-        return dataset.truth(number)
-    sample = dataset[number]
-    return Truth(sample.label_mask, sample.class_map, sample.ignore)
+def _index(dataset: DataSet, known: Known | None, signature: np.ndarray) -> ObjectIndex:
+    """The index of a data set: what is known of its files, the others read."""
+    count = len(dataset)
+    image_size = np.zeros((count, 2), np.int32)
+    fresh = np.ones(count, bool)
+    table = np.zeros((0, 8), np.int32)
+    if known is not None:
+        table, image_size, fresh = known.of(signature)
+    rows = bytearray()  # tables of a million images as arrays of their own would be large
+    for number in np.flatnonzero(fresh).tolist():
+        found, image_size[number] = image_objects(dataset, number)
+        rows += np.insert(found, 0, number, axis=1).tobytes()
+    table = np.concatenate([table, np.frombuffer(rows, np.int32).reshape(-1, 8)])
+    table = table[np.argsort(table[:, 0], kind="stable")]
+    if not len(table):
+        where = dataset.files(0)[-1].parent if count else "the data set"
+        raise UserError(
+            f"no object of {', '.join(dataset.class_names)} in any of the {count} "
+            f"{dataset.split} images (masks in {where}); label some, or choose other classes"
+        )
+    return _from_table(table, image_size)
+
+
+def _from_table(table: np.ndarray, image_size: np.ndarray) -> ObjectIndex:
+    """The index of an (N, 8) table of image, label, class, box and area of all objects."""
+    image, label, class_index, *_, area = np.ascontiguousarray(table.T)
+    box = np.ascontiguousarray(table[:, 3:7])
+    return ObjectIndex(image, label, class_index, box, area, image_size)
+
+
+def _table(index: ObjectIndex) -> np.ndarray:
+    columns = (index.image, index.label, index.class_index, *index.box.T, index.area)
+    return np.stack(columns, axis=1)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self, cast
 
 import numpy as np
 
 from ..errors import UserError
 from .image_io import read_image
+from .items import Items
+
+if TYPE_CHECKING:
+    from .large import LargeSample
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -102,16 +106,6 @@ class Problem:
         return f"{self.file}: {self.message}"
 
 
-class Item(NamedTuple):
-    """The files of one sample."""
-
-    name: str
-    image: Path
-    truth: Path
-    ignore: Path | None = None
-    """What is ignored, where a layout keeps that in files of its own."""
-
-
 @dataclass(frozen=True, eq=False)
 class FileDataSet(ABC):
     """A :class:`DataSet` whose samples are pairs of files matched by name, sorted by name.
@@ -123,15 +117,22 @@ class FileDataSet(ABC):
     root: Path
     split: str
     class_names: tuple[str, ...]
-    items: tuple[Item, ...]
+    items: Items
     problems: tuple[Problem, ...]
 
     @property
     def names(self) -> list[str]:
-        return [item.name for item in self.items]
+        return self.items.names
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def only(self, names: Collection[str]) -> Self:
+        """The samples of these names, in their order."""
+        return self._pick([i for i, name in enumerate(self.names) if name in names])
+
+    def _pick(self, numbers: Sequence[int]) -> Self:
+        return replace(self, items=self.items.pick(numbers))
 
     def files(self, i: int) -> tuple[Path, ...]:
         """The image's file, then the truth's, then that of what is ignored, if there is one."""
@@ -142,12 +143,33 @@ class FileDataSet(ABC):
     def truth(self, i: int) -> Truth:
         """Truth of sample ``i`` alone, without decoding its image."""
 
+    def large(self, i: int) -> LargeSample | None:
+        """Sample ``i`` for reading by windows; None where it is read whole.
+
+        Raises:
+            UserError: a file that cannot be opened, or image and truth of different sizes.
+        """
+        return None
+
+    def channels(self, i: int) -> int:
+        """Channels of image ``i``, whatever its size."""
+        large = self.large(i)
+        return self[i].image.shape[2] if large is None else large.image.channels
+
+    def require_whole(self, i: int) -> None:
+        """Raise a UserError if image ``i`` is too large to be read whole, as scoring does."""
+        large = self.large(i)
+        if large is not None:
+            large.require_whole()
+
     def __getitem__(self, i: int) -> Sample:
         """Read sample ``i``.
 
         Raises:
-            UserError: a file that cannot be read, or image and truth of different sizes.
+            UserError: a file that cannot be read, image and truth of different sizes, or an image
+                too large to be read whole.
         """
+        self.require_whole(i)
         item = self.items[i]
         image, truth = read_image(item.image), self.truth(i)
         if image.shape[:2] != truth.label_mask.shape:

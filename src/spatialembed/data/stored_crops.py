@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from spatialembed.data.cityscapes import IMAGE_ENDING, LABEL_IDS, THINGS, TRUTH_ENDING
 from spatialembed.data.objects import ObjectIndex
-from spatialembed.data.sample import DataSet, Sample
+from spatialembed.data.sample import DataSet, FileDataSet, Sample
 from spatialembed.errors import UserError
 
 CITY = "crops"
@@ -76,12 +76,7 @@ def cut(sample: Sample, box: Sequence[int], size: int) -> Sample:
         box: y0, x0, y1, x1 in pixels, half open.
         size: side in pixels.
     """
-    window = []
-    for axis, length in enumerate(sample.label_mask.shape):
-        start = (int(box[axis]) + int(box[axis + 2]) - size) // 2
-        start = min(max(start, 0), max(length - size, 0))
-        window.append(slice(start, start + size))
-    rows, columns = window
+    rows, columns = window(sample.label_mask.shape, box, size)
     return Sample(
         sample.name,
         sample.image[rows, columns],
@@ -89,6 +84,16 @@ def cut(sample: Sample, box: Sequence[int], size: int) -> Sample:
         sample.class_map[rows, columns],
         sample.ignore[rows, columns],
     )
+
+
+def window(shape: tuple[int, ...], box: Sequence[int], size: int) -> tuple[slice, slice]:
+    """Rows and columns that :func:`cut` takes of an image of ``shape`` (H, W)."""
+    sides = []
+    for axis, length in enumerate(shape):
+        start = (int(box[axis]) + int(box[axis + 2]) - size) // 2
+        start = min(max(start, 0), max(length - size, 0))
+        sides.append(slice(start, min(start + size, length)))
+    return sides[0], sides[1]
 
 
 def _store(
@@ -105,10 +110,16 @@ def _store(
         for folder in folders:
             (scratch / folder).mkdir(parents=True)
         for number in np.unique(index.image).tolist():
-            sample = dataset[number]
-            for k in np.flatnonzero(index.image == number):
-                stem = f"{sample.name}_{int(index.label[k]):06d}"
-                write(scratch, stem, cut(sample, index.box[k].tolist(), size))
+            large = dataset.large(number) if isinstance(dataset, FileDataSet) else None
+            sample = dataset[number] if large is None else large
+            first, last = np.searchsorted(index.image, [number, number + 1])
+            for k in range(first, last):
+                stem, box = f"{sample.name}_{int(index.label[k]):06d}", index.box[k].tolist()
+                if isinstance(sample, Sample):
+                    crop = cut(sample, box, size)
+                else:
+                    crop = sample.read(*window(sample.image.shape, box, size))
+                write(scratch, stem, crop)
         for folder in folders:
             (out / folder).parent.mkdir(parents=True, exist_ok=True)
             os.replace(scratch / folder, out / folder)

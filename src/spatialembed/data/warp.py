@@ -7,7 +7,7 @@ id survives. Outside of the source nothing is mirrored: an object and its image 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,8 +67,9 @@ class Warp:
             source: (C, H, W) float32.
             blur: standard deviation of a Gaussian blur, in crop pixels.
         """
-        sigma = math.hypot(blur * self.step, 0.5 * math.sqrt(max(self.step**2 - 1, 0)))
-        window, y, x = self._window(source, math.ceil(3 * sigma) + 1)
+        sigma = self._sigma(blur)
+        rows, columns = self.window((source.shape[1], source.shape[2]), blur)
+        window, y, x = source[:, rows, columns], rows.start, columns.start
         if sigma > 0.25:  # less leaves 99.9 % of a pixel where it was
             window = gaussian_blur(window, sigma)
         if self.exact:
@@ -77,18 +78,28 @@ class Warp:
             return np.stack([np.ascontiguousarray(c).reshape(-1).take(at) for c in window])
         return self._bilinear(window, y, x)
 
-    def _window(
-        self, source: NDArray[np.float32], border: int
-    ) -> tuple[NDArray[np.float32], int, int]:
-        """The part of ``source`` that the crop and ``border`` pixels around it need; its corner."""
+    def window(self, shape: tuple[int, int], blur: float = 0.0) -> tuple[slice, slice]:
+        """Rows and columns of a source of ``shape`` (H, W) that :meth:`image` and the labels need.
+
+        A crop cut from that window by the warp :meth:`moved` there is the same, bit for bit.
+        """
+        border = math.ceil(3 * self._sigma(blur)) + 1
         slices = []
-        for at, size in zip((self.rows, self.columns), source.shape[1:], strict=True):
+        for at, size in zip((self.rows, self.columns), shape, strict=True):
             # The map is affine, so the extremes lie in two opposite corners of the four.
             corners = at[[0, 0, -1, -1], [0, -1, 0, -1]]
             start = min(max(math.floor(corners.min()) - border, 0), size - 1)
             stop = min(max(math.ceil(corners.max()) + border + 1, start + 1), size)
             slices.append(slice(start, stop))
-        return source[:, slices[0], slices[1]], slices[0].start, slices[1].start
+        return slices[0], slices[1]
+
+    def moved(self, y: int, x: int) -> Warp:
+        """The same crop of a source that is moved by ``y`` rows and ``x`` columns."""
+        return replace(self, rows=self.rows + y, columns=self.columns + x)
+
+    def _sigma(self, blur: float) -> float:
+        """Standard deviation in source pixels of the blur that a crop is given."""
+        return math.hypot(blur * self.step, 0.5 * math.sqrt(max(self.step**2 - 1, 0)))
 
     def _bilinear(self, window: NDArray[np.float32], y: int, x: int) -> NDArray[np.float32]:
         import torch

@@ -6,9 +6,10 @@ nobody normalises by hand. Needs numpy only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+from functools import partial
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,42 @@ Kind = Literal["range", "percentile", "mean-std", "none"]
 PERCENTILE_CLIP = (-1.0, 4.0)
 """Bounds of a percentile-normalised image: a hot pixel must not outweigh the whole crop."""
 
+MOST_SIDE = 4096
+"""Longest side of an image whose percentiles are those of all its pixels; see :func:`sampled`."""
+
+SAMPLES, SAMPLE_SIDE = 16, 256
+"""Of a longer side: number of parts that are sampled, and their length in pixels."""
+
+Normalize = Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]
+"""From stored pixels (..., C) to float32."""
+
+
+class Windows(Protocol):
+    """An image that is read by windows, such as
+    :class:`~spatialembed.data.windowed.WindowedImage`.
+    """
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+
+    def read(self, rows: slice, columns: slice) -> npt.NDArray[Any]: ...
+
+
+def sampled(shape: tuple[int, int]) -> list[tuple[slice, slice]]:
+    """Windows of an image of ``shape`` (H, W) that its percentiles are taken from.
+
+    A side of up to 4096 pixels is taken whole, of a longer one 16 evenly spaced parts of 256: an
+    image of any size is judged by at most 4096 x 4096 of its own pixels, at full resolution, and
+    whoever reads it, whole or by windows, takes the same ones.
+    """
+    rows, columns = ([slice(0, n)] if n <= MOST_SIDE else _parts(n) for n in shape)
+    return [(row, column) for row in rows for column in columns]
+
+
+def _parts(length: int) -> list[slice]:
+    starts = (k * (length - SAMPLE_SIDE) // (SAMPLES - 1) for k in range(SAMPLES))
+    return [slice(start, start + SAMPLE_SIDE) for start in starts]
+
 
 @dataclass(frozen=True)
 class Normalization:
@@ -29,7 +66,8 @@ class Normalization:
         kind: "range": integers divided by the largest value of their type, so 8 and 16-bit images
             end in [0, 1]; floats and bools keep their values (the papers' Cityscapes recipe).
             "percentile": per image and channel, ``low`` to ``high`` percentile become 0 to 1,
-            clipped to [-1, 4]; a constant channel becomes 0.
+            clipped to [-1, 4]; a constant channel becomes 0. Of an image with a side above 4096
+            pixels they are those of a sample; see :func:`sampled`.
             "mean-std": stored values, minus ``mean``, divided by ``std``, fixed per channel.
             "none": stored values as float32.
         low, high: percentiles, 0 <= low < high <= 100; used by "percentile".
@@ -78,10 +116,49 @@ class Normalization:
         Raises:
             UserError: not numbers, or another number of channels than ``mean`` has.
         """
+        bounds = None
+        if self.kind == "percentile" and image.dtype.kind in "buif":
+            windows = sampled(image.shape[:2]) if image.ndim == 3 else [()]
+            bounds = self._percentiles([image[window] for window in windows])
+        return self._apply(image, bounds)
+
+    def fixed(self, image: Windows) -> Normalize:
+        """The normalisation of one image, to be applied to any part of it.
+
+        A part comes out as it does in the normalised whole, bit for bit. Reads at most
+        4096 x 4096 pixels, those of :func:`sampled`, and only where percentiles need them.
+
+        Args:
+            image: shape (H, W), and read(rows, columns) giving (h, w, C) as stored.
+
+        Returns:
+            What takes (h, w, C) pixels as stored and gives (h, w, C) float32, as calling this
+            object does.
+        """
+        if self.kind != "percentile":
+            return self
+        bounds = self._percentiles([image.read(*window) for window in sampled(image.shape)])
+        return partial(self._apply, bounds=bounds)
+
+    def _percentiles(self, parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
+        """(C, 2): what becomes 0 and 1 of each channel; NaN where there is no finite value."""
+        bounds = np.full((parts[0].shape[-1], 2), np.nan)
+        for channel in range(len(bounds)):
+            values = np.concatenate([part[..., channel].ravel() for part in parts])
+            if values.dtype.kind in "bf":
+                values = _as_float32(values)
+            finite = values[np.isfinite(values)]
+            if finite.size:
+                bounds[channel] = np.percentile(finite.astype(np.float64), (self.low, self.high))
+        return bounds
+
+    def _apply(
+        self, image: npt.NDArray[Any], bounds: npt.NDArray[np.float64] | None
+    ) -> npt.NDArray[np.float32]:
         if image.dtype.kind not in "buif":
             raise UserError(f"an image must hold real numbers, not {image.dtype}")
-        if self.kind == "percentile":
-            result = _between_percentiles(image, self.low, self.high)
+        if bounds is not None:
+            result = _between(image, bounds)
         elif self.kind == "mean-std":
             result = self._standardized(image)
         elif self.kind == "range" and image.dtype.kind in "ui":
@@ -125,18 +202,13 @@ def _as_float32(image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         return image.astype(np.float32)
 
 
-def _between_percentiles(
-    image: npt.NDArray[Any], low: float, high: float
-) -> npt.NDArray[np.float32]:
+def _between(image: npt.NDArray[Any], bounds: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """Each channel with its bounds at 0 and 1, clipped; 0 where they do not differ."""
     result = np.zeros(image.shape, np.float32)
-    for channel in range(image.shape[-1]):
+    for channel, (bottom, top) in enumerate(bounds):
         values = image[..., channel]
         if values.dtype.kind in "bf":
             values = _as_float32(values)
-        finite = values[np.isfinite(values)]
-        if finite.size == 0:
-            continue
-        bottom, top = np.percentile(finite.astype(np.float64), (low, high))
         if top > bottom:
             with np.errstate(invalid="ignore"):
                 scaled = (values.astype(np.float64) - bottom) / (top - bottom)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from spatialembed.data.augment import Augmentation
 from spatialembed.data.crops import Cropper
 from spatialembed.data.objects import ObjectIndex, object_index
 from spatialembed.data.sample import FileDataSet, open_data, split_names
+from spatialembed.data.windowed import WindowedImage
 from spatialembed.embedding import PITCH
 from spatialembed.errors import UserError
 from spatialembed.inference.loading import load_network
-from spatialembed.models.normalization import Normalization
+from spatialembed.models.normalization import Normalization, Normalize
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.config import StageConfig, TrainConfig
 
@@ -44,17 +45,26 @@ class Material:
             stage.background_share,
             stage.augmentation,
             self.spec.zoom,
+            fix=self.fix,
         )
 
     def normalize(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """The model's normalisation, of an image with the model's channels."""
-        if image.shape[2] != self.spec.in_channels:
-            raise UserError(
-                f"the first training image has {self.spec.in_channels} channels, another "
-                f"{image.shape[2]}; `spatialembed check` names the files that differ"
-            )
+        self._require_channels(image.shape[2])
         normalized: npt.NDArray[np.float32] = self.spec.normalization(image)
         return normalized
+
+    def fix(self, image: WindowedImage) -> Normalize:
+        """The same for an image that is read by windows."""
+        self._require_channels(image.channels)
+        return self.spec.normalization.fixed(image)
+
+    def _require_channels(self, channels: int) -> None:
+        if channels != self.spec.in_channels:
+            raise UserError(
+                f"the first training image has {self.spec.in_channels} channels, another "
+                f"{channels}; `spatialembed check` names the files that differ"
+            )
 
 
 def gather(config: TrainConfig) -> Material:
@@ -64,15 +74,17 @@ def gather(config: TrainConfig) -> Material:
         UserError: no usable data.
     """
     train, val = _open(config)
+    for number in range(len(val)):
+        val.require_whole(number)
     config.out.mkdir(parents=True, exist_ok=True)
-    index = object_index(train, config.out / "objects.npz")
+    index = object_index(train)
     diameter = float(np.median(index.diameter))
     smallest = max(1, round(float(np.quantile(index.area, 0.01)) / 2))
     start = _start(config)
     spec = ModelSpec(
         network=start.network,
         network_options=start.network_options,
-        in_channels=train[0].image.shape[2],
+        in_channels=train.channels(0),
         class_names=train.class_names,
         n_sigma=start.n_sigma,
         zoom=float(f"{config.diameter / diameter:.3g}") if config.diameter else 1.0,
@@ -127,9 +139,7 @@ def _open(config: TrainConfig) -> tuple[FileDataSet, FileDataSet]:
     held = set(split_names(train.names, "val", config.holdout))
     if not held or len(held) == len(train):
         raise UserError(f"{config.data} has too few training images to hold out {config.holdout}")
-    items = [item for item in train.items if item.name in held]
-    rest = [item for item in train.items if item.name not in held]
-    return replace(train, items=tuple(rest)), replace(train, items=tuple(items))
+    return train.only(set(train.names) - held), train.only(held)
 
 
 def build_network(config: TrainConfig, material: Material) -> nn.Module:

@@ -1,0 +1,181 @@
+"""The object index on disk: what is known of each image, valid while its files are the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UserError, atomic_write
+from .sample import DataSet, FileDataSet
+from .zarr_image import is_zarr
+
+_FORMAT = 1
+"""Goes up when what is stored of an image changes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What is known of the objects of M images.
+
+    Attributes:
+        signature: (M,) uint64, of the files that each image was read from.
+        table: (N, 8) int32, of every object its image, id, class, y0, x0, y1, x1 and area, in the
+            order of images, then of ids.
+        image_size: (M, 2) int32, height and width.
+    """
+
+    signature: np.ndarray
+    table: np.ndarray
+    image_size: np.ndarray
+
+    def __post_init__(self) -> None:
+        images = len(self.signature)
+        wanted = (
+            (self.signature, (images,), np.uint64),
+            (self.table, (len(self.table), 8), np.int32),
+            (self.image_size, (images, 2), np.int32),
+        )
+        for array, shape, dtype in wanted:
+            if array.shape != shape or array.dtype != dtype:
+                raise ValueError(f"{array.dtype} {array.shape} instead of {dtype} {shape}")
+        image = self.table[:, 0]
+        if len(image) and not (0 <= image[0] <= image[-1] < images and (np.diff(image) >= 0).all()):
+            raise ValueError("images out of order")
+
+    def is_all_of(self, signature: np.ndarray) -> bool:
+        """Whether these are the images of ``signature``, in its order."""
+        return np.array_equal(self.signature, signature)
+
+    def where(self, signature: np.ndarray) -> np.ndarray:
+        """(len(signature),) number of each image here, -1 of those that are not."""
+        if not len(self.signature):
+            return np.full(len(signature), -1)
+        order = np.argsort(self.signature)
+        place = np.searchsorted(self.signature, signature, sorter=order)
+        number = order[np.minimum(place, len(order) - 1)]
+        return np.where(self.signature[number] == signature, number, -1)
+
+    def of(self, signature: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """For the images of ``signature``: table, image sizes, and (M,) bool of those unknown."""
+        here = self.where(signature)
+        unknown = here < 0
+        image_size = self.image_size[here] if len(self.image_size) else np.zeros((len(here), 2))
+        number = np.full(len(self.signature), -1, np.int32)
+        number[here[~unknown]] = np.flatnonzero(~unknown)
+        table = self.table.copy()
+        table[:, 0] = number[table[:, 0]]
+        return table[table[:, 0] >= 0], image_size.astype(np.int32), unknown
+
+
+def places(dataset: DataSet) -> list[Path]:
+    """Files that the index of ``dataset`` may be kept in, the best first; none without a folder.
+
+    Each set of classes has its own.
+    """
+    if not isinstance(dataset, FileDataSet):
+        return []
+    settings = [_FORMAT, type(dataset).__name__, *dataset.class_names]
+    name = f".spatialembed-{dataset.split}-{_short(json.dumps(settings))}.npz"
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+    return [
+        dataset.root / name,
+        caches / "spatialembed" / f"{_short(str(dataset.root.resolve()))}{name}",
+    ]
+
+
+def signatures(dataset: DataSet) -> np.ndarray:
+    """(M,) uint64 of every image: of the paths, sizes and times of change of its files.
+
+    Paths count from the data set's folder on, which may be moved. Of a folder of zarr, every file
+    in it counts.
+
+    Raises:
+        UserError: a file that is not there.
+    """
+    root = ""
+    files: Iterator[list[str]] = (
+        [str(file) for file in dataset.files(i)] for i in range(len(dataset))
+    )
+    if isinstance(dataset, FileDataSet):
+        root, files = str(dataset.root), dataset.items.files()
+    named = zip(dataset.names, files, strict=True)
+    found = (_signature(root, name, files) for name, files in named)
+    return np.frombuffer(b"".join(found), np.uint64)
+
+
+def known_index(files: Sequence[Path], signature: np.ndarray) -> Known | None:
+    """What one of ``files`` holds: the first that is of these very images, or else the first."""
+    found = [known for file in files if (known := _load(file)) is not None]
+    return next((known for known in found if known.is_all_of(signature)), next(iter(found), None))
+
+
+def save_index(files: Iterable[Path], known: Known, needed: bool) -> None:
+    """Write to the first of ``files`` that can be written.
+
+    Raises:
+        UserError: there is none, and it was ``needed``.
+    """
+    for file in files:
+        try:
+            with atomic_write(file) as temporary, temporary.open("wb") as stream:
+                np.savez(
+                    stream,
+                    signature=known.signature,
+                    table=known.table,
+                    image_size=known.image_size,
+                )
+        except UserError:
+            if needed:
+                raise
+        else:
+            return
+
+
+def _load(file: Path) -> Known | None:
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            return Known(stored["signature"], stored["table"], stored["image_size"])
+    except Exception:  # whatever is wrong with it: what it was made from is still there
+        return None
+
+
+def _signature(root: str, name: str, files: Iterable[str]) -> bytes:
+    digest = hashlib.blake2b(os.fsencode(name), digest_size=8)
+    for file in files:
+        path = os.path.join(root, file)
+        try:
+            digest.update(f"\n{file}\n{_state(path)}".encode(errors="surrogateescape"))
+        except OSError as error:
+            raise UserError(f"{path} cannot be read ({error.strerror}); restore it") from error
+    return digest.digest()
+
+
+def _state(path: str) -> str:
+    if is_zarr(Path(path)) and os.path.isdir(path):
+        return _folder_state(path)
+    state = os.stat(path)
+    return f"{state.st_size} {state.st_mtime_ns}"
+
+
+def _folder_state(path: str) -> str:
+    """Names, sizes and times of change of all that a folder holds, in one number."""
+    digest = hashlib.blake2b(digest_size=8)
+    with os.scandir(path) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.is_dir():
+                state = _folder_state(entry.path)
+            else:
+                stat = entry.stat()
+                state = f"{stat.st_size} {stat.st_mtime_ns}"
+            digest.update(f"{entry.name}\n{state}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]

@@ -272,3 +272,15 @@ def test_medoid_has_the_least_sum_of_distances(points, dims, on_lattice, seed):
     owner = torch.zeros(len(cloud), dtype=torch.long)
     found = object_centers("medoid", coordinate, owner, torch.tensor([len(cloud)]))
     assert found[:, 0].tolist() == cloud[reference.medoid(cloud)].tolist()
+
+
+def test_maps_of_classes_that_lie_apart_in_memory(rng=np.random.default_rng(3)) -> None:
+    """Channels last, as networks give them: the seed maps of several classes are no block."""
+    output = torch.from_numpy(rng.normal(size=(2, 7, 9, 11)).astype(np.float32))
+    label_mask = torch.from_numpy(rng.integers(0, 4, (2, 9, 11)))
+    class_map = torch.from_numpy(rng.integers(0, 3, (2, 9, 11)))
+    loss = SpatialEmbeddingLoss(n_sigma=2)
+    apart = output.contiguous(memory_format=torch.channels_last)
+    expected, found = (loss(given, label_mask, class_map) for given in (output, apart))
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value)

@@ -195,7 +195,7 @@ class SpatialEmbeddingLoss(nn.Module):
         # faster of the two.
         taking_part = valid.flatten(1)
         weight = taking_part.to(score.dtype).unsqueeze(1).repeat(1, classes, 1)
-        target = torch.zeros_like(score)
+        target = score.new_zeros(score.shape)
         own = objects.pixel
         if classes > 1:
             own = own + ((classes - 1) * (own // pixels) + kind) * pixels  # of (B, K, P)

@@ -39,7 +39,7 @@ def blobs(height: int, width: int, seed: int) -> np.ndarray:
 def test_the_mean_over_symmetries_of_a_symmetric_network_is_its_output(height, width, seed, count):
     pixels = blobs(height, width, seed)
     expected = pointing_at_centers(pixels)
-    found = averaged(pointing_at_centers, pixels, 2, count)
+    found = averaged(lambda seen, _: pointing_at_centers(seen), pixels, 2, count)
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 

@@ -1,7 +1,23 @@
 import numpy as np
 import pytest
 
-from spatialembed.inference.zoom import resized, sampled
+from spatialembed.inference.zoom import Enlarged, Part, Side
+from spatialembed.inference.zoom import resized as resized_to
+from spatialembed.inference.zoom import sampled as sampled_at
+
+
+def resized(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    return resized_to(image, between(image.shape[1:], shape))
+
+
+def sampled(maps: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    return sampled_at(maps, between(shape, maps.shape[1:]))
+
+
+def between(pixels: tuple[int, int], lines: tuple[int, int]) -> Enlarged:
+    """All of an image of so many pixels as so many lines."""
+    sides = zip(pixels, lines, strict=True)
+    return Enlarged(*(Side(0, line, 0, pixel, line / pixel) for pixel, line in sides))
 
 
 @pytest.mark.parametrize("function", [resized, sampled])
@@ -40,3 +56,31 @@ def test_what_shrinks_is_smoothed_before() -> None:
 
 def test_one_pixel() -> None:
     assert sampled(np.full((1, 1, 1), 3, np.float32), (4, 2)).tolist() == [[[3, 3]] * 4]
+
+
+@pytest.mark.parametrize("zoom", [0.4, 1.0, 1.53, 3.0])
+@pytest.mark.parametrize("symmetry", [(0, False), (1, False), (2, True), (3, True)])
+def test_a_part_is_enlarged_as_in_the_whole(zoom, symmetry) -> None:
+    """Bit for bit nearly: Pillow rounds the places of its weights."""
+    quarters, mirror = symmetry
+    image = np.random.default_rng(0).random((1, 300, 420)).astype(np.float32)
+    part = Part(slice(50, 250), slice(130, 420), (300, 420))
+    turned = part.turned(quarters, mirror)
+
+    def turn(array: np.ndarray) -> np.ndarray:
+        array = np.rot90(array, quarters, (1, 2))
+        return np.ascontiguousarray(array[:, :, ::-1] if mirror else array)
+
+    whole, cut = turn(image), turn(image[:, part.rows, part.columns])
+    np.testing.assert_array_equal(whole[:, turned.rows, turned.columns], cut)
+    at, there = Part.whole(whole.shape[1:]).enlarged(zoom), turned.enlarged(zoom)
+    lines, own = resized_to(whole, at), resized_to(cut, there)
+    expected = lines[:, there.rows.first : there.rows.last, there.columns.first :]
+    expected = expected[:, :, : len(there.columns)]
+    assert there.rows.first % 32 == there.columns.first % 32 == 0
+    inner = (slice(None), slice(3, -3), slice(3, -3))
+    np.testing.assert_allclose(own[inner], expected[inner], atol=2e-3)
+    border = round(33 / zoom) + 3
+    inner = (slice(None), slice(border, -border), slice(border, -border))
+    back = sampled_at(lines, at)[:, turned.rows, turned.columns]
+    np.testing.assert_allclose(sampled_at(expected, there)[inner], back[inner], atol=1e-5)

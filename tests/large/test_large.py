@@ -41,17 +41,17 @@ def labels_of(out: Path) -> np.ndarray:
 def test_an_image_becomes_the_labels_of_the_whole_although_a_worker_dies(tmp_path) -> None:
     image = pointing_image((SIDE, SIDE), 0)
     source = Pointing(tmp_path / "died")
-    whole = Pointing(tmp_path).load().predict(image)
     image[210, 205] = 1  # where the worker dies, in what four tiles see
+    whole = Pointing(tmp_path).load().predict(image)
     out = tmp_path / "labels.zarr"
     count = predict_large(source, store(tmp_path / "a.zarr", image), out, TWO, mosaic=MOSAIC)
     assert source.once.exists()
     group = zarr.open_group(out, mode="r")
     labels = group["0"][:]
-    assert count == labels.max() == len(group["instances/score"])
+    assert count == labels.max() == group["instances/score"].shape[0]
     assert labels.dtype == np.uint32
     expected = whole.label_map
-    assert same_objects(np.delete(labels, 210, 0), np.delete(expected, 210, 0))
+    assert same_objects(labels, expected)
     assert not (tmp_path / "labels.zarr.part").exists()
     _check_ome(group, labels)
     ids, first = np.unique(labels, return_index=True)
@@ -77,11 +77,11 @@ def test_a_damaged_chunk_is_named_and_the_rest_is_not_done_again(tmp_path, monke
     chunk = path / "c" / "3" / "3" / "0"
     whole, part = chunk.read_bytes(), tmp_path / "labels.zarr.part"
     chunk.write_bytes(whole[:100])
-    with pytest.raises(UserError, match=r"1 of 9 parts .* rows 320 to 400, columns 320 to 400: .*"):
+    with pytest.raises(UserError, match=r"4 of 9 parts .* rows 160 to 320, columns 160 to 320: .*"):
         predict_large(Pointing(), path, out, TWO, mosaic=MOSAIC)
     assert not out.exists()
     done = {p.name: p.stat().st_mtime_ns for p in (part / "objects").iterdir()}
-    assert len(done) == 8
+    assert len(done) == 5
     with pytest.raises(UserError, match=r"unfinished run with min_size 12; .* --overwrite"):
         predict_large(Pointing(), path, out, TWO, mosaic=MOSAIC, min_size=5)
     chunk.write_bytes(whole)
@@ -90,7 +90,9 @@ def test_a_damaged_chunk_is_named_and_the_rest_is_not_done_again(tmp_path, monke
     monkeypatch.setattr(large_image.shutil, "rmtree", lambda *args, **kwargs: None)
     predict_large(Pointing(), path, out, TWO, mosaic=MOSAIC)
     again = {p.name: p.stat().st_mtime_ns for p in (part / "objects").iterdir()}
-    assert {name for name in again if again[name] != done.get(name)} == {"0.npz", "8.npz"}
+    assert {name for name in again if again[name] != done.get(name)} == {
+        f"{tile}.npz" for tile in (0, 4, 5, 7, 8)
+    }
     assert same_objects(labels_of(out), Pointing().load().predict(image).label_map)
     with pytest.raises(UserError, match=r"labels\.zarr is there; add --overwrite"):
         predict_large(Pointing(), path, out, TWO, mosaic=MOSAIC)

@@ -26,7 +26,7 @@ SYMMETRIES: dict[int, tuple[Symmetry, ...]] = {
 
 
 def averaged(
-    raw: Callable[[NDArray[Any]], NDArray[np.float32]],
+    raw: Callable[[NDArray[Any], Symmetry], NDArray[np.float32]],
     pixels: NDArray[Any],
     n_sigma: int,
     count: int,
@@ -34,7 +34,8 @@ def averaged(
     """Mean raw output over the first ``count`` symmetries of an image.
 
     Args:
-        raw: (H, W, C) pixels to the network's (2 + n_sigma + K, H, W) raw output.
+        raw: (H, W, C) pixels, and how they were turned, to the network's (2 + n_sigma + K, H, W)
+            raw output.
         pixels: (H, W, C).
         n_sigma: bandwidth channels, 1 or 2.
         count: 1 (none), 2 (mirrored), 4 (turned) or 8 (both).
@@ -42,7 +43,7 @@ def averaged(
     total: Any = 0.0
     for quarters, mirror in SYMMETRIES[count]:
         seen = np.rot90(pixels, quarters)
-        output = raw(np.ascontiguousarray(seen[:, ::-1] if mirror else seen))
+        output = raw(np.ascontiguousarray(seen[:, ::-1] if mirror else seen), (quarters, mirror))
         # Undone in one go: a turn before a mirror is undone by the same mirror before its turn
         # back, which is the mirror after the turn itself.
         back = turn(output, n_sigma, quarters if mirror else -quarters, mirror)

@@ -18,9 +18,9 @@ from PIL import Image
 from spatialembed.clustering import cluster
 from spatialembed.data.image_io import pillow_array, read_image
 from spatialembed.errors import UserError
-from spatialembed.inference.augment import averaged
+from spatialembed.inference.augment import Symmetry, averaged
 from spatialembed.inference.tiles import tiled
-from spatialembed.inference.zoom import resized, sampled
+from spatialembed.inference.zoom import Part, resized, sampled
 from spatialembed.pictures import Explanation
 from spatialembed.refinement import refine
 
@@ -112,13 +112,16 @@ class Model:
         classes = ", ".join(self.spec.class_names)
         return f"Model({self.name}, {self.spec.in_channels} channels, classes: {classes})"
 
-    def raw(self, image: ImageLike, name: str | None = None) -> np.ndarray:
+    def raw(
+        self, image: ImageLike, name: str | None = None, part: Part | None = None
+    ) -> np.ndarray:
         """The network's output at the image's size, mean over the model's symmetries.
 
         Args:
             image: path, (H, W) or (H, W, C) array as stored on disk, or PIL image; it is
                 normalised here, never by the caller.
             name: what errors call the image; None for its path, if it has one.
+            part: where the image lies in a larger one whose part it is; None for no such.
 
         Returns:
             (2 + n_sigma + K, H, W) float32: offsets x and y, bandwidths, seed logits.
@@ -128,26 +131,34 @@ class Model:
         """
         pixels, own_name = to_array(image)
         pixels = self._fitting(pixels, name or own_name)
-        return averaged(self._forward, pixels, self.spec.n_sigma, self.symmetries)
+        part = part or Part.whole(pixels.shape[:2])
 
-    def _forward(self, pixels: np.ndarray) -> np.ndarray:
-        return sampled(tiled(self.network, self.prepared(pixels)), pixels.shape[:2])
+        def forward(turned: np.ndarray, symmetry: Symmetry) -> np.ndarray:
+            there = part.turned(*symmetry)
+            output = tiled(self.network, self.prepared(turned, there))
+            return sampled(output, there.enlarged(self.zoom))
 
-    def prepared(self, pixels: np.ndarray) -> Float[np.ndarray, "C h w"]:
+        return averaged(forward, pixels, self.spec.n_sigma, self.symmetries)
+
+    def prepared(self, pixels: np.ndarray, part: Part | None = None) -> Float[np.ndarray, "C h w"]:
         """What the network is given of (H, W, C) pixels: normalised, and as large as it sees them.
+
+        Args:
+            pixels: of an image, or of the ``part`` of one.
 
         Raises:
             UserError: not numbers, or too many pixels.
         """
         normalized = np.ascontiguousarray(self.normalize(pixels).transpose(2, 0, 1))
-        height, width = (max(1, round(side * self.zoom)) for side in pixels.shape[:2])
+        to = (part or Part.whole(pixels.shape[:2])).enlarged(self.zoom)
+        height, width = to.shape
         if height * width > MOST_PIXELS:
             raise UserError(
                 f"at {self.zoom:.3g} times its size the image would have {height} x {width} "
                 "pixels, too many to take whole; check the diameter that was given, or predict "
                 "it with --out labels.zarr, which goes through it in tiles"
             )
-        return resized(normalized, (height, width))
+        return resized(normalized, to)
 
     def cluster(
         self,
@@ -246,13 +257,15 @@ class Model:
         foreground_threshold: float | None = None,
         min_size: int | None = None,
         name: str | None = None,
+        part: Part | None = None,
     ) -> Instances:
         """Instances of an image: :meth:`raw`, then :meth:`cluster`, whose arguments these are.
 
         Raises:
             UserError: the image cannot be read, or its channels are not the model's.
         """
-        return self.cluster(self.raw(image, name), seed_threshold, foreground_threshold, min_size)
+        output = self.raw(image, name, part)
+        return self.cluster(output, seed_threshold, foreground_threshold, min_size)
 
     def explanation(self, image: np.ndarray, output: np.ndarray, found: Instances) -> Explanation:
         """Pictures of how :meth:`cluster` came to what it found in a raw output of an image."""

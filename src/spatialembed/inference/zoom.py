@@ -1,39 +1,136 @@
-"""Enlarging and shrinking: of images on their way into a network, and of what comes out of it."""
+"""Enlarging and shrinking: of images on their way into a network, and of what comes out of it.
+
+An image may be part of a larger one; it is then enlarged as that part of the whole would be.
+"""
 
 from __future__ import annotations
+
+import math
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
+SQUARE = 32
+"""Networks see squares of so many pixels at their deepest level, which parts must not shift."""
 
-def resized(
-    image: Float[np.ndarray, "C H W"], shape: tuple[int, int]
-) -> Float[np.ndarray, "C h w"]:
+
+@dataclass(frozen=True)
+class Part:
+    """Which rows and columns of a whole image of ``shape`` an image is."""
+
+    rows: slice
+    columns: slice
+    shape: tuple[int, int]
+
+    @classmethod
+    def whole(cls, shape: tuple[int, int]) -> Part:
+        """All of an image."""
+        return cls(slice(0, shape[0]), slice(0, shape[1]), shape)
+
+    def turned(self, quarters: int, mirror: bool) -> Part:
+        """Where the part lies once the whole is turned as by ``numpy.rot90``, then mirrored."""
+        part = self
+        for _ in range(quarters % 4):
+            shape = part.shape[::-1]
+            part = Part(_mirrored(part.columns, shape[0]), part.rows, shape)
+        if not mirror:
+            return part
+        return Part(part.rows, _mirrored(part.columns, part.shape[1]), part.shape)
+
+    def enlarged(self, zoom: float) -> Enlarged:
+        """The lines of the enlarged whole that lie in the part."""
+        sides = zip((self.rows, self.columns), self.shape, strict=True)
+        return Enlarged(*(_side(own.start, own.stop, side, zoom) for own, side in sides))
+
+
+@dataclass(frozen=True)
+class Side:
+    """Lines ``first`` to ``last`` of an enlarged side, and the pixels ``start`` to ``stop``."""
+
+    first: int
+    last: int
+    start: int
+    stop: int
+    zoom: float
+
+    def __len__(self) -> int:
+        return self.last - self.first
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Where the lines begin and end, in pixels from ``start``."""
+        ends = (line / self.zoom - self.start for line in (self.first, self.last))
+        first, last = (min(max(end, 0.0), self.stop - self.start) for end in ends)
+        return first, last
+
+    @property
+    def places(self) -> np.ndarray:
+        """(pixels,) where the pixels' centers lie among the lines' centers, from ``first``."""
+        centers = (np.arange(self.start, self.stop) + 0.5) * self.zoom - 0.5
+        return (centers - self.first).clip(0, len(self) - 1)
+
+
+@dataclass(frozen=True)
+class Enlarged:
+    """A part of an enlarged image."""
+
+    rows: Side
+    columns: Side
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Its height and width."""
+        return len(self.rows), len(self.columns)
+
+    @property
+    def is_same(self) -> bool:
+        """Whether its lines are the pixels themselves."""
+        sides = (self.rows, self.columns)
+        return all((s.first, s.last, s.zoom) == (s.start, s.stop, 1) for s in sides)
+
+
+def _mirrored(side: slice, length: int) -> slice:
+    return slice(length - side.stop, length - side.start)
+
+
+def _side(start: int, stop: int, side: int, zoom: float) -> Side:
+    lines = max(1, round(side * zoom))
+    zoom = lines / side
+    first = math.ceil(start * zoom / SQUARE) * SQUARE
+    last = lines if stop == side else math.floor(stop * zoom)
+    if first >= last:  # a part too narrow to have squares of its own
+        first = min(math.floor(start * zoom), lines - 1)
+        last = max(last, first + 1)
+    return Side(first, last, start, stop, zoom)
+
+
+def resized(image: Float[np.ndarray, "C H W"], to: Enlarged) -> Float[np.ndarray, "C h w"]:
     """An image at another size, float32: interpolated, or smoothed first where it shrinks."""
-    if image.shape[1:] == shape:
+    if to.is_same:
         return image
+    (top, bottom), (left, right) = to.rows.ends, to.columns.ends
     channels = [
         Image.fromarray(np.ascontiguousarray(channel)).resize(
-            (shape[1], shape[0]), Image.Resampling.BILINEAR
+            to.shape[::-1], Image.Resampling.BILINEAR, (left, top, right, bottom)
         )
         for channel in image
     ]
     return np.stack([np.asarray(channel) for channel in channels])
 
 
-def sampled(maps: Float[np.ndarray, "C H W"], shape: tuple[int, int]) -> Float[np.ndarray, "C h w"]:
-    """Maps at the pixel centers of another size, interpolated between the nearest four pixels.
+def sampled(maps: Float[np.ndarray, "C h w"], at: Enlarged) -> Float[np.ndarray, "C H W"]:
+    """Maps of an enlarged image at the pixels of the image, interpolated between the nearest four.
 
     Unlike :func:`resized` it does not smooth: what two objects say is mixed at their border alone.
     """
-    if maps.shape[1:] == shape:
+    if at.is_same:
         return maps
-    for axis, size in zip((1, 2), shape, strict=True):
-        last = maps.shape[axis] - 1
-        place = ((np.arange(size) + 0.5) * ((last + 1) / size) - 0.5).clip(0, last)
+    for axis, side in ((1, at.rows), (2, at.columns)):
+        place = side.places
         below = np.floor(place).astype(np.intp)
         share = np.expand_dims((place - below).astype(np.float32), (0, 3 - axis))
-        above = np.minimum(below + 1, last)
+        above = np.minimum(below + 1, len(side) - 1)
         maps = maps.take(below, axis) * (1 - share) + maps.take(above, axis) * share
     return maps

@@ -45,7 +45,8 @@ class Paint:
             step = 2**level
             part = labels[::step, ::step]
             y, x = rows.start // step, columns.start // step
-            group[str(level)][y : y + part.shape[0], x : x + part.shape[1]] = part
+            array: Any = group[str(level)]
+            array[y : y + part.shape[0], x : x + part.shape[1]] = part
         return {}
 
 
@@ -80,7 +81,7 @@ def painted(mosaic: Mosaic, folder: Path, tile: int) -> np.ndarray:
         key[mine] = ids[key[mine] % KEY]
     flat = labels.ravel()
     flat[place] = key  # of equal places the last one stays
-    return flat.reshape(core.shape)
+    return np.asarray(flat.reshape(core.shape))
 
 
 def _ids(folder: Path, tile: int, dropped: np.ndarray, before: np.ndarray) -> np.ndarray:

@@ -12,7 +12,10 @@ Window = tuple[slice, slice]
 """Rows and columns of an image."""
 
 LEVELS = 5
-"""Times that labels are halved for viewers; the core is a multiple of 2 to this power."""
+"""Times that labels are halved for viewers."""
+
+HALVED = 2**LEVELS
+"""The core is a multiple of this."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +75,11 @@ def plan(
         zoom: magnification at which the network sees the image.
         largest: diameter of large objects in pixels of the image; None if not known.
     """
-    overlap = _multiple(max(STEP, 2 * (largest or STEP)))
-    pixels = memory() // 2 // BYTES_PER_PIXEL / max(1, workers) / max(1.0, zoom * zoom)
-    seen = min(math.isqrt(int(pixels)), LARGEST)
-    core = max(seen - 2 * overlap, STEP) // STEP * STEP
-    core = min(core, _multiple(max(shape)))
-    return Mosaic(*shape, core, overlap)
-
-
-def _multiple(length: float) -> int:
-    return math.ceil(length / STEP) * STEP
+    overlap = math.ceil(max(STEP / zoom, 1.5 * (largest or STEP)))
+    seen = min(math.isqrt(memory() // 2 // BYTES_PER_PIXEL // max(1, workers)), LARGEST)
+    core = int(seen / max(zoom, 0.5)) - 2 * overlap
+    core = min(core, max(shape) + HALVED) // HALVED * HALVED
+    return Mosaic(*shape, max(core, STEP), overlap)
 
 
 def _side(start: int, length: int, end: int) -> slice:

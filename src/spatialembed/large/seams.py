@@ -63,7 +63,12 @@ def claims(mosaic: Mosaic, folder: Path, tile: int) -> Claims:
         objects = read_objects(folder, other)
         place, number = objects.outer_in(core)
         parts.append(
-            (place, other * KEY + number.astype(np.int64), objects.score[number], objects.kind[number])
+            (
+                place,
+                other * KEY + number.astype(np.int64),
+                objects.score[number],
+                objects.kind[number],
+            )
         )
     if not parts or not (contested := np.unique(np.concatenate([part[0] for part in parts]))).size:
         empty = np.zeros(0, np.int64)
@@ -72,7 +77,12 @@ def claims(mosaic: Mosaic, folder: Path, tile: int) -> Claims:
     taken = number >= 0
     number = number[taken]
     parts.append(
-        (contested[taken], tile * KEY + number.astype(np.int64), own.score[number], own.kind[number])
+        (
+            contested[taken],
+            tile * KEY + number.astype(np.int64),
+            own.score[number],
+            own.kind[number],
+        )
     )
     found = Claims(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     order = found.place.argsort(kind="stable")
@@ -102,7 +112,9 @@ def settle(mosaic: Mosaic, folder: Path, compared: Iterator[int]) -> np.ndarray:
     shared: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for tile in compared:
         with np.load(folder / "pairs" / f"{tile}.npz") as held:
-            for (one, two), count in zip(held["pairs"].tolist(), held["counts"].tolist(), strict=True):
+            for (one, two), count in zip(
+                held["pairs"].tolist(), held["counts"].tolist(), strict=True
+            ):
                 shared[one].append((two, count))
                 shared[two].append((one, count))
     rank, area = {}, {}

@@ -15,6 +15,7 @@ import numpy as np
 
 from spatialembed.data.windowed import WindowedImage, open_windowed
 from spatialembed.errors import UserError, atomic_write
+from spatialembed.inference.zoom import Part
 from spatialembed.instances import Instances
 from spatialembed.large.mosaic import Mosaic, Window
 from spatialembed.large.source import Source, model_here
@@ -91,7 +92,8 @@ class Segment:
         pixels = open_image(self.image).read(*seen)
         model = model_here(self.source, self.threads)
         model.normalize = self.normalize
-        found = model.predict(pixels, *self.settings, name=str(self.image))
+        part = Part(*seen, (self.mosaic.height, self.mosaic.width))
+        found = model.predict(pixels, *self.settings, str(self.image), part)
         objects = taken(found, seen, core)
         with atomic_write(file_of(self.folder, tile)) as temporary, temporary.open("wb") as file:
             np.savez(file, **objects._asdict())

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 class Source(Protocol):
     """What gives a worker its model: hashable, and small enough to be sent with every task."""
 
+    def __hash__(self) -> int: ...
     def load(self) -> Model: ...
 
 
@@ -44,5 +45,5 @@ def model_here(source: Source, threads: int) -> Model:
     import torch
 
     torch.set_num_threads(threads)
-    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
     return source.load()

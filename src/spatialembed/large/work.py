@@ -95,9 +95,7 @@ class WorkTable:
 
     def result(self, name: str) -> tuple[dict[str, Any] | None, str | None]:
         """What came of a piece of work, None where it is not done; and why it was set aside."""
-        row = self._base.execute(
-            "SELECT note, reason FROM work WHERE name = ?", (name,)
-        ).fetchone()
+        row = self._base.execute("SELECT note, reason FROM work WHERE name = ?", (name,)).fetchone()
         note, reason = row or (None, None)
         return (None if note is None else json.loads(note)), reason
 

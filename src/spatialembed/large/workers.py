@@ -78,6 +78,7 @@ class Workers:
                     n_workers=self.here,
                     threads_per_worker=1,
                     dashboard_address=None,
+                    silence_logs=logging.CRITICAL,  # what fails is told once, in one sentence
                     memory_limit=0,  # tiles bound it; dask's own limit kills what it cannot spill
                 )
                 with cluster, Client(cluster) as client:
@@ -116,9 +117,9 @@ def work_through(
     from distributed import as_completed
 
     names, run = iter(names), count()
-    named: dict[str, str] = {}
+    named: dict[Any, str] = {}
 
-    def submit(name: str) -> Future:
+    def submit(name: str) -> Future[Any]:
         future = client.submit(task, argument(name), key=f"{name}#{next(run)}", pure=False)
         named[future.key] = name
         return future
@@ -126,26 +127,25 @@ def work_through(
     threads = max(1, sum(client.nthreads().values()))
     running = as_completed([submit(name) for name in islice(names, AHEAD * threads)])
     for future in running:
-        name = named.pop(future.key)
-        if future.status == "finished":
-            table.done(name, future.result())
-            again = False
-        elif future.status in ("cancelled", "lost") or client.status not in ("running",):
+        if client.status != "running":
             raise UserError(
                 "the scheduler is gone; start it again, and run the same command to go on with "
                 "what is left"
             )
-        else:
-            again = table.failed(name, _reason(future))
-        future.release()
-        if again:
+        if future.status == "lost":  # the worker died that held what came of it: it is done again
+            running.add(future)
+            continue
+        name = named.pop(future.key)
+        if future.status == "finished":
+            table.done(name, future.result())
+        elif table.failed(name, _reason(future)):
             running.add(submit(name))
             continue
         yield name
         running.update([submit(name) for name in islice(names, 1)])
 
 
-def _reason(future: Future) -> str:
+def _reason(future: Future[Any]) -> str:
     from distributed import KilledWorker
 
     error = future.exception()

@@ -217,3 +217,17 @@ def test_fields_that_are_no_whole_numbers_are_named(tmp_path, wrong):
     file.write_text(json.dumps(content))
     with pytest.raises(UserError, match=f"entry of {name} whose {key} is .* whole number"):
         open_data(tmp_path, "train")
+
+
+def test_images_that_are_picked_keep_their_own_annotations(tmp_path):
+    images = [
+        {"id": k, "file_name": f"day{k}/{name}.png", "height": 10, "width": 12}
+        for k, name in enumerate("cab")
+    ]
+    rows = [annotation(k, 90, box(1, 1, 2 + k, 3), image=k) for k in range(3)]
+    data = open_data(write(tmp_path, rows, images=images), holdout=0)
+    assert data.names == ["day0_c", "day1_a", "day2_b"]
+    picked = data.only({"day2_b", "day1_a"})
+    assert (picked.names, picked.image_ids) == (["day1_a", "day2_b"], [1, 2])
+    assert [int((sample.label_mask > 0).sum()) for sample in picked] == [9, 12]
+    assert picked[0].name == "day1_a"

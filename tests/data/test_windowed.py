@@ -35,6 +35,7 @@ TIFFS = {
     "planes": (COLOR.transpose(2, 0, 1).copy(), {**TILES, "planarconfig": "separate"}),
     "pages": (FIVE, {**TILES, "photometric": "minisblack"}),
     "plain pages": (FIVE, {"photometric": "minisblack"}),
+    "rows as pages": (FIVE.transpose(1, 2, 0).copy(), {"photometric": "minisblack"}),
     "alpha": (RGBA, {**TILES, "photometric": "rgb", "extrasamples": ["unassalpha"]}),
     "white is 0": (GREY, {**TILES, "photometric": "miniswhite"}),
     "pyramid": (GREY, {**TILES, "subifds": 1}),

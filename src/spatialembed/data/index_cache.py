@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,6 @@ import numpy as np
 
 from ..errors import UserError, atomic_write
 from .sample import DataSet, FileDataSet
-from .zarr_image import is_zarr
 
 _FORMAT = 1
 """Goes up when what is stored of an image changes."""
@@ -157,9 +157,9 @@ def _signature(root: str, name: str, files: Iterable[str]) -> bytes:
 
 
 def _state(path: str) -> str:
-    if is_zarr(Path(path)) and os.path.isdir(path):
-        return _folder_state(path)
     state = os.stat(path)
+    if stat.S_ISDIR(state.st_mode):
+        return _folder_state(path)
     return f"{state.st_size} {state.st_mtime_ns}"
 
 
@@ -171,8 +171,8 @@ def _folder_state(path: str) -> str:
             if entry.is_dir():
                 state = _folder_state(entry.path)
             else:
-                stat = entry.stat()
-                state = f"{stat.st_size} {stat.st_mtime_ns}"
+                found = entry.stat()
+                state = f"{found.st_size} {found.st_mtime_ns}"
             digest.update(f"{entry.name}\n{state}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 

@@ -90,8 +90,8 @@ def open_parts(image: Path, *truths: Path) -> list[WindowedImage] | None:
         UserError: a file that cannot be opened, or an image too large to be read whole whose mask
             is not stored in parts.
     """
-    opened = open_windowed(image)
-    if opened is None or not is_large(opened.shape):
+    opened = open_windowed(image, least=LARGE_PIXELS)
+    if opened is None:
         return None
     found = [opened]
     for truth in truths:

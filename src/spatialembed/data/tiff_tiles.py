@@ -25,9 +25,13 @@ def is_tiff(path: Path) -> bool:
     return path.suffix.lower() in TIFF
 
 
-def open_tiff(path: Path, indices: bool) -> WindowedImage | None:
+def open_tiff(path: Path, indices: bool, least: int) -> WindowedImage | None:
     """See :func:`spatialembed.data.windowed.open_windowed`."""
     with readable(path), tifffile.TiffFile(path) as file:
+        page = file.pages.first
+        # Seen at once, and most images are; pages that are rows of an image make a large file.
+        if max(page.imagewidth * page.imagelength, path.stat().st_size) <= least:
+            return None
         return _open(path, file, indices)
 
 

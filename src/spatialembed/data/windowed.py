@@ -81,16 +81,17 @@ class WindowedImage:
         return self.read(slice(None), slice(None))
 
 
-def open_windowed(path: str | Path, indices: bool = False) -> WindowedImage | None:
+def open_windowed(path: str | Path, indices: bool = False, least: int = 0) -> WindowedImage | None:
     """Open an image for reading by windows; not a pixel is read.
 
     Args:
         path: an x.zarr folder, or a file in any format.
         indices: for masks: values are kept as they are stored, and a lossy coding is refused.
+        least: pixels up to which an image is left alone.
 
     Returns:
-        None where windows would gain nothing: the format is neither zarr nor TIFF, or the TIFF is
-        compressed in one piece or in a way that is not read by tiles.
+        None where windows would gain nothing: the image is that small, the format is neither zarr
+        nor TIFF, or the TIFF is compressed in one piece or in a way that is not read by tiles.
 
     Raises:
         UserError: there is no such file, it is damaged, a stack in z or time, or zarr is not
@@ -103,8 +104,10 @@ def open_windowed(path: str | Path, indices: bool = False) -> WindowedImage | No
     from .zarr_image import is_zarr, open_zarr
 
     if is_zarr(path):
-        return open_zarr(path)
-    return open_tiff(path, indices) if is_tiff(path) else None
+        image: WindowedImage | None = open_zarr(path)
+    else:
+        image = open_tiff(path, indices, least) if is_tiff(path) else None
+    return None if image is None or math.prod(image.shape) <= least else image
 
 
 def blocks(image: WindowedImage, pixels: int = BLOCK) -> Iterator[tuple[slice, slice]]:

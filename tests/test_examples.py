@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from jsonargparse import ArgumentError
 from PIL import Image
 
@@ -43,7 +44,7 @@ def blobs(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """A folder with what the examples name: DATA, IMAGES, image.png, runs/x, x.onnx."""
+    """A folder with what the examples name: DATA, IMAGES, image.png, big.zarr, runs/x, x.onnx."""
     folder = tmp_path_factory.mktemp("examples")
     for split, count in (("train", 6), ("test", 2)):
         for k in range(count):
@@ -56,6 +57,8 @@ def prepared(tmp_path_factory):
     for k in range(2):
         Image.fromarray(blobs(k)[0]).save(folder / "IMAGES" / f"{k}.png")
     Image.fromarray(blobs(9)[0]).save(folder / "image.png")
+    big = np.concatenate([blobs(k)[0] for k in range(4)], axis=1)
+    zarr.create_array(folder / "big.zarr", data=big, chunks=(96, 96))
     run, data = folder / "runs" / "x", folder / "DATA"
     small = ["--network_options.widths=[8,16,16]", "--network_options.blocks=[1,1,1]"]
     assert main(["train", str(data), "--config=nuclei", f"--out={run}", "--steps=2", *small]) == 0
@@ -76,6 +79,7 @@ def test_examples_run(page, prepared, tmp_path, monkeypatch):
     names: dict = {}
     for language, block in FENCE.findall(page.read_text(encoding="utf-8")):
         if language == "python":
+            names["__name__"] = "__main__"
             exec(compile(block, f"{page.name}: {block.splitlines()[0]}", "exec"), names)
         elif language == "" and "spatialembed " in block and "/" * 3 not in block:
             for line in lines(block):

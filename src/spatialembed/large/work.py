@@ -61,19 +61,18 @@ class WorkTable:
 
     def add(self, names: Iterable[str]) -> None:
         """Add pieces of work that are not there yet; those set aside earlier wait again."""
-        with self._base:
-            self._base.execute("BEGIN")
-            self._base.executemany(
-                "INSERT OR IGNORE INTO work (name) VALUES (?)", ((name,) for name in names)
-            )
-            self._base.execute("UPDATE work SET tries = 0, reason = NULL WHERE reason IS NOT NULL")
+        self._execute("BEGIN")
+        for name in names:
+            self._execute("INSERT OR IGNORE INTO work (name) VALUES (?)", (name,))
+        self._execute("UPDATE work SET tries = 0, reason = NULL WHERE reason IS NOT NULL")
+        self._execute("COMMIT")
 
     def waiting(self, first: str = "", last: str = "\U0010ffff") -> Iterator[str]:
         """Names from ``first`` to ``last`` that are neither done nor set aside, in their order."""
         after, bound = first, ">="
         while True:
             with closing(
-                self._base.execute(
+                self._execute(
                     f"SELECT name FROM work WHERE name {bound} ? AND name <= ? AND note IS NULL"
                     " AND reason IS NULL ORDER BY name LIMIT ?",
                     (after, last, AT_ONCE),
@@ -88,14 +87,14 @@ class WorkTable:
     def notes(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Names and what came of them, of all that is done."""
         with closing(
-            self._base.execute("SELECT name, note FROM work WHERE note IS NOT NULL ORDER BY name")
+            self._execute("SELECT name, note FROM work WHERE note IS NOT NULL ORDER BY name")
         ) as rows:
             for name, note in rows:
                 yield name, json.loads(note)
 
     def result(self, name: str) -> tuple[dict[str, Any] | None, str | None]:
         """What came of a piece of work, None where it is not done; and why it was set aside."""
-        row = self._base.execute("SELECT note, reason FROM work WHERE name = ?", (name,)).fetchone()
+        row = self._execute("SELECT note, reason FROM work WHERE name = ?", (name,)).fetchone()
         note, reason = row or (None, None)
         return (None if note is None else json.loads(note)), reason
 
@@ -105,27 +104,34 @@ class WorkTable:
 
     def done(self, name: str, note: dict[str, Any]) -> None:
         """Remember that a piece of work is done, and what came of it."""
-        self._base.execute(
+        self._execute(
             "UPDATE work SET note = ?, reason = NULL WHERE name = ?", (json.dumps(note), name)
         )
 
     def undo(self, name: str) -> None:
         """Forget that a piece of work was done."""
-        self._base.execute("UPDATE work SET note = NULL, tries = 0 WHERE name = ?", (name,))
+        self._execute("UPDATE work SET note = NULL, tries = 0 WHERE name = ?", (name,))
 
     def failed(self, name: str, reason: str) -> bool:
         """Count a try that failed; whether the work waits for another or is set aside."""
-        self._base.execute(
+        self._execute(
             "UPDATE work SET tries = tries + 1, reason = CASE WHEN tries + 1 >= ? THEN ? END"
             " WHERE name = ?",
             (TRIES, reason, name),
         )
-        row = self._base.execute("SELECT reason FROM work WHERE name = ?", (name,)).fetchone()
+        row = self._execute("SELECT reason FROM work WHERE name = ?", (name,)).fetchone()
         return row is not None and row[0] is None
 
     def failures(self) -> list[Failure]:
         """What was set aside."""
-        rows = self._base.execute(
-            "SELECT name, reason FROM work WHERE reason IS NOT NULL ORDER BY name"
-        )
+        rows = self._execute("SELECT name, reason FROM work WHERE reason IS NOT NULL ORDER BY name")
         return [Failure(*row) for row in rows]
+
+    def _execute(self, statement: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
+        try:
+            return self._base.execute(statement, values)
+        except sqlite3.Error as error:
+            raise UserError(
+                f"{self.path} cannot be written: {error}; free space, and run the same command to "
+                "go on with what is left"
+            ) from error

@@ -66,7 +66,9 @@ class Workers:
         import dask
         from distributed import Client, LocalCluster
 
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        for name in logging.root.manager.loggerDict:
+            if name.partition(".")[0] == "distributed":  # what fails is told once, in one sentence
+                logging.getLogger(name).setLevel(logging.CRITICAL)
         settings = {
             "distributed.scheduler.allowed-failures": TRIES - 1,
             "distributed.worker.multiprocessing-method": "spawn",
@@ -78,7 +80,7 @@ class Workers:
                     n_workers=self.here,
                     threads_per_worker=1,
                     dashboard_address=None,
-                    silence_logs=logging.CRITICAL,  # what fails is told once, in one sentence
+                    silence_logs=logging.CRITICAL,
                     memory_limit=0,  # tiles bound it; dask's own limit kills what it cannot spill
                 )
                 with cluster, Client(cluster) as client:

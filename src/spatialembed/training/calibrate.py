@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,10 +12,15 @@ from spatialembed.inference.predictor import Model
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.validation import Setting, Validation, validate
 
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
 FOREGROUND_THRESHOLDS = (0.4, 0.5, 0.6)
 
 
-def calibrate(model: Model, data: DataSet) -> tuple[ModelSpec, Validation]:
+def calibrate(
+    model: Model, data: DataSet, fabric: Fabric | None = None
+) -> tuple[ModelSpec, Validation]:
     """The model's spec with thresholds and minimum size chosen on ``data``.
 
     A setting leaves the default only for a clear margin: a few images decide little, and what
@@ -25,7 +31,7 @@ def calibrate(model: Model, data: DataSet) -> tuple[ModelSpec, Validation]:
     spec = model.spec
     sizes = sorted({max(1, spec.min_size // 2), spec.min_size, 2 * spec.min_size})
     choices = [(f, m) for f in FOREGROUND_THRESHOLDS for m in sizes]
-    scores = validate(model, data, choices)
+    scores = validate(model, data, choices, fabric)
     default = Setting(spec.seed_threshold, spec.foreground_threshold, spec.min_size)
     same = [s for s in scores.settings if s.foreground_threshold == default.foreground_threshold]
     same = [s for s in same if s.min_size == default.min_size]

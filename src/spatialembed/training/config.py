@@ -22,7 +22,7 @@ class StageConfig:
     Args:
         crop_size: side of the square crops in pixels; a multiple of the network's stride, 8 for
             branched_erfnet, 2 to the number of widths for residual_unet.
-        batch_size: crops per step.
+        batch_size: crops per step, of all processes together.
         epochs: passes of ``crops_per_epoch`` crops.
         steps: optimizer steps.
         minutes: wall time on this machine with validation and calibration, turned into a number
@@ -125,8 +125,10 @@ class TrainConfig:
             takes instead of its own.
         resume: go on with the run in ``out``.
         device: "auto", "cpu", "cuda".
+        devices: processes on each node that share every batch: a GPU each, or cores of the CPU.
+        nodes: machines; torchrun or SLURM starts the same command on each.
         precision: "auto" takes bf16 where the hardware has it, else float32.
-        workers: processes that draw crops; 0 draws them in the training process.
+        workers: processes that draw crops, of each training process; 0 draws them in that itself.
         seed: of weights and crops.
         tensorboard: also write TensorBoard's event files.
         licence: of the trained model, stored with it.
@@ -165,6 +167,8 @@ class TrainConfig:
     init: Path | None = None
     resume: bool = False
     device: str = "auto"
+    devices: int = 1
+    nodes: int = 1
     precision: Precision = "auto"
     workers: int = 1
     seed: int = 0
@@ -176,7 +180,7 @@ class TrainConfig:
             raise UserError("a recipe needs at least one stage")
         if sum(v is not None for v in (self.epochs, self.steps, self.minutes)) > 1:
             raise UserError("give one of --epochs, --steps and --minutes, not several")
-        for name in ("epochs", "steps", "minutes", "batch"):
+        for name in ("epochs", "steps", "minutes", "batch", "devices", "nodes"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UserError(f"{name} must be above 0, not {value}")
@@ -189,6 +193,11 @@ class TrainConfig:
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise UserError(f"clip_norm must be above 0, not {self.clip_norm}")
 
+    @property
+    def processes(self) -> int:
+        """Training processes on all nodes together."""
+        return self.devices * self.nodes
+
     def scheduled(self) -> list[StageConfig]:
         """The stages with the run's own batch size and length, if given, in place of theirs.
 
@@ -196,11 +205,18 @@ class TrainConfig:
         must then be given in one unit.
 
         Raises:
-            UserError: stages whose lengths are in different units.
+            UserError: stages whose lengths are in different units, or whose batches cannot be
+                shared equally among the processes.
         """
         stages = self.stages
         if self.batch is not None:
             stages = [replace(stage, batch_size=self.batch) for stage in stages]
+        for stage in stages:
+            if stage.batch_size % self.processes:
+                raise UserError(
+                    f"a batch of {stage.batch_size} crops cannot be shared equally among "
+                    f"{self.processes} processes; choose a multiple of {self.processes}"
+                )
         given = {"epochs": self.epochs, "steps": self.steps, "minutes": self.minutes}
         unit, total = next(((k, v) for k, v in given.items() if v is not None), (None, None))
         if unit is None or total is None:

@@ -23,11 +23,14 @@ def judge(run: Run) -> None:
     """Validate, keep the model if it is the best so far, and picture some images."""
     began = time.monotonic()
     model = run.judged
-    scores = validate(model, run.material.val)
+    scores = validate(model, run.material.val, fabric=run.fabric)
     score, setting = float(scores.ap[scores.best].mean()), scores.settings[scores.best]
     improved = score > run.best
     if improved:
         run.best = score
+    if not run.fabric.is_global_zero:
+        return
+    if improved:
         notes = {"step": run.step, "steps": run.plan.total, "validation_ap": score}
         spec = model.spec
         # Clustered with the threshold of its score until calibration chooses with more care.
@@ -49,6 +52,7 @@ def judge(run: Run) -> None:
 def finish(run: Run) -> None:
     """Calibrate the best model and store its thresholds."""
     path = run.config.out / MODEL_FILE
+    run.fabric.barrier()  # until the first process has written the file
     network, spec = load_model(path)
     if "calibrated" in spec.training:
         run.log.say("nothing left to do: the run is finished")
@@ -57,7 +61,9 @@ def finish(run: Run) -> None:
     network = network.to(run.fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     spec = replace(spec, seed_threshold=run.material.spec.seed_threshold)
     model = Model(TorchNetwork(network, run.precision), spec)
-    spec, scores = calibrate(model, run.material.val)
+    spec, scores = calibrate(model, run.material.val, run.fabric)
+    if not run.fabric.is_global_zero:
+        return
     chosen = (spec.seed_threshold, spec.foreground_threshold, spec.min_size)
     row = next(i for i, s in enumerate(scores.settings) if tuple(vars(s).values()) == chosen)
     ap, ap50 = float(scores.ap[row].mean()), float(scores.ap50[row].mean())

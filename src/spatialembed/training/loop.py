@@ -14,8 +14,9 @@ from spatialembed.models.checkpoint import MODEL_FILE
 from spatialembed.training.config import StageConfig, TrainConfig
 from spatialembed.training.judge import finish, judge
 from spatialembed.training.prepare import gather
+from spatialembed.training.processes import must_start, run_in_processes
 from spatialembed.training.resume import checkpoint_path, load_checkpoint, resumed_config
-from spatialembed.training.run import Run, start
+from spatialembed.training.run import Run, connect, start
 from spatialembed.training.schedule import learning_rate, validation_steps
 from spatialembed.training.step import advance, batches
 
@@ -30,19 +31,30 @@ def train(config: TrainConfig) -> Path:
     calibrated thresholds; ``checkpoint.pt`` to resume from; ``losses.csv``, ``validation.csv``;
     ``pictures/`` of validation images.
 
+    With ``config.devices`` above 1 the run takes place in processes of its own, as
+    :mod:`multiprocessing` starts them: a script calls this below ``if __name__ == "__main__":``.
+
     Returns:
         The run folder.
 
     Raises:
         UserError: bad data or options, a run that is already there, nothing to resume, a loss
-            or gradient that is not finite (the message names the images of its batch).
+            or gradient that is not finite (the message names the images of its batch), a process
+            that was killed.
     """
     began = time.monotonic()
     _refuse_to_overwrite(config)
     state = load_checkpoint(config.out) if config.resume else None
     if state is not None:
         config = resumed_config(state, config)
-    run = start(config, gather(config), began, state)
+    if must_start(config):
+        config.scheduled()  # refuses once what every process would
+        run_in_processes(train, config)
+        return config.out
+    fabric = connect(config)
+    with fabric.rank_zero_first():  # which writes the index of objects that the others read
+        material = gather(config)
+    run = start(config, material, fabric, began, state)
     while run.step < run.plan.total:
         _run_stage(run)
     finish(run)
@@ -53,12 +65,13 @@ def _run_stage(run: Run) -> None:
     """All steps of the stage that the run is in that are not done yet."""
     number, done = run.plan.locate(run.step)
     stage, steps = run.material.stages[number], run.plan.steps[number]
-    network, optimizer = _set_up(run, stage)
+    network, optimizer = run.wrapped, _optimizer(run, stage)
     judge_at = validation_steps(stage, steps)
     cropper = run.material.cropper(stage, run.config.seed)
     first = run.plan.crops_before(run.step, run.material.stages)
     count = (steps - done) * stage.batch_size
-    for batch in batches(cropper, stage.batch_size, first, count, run.config.workers):
+    ranks = run.fabric.global_rank, run.fabric.world_size
+    for batch in batches(cropper, stage.batch_size, first, count, run.config.workers, *ranks):
         rate = learning_rate(stage, done, steps)
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -70,23 +83,23 @@ def _run_stage(run: Run) -> None:
             run.average.update(run.network)
         done += 1
         run.step += 1
-        run.log.step(run.step, rate, len(batch.names), terms)
+        run.log.step(run.step, rate, stage.batch_size, terms)
         if done in judge_at:
             judge(run)
         if done in judge_at or time.monotonic() - run.saved > CHECKPOINT_EVERY:
             run.save(None if done == steps else optimizer)
 
 
-def _set_up(run: Run, stage: StageConfig) -> tuple[Any, Any]:
+def _optimizer(run: Run, stage: StageConfig) -> Any:
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-    optimizer = kinds[run.config.optimizer](
+    optimizer: Any = kinds[run.config.optimizer](
         run.network.parameters(), lr=stage.learning_rate, weight_decay=run.config.weight_decay
     )
-    network, optimizer = run.fabric.setup(run.network, optimizer)
+    optimizer = run.fabric.setup_optimizers(optimizer)
     if run.optimizer is not None:
         optimizer.load_state_dict(run.optimizer)
         run.optimizer = None
-    return network, optimizer
+    return optimizer
 
 
 def _refuse_to_overwrite(config: TrainConfig) -> None:

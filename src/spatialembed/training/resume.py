@@ -19,7 +19,7 @@ from spatialembed.errors import UserError, atomic_write
 from spatialembed.training.config import StageConfig, TrainConfig
 
 FORMAT = 1
-OWN = ("data", "out", "resume", "device", "workers")
+OWN = ("data", "out", "resume", "device", "devices", "nodes", "workers")
 """Options that a resumed run takes from its own command, all others from the checkpoint."""
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import nn
 
+from spatialembed.console import console
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import Precision, TorchNetwork, pick_device
 from spatialembed.loss import SpatialEmbeddingLoss
@@ -20,6 +24,10 @@ from spatialembed.training.resume import restore_generators, save_checkpoint
 from spatialembed.training.run_log import RunLog
 from spatialembed.training.schedule import Plan
 from spatialembed.training.timing import measured_plan
+from spatialembed.training.whole_batch import see_whole_batch
+
+TIMEOUT = timedelta(minutes=30)
+"""Longest that a process waits for another, as for the pictures of the first."""
 
 
 @dataclass
@@ -30,6 +38,8 @@ class Run:
     material: Material
     fabric: Fabric
     network: nn.Module
+    wrapped: Any
+    """The network as Fabric trains it: with the gradients of all processes."""
     loss: SpatialEmbeddingLoss
     average: WeightAverage | None
     plan: Plan
@@ -60,8 +70,13 @@ class Run:
         return "bf16" if bf16 else "float32"
 
     def save(self, optimizer: Any | None) -> None:
-        """Write the checkpoint; without an optimizer at the end of a stage, which starts anew."""
+        """Write the checkpoint; without an optimizer at the end of a stage, which starts anew.
+
+        The first process does: all others have the same weights, optimizer and generators.
+        """
         self.saved = time.monotonic()
+        if not self.fabric.is_global_zero:
+            return
         state = {
             "step": self.step,
             "plan": list(self.plan.steps),
@@ -74,19 +89,25 @@ class Run:
 
 
 def start(
-    config: TrainConfig, material: Material, began: float, state: dict[str, Any] | None = None
+    config: TrainConfig,
+    material: Material,
+    fabric: Fabric,
+    began: float,
+    state: dict[str, Any] | None = None,
 ) -> Run:
     """Build everything, from nothing or from a checkpoint's state.
 
     Args:
         config: the run.
         material: its data.
+        fabric: of :func:`connect`.
         began: ``time.monotonic()`` when it was started, for lengths in minutes.
         state: of the checkpoint to go on from.
     """
-    fabric = _fabric(config)
     torch.manual_seed(config.seed)
     network = build_network(config, material)
+    if fabric.world_size > 1:
+        see_whole_batch(network)
     network = network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = WeightAverage(network, config.average) if config.average else None
     loss = _loss(config, material).to(fabric.device)
@@ -99,12 +120,13 @@ def start(
         plan = Plan(tuple(state["plan"]))
         restore_generators(state)
     step = state.get("step", 0)
-    log = RunLog(config.out, plan.total, step, config.tensorboard)
+    log = RunLog(config.out, plan.total, step, config.tensorboard, fabric.is_global_zero)
     parameters = sum(p.numel() for p in network.parameters())
     log.say(
         f"{len(material.train)} training and {len(material.val)} validation images, "
         f"{len(material.index)} objects; {material.spec.network}, {parameters:,} parameters; "
         f"{' + '.join(str(n) for n in plan.steps)} steps on {fabric.device}"
+        + (f", {fabric.world_size} processes" if fabric.world_size > 1 else "")
         + (f", from step {step}" if step else "")
     )
     return Run(
@@ -112,6 +134,7 @@ def start(
         material,
         fabric,
         network,
+        fabric.setup_module(network),
         loss,
         average,
         plan,
@@ -136,16 +159,28 @@ def _loss(config: TrainConfig, material: Material) -> SpatialEmbeddingLoss:
     )
 
 
-def _fabric(config: TrainConfig) -> Fabric:
+def connect(config: TrainConfig) -> Fabric:
+    """The device and precision of a run, and the connection of its processes if it has several.
+
+    Of several only the first writes to the console.
+    """
     device = pick_device(config.device)
-    precision = config.precision
-    if precision == "auto":
-        precision = "bf16" if _fast_bf16(device) else "float32"
-    return Fabric(
+    low = config.precision == "bf16" or (config.precision == "auto" and _fast_bf16(device))
+    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed" if low else "32-true"
+    if config.processes == 1:
+        devices = 1 if device.index is None else [device.index]
+        return Fabric(accelerator=device.type, devices=devices, precision=precision)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    fabric = Fabric(
         accelerator=device.type,
-        devices=1 if device.index is None else [device.index],
-        precision="bf16-mixed" if precision == "bf16" else "32-true",
+        strategy=DDPStrategy(timeout=TIMEOUT),
+        devices=config.devices,
+        num_nodes=config.nodes,
+        precision=precision,
     )
+    fabric.launch()
+    console.quiet = not fabric.is_global_zero
+    return fabric
 
 
 def _fast_bf16(device: torch.device) -> bool:

@@ -25,13 +25,22 @@ class RunLog:
         total: steps of the run.
         step: steps already done; rows of later steps, of a run that was killed, are dropped.
         tensorboard: also write TensorBoard's event files (extra "log").
+        writes: whether to write at all, which only one of several processes does.
 
     Raises:
         UserError: TensorBoard is asked for and not installed.
     """
 
-    def __init__(self, out: Path, total: int, step: int = 0, tensorboard: bool = False) -> None:
+    def __init__(
+        self,
+        out: Path,
+        total: int,
+        step: int = 0,
+        tensorboard: bool = False,
+        writes: bool = True,
+    ) -> None:
         self.out = out
+        self.writes = writes
         self.total = total
         self._sums: dict[str, float] = {}
         self._count = 0
@@ -39,8 +48,8 @@ class RunLog:
         self._first = step
         self._crops = 0
         self._paused = 0.0
-        self._board = _summary_writer(out, step) if tensorboard else None
-        for name in ("losses", "validation"):
+        self._board = _summary_writer(out, step) if tensorboard and writes else None
+        for name in ("losses", "validation") if writes else ():
             _drop_rows_after(out / f"{name}.csv", step)
 
     def say(self, text: str) -> None:
@@ -84,6 +93,8 @@ class RunLog:
         return max(time.monotonic() - self._began - self._paused, 1e-9)
 
     def _write(self, name: str, row: dict[str, Any]) -> None:
+        if not self.writes:
+            return
         path = self.out / f"{name}.csv"
         new = not path.exists()
         with path.open("a", newline="", encoding="utf-8") as file:

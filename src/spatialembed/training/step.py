@@ -16,16 +16,33 @@ from spatialembed.loss import SpatialEmbeddingLoss
 
 
 def batches(
-    cropper: Cropper, batch_size: int, first: int, count: int, workers: int
+    cropper: Cropper,
+    batch_size: int,
+    first: int,
+    count: int,
+    workers: int,
+    rank: int = 0,
+    processes: int = 1,
 ) -> Iterator[Batch]:
     """Batches of the crops ``first`` to ``first + count - 1`` of a run, drawn by ``workers``.
+
+    Args:
+        cropper: draws a crop by its number.
+        batch_size: crops of a batch, a multiple of ``processes`` that divides ``count``.
+        first: number of the first crop.
+        count: of crops.
+        workers: processes that draw them; 0 draws them here.
+        rank: of this process, from 0, which gets the part of each batch that is in its turn.
+        processes: that share each batch.
 
     Raises:
         UserError: an image or mask cannot be read.
     """
+    share = batch_size // processes
+    starts = range(rank * share, count, batch_size)
     loader: DataLoader[Batch] = DataLoader(
         CropDataset(cropper, first, count),  # type: ignore[arg-type]
-        batch_size=batch_size,
+        batch_sampler=(list(range(start, start + share)) for start in starts),
         num_workers=workers,
         collate_fn=collate,
         # Its own generator: the loader's draws must not shift those of dropout on a resume.
@@ -46,7 +63,7 @@ def advance(
     batch: Batch,
     clip_norm: float | None,
 ) -> dict[str, float]:
-    """One step of the optimizer; returns the loss's terms.
+    """One step of the optimizer; returns the loss's terms, means over all processes.
 
     Raises:
         UserError: loss or gradient is not finite; the weights are as before the step.
@@ -62,7 +79,12 @@ def advance(
     norm = fabric.clip_gradients(network, optimizer, max_norm=largest, error_if_nonfinite=False)
     _require_finite("gradient", 0.0 if norm is None else float(norm), batch)
     optimizer.step()
-    return values
+    return values if fabric.world_size == 1 else _means(fabric, values)
+
+
+def _means(fabric: Fabric, values: dict[str, float]) -> dict[str, float]:
+    means: Any = fabric.all_reduce(torch.tensor(list(values.values())))
+    return dict(zip(values, means.tolist(), strict=True))
 
 
 def _require_finite(what: str, value: float, batch: Batch) -> None:

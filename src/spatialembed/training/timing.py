@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 
 import numpy as np
@@ -52,7 +53,7 @@ def measured_plan(
             steps.append(stage.steps or max(1, round(crops / stage.batch_size)))
             continue
         one = _seconds_per_step(config, material, stage, fabric, network, loss)
-        judging = _seconds_per_validation(material, network)
+        judging = _seconds_per_validation(material, fabric, network)
         last = number == len(material.stages) - 1
         validations = stage.validations + CALIBRATION * last
         before = time.monotonic() - began if number == 0 else 0.0
@@ -69,7 +70,7 @@ def measured_plan(
                 "validations, or start again when the machine has less else to do",
                 highlight=False,
             )
-    return Plan(tuple(steps))
+    return Plan(tuple(fabric.broadcast(steps)))  # what the first process measured
 
 
 def _seconds_per_step(
@@ -87,15 +88,16 @@ def _seconds_per_step(
     count = (WARMUP_STEPS + TIMED_STEPS) * stage.batch_size
     cropper = material.cropper(stage, config.seed)
     times = []
-    for batch in batches(cropper, stage.batch_size, 0, count, config.workers):
+    ranks = fabric.global_rank, fabric.world_size
+    for batch in batches(cropper, stage.batch_size, 0, count, config.workers, *ranks):
         advance(fabric, model, optimizer, loss, batch, config.clip_norm)
         times.append(time.monotonic())
     torch.set_rng_state(generator)
     return float(np.median(np.diff(times[WARMUP_STEPS - 1 :])))
 
 
-def _seconds_per_validation(material: Material, network: nn.Module) -> float:
-    """Time to validate on all images, from a few of them."""
+def _seconds_per_validation(material: Material, fabric: Fabric, network: nn.Module) -> float:
+    """Time to validate on all images, which the processes share, from a few of them."""
     model = Model(TorchNetwork(network), material.spec)
     last = len(material.val) - 1
     times = []
@@ -103,4 +105,5 @@ def _seconds_per_validation(material: Material, network: nn.Module) -> float:
         start = time.monotonic()
         validate(model, [material.val[int(i)]])
         times.append(time.monotonic() - start)
-    return float(np.mean(times[1:] or times)) * len(material.val) * PICTURES
+    images = math.ceil(len(material.val) / fabric.world_size)
+    return float(np.mean(times[1:] or times)) * images * PICTURES

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from spatialembed.data.sample import DataSet, Sample
 from spatialembed.inference.predictor import Model
 from spatialembed.instances import Instances
 from spatialembed.metrics.average_precision import Scores
 from spatialembed.metrics.matching import Matching, match
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 SEED_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97)
 """Seed thresholds that are tried; the lowest one is clustered with."""
@@ -55,6 +60,7 @@ def validate(
     model: Model,
     data: DataSet | Sequence[Sample],
     choices: Sequence[tuple[float, int]] | None = None,
+    fabric: Fabric | None = None,
 ) -> Validation:
     """Score every seed threshold on all images of ``data``, in order.
 
@@ -63,17 +69,23 @@ def validate(
         data: validation images with their truth.
         choices: (foreground threshold, minimum size) pairs to cluster with; the model's own if
             None.
+        fabric: whose processes share the images; all get the scores of all. None for this alone.
     """
     choices = choices or [(model.spec.foreground_threshold, model.spec.min_size)]
     seeds = sorted({*SEED_THRESHOLDS, model.spec.seed_threshold})
     settings = tuple(Setting(s, f, m) for f, m in choices for s in seeds)
     ap, ap50 = np.zeros((2, len(settings), len(data)))
-    for i in range(len(data)):
+    first, processes = (0, 1) if fabric is None else (fabric.global_rank, fabric.world_size)
+    for i in range(first, len(data), processes):
         sample = data[i]
         output = model.raw(sample.image)
         rows = [row for f, m in choices for row in _score(model, sample, output, seeds, f, m)]
         scores = Scores.stack(rows)
         ap[:, i], ap50[:, i] = scores.ap.mean(1), scores.ap[:, 0]
+    if fabric is not None and processes > 1:
+        own = torch.from_numpy(np.stack([ap, ap50]))
+        whole: Any = fabric.all_reduce(own, reduce_op="sum")
+        ap, ap50 = whole.cpu().numpy()
     return Validation(settings, ap, ap50)
 
 

@@ -137,6 +137,21 @@ def test_predict_of_wrong_channels(run, data, tmp_path, capsys) -> None:
     assert "color.png" in said
 
 
+def test_large_images_go_by_themselves(run, data, tmp_path, capsys) -> None:
+    out, image = tmp_path / "labels.zarr", data / "test" / "images" / "0.png"
+    said = errors_of(capsys, "predict", run, image, image, "--out", out)
+    assert "one image" in said
+    assert "one image" in errors_of(capsys, "predict", run, image, "--out", out, "--format", "coco")
+    said = errors_of(capsys, "predict", run, image, "--out", out)
+    assert "0.png cannot be read in parts; predict it into a folder" in said
+    large = tmp_path / "large.zarr"
+    large.mkdir()
+    assert "ending in .zarr" in errors_of(capsys, "predict", run, large, "--out", tmp_path / "out")
+    assert "does not exist" in errors_of(capsys, "predict", run, tmp_path / "b.zarr", "--out", out)
+    assert not out.exists()
+    assert not (tmp_path / "labels.zarr.part").exists()
+
+
 @pytest.mark.parametrize("recipe", recipes(), ids=lambda path: path.stem)
 def test_every_recipe_parses(recipe) -> None:
     config = read_recipe(recipe.stem, "some/data", "--batch=3")

@@ -274,8 +274,9 @@ def test_medoid_has_the_least_sum_of_distances(points, dims, on_lattice, seed):
     assert found[:, 0].tolist() == cloud[reference.medoid(cloud)].tolist()
 
 
-def test_maps_of_classes_that_lie_apart_in_memory(rng=np.random.default_rng(3)) -> None:
+def test_maps_of_classes_that_lie_apart_in_memory() -> None:
     """Channels last, as networks give them: the seed maps of several classes are no block."""
+    rng = np.random.default_rng(3)
     output = torch.from_numpy(rng.normal(size=(2, 7, 9, 11)).astype(np.float32))
     label_mask = torch.from_numpy(rng.integers(0, 4, (2, 9, 11)))
     class_map = torch.from_numpy(rng.integers(0, 3, (2, 9, 11)))

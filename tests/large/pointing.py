@@ -77,6 +77,7 @@ class Pointing:
 
     once: Path | None = None
     refine: bool = False
+    stamp: str = ""
 
     def load(self) -> Model:
         import os

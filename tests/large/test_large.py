@@ -1,7 +1,6 @@
 """Images and folders by dask's workers, with all that can go wrong on the way."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -87,14 +86,14 @@ def test_a_damaged_chunk_is_named_and_the_rest_is_not_done_again(tmp_path, monke
     chunk.write_bytes(whole)
     lost = part / "objects" / "0.npz"
     lost.unlink()  # gone, although the table has it as done
-    monkeypatch.setattr(large_image.shutil, "rmtree", lambda *args, **kwargs: None)
+    monkeypatch.setattr(large_image, "_remove", lambda folder: None)
     predict_large(Pointing(), path, out, TWO, mosaic=MOSAIC)
     again = {p.name: p.stat().st_mtime_ns for p in (part / "objects").iterdir()}
     assert {name for name in again if again[name] != done.get(name)} == {
         f"{tile}.npz" for tile in (0, 4, 5, 7, 8)
     }
     assert same_objects(labels_of(out), Pointing().load().predict(image).label_map)
-    with pytest.raises(UserError, match=r"labels\.zarr is there; add --overwrite"):
+    with pytest.raises(UserError, match=r"labels\.zarr, where .* is there already; add"):
         predict_large(Pointing(), path, out, TWO, mosaic=MOSAIC)
 
 
@@ -143,13 +142,57 @@ def test_workers_that_cannot_be(options, message) -> None:
         Workers(**options)
 
 
-def test_a_folder_that_vanishes_is_said(tmp_path) -> None:
+def test_a_folder_that_cannot_be_written_is_said(tmp_path, monkeypatch) -> None:
     path = store(tmp_path / "a.zarr", pointing_image((SIDE, SIDE), 5))
     out = tmp_path / "labels.zarr"
-    (tmp_path / "labels.zarr.part").mkdir()
-    (tmp_path / "labels.zarr.part" / "objects").touch()  # no folder can be made there
-    with pytest.raises(UserError, match=r"9 of 9 parts .* could not write .*0\.npz"):
+
+    def spoilt(part: Path, settings: dict) -> None:
+        part.mkdir()
+        (part / "objects").touch()  # no folder can be made there
+
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(UserError, match=r"9 of 9 parts .* could not write .*0\.npz"),
+    ):
+        patch.setattr(large_image, "_write", spoilt)
         predict_large(Pointing(), path, out, Workers(1), mosaic=MOSAIC)
-    shutil.rmtree(tmp_path / "labels.zarr.part")
     predict_large(Pointing(), path, out, Workers(1), mosaic=MOSAIC)
     assert out.is_dir()
+
+
+@pytest.mark.parametrize("stopped", ["number", "make_labels", "write_table"])
+def test_it_goes_on_from_wherever_it_was_stopped(tmp_path, monkeypatch, stopped) -> None:
+    """An old result stays until the end."""
+    image = pointing_image((SIDE, 200), 7)
+    path, out = store(tmp_path / "a.zarr", image), tmp_path / "labels.zarr"
+    mosaic = Mosaic(SIDE, 200, 96, 96)
+    out.mkdir()
+    (out / "old").touch()
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(large_image, stopped, stop)
+        predict_large(Pointing(), path, out, Workers(1), overwrite=True, mosaic=mosaic)
+    assert (out / "old").is_file()
+    (out / "old").unlink()
+    out.rmdir()
+    part = tmp_path / "labels.zarr.part"
+    for file in (part / "pairs").glob("*"):  # and one of the files is lost
+        file.unlink()
+        break
+    predict_large(Pointing(), path, out, Workers(1), mosaic=mosaic)
+    assert same_objects(labels_of(out), Pointing().load().predict(image).label_map)
+    assert not list(tmp_path.glob(".labels*"))
+
+
+def test_an_image_is_never_replaced_by_its_labels(tmp_path) -> None:
+    path = store(tmp_path / "a.zarr", pointing_image((50, 50), 7))
+    for out in (path, tmp_path):
+        with pytest.raises(UserError, match="would replace the image itself"):
+            predict_large(Pointing(), path, out, Workers(1), overwrite=True)
+    with pytest.raises(UserError, match="expects 3 channels, .* has 1"):
+        grey = tmp_path / "grey.zarr"
+        zarr.create_array(grey, data=np.zeros((50, 50), np.uint8))
+        predict_large(Pointing(), grey, tmp_path / "b.zarr", Workers(1))

@@ -127,7 +127,8 @@ def test_objects_come_back_from_their_file(tmp_path) -> None:
 )
 @settings(max_examples=60, deadline=None)
 def test_cores_cover_an_image_once(shape, core, overlap) -> None:
-    mosaic = Mosaic(*shape, core, overlap)
+    mosaic = Mosaic(*shape, core, min(core, overlap))
+    overlap = mosaic.overlap
     covered = np.zeros(shape, np.uint8)
     for tile in range(len(mosaic)):
         covered[mosaic.core_of(tile)] += 1
@@ -137,6 +138,13 @@ def test_cores_cover_an_image_once(shape, core, overlap) -> None:
         for other in mosaic.neighbours(tile):
             assert tile in mosaic.neighbours(other)
     assert (covered == 1).all()
+
+
+def test_a_core_is_no_smaller_than_the_overlap() -> None:
+    with pytest.raises(ValueError, match="less than an overlap"):
+        Mosaic(1000, 1000, 96, 128)
+    mosaic = plan((50_000, 50_000), 64, 0.15, 427)
+    assert mosaic.core >= mosaic.overlap >= 640
 
 
 @pytest.mark.parametrize(("workers", "zoom"), [(1, 1.0), (2, 1.0), (2, 3.0), (64, 1.0)])

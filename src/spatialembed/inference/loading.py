@@ -47,7 +47,7 @@ def load(
             is not available, an exported model has another precision, or a diameter cannot be
             followed.
     """
-    given, path = path, _shipped(path)
+    given, path = path, model_file(path)
     network, spec = (
         _exported(path, device, precision)
         if path.suffix.lower() == ".onnx"
@@ -62,7 +62,7 @@ def shipped_models() -> dict[str, Path]:
     return {path.stem: path for path in packaged("shipped", ".safetensors")}
 
 
-def _shipped(path: str | os.PathLike[str]) -> Path:
+def model_file(path: str | os.PathLike[str]) -> Path:
     """A path, or that of the shipped model of this name; a file or a run of that name goes first.
 
     Raises:
@@ -117,7 +117,7 @@ def load_network(path: str | os.PathLike[str]) -> tuple[nn.Module, ModelSpec]:
     """
     from spatialembed.models.checkpoint import load_authors_model, load_model
 
-    path = _shipped(path)
+    path = model_file(path)
     if path.suffix.lower() == ".onnx":
         raise UserError(f"{path} is an exported model; name the run folder it was exported from")
     from_authors = path.suffix.lower() in AUTHORS_SUFFIXES

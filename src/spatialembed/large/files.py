@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from spatialembed.inference.folder import ImageFile, Outcome, predict_file
@@ -71,8 +71,10 @@ def predict_many(
     given = (seed_threshold, foreground_threshold, min_size)
     results.agree({"model": model.name, **model.used(*given)}, overwrite)
     threads = max(1, (os.cpu_count() or 1) // workers.here)
+    # Workers may run in other folders.
+    results = replace(results, out=results.out.absolute())
     task = PredictFile(source, results, overwrite, model.settings(*given), threads)
-    by_name = {image.name: image for image in images}
+    by_name = {image.name: ImageFile(image.path.absolute(), image.name) for image in images}
     path = results.out / TABLE
     if overwrite:
         path.unlink(missing_ok=True)
@@ -95,5 +97,6 @@ def predict_many(
 def _outcome(table: WorkTable, image: ImageFile) -> Outcome:
     note, reason = table.result(image.name)
     if note is None:
-        return Outcome(image, None, reason)
+        named = reason and str(image.path) in reason
+        return Outcome(image, None, reason if named else f"{image.path}: {reason}")
     return Outcome(image, note["found"], diameter=note["diameter"])

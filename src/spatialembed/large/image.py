@@ -7,15 +7,16 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from spatialembed.console import Track, silent
 from spatialembed.errors import UserError, atomic_write
 from spatialembed.large.labels import Paint, make_labels, number, write_table
 from spatialembed.large.mosaic import Mosaic, plan
-from spatialembed.large.seams import Compare, settle
+from spatialembed.large.seams import Compare, pairs_of, settle
 from spatialembed.large.segment import Segment, file_of, open_image
 from spatialembed.large.source import Source
 from spatialembed.large.work import Failure, WorkTable
@@ -24,9 +25,13 @@ from spatialembed.large.workers import Workers, work_through
 if TYPE_CHECKING:
     from distributed import Client
 
+    from spatialembed.data.windowed import WindowedImage
     from spatialembed.inference.predictor import Model
 
 SETTINGS_FILE = "settings.json"
+
+STEPS = ("segment", "compare", "labels", "paint")
+"""In their order."""
 
 
 def predict_large(
@@ -43,9 +48,9 @@ def predict_large(
 ) -> int:
     """Instances of an image that need not fit in memory, as an OME-Zarr image of labels.
 
-    The labels are those of the whole image: no object is cut at a seam, found twice or merged
-    with another. What differs is what lies outside of the overlap of tiles in what the network
-    sees. What is done is kept in ``OUT.part`` until all is; the same call goes on from there.
+    The labels are those of the whole image, but for what the network sees beyond the overlap of
+    tiles: no object that is smaller than that is cut at a seam, found twice or merged with another.
+    What is done is kept in ``OUT.part`` until all is; the same call goes on from there.
 
     Args:
         source: of the model; percentiles are taken of the whole image.
@@ -54,7 +59,7 @@ def predict_large(
         workers: who does it; by default a process a core.
         overwrite: replace ``out``, and begin anew whatever is done.
         seed_threshold, foreground_threshold, min_size: as for :meth:`Model.predict`.
-        mosaic: the tiles; by default as large as memory allows.
+        mosaic: the tiles; by default as large as memory allows, or those of the run under way.
         track: shows progress.
 
     Returns:
@@ -65,37 +70,42 @@ def predict_large(
             under way, parts that failed, or a scheduler that is gone.
     """
     workers = workers or Workers()
-    if out.exists() and not overwrite:
-        raise UserError(f"{out} is there; add --overwrite to replace it, or choose another --out")
-    reader, model = open_image(image), source.load()
-    spec = model.spec
-    mosaic = mosaic or plan(reader.shape, workers.here, model.zoom, _largest(model))
+    image, out = image.absolute(), out.absolute()  # workers may run in other folders
+    _refuse(image, out, overwrite)
+    model = source.load()
+    spec, reader = model.spec, _fitting(open_image(image), model)
     part = out.with_name(f"{out.name}.part")
-    if overwrite:
-        shutil.rmtree(part, ignore_errors=True)
+    if overwrite or not (part / SETTINGS_FILE).is_file():
+        _remove(part)
     settings = model.settings(seed_threshold, foreground_threshold, min_size)
-    used = model.used(*settings) | {"model": model.name, "image": str(image.resolve())}
-    _agree(part, used | vars(mosaic))
+    used = model.used(*settings) | {"model": model.name, "stamp": source.stamp}
+    tiles = {} if mosaic is None else {"tiles": (mosaic.core, mosaic.overlap)}
+    held = _agree(part, used | tiles | {"image": str(image), "shape": reader.shape})
+    if mosaic is None:
+        planned = plan(reader.shape, workers.here, model.zoom, _largest(model))
+        mosaic = Mosaic(*reader.shape, *held.get("tiles", (planned.core, planned.overlap)))
+    _write(part, held | {"tiles": (mosaic.core, mosaic.overlap)})
     threads = max(1, (os.cpu_count() or 1) // workers.here)
-    normalize = model.spec.normalization.fixed(reader)
+    normalize = spec.normalization.fixed(reader)
     segment = Segment(source, image, mosaic, normalize, settings, part, threads)
     with closing(WorkTable(part / "work.sqlite")) as table, workers.client() as client:
         run = Run(table, client, mosaic, track)
         run.forget_lost(part)
         run.through("segment", segment, "Finding objects")
         run.through("compare", Compare(mosaic, part), "Comparing seams")
-        pairs = (int(n) for n in range(len(mosaic)) if (part / "pairs" / f"{n}.npz").is_file())
-        count = number(mosaic, part, settle(mosaic, part, pairs))
+        count = number(mosaic, part, settle(mosaic, part, run.with_pairs()))
         table.add(["labels"])
         if not table.is_done("labels"):
             make_labels(mosaic, part, count, spec.class_names)
             table.done("labels", {"count": count})
         run.through("paint", Paint(mosaic, part), "Writing labels")
-    write_table(mosaic, part, count)
+        write_table(mosaic, part, count)
+    former = out.with_name(f".{out.name}.former")
     if out.exists():
-        shutil.rmtree(out)
+        os.replace(out, former)
     os.replace(part / "labels", out)
-    shutil.rmtree(part, ignore_errors=True)
+    _remove(former)
+    _remove(part)
     return count
 
 
@@ -127,12 +137,61 @@ class Run:
     def _left(self, names: Sequence[str]) -> Iterator[str]:
         return self.table.waiting(names[0], names[-1])
 
-    def forget_lost(self, part: Path) -> None:
-        """Do again what is said to be done, but whose file is gone."""
-        for name, _ in list(self.table.notes()):
+    def with_pairs(self) -> Iterator[int]:
+        """Tiles in whose core objects claim common pixels."""
+        for name, note in self.table.notes():
             step, _, tile = name.partition(" ")
-            if step == "segment" and not file_of(part, int(tile)).is_file():
-                self.table.undo(name)
+            if step == "compare" and note["pairs"]:
+                yield int(tile)
+
+    def forget_lost(self, part: Path) -> None:
+        """Do again what is said to be done but whose file is gone, and all that came after it."""
+        notes = [(*name.partition(" ")[::2], note) for name, note in self.table.notes()]
+        lost = {
+            step
+            for step, tile, note in notes
+            if (step == "segment" and not file_of(part, int(tile)).is_file())
+            or (step == "compare" and note["pairs"] and not pairs_of(part, int(tile)).is_file())
+            or (step == "labels" and not (part / "labels" / "zarr.json").is_file())
+        }
+        first = min((STEPS.index(step) for step in lost), default=len(STEPS))
+        for step, tile, _ in notes:
+            same = step == "segment" and file_of(part, int(tile)).is_file()
+            if STEPS.index(step) >= first and not same:
+                self.table.undo(f"{step} {tile}".rstrip())
+
+
+def _refuse(image: Path, out: Path, overwrite: bool) -> None:
+    """Refuse an ``out`` that is there, is no folder, or holds the image."""
+    if out.resolve() in (image.resolve(), *image.resolve().parents):
+        raise UserError(f"--out {out} would replace the image itself; choose another --out")
+    if out.exists() and not (overwrite and out.is_dir()):
+        remedy = "choose another --out" if out.is_file() else "add --overwrite to replace it"
+        raise UserError(f"{out}, where the labels would go, is there already; {remedy}")
+
+
+def _fitting(image: WindowedImage, model: Model) -> WindowedImage:
+    """The image with the model's channels: a grey one that is stored in color has one.
+
+    That it is grey is looked at tile by tile.
+    """
+    wanted = model.spec.in_channels
+    if image.channels == wanted:
+        return image
+    if wanted == 1 and image.channels in (3, 4):
+        return replace(image, channels=1, reader=lambda y, x: image.reader(y, x)[..., :1])
+    raise UserError(
+        f"the model expects {wanted} channels, {image.path} has {image.channels}: convert the "
+        "image, or train a model for such images"
+    )
+
+
+def _remove(folder: Path) -> None:
+    """Delete a folder so that no half of it can be taken for the whole."""
+    if folder.exists():
+        going = folder.with_name(f".{folder.name.lstrip('.')}.{uuid4().hex}")
+        os.replace(folder, going)
+        shutil.rmtree(going, ignore_errors=True)
 
 
 def _largest(model: Model) -> float | None:
@@ -141,19 +200,23 @@ def _largest(model: Model) -> float | None:
     return None if diameters is None else float(diameters[1]) / model.size_ratio
 
 
-def _agree(part: Path, settings: dict[str, Any]) -> None:
-    """Keep what a run is made with; refuse to go on with one of other settings."""
+def _agree(part: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """What the run under way is made with, or these settings; refuses to go on with others."""
     path, settings = part / SETTINGS_FILE, json.loads(json.dumps(settings))
-    if path.is_file():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        other = [f"{key} {before.get(key)}" for key in settings if settings[key] != before.get(key)]
-        if other:
-            raise UserError(
-                f"{part} holds an unfinished run with {', '.join(other)}; run it with these to go "
-                "on, or add --overwrite to begin anew"
-            )
-        return
-    with atomic_write(path) as temporary:
+    if not path.is_file():
+        return dict(settings)
+    before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    other = [f"{key} {before.get(key)}" for key in settings if settings[key] != before.get(key)]
+    if other:
+        raise UserError(
+            f"{part} holds an unfinished run with {', '.join(other)}; run it with these to go "
+            "on, or add --overwrite to begin anew"
+        )
+    return before
+
+
+def _write(part: Path, settings: dict[str, Any]) -> None:
+    with atomic_write(part / SETTINGS_FILE) as temporary:
         temporary.write_text(json.dumps(settings), encoding="utf-8")
 
 

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from spatialembed.errors import atomic_write
 from spatialembed.large.mosaic import LEVELS, Mosaic
 from spatialembed.large.seams import KEY, claims
-from spatialembed.large.segment import read_objects
+from spatialembed.large.segment import read_arrays, read_objects, write_arrays
+
+IDS = "ids.npz"
+"""The dropped keys, and the ids that come before those of each tile."""
 
 LARGEST_CHUNK = 1024
 TABLE_CHUNK = 2**18
@@ -28,7 +30,7 @@ class Paint:
 
     Attributes:
         mosaic: the tiles.
-        folder: where their objects are and ``ids.npz`` of :func:`number`, and the labels.
+        folder: where their objects are and :data:`IDS` of :func:`number`, and the labels.
     """
 
     mosaic: Mosaic
@@ -53,21 +55,19 @@ class Paint:
 def number(mosaic: Mosaic, folder: Path, dropped: np.ndarray) -> int:
     """Give every object that is left an id from 1, tile by tile, best first; how many there are.
 
-    Writes ``ids.npz``: the dropped keys, and the ids that come before those of each tile.
+    Writes :data:`IDS`.
     """
     gone = np.bincount(dropped // KEY, minlength=len(mosaic))
     counts = [len(read_objects(folder, tile).score) - gone[tile] for tile in range(len(mosaic))]
     before = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-    with atomic_write(folder / "ids.npz") as temporary, temporary.open("wb") as file:
-        np.savez(file, dropped=dropped, before=before)
+    write_arrays(folder / IDS, {"dropped": dropped, "before": before})
     return int(before[-1])
 
 
 def painted(mosaic: Mosaic, folder: Path, tile: int) -> np.ndarray:
     """(h, w) int64 ids of a tile's core."""
     window = mosaic.core_of(tile)
-    with np.load(folder / "ids.npz") as held:
-        dropped, before = held["dropped"], held["before"]
+    dropped, before = read_arrays(folder / IDS).values()
     core = read_objects(folder, tile).core(window)
     labels = np.concatenate([[0], _ids(folder, tile, dropped, before)])[core]
     claimed = claims(mosaic, folder, tile)
@@ -75,12 +75,12 @@ def painted(mosaic: Mosaic, folder: Path, tile: int) -> np.ndarray:
     place, key, score, kind = (column[left] for column in claimed)
     order = np.lexsort((-key, -kind, score))  # the best of those that claim a pixel last
     place, key = place[order], key[order]
+    given = np.empty_like(key)
     for other in np.unique(key // KEY):
-        ids = _ids(folder, int(other), dropped, before)
         mine = key // KEY == other
-        key[mine] = ids[key[mine] % KEY]
+        given[mine] = _ids(folder, int(other), dropped, before)[key[mine] % KEY]
     flat = labels.ravel()
-    flat[place] = key  # of equal places the last one stays
+    flat[place] = given  # of equal places the last one stays
     return np.asarray(flat.reshape(core.shape))
 
 
@@ -127,8 +127,7 @@ def write_table(mosaic: Mosaic, folder: Path, count: int) -> None:
     """Write one row an object: ``instances/score``, ``class`` and ``box``, row k of id k + 1."""
     import zarr
 
-    with np.load(folder / "ids.npz") as held:
-        dropped, before = held["dropped"], held["before"]
+    dropped, before = read_arrays(folder / IDS).values()
     group = zarr.open_group(folder / "labels", mode="r+").require_group("instances")
     columns: dict[str, tuple[tuple[int, ...], Any]] = {
         "score": ((), np.float32), "class": ((), np.int32), "box": ((4,), np.int64),

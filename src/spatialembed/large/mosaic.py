@@ -25,13 +25,22 @@ class Mosaic:
     Attributes:
         height, width: of the image in pixels.
         core: side of what a tile decides about; those at the right and lower border are smaller.
-        overlap: pixels around the core that it sees, too.
+        overlap: pixels around the core that it sees, too; at most as many as the core has.
+
+    Raises:
+        ValueError: a core smaller than the overlap.
     """
 
     height: int
     width: int
     core: int
     overlap: int
+
+    def __post_init__(self) -> None:
+        if not self.core >= self.overlap >= 0:  # objects reach no further than the next tile
+            raise ValueError(
+                f"a core of {self.core} pixels is less than an overlap of {self.overlap}"
+            )
 
     @property
     def columns(self) -> int:
@@ -79,7 +88,8 @@ def plan(
     seen = min(math.isqrt(memory() // 2 // BYTES_PER_PIXEL // max(1, workers)), LARGEST)
     core = int(seen / max(zoom, 0.5)) - 2 * overlap
     core = min(core, max(shape) + HALVED) // HALVED * HALVED
-    return Mosaic(*shape, max(core, STEP), overlap)
+    least = -(-max(overlap, STEP) // HALVED) * HALVED
+    return Mosaic(*shape, max(core, least), overlap)
 
 
 def _side(start: int, length: int, end: int) -> slice:

@@ -16,9 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from spatialembed.errors import atomic_write
 from spatialembed.large.mosaic import Mosaic
-from spatialembed.large.segment import read_objects
+from spatialembed.large.segment import read_arrays, read_objects, write_arrays
 
 KEY = 2**32
 """An object's key: its tile times this, plus its number there."""
@@ -48,10 +47,13 @@ class Compare:
         """Write the pairs of keys and their common pixels; nothing where there are none."""
         pairs, counts = common_pixels(claims(self.mosaic, self.folder, tile))
         if len(pairs):
-            path = self.folder / "pairs" / f"{tile}.npz"
-            with atomic_write(path) as temporary, temporary.open("wb") as file:
-                np.savez(file, pairs=pairs, counts=counts)
+            write_arrays(pairs_of(self.folder, tile), {"pairs": pairs, "counts": counts})
         return {"pairs": len(pairs)}
+
+
+def pairs_of(folder: Path, tile: int) -> Path:
+    """Where the pairs of a tile's core are, if there are any."""
+    return folder / "pairs" / f"{tile}.npz"
 
 
 def claims(mosaic: Mosaic, folder: Path, tile: int) -> Claims:
@@ -111,12 +113,10 @@ def settle(mosaic: Mosaic, folder: Path, compared: Iterator[int]) -> np.ndarray:
     """
     shared: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for tile in compared:
-        with np.load(folder / "pairs" / f"{tile}.npz") as held:
-            for (one, two), count in zip(
-                held["pairs"].tolist(), held["counts"].tolist(), strict=True
-            ):
-                shared[one].append((two, count))
-                shared[two].append((one, count))
+        held = read_arrays(pairs_of(folder, tile))
+        for (one, two), count in zip(held["pairs"].tolist(), held["counts"].tolist(), strict=True):
+            shared[one].append((two, count))
+            shared[two].append((one, count))
     rank, area = {}, {}
     by_tile = defaultdict(list)
     for key in shared:

@@ -7,6 +7,8 @@ leave it to the other. seams.py tells which of them stays.
 
 from __future__ import annotations
 
+import copy
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -90,13 +92,12 @@ class Segment:
         """
         seen, core = self.mosaic.seen_by(tile), self.mosaic.core_of(tile)
         pixels = open_image(self.image).read(*seen)
-        model = model_here(self.source, self.threads)
+        model = copy.copy(model_here(self.source, self.threads))  # which others use after this
         model.normalize = self.normalize
         part = Part(*seen, (self.mosaic.height, self.mosaic.width))
         found = model.predict(pixels, *self.settings, str(self.image), part)
         objects = taken(found, seen, core)
-        with atomic_write(file_of(self.folder, tile)) as temporary, temporary.open("wb") as file:
-            np.savez(file, **objects._asdict())
+        write_arrays(file_of(self.folder, tile), objects._asdict())
         return {"found": len(objects.score)}
 
 
@@ -126,14 +127,32 @@ def read_objects(folder: Path, tile: int) -> Objects:
     Raises:
         UserError: its file is gone or damaged.
     """
-    path = file_of(folder, tile)
+    return Objects(**read_arrays(file_of(folder, tile)))
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a file that a run keeps.
+
+    Raises:
+        UserError: it is gone or damaged.
+    """
     try:
         with np.load(path) as held:
-            return Objects(**{name: held[name] for name in Objects._fields})
-    except (OSError, ValueError, KeyError, EOFError) as error:
+            return dict(held)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(
-            f"{path} is gone or damaged; delete {folder} and run the same command again"
+            f"{path} is gone or damaged; delete it and run the same command again"
         ) from error
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write such a file, whole or not at all.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
 
 
 def taken(found: Instances, seen: Window, core: Window) -> Objects:

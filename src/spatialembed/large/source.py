@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -13,19 +13,45 @@ if TYPE_CHECKING:
 class Source(Protocol):
     """What gives a worker its model: hashable, and small enough to be sent with every task."""
 
+    @property
+    def stamp(self) -> str:
+        """What changes when the model does, although its name does not."""
+
     def __hash__(self) -> int: ...
+
     def load(self) -> Model: ...
 
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A model by its name or path; the fields are those of :func:`spatialembed.load`."""
+    """A model by its name or path; the arguments are those of :func:`spatialembed.load`.
+
+    Attributes:
+        where: the path, absolute, since workers may run in other folders; or a shipped name.
+        stamp: size and time of its file.
+
+    Raises:
+        UserError: there is no such model.
+    """
 
     path: str
     device: str = "auto"
     precision: Literal["float32", "bf16"] | None = None
     symmetries: bool = False
     diameter: float | None = None
+    where: str = field(init=False)
+    stamp: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        from spatialembed.inference.loading import model_file, shipped_models
+        from spatialembed.models.checkpoint import MODEL_FILE
+
+        file = model_file(self.path)
+        shipped = file in shipped_models().values()
+        object.__setattr__(self, "where", self.path if shipped else str(file.absolute()))
+        file = file / MODEL_FILE if file.is_dir() else file
+        told = file.stat() if file.exists() else None
+        object.__setattr__(self, "stamp", f"{told.st_size} {told.st_mtime_ns}" if told else "")
 
     def load(self) -> Model:
         """The model.
@@ -35,7 +61,9 @@ class ModelSource:
         """
         from spatialembed.inference.loading import load
 
-        return load(self.path, self.device, self.precision, self.symmetries, self.diameter)
+        model = load(self.where, self.device, self.precision, self.symmetries, self.diameter)
+        model.name = self.path
+        return model
 
 
 @lru_cache(maxsize=1)

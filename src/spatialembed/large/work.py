@@ -43,6 +43,7 @@ class WorkTable:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._base = sqlite3.connect(path, isolation_level=None)
+            self._base.execute("PRAGMA locking_mode=EXCLUSIVE")  # one run at a time
             self._base.execute("PRAGMA journal_mode=WAL")
             self._base.execute("PRAGMA synchronous=NORMAL")
             self._base.execute(
@@ -51,8 +52,8 @@ class WorkTable:
             )
         except (OSError, sqlite3.Error) as error:
             raise UserError(
-                f"{path} cannot be used as the table of what is done: {error}; free space, or "
-                "delete it to start anew"
+                f"{path} cannot be used as the table of what is done: {error}; wait for another "
+                "run that uses it, free space, or delete it to begin anew"
             ) from error
 
     def close(self) -> None:
@@ -112,12 +113,12 @@ class WorkTable:
         """Forget that a piece of work was done."""
         self._execute("UPDATE work SET note = NULL, tries = 0 WHERE name = ?", (name,))
 
-    def failed(self, name: str, reason: str) -> bool:
-        """Count a try that failed; whether the work waits for another or is set aside."""
+    def failed(self, name: str, reason: str, tries: int = 1) -> bool:
+        """Count tries that failed; whether the work waits for another or is set aside."""
         self._execute(
-            "UPDATE work SET tries = tries + 1, reason = CASE WHEN tries + 1 >= ? THEN ? END"
+            "UPDATE work SET tries = tries + ?, reason = CASE WHEN tries + ? >= ? THEN ? END"
             " WHERE name = ?",
-            (TRIES, reason, name),
+            (tries, tries, TRIES, reason, name),
         )
         row = self._execute("SELECT reason FROM work WHERE name = ?", (name,)).fetchone()
         return row is not None and row[0] is None

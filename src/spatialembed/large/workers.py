@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from spatialembed.errors import UserError, missing_extra
 from spatialembed.large.work import TRIES, WorkTable
@@ -21,8 +22,8 @@ from spatialembed.large.work import TRIES, WorkTable
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-AHEAD = 4
-"""Tasks handed out a thread, so that none waits and the scheduler never holds many."""
+WAIT = 30
+"""Seconds to wait for a scheduler's first worker."""
 
 LONGEST_REASON = 500
 
@@ -66,35 +67,45 @@ class Workers:
         import dask
         from distributed import Client, LocalCluster
 
-        for name in logging.root.manager.loggerDict:
-            if name.partition(".")[0] == "distributed":  # what fails is told once, in one sentence
-                logging.getLogger(name).setLevel(logging.CRITICAL)
+        names = [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]
+        levels = {name: logging.getLogger(name).level for name in names}
+        for name in names:  # what fails is told once, in one sentence
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         settings = {
             "distributed.scheduler.allowed-failures": TRIES - 1,
             "distributed.worker.multiprocessing-method": "spawn",
             "distributed.comm.timeouts.connect": "20s",
         }
-        with dask.config.set(settings):
-            if self.scheduler is None:
-                cluster = LocalCluster(
-                    n_workers=self.here,
-                    threads_per_worker=1,
-                    dashboard_address=None,
-                    silence_logs=logging.CRITICAL,
-                    memory_limit=0,  # tiles bound it; dask's own limit kills what it cannot spill
-                )
-                with cluster, Client(cluster) as client:
-                    yield client
-            else:
-                try:
-                    client = Client(self.scheduler, timeout="20s")
-                except (OSError, ValueError) as error:
-                    raise UserError(
-                        f"no dask scheduler answers at {self.scheduler}; start one with 'dask "
-                        "scheduler' and its workers with 'dask worker ADDRESS --nthreads 1'"
-                    ) from error
-                with client:
-                    yield client
+        try:
+            with dask.config.set(settings), self._client(Client, LocalCluster) as client:
+                yield client
+        finally:
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)
+
+    @contextmanager
+    def _client(self, client_of: Any, cluster_of: Any) -> Iterator[Client]:
+        if self.scheduler is None:
+            cluster = cluster_of(
+                n_workers=self.here,
+                threads_per_worker=1,
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+                memory_limit=0,  # tiles bound it; dask's own limit kills what it cannot spill
+            )
+            with cluster, client_of(cluster) as client:
+                yield client
+            return
+        try:
+            client = client_of(self.scheduler, timeout="20s")
+            client.wait_for_workers(1, timeout=WAIT)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise UserError(
+                f"no dask scheduler with workers answers at {self.scheduler}; start one with 'dask "
+                "scheduler' and its workers with 'dask worker ADDRESS --nthreads 1'"
+            ) from error
+        with client:
+            yield client
 
 
 def work_through(
@@ -116,18 +127,23 @@ def work_through(
     Raises:
         UserError: the scheduler is gone. What was done is in the table.
     """
-    from distributed import as_completed
+    from distributed import KilledWorker, as_completed
 
-    names, run = iter(names), count()
+    names, numbers, run = iter(names), count(), uuid4().hex
     named: dict[Any, str] = {}
 
     def submit(name: str) -> Future[Any]:
-        future = client.submit(task, argument(name), key=f"{name}#{next(run)}", pure=False)
+        key = f"work-{run}-{next(numbers)}"  # of this run alone: schedulers take equal keys as one
+        future = client.submit(task, argument(name), key=key, pure=False)
         named[future.key] = name
         return future
 
-    threads = max(1, sum(client.nthreads().values()))
-    running = as_completed([submit(name) for name in islice(names, AHEAD * threads)])
+    def more() -> list[Future[Any]]:
+        """One task a thread: of those that wait on a worker that dies, dask would blame all."""
+        free = max(1, sum(client.nthreads().values())) - len(named)
+        return [submit(name) for name in islice(names, max(free, 0))]
+
+    running = as_completed(more())
     for future in running:
         if client.status != "running":
             raise UserError(
@@ -138,13 +154,17 @@ def work_through(
             running.add(future)
             continue
         name = named.pop(future.key)
+        again = False
         if future.status == "finished":
             table.done(name, future.result())
-        elif table.failed(name, _reason(future)):
+        else:
+            killed = isinstance(future.exception(), KilledWorker)  # dask has tried it by then
+            again = table.failed(name, _reason(future), TRIES if killed else 1)
+        if again:
             running.add(submit(name))
             continue
         yield name
-        running.update([submit(name) for name in islice(names, 1)])
+        running.update(more())
 
 
 def _reason(future: Future[Any]) -> str:

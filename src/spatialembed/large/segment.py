@@ -152,7 +152,7 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
         UserError: it cannot be written.
     """
     with atomic_write(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def taken(found: Instances, seen: Window, core: Window) -> Objects:

@@ -7,11 +7,12 @@ the same to Fabric who started them. The process that starts them does nothing b
 from __future__ import annotations
 
 import os
+import pickle
 import sys
 import threading
 import traceback
 from collections.abc import Callable
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, get_start_method, parent_process, set_start_method
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from signal import Signals
@@ -91,10 +92,11 @@ def run_in_processes(train: Callable[[TrainConfig], Any], config: TrainConfig) -
     context = get_context("spawn")
     said = context.SimpleQueue()
     environment = _environment(config.devices)
+    task = pickle.dumps((train, config))
     processes: list[BaseProcess] = []
     try:
         for rank in range(config.devices):
-            arguments = (train, config, rank, environment, said)
+            arguments = (task, rank, get_start_method(), environment, said)
             processes.append(context.Process(target=_run_one, args=arguments))
             processes[-1].start()
         failed = _wait_for(processes)
@@ -119,16 +121,18 @@ def _environment(processes: int) -> dict[str, str]:
 
 
 def _run_one(
-    train: Callable[[TrainConfig], Any],
-    config: TrainConfig,
-    rank: int,
-    environment: dict[str, str],
-    said: Any,
+    task: bytes, rank: int, workers_start: str, environment: dict[str, str], said: Any
 ) -> None:
-    """What a process does; what goes wrong is said to the one that started it, and nowhere else."""
+    """What a process does; what goes wrong is said to the one that started it, and nowhere else.
+
+    Loader workers start as they do in a single process. That has to be set before ``task`` is
+    unpickled, which imports the library: locks made for another way to start outlive a kill.
+    """
+    set_start_method(workers_start, force=True)
     os.environ.update(environment, RANK=str(rank), LOCAL_RANK=str(rank))
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
+        train, config = pickle.loads(task)
         if rank == 0:
             say_when_compiling()
         train(config)

@@ -150,12 +150,10 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path, monkeypatch) -> None:
         part.mkdir()
         (part / "objects").touch()  # no folder can be made there
 
-    with (
-        monkeypatch.context() as patch,
-        pytest.raises(UserError, match=r"9 of 9 parts .* could not write .*0\.npz"),
-    ):
+    with monkeypatch.context() as patch:
         patch.setattr(large_image, "_write", spoilt)
-        predict_large(Pointing(), path, out, Workers(1), mosaic=MOSAIC)
+        with pytest.raises(UserError, match=r"9 of 9 parts .* could not write .*0\.npz"):
+            predict_large(Pointing(), path, out, Workers(1), mosaic=MOSAIC)
     predict_large(Pointing(), path, out, Workers(1), mosaic=MOSAIC)
     assert out.is_dir()
 
@@ -172,9 +170,10 @@ def test_it_goes_on_from_wherever_it_was_stopped(tmp_path, monkeypatch, stopped)
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(large_image, stopped, stop)
-        predict_large(Pointing(), path, out, Workers(1), overwrite=True, mosaic=mosaic)
+        with pytest.raises(KeyboardInterrupt):
+            predict_large(Pointing(), path, out, Workers(1), overwrite=True, mosaic=mosaic)
     assert (out / "old").is_file()
     (out / "old").unlink()
     out.rmdir()
@@ -192,7 +191,7 @@ def test_an_image_is_never_replaced_by_its_labels(tmp_path) -> None:
     for out in (path, tmp_path):
         with pytest.raises(UserError, match="would replace the image itself"):
             predict_large(Pointing(), path, out, Workers(1), overwrite=True)
-    with pytest.raises(UserError, match="expects 3 channels, .* has 1"):
-        grey = tmp_path / "grey.zarr"
-        zarr.create_array(grey, data=np.zeros((50, 50), np.uint8))
+    grey = tmp_path / "grey.zarr"
+    zarr.create_array(grey, data=np.zeros((50, 50), np.uint8))
+    with pytest.raises(UserError, match=r"expects 3 channels, .* has 1"):
         predict_large(Pointing(), grey, tmp_path / "b.zarr", Workers(1))

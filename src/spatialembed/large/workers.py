@@ -89,7 +89,7 @@ class Workers:
             cluster = cluster_of(
                 n_workers=self.here,
                 threads_per_worker=1,
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",
                 silence_logs=logging.CRITICAL,
                 memory_limit=0,  # tiles bound it; dask's own limit kills what it cannot spill
             )

@@ -36,6 +36,7 @@ LEVELS = [
     {"report", "app", "plugin"},
     {"options"},
     {"demo"},
+    {"commands"},
     {"cli"},
     {"__main__"},
 ]

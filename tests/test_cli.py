@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 
 import spatialembed
-from spatialembed.cli import COMMANDS, main
+from spatialembed.cli import main
+from spatialembed.commands import COMMANDS
 from spatialembed.errors import UserError
 from spatialembed.models import build
 from spatialembed.models.checkpoint import save_model

@@ -17,7 +17,8 @@ from jsonargparse import ArgumentError
 from PIL import Image
 
 from spatialembed import __version__
-from spatialembed.cli import COMMANDS, main
+from spatialembed.cli import main
+from spatialembed.commands import COMMANDS
 from spatialembed.options import build_parser, resolve_recipes
 
 ROOT = Path(__file__).parent.parent

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reference
+from spatialembed.batch_objects import gather_objects
 from spatialembed.centers import CENTERS, object_centers
 from spatialembed.embedding import PITCH, margin_to_sigma
 from spatialembed.loss import SpatialEmbeddingLoss
@@ -285,3 +286,16 @@ def test_maps_of_classes_that_lie_apart_in_memory() -> None:
     expected, found = (loss(given, label_mask, class_map) for given in (output, apart))
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value)
+
+
+def test_objects_are_found_alike_by_table_and_by_sorting() -> None:
+    """Ids far apart take the way of other devices; the order of objects is that of their ids."""
+    rng = np.random.default_rng(5)
+    label_mask = torch.from_numpy(rng.integers(-3, 6, (3, 8, 9)))
+    valid = torch.from_numpy(rng.random((3, 8, 9)) < 0.9)
+    near = gather_objects(label_mask, valid)
+    far = gather_objects(label_mask * 10**9, valid)
+    assert near.images == far.images == 3
+    for name in ("pixel", "owner", "counts", "image", "object_of"):
+        found, expected = getattr(near, name), getattr(far, name)
+        assert torch.equal(found.long(), expected.long()), name

@@ -49,21 +49,15 @@ def gather_objects(label_mask: Int[Tensor, "B *S"], valid: Bool[Tensor, "B *S"])
     pixels = labels.numel() // max(images, 1)
     lowest, highest = (int(v) for v in labels.aminmax()) if labels.numel() else (0, 0)
     span = highest - lowest + 1
-    few = images * span <= 2 * labels.numel()  # else ids are too far apart for a table of them
-    if few and labels.device.type == "cpu":
+    close = images * span <= 2 * labels.numel()  # else there is no room for a table of ids
+    if close and labels.device.type == "cpu":
         with as_many_as_torch():
             found = _gather(labels.view(images, pixels).numpy(), lowest, span)
         pixel, owner, counts, image, object_of = (torch.from_numpy(array) for array in found)
         return BatchObjects(pixel, owner, counts, image, object_of, images)
     pixel = labels.nonzero().squeeze(1)
     key = pixel // max(pixels, 1) * span + labels[pixel].long() - lowest
-    if few:
-        counts = torch.bincount(key, minlength=images * span)
-        keys = counts.nonzero().squeeze(1)
-        owner = ((counts > 0).cumsum(0) - 1)[key]
-        counts = counts[keys]
-    else:
-        keys, owner, counts = torch.unique(key, return_inverse=True, return_counts=True)
+    keys, owner, counts = torch.unique(key, return_inverse=True, return_counts=True)
     group = owner.argsort(stable=True)
     pixel, owner = pixel[group], owner[group]
     object_of = torch.full_like(labels, -1, dtype=torch.int32)

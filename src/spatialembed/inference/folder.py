@@ -89,10 +89,31 @@ def predict_files(
         UserError: at once, for a setting out of its range, results that the model's classes
             cannot have, or results that are there and were made with other settings.
     """
-    settings = model.settings(seed_threshold, foreground_threshold, min_size)
+    given = (seed_threshold, foreground_threshold, min_size)
+    settings = agreed_settings(model, results, overwrite, given)
+    return _predict_each(model, images, results, overwrite, settings)
+
+
+def agreed_settings(
+    model: Model,
+    results: Results,
+    overwrite: bool,
+    given: tuple[float | None, float | None, int | None],
+) -> tuple[float, float, int]:
+    """Seed threshold, foreground threshold and minimum size that results are made with.
+
+    Args:
+        model, results, overwrite: as for :func:`predict_files`.
+        given: the settings, None for the model's own.
+
+    Raises:
+        UserError: a setting out of its range, results that the model's classes cannot have, or
+            results that are there and were made with other settings.
+    """
+    settings = model.settings(*given)
     results.require(model.spec.class_names)
     results.agree({"model": model.name, **model.used(*settings)}, overwrite)
-    return _predict_each(model, images, results, overwrite, settings)
+    return settings
 
 
 def _predict_each(

@@ -7,18 +7,16 @@ Prediction, evaluation and the validation inside training go through it, so they
 from __future__ import annotations
 
 import math
-import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from jaxtyping import Float
-from PIL import Image
 
 from spatialembed.clustering import cluster
-from spatialembed.data.image_io import pillow_array, read_image
+from spatialembed.data.large import MOST_PIXELS
 from spatialembed.errors import UserError
 from spatialembed.inference.augment import Symmetry, averaged
+from spatialembed.inference.image_like import ImageLike, is_grey, to_array
 from spatialembed.inference.tiles import tiled
 from spatialembed.inference.zoom import Part, resized, sampled
 from spatialembed.pictures import Explanation
@@ -28,12 +26,6 @@ if TYPE_CHECKING:
     from spatialembed.instances import Instances
     from spatialembed.models.normalization import Normalize
     from spatialembed.models.spec import ModelSpec
-
-ImageLike: TypeAlias = "str | os.PathLike[str] | np.ndarray | Image.Image"
-"""A file's path, an array (H, W) or (H, W, C) of any dtype as stored, or a PIL image."""
-
-MOST_PIXELS = 2**28
-"""Of an image as the network sees it."""
 
 
 class Network(Protocol):
@@ -272,45 +264,27 @@ class Model:
         spec = self.spec
         return Explanation(image, output, found, spec.n_sigma, self.pitch, self.margin)
 
+    def require_channels(self, channels: int, name: str) -> None:
+        """Refuse an image that has not the model's channels.
+
+        Raises:
+            UserError: it has others.
+        """
+        if channels != self.spec.in_channels:
+            raise UserError(
+                f"the model expects {_channels(self.spec.in_channels)}, {name} has {channels}: "
+                "convert the image (of a stack, save planes one by one), or train a model for such "
+                "images"
+            )
+
     def _fitting(self, pixels: np.ndarray, name: str) -> np.ndarray:
         """Pixels with the model's channels: of a grey image stored in color, one of them."""
-        if self.spec.in_channels == 1 and _is_grey(pixels):
+        if self.spec.in_channels == 1 and is_grey(pixels):
             pixels = pixels[..., :1]
-        if pixels.shape[2] != self.spec.in_channels:
-            raise UserError(
-                f"the model expects {_channels(self.spec.in_channels)}, {name} has "
-                f"{pixels.shape[2]}: convert the image (of a stack, save planes one by one), or "
-                "train a model for such images"
-            )
+        self.require_channels(pixels.shape[2], name)
         if pixels.size == 0:
             raise UserError(f"{name} has no pixels: its shape is {pixels.shape}")
         return pixels
-
-
-def to_array(image: ImageLike) -> tuple[np.ndarray, str]:
-    """Pixels (H, W, C) in their stored dtype, and the name errors call the image by.
-
-    Raises:
-        UserError: the file cannot be read, or an array is not (H, W) or (H, W, C) numbers.
-    """
-    if isinstance(image, (str, os.PathLike)):
-        return read_image(Path(image)), str(image)
-    if isinstance(image, Image.Image):
-        return pillow_array(image), getattr(image, "filename", "") or "the image"
-    array = np.asarray(image)
-    if array.ndim not in (2, 3) or array.dtype.kind not in "buif":
-        raise UserError(
-            f"an image is an array (H, W) or (H, W, C) of numbers, "
-            f"not {array.dtype} of shape {array.shape}"
-        )
-    return (array[..., None] if array.ndim == 2 else array), "the image"
-
-
-def _is_grey(pixels: np.ndarray) -> bool:
-    """Whether (H, W, C) pixels are RGB or RGBA whose colors are equal everywhere."""
-    if pixels.shape[2] not in (3, 4):
-        return False
-    return bool((pixels[..., 1:3] == pixels[..., :1]).all())
 
 
 def _default(given: Any, stored: Any) -> Any:

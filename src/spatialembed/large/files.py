@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
-from spatialembed.inference.folder import ImageFile, Outcome, predict_file
+from spatialembed.inference.folder import ImageFile, Outcome, agreed_settings, predict_file
 from spatialembed.inference.written import Results
 from spatialembed.large.source import Source, model_here
 from spatialembed.large.work import WorkTable
@@ -66,14 +66,12 @@ def predict_many(
     Raises:
         UserError: settings other than those of results that are there, or a scheduler that is gone.
     """
-    model = source.load()
-    results.require(model.spec.class_names)
     given = (seed_threshold, foreground_threshold, min_size)
-    results.agree({"model": model.name, **model.used(*given)}, overwrite)
+    settings = agreed_settings(source.load(), results, overwrite, given)
     threads = max(1, (os.cpu_count() or 1) // workers.here)
     # Workers may run in other folders.
     results = replace(results, out=results.out.absolute())
-    task = PredictFile(source, results, overwrite, model.settings(*given), threads)
+    task = PredictFile(source, results, overwrite, settings, threads)
     by_name = {image.name: ImageFile(image.path.absolute(), image.name) for image in images}
     path = results.out / TABLE
     if overwrite:

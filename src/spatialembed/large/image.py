@@ -176,14 +176,10 @@ def _fitting(image: WindowedImage, model: Model) -> WindowedImage:
     That it is grey is looked at tile by tile.
     """
     wanted = model.spec.in_channels
-    if image.channels == wanted:
-        return image
     if wanted == 1 and image.channels in (3, 4):
         return replace(image, channels=1, reader=lambda y, x: image.reader(y, x)[..., :1])
-    raise UserError(
-        f"the model expects {wanted} channels, {image.path} has {image.channels}: convert the "
-        "image, or train a model for such images"
-    )
+    model.require_channels(image.channels, str(image.path))
+    return image
 
 
 def _remove(folder: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from spatialembed.large.mosaic import Mosaic
-from spatialembed.large.segment import read_arrays, read_objects, write_arrays
+from spatialembed.large.segment import Objects, read_arrays, read_objects, write_arrays
 
 KEY = 2**32
 """An object's key: its tile times this, plus its number there."""
@@ -63,32 +63,24 @@ def claims(mosaic: Mosaic, folder: Path, tile: int) -> Claims:
     parts = []
     for other in mosaic.neighbours(tile):
         objects = read_objects(folder, other)
-        place, number = objects.outer_in(core)
-        parts.append(
-            (
-                place,
-                other * KEY + number.astype(np.int64),
-                objects.score[number],
-                objects.kind[number],
-            )
-        )
-    if not parts or not (contested := np.unique(np.concatenate([part[0] for part in parts]))).size:
-        empty = np.zeros(0, np.int64)
-        return Claims(empty, empty, np.zeros(0, np.float32), np.zeros(0, np.int32))
+        parts.append(_claims(other, objects, *objects.outer_in(core)))
+    if (
+        not parts
+        or not (contested := np.unique(np.concatenate([part.place for part in parts]))).size
+    ):
+        return _claims(tile, own, np.zeros(0, np.int64), np.zeros(0, np.int64))
     number = own.core(core).ravel()[contested] - 1
     taken = number >= 0
-    number = number[taken]
-    parts.append(
-        (
-            contested[taken],
-            tile * KEY + number.astype(np.int64),
-            own.score[number],
-            own.kind[number],
-        )
-    )
+    parts.append(_claims(tile, own, contested[taken], number[taken]))
     found = Claims(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     order = found.place.argsort(kind="stable")
     return Claims(*(column[order] for column in found))
+
+
+def _claims(tile: int, objects: Objects, place: np.ndarray, number: np.ndarray) -> Claims:
+    """What objects of one tile, by their numbers there, claim."""
+    key = tile * KEY + number.astype(np.int64)
+    return Claims(place, key, objects.score[number], objects.kind[number])
 
 
 def common_pixels(claimed: Claims) -> tuple[np.ndarray, np.ndarray]:
@@ -105,6 +97,8 @@ def common_pixels(claimed: Claims) -> tuple[np.ndarray, np.ndarray]:
 
 def settle(mosaic: Mosaic, folder: Path, compared: Iterator[int]) -> np.ndarray:
     """Sorted keys of the objects that are dropped.
+
+    A pixel that an object shares with two better ones counts twice against it.
 
     Args:
         mosaic: the tiles.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -70,8 +71,9 @@ class ModelSource:
 def model_here(source: Source, threads: int) -> Model:
     """The model in this process, loaded at the first call; ``threads`` are its network's."""
     import numba
-    import torch
 
-    torch.set_num_threads(threads)
     numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
-    return source.load()
+    model = source.load()
+    if torch := sys.modules.get("torch"):  # exported models do without it
+        torch.set_num_threads(threads)
+    return model

@@ -127,7 +127,7 @@ def work_through(
     Raises:
         UserError: the scheduler is gone. What was done is in the table.
     """
-    from distributed import KilledWorker, as_completed
+    from distributed import as_completed
 
     names, numbers, run = iter(names), count(), uuid4().hex
     named: dict[Any, str] = {}
@@ -154,25 +154,24 @@ def work_through(
             running.add(future)
             continue
         name = named.pop(future.key)
-        again = False
         if future.status == "finished":
             table.done(name, future.result())
         else:
-            killed = isinstance(future.exception(), KilledWorker)  # dask has tried it by then
-            again = table.failed(name, _reason(future), TRIES if killed else 1)
-        if again:
-            running.add(submit(name))
-            continue
+            reason, tries = _reason(future)
+            if table.failed(name, reason, tries):
+                running.add(submit(name))
+                continue
         yield name
         running.update(more())
 
 
-def _reason(future: Future[Any]) -> str:
+def _reason(future: Future[Any]) -> tuple[str, int]:
+    """Why a task failed, and how often it has been tried: dask tries again where workers die."""
     from distributed import KilledWorker
 
     error = future.exception()
     if isinstance(error, KilledWorker):
-        return f"the worker died with it, {TRIES} times over: out of memory, or a crash"
+        return f"the worker died with it, {TRIES} times over: out of memory, or a crash", TRIES
     text = str(error).partition("\n")[0] or type(error).__name__
     known = isinstance(error, (UserError, OSError, MemoryError))
-    return (text if known else f"{type(error).__name__}: {text}")[:LONGEST_REASON]
+    return (text if known else f"{type(error).__name__}: {text}")[:LONGEST_REASON], 1

@@ -1,0 +1,304 @@
+"""The commands, a typed function each: its signature is the grammar, its docstring the help.
+
+Heavy parts load when a command runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from spatialembed.console import console, errors, track
+from spatialembed.errors import UserError
+from spatialembed.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from spatialembed.inference.folder import Outcome
+
+FEW = 20
+"""Fewer validation images say little of an exported model's accuracy."""
+
+
+def run_demo(out: Path = Path("demo"), minutes: float | None = None, seed: int = 0) -> int:
+    """Make street scenes, train on them, evaluate, predict and write a page about it.
+
+    Args:
+        out: folder for scenes, run, results and page.
+        minutes: how long to train; None for the recipe's own length.
+        seed: of scenes, weights and crops.
+    """
+    from spatialembed.demo import demo
+
+    page = demo(out, minutes, seed, track)
+    console.print(f"Open {page}", highlight=False)
+    return 0
+
+
+def run_check(data: Path, classes: list[str] | None = None) -> int:
+    """Say what a data set holds and what is wrong with it, file by file.
+
+    Args:
+        data: folder of the data set.
+        classes: classes to look at; all by default.
+    """
+    from spatialembed.data.check import check_data
+
+    def progress(split: str, done: int, total: int) -> None:
+        if done % 200 == 0:
+            errors.print(f"{split}: {done} of {total} images read", highlight=False)
+
+    report = check_data(data, classes, progress=progress)
+    for line in report.lines():
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    return 1 if report.errors else 0
+
+
+def run_crops(data: Path, out: Path, size: int = 512, classes: list[str] | None = None) -> int:
+    """Store one crop around each object, as the paper did; training itself crops on the fly.
+
+    Args:
+        data: folder of the data set.
+        out: folder for the crops, a data set again: train, and val from held-out images.
+        size: side of a crop in pixels.
+        classes: classes to take; the layout's own by default.
+    """
+    from spatialembed.data import object_index, open_data
+    from spatialembed.data.stored_crops import store_crops
+
+    splits = [open_data(data, split, classes) for split in ("train", "val")]
+    indexed = [(dataset, object_index(dataset)) for dataset in splits]
+    for dataset, index in indexed:
+        count = store_crops(dataset, index, out, size)
+        console.print(f"{dataset.split}: {count} crops in {out}", highlight=False)
+    return 0
+
+
+def run_train(config: TrainConfig) -> int:
+    """Train a model on a data set, by a recipe or by options over one.
+
+    Args:
+        config: the run.
+    """
+    from spatialembed.training import train
+
+    folder = train(config)
+    console.print(f"Trained: {folder}", highlight=False)
+    return 0
+
+
+def run_evaluate(
+    model: str,
+    data: Path,
+    split: Literal["train", "val", "test"] | None = None,
+    out: Path | None = None,
+    official: bool | None = None,
+    min_region: int | None = None,
+    symmetries: bool = False,
+    diameter: float | None = None,
+    pictures: int = 8,
+    device: str = "auto",
+    precision: Literal["float32", "bf16"] | None = None,
+) -> int:
+    """Score a model on a data set: tables, JSON, the worst images as pictures, and a page.
+
+    Args:
+        model: a shipped model (nuclei), run folder, model file, exported .onnx or authors' file.
+        data: folder of the data set.
+        split: test where there is one with truth, else val, by default.
+        out: folder for what is written; by default "evaluation_SPLIT" in the run folder, or
+            beside a single file by its name.
+        official: the layout's official score; by default where the eval extra is installed.
+        min_region: Cityscapes' AP leaves out objects of fewer pixels; its own rule by default.
+        symmetries: average over the symmetries of training: better, up to 8 times slower.
+        diameter: pixels across of objects in these images; those of training by default.
+        pictures: how many of the worst images to show.
+        device: auto, cpu, cuda, ….
+        precision: float32 (the default) or bf16; an exported model has its own.
+    """
+    from spatialembed.inference.evaluate import evaluate, open_split
+    from spatialembed.inference.loading import load
+    from spatialembed.inference.official import is_scored_officially
+    from spatialembed.report.evaluation import tables, write_evaluation
+
+    loaded = load(model, device, precision, symmetries, diameter)
+    dataset = open_split(data, split, loaded.spec)
+    folder = out or _evaluation_beside(Path(model), dataset.split)
+    evaluation = evaluate(loaded, dataset, None, folder, official, min_region, track)
+    for table in tables(evaluation):
+        console.print(table)
+    if evaluation["official"] is None and official is None and is_scored_officially(dataset):
+        console.print("No official score: it needs pip install 'spatialembed[eval]'")
+    page = write_evaluation(loaded, dataset, evaluation, folder, pictures)
+    console.print(f"Written: {folder / 'evaluation.json'} and {page}", highlight=False)
+    return 0
+
+
+def run_predict(
+    model: str,
+    images: list[str],
+    out: Path = Path("found"),
+    format: list[str] | None = None,
+    annotations: Path | None = None,
+    overlay: bool = True,
+    overwrite: bool = False,
+    seed_threshold: float | None = None,
+    foreground_threshold: float | None = None,
+    min_size: int | None = None,
+    symmetries: bool = False,
+    diameter: float | None = None,
+    device: str = "auto",
+    precision: Literal["float32", "bf16"] | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> int:
+    """Find the instances in images: a label TIFF and a picture each, other formats on demand.
+
+    One image that does not fit in memory (OME-Zarr, Zarr or TIFF) becomes OME-Zarr labels where
+    --out ends in .zarr.
+
+    Args:
+        model: a shipped model (nuclei), run folder, model file, exported .onnx or authors' file.
+        images: files, folders or patterns.
+        out: folder for the results; ending in .zarr, for the labels of one image of any size.
+        format: further results: cityscapes, coco, geojson, imagej, measurements.
+        annotations: COCO json whose image and category ids the COCO results take.
+        overlay: write a picture of every image with its instances.
+        overwrite: predict again where results exist.
+        seed_threshold: least seed score that starts an object; the model's own by default.
+        foreground_threshold: seed score of an object's pixels; the model's own by default.
+        min_size: fewest pixels of an object; the model's own by default.
+        symmetries: average over the symmetries of training: better, up to 8 times slower.
+        diameter: pixels across of objects in these images; those of training by default.
+        device: auto, cpu, cuda, ….
+        precision: float32 (the default) or bf16; an exported model has its own.
+        workers: processes that share the work; by default one, or for an image of any size as
+            many as there are cores.
+        scheduler: address of a dask scheduler whose workers share the work instead.
+    """
+    from spatialembed.inference.folder import find_images, predict_files, unlike_training
+    from spatialembed.inference.loading import load
+    from spatialembed.inference.written import Results
+
+    settings = (seed_threshold, foreground_threshold, min_size)
+    given = (model, device, precision, symmetries, diameter)
+    if out.suffix == ".zarr":
+        if len(images) != 1 or format or annotations:
+            raise UserError(f"{out} takes the labels of one image and no other format")
+        from spatialembed.large import ModelSource, Workers, predict_large
+
+        who = Workers(workers, scheduler)
+        source = ModelSource(*given)
+        count = predict_large(source, Path(images[0]), out, who, overwrite, *settings, track=track)
+        console.print(f"{count} instances in {out}", highlight=False, soft_wrap=True)
+        return 0
+    results = Results(out, format or (), overlay, annotations)
+    files = find_images(images, out)
+    loaded = load(*given)
+    if workers is not None or scheduler is not None:
+        from spatialembed.large import ModelSource, Workers, predict_many
+
+        who = Workers(workers, scheduler)
+        outcomes = predict_many(ModelSource(*given), files, results, who, overwrite, *settings)
+    else:
+        outcomes = predict_files(loaded, files, results, overwrite, *settings)
+    done = list(track(outcomes, len(files), "Predicting"))
+    results.gather([file.name for file in files])
+    if warning := unlike_training(done, loaded):
+        errors.print(f"spatialembed: {warning}", markup=False, highlight=False, soft_wrap=True)
+    return _report_outcomes(done, out)
+
+
+def run_export(
+    model: str,
+    out: Path,
+    precision: Literal["float32", "bf16", "int8"] = "float32",
+    data: Path | None = None,
+) -> int:
+    """Write a model as an ONNX file, which predicts without torch and, in int8, much faster.
+
+    Args:
+        model: a shipped model (nuclei), run folder, model file or authors' file.
+        out: the file to write, ending in .onnx; one that is there is replaced.
+        precision: float32, bf16 or int8.
+        data: data set that int8 is calibrated and checked on; it is refused if accuracy suffers.
+    """
+    from spatialembed.export.onnx import export_model
+
+    notes = export_model(model, out, precision, data)
+    said = f"Written: {out}, {out.stat().st_size / 1e6:.1f} MB, {precision}"
+    if precision == "int8":
+        said += (
+            f"; mean AP {notes['ap']['int8']:.3f} where float32 has {notes['ap']['float32']:.3f}, "
+            f"validation images: {notes['checked_on']}"
+        )
+        said += " (too few to tell)" if notes["checked_on"] < FEW else ""
+    console.print(said, highlight=False, soft_wrap=True)
+    return 0
+
+
+def run_serve(
+    model: str,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    browser: bool = True,
+    symmetries: bool = False,
+    diameter: float | None = None,
+    device: str = "auto",
+    precision: Literal["float32", "bf16"] | None = None,
+) -> int:
+    """Open a web page: drop an image in, see its instances, move the thresholds.
+
+    Args:
+        model: a shipped model (nuclei), run folder, model file, exported .onnx or authors' file.
+        host: address to listen on; the default can be reached from this machine alone.
+        port: of the page.
+        browser: open it in the browser.
+        symmetries: average over the symmetries of training: better, up to 8 times slower.
+        diameter: pixels across of objects in the images; those of training by default.
+        device: auto, cpu, cuda, ….
+        precision: float32 (the default) or bf16; an exported model has its own.
+    """
+    from spatialembed.app.page import serve
+    from spatialembed.inference.loading import load
+
+    page, address = serve(load(model, device, precision, symmetries, diameter), host, port, browser)
+    console.print(f"Open {address} (Ctrl+C ends it)", highlight=False)
+    page.block_thread()
+    return 0
+
+
+# The functions are not named like the commands: jsonargparse looks a function's name up in every
+# package above it, and would find the library's own `evaluate` there and load torch for it.
+COMMANDS: dict[str, Callable[..., int]] = {
+    "demo": run_demo,
+    "check": run_check,
+    "crops": run_crops,
+    "train": run_train,
+    "evaluate": run_evaluate,
+    "predict": run_predict,
+    "export": run_export,
+    "serve": run_serve,
+}
+
+
+def _report_outcomes(outcomes: Sequence[Outcome], out: Path) -> int:
+    """Say what became of the images, the failed ones last and by name."""
+    failed = [outcome for outcome in outcomes if outcome.error]
+    kept = sum(outcome.kept for outcome in outcomes)
+    found = [outcome.found for outcome in outcomes if outcome.found is not None]
+    text = f"{len(found)} images, {sum(found)} instances in {out}"
+    text += f"; {kept} kept as they were (--overwrite predicts them again)" if kept else ""
+    console.print(text, highlight=False, soft_wrap=True)
+    for outcome in failed:
+        errors.print(f"failed: {outcome.error}", markup=False, highlight=False, soft_wrap=True)
+    return 1 if failed else 0
+
+
+def _evaluation_beside(model: Path, split: str) -> Path:
+    from spatialembed.models.checkpoint import MODEL_FILE
+
+    if model.is_dir():
+        return model / f"evaluation_{split}"
+    named = "" if model.name == MODEL_FILE else f"_{model.name}"
+    return model.with_name(f"evaluation_{split}{named}")

@@ -1,0 +1,42 @@
+"""What is taken for an image: a file, an array or a PIL image."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from spatialembed.data.image_io import pillow_array, read_image
+from spatialembed.errors import UserError
+
+ImageLike: TypeAlias = "str | os.PathLike[str] | np.ndarray | Image.Image"
+"""A file's path, an array (H, W) or (H, W, C) of any dtype as stored, or a PIL image."""
+
+
+def to_array(image: ImageLike) -> tuple[np.ndarray, str]:
+    """Pixels (H, W, C) in their stored dtype, and the name errors call the image by.
+
+    Raises:
+        UserError: the file cannot be read, or an array is not (H, W) or (H, W, C) numbers.
+    """
+    if isinstance(image, (str, os.PathLike)):
+        return read_image(Path(image)), str(image)
+    if isinstance(image, Image.Image):
+        return pillow_array(image), getattr(image, "filename", "") or "the image"
+    array = np.asarray(image)
+    if array.ndim not in (2, 3) or array.dtype.kind not in "buif":
+        raise UserError(
+            f"an image is an array (H, W) or (H, W, C) of numbers, "
+            f"not {array.dtype} of shape {array.shape}"
+        )
+    return (array[..., None] if array.ndim == 2 else array), "the image"
+
+
+def is_grey(pixels: np.ndarray) -> bool:
+    """Whether (H, W, C) pixels are RGB or RGBA whose colors are equal everywhere."""
+    if pixels.shape[2] not in (3, 4):
+        return False
+    return bool((pixels[..., 1:3] == pixels[..., :1]).all())

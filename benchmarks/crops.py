@@ -43,7 +43,7 @@ def main() -> None:
         rates = {
             size: drawn_per_second(
                 Cropper(
-                    data, Normalization(), size, index,
+                    data, Normalization().fixed, size, index,
                     augmentation=augmentation, cache_bytes=500_000_000,
                 )
             )

@@ -89,7 +89,6 @@ def peak() -> float:
 def measured(root: Path) -> dict[str, float]:
     """Seconds, crops a second and GB of one data set."""
     torch.set_num_threads(1)
-    normalization = Normalization("percentile")
     before, data = peak(), []
     result = {"open": seconds(lambda: data.append(open_data(root, holdout=0)))}
     result["index"] = seconds(lambda: object_index(data[0]))
@@ -98,9 +97,8 @@ def measured(root: Path) -> dict[str, float]:
     augmentation = Augmentation(scale=(0.8, 1.25), brightness=0.1, contrast=0.2)
     for size in (256, 512):
         cropper = Cropper(
-            data[0], normalization, size, data[1],
-            augmentation=augmentation, fix=normalization.fixed,
-        )  # fmt: skip
+            data[0], Normalization("percentile").fixed, size, data[1], augmentation=augmentation
+        )
         result["first crop"] = seconds(lambda cropper=cropper: cropper.draw(0))
         drawn = seconds(lambda cropper=cropper: [cropper.draw(k) for k in range(1, DRAWN + 1)])
         result[f"crops {size}"] = DRAWN / drawn

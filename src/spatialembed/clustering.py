@@ -140,16 +140,20 @@ def _visit(
             seeds, foreground.score, cells.slot, label, _bound(foreground.score, seeds, count)
         )
         found = visit_seeds(
-            best,
+            cells.slot[best],
+            foreground.kind[best],
             widths(sigma[:, foreground.pixel[best]], len(foreground.position)),
-            foreground.position,
-            foreground.kind,
-            *cells,
+            cells.origin,
+            cells.density,
+            cells.counts,
+            cells.start,
+            cells.position,
+            cells.twin,
             min_size,
             sum(map(len, accepted)),
             label,
         )
-        accepted.append(found)
+        accepted.append(best[found])
         count *= 4
     chosen = np.concatenate(accepted)
     boxes = finish(foreground.pixel, foreground.place, cells.slot, label, len(chosen), label_map)

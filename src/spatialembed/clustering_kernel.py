@@ -84,16 +84,14 @@ def best_unspent(
 
 @njit(cache=True)
 def visit_seeds(
-    seed_entry: np.ndarray,
+    seed_slot: np.ndarray,
+    seed_kind: np.ndarray,
     seed_width: np.ndarray,
-    entry_position: np.ndarray,
-    entry_kind: np.ndarray,
     origin: np.ndarray,
     density: np.ndarray,
     counts: np.ndarray,
     start: np.ndarray,
     position: np.ndarray,
-    slot: np.ndarray,
     twin: np.ndarray,
     min_size: int,
     accepted: int,
@@ -101,26 +99,25 @@ def visit_seeds(
 ) -> np.ndarray:
     """Visit seeds in order and label the slots of their pixels; −1 is spent without an instance.
 
-    ``accepted`` is how many were before. Returns the foreground entries of those accepted now.
+    ``accepted`` is how many were before. Returns which of the seeds were accepted now.
     """
     dims, cells = len(origin), counts.prod()
     block = np.empty((3, dims), np.int64)
     center, width = np.empty(dims, np.float32), np.empty(dims, np.float32)
-    members, distance = np.empty(len(slot) + 1, np.int32), np.empty(len(slot), np.float32)
-    found = np.empty(len(seed_entry), np.int64)
+    members, distance = np.empty(len(label) + 1, np.int32), np.empty(len(label), np.float32)
+    found = np.empty(len(seed_slot), np.int64)
     n_found = 0
-    for s in range(len(seed_entry)):
-        entry = seed_entry[s]
-        own = slot[entry]
+    for s in range(len(seed_slot)):
+        own = seed_slot[s]
         if label[own] != 0:
             continue
         n, usable = 0, True
         for d in range(dims):
-            center[d], width[d] = entry_position[d, entry], seed_width[d, s]
+            center[d], width[d] = position[d, own], seed_width[d, s]
             usable &= not math.isnan(width[d])
         if usable:
             n = _propose(
-                center, width, entry_kind[entry] * cells, origin, density, counts, start, position,
+                center, width, seed_kind[s] * cells, origin, density, counts, start, position,
                 members, distance, block,
             )  # fmt: skip
         unassigned = 0
@@ -128,7 +125,7 @@ def visit_seeds(
             unassigned += label[members[m]] == 0
         value = -1
         if n >= min_size and 2 * unassigned > n:
-            found[n_found] = entry
+            found[n_found] = s
             n_found += 1
             value = accepted + n_found
         else:

@@ -56,8 +56,8 @@ def folder(root: Path, kind: str, split: str = "train", scenes: int = 2) -> Path
 
 
 def cropper(data, **options) -> Cropper:
-    normalization = Normalization("percentile")
-    options = {"background_share": 0.3, "augmentation": FULL, "fix": normalization.fixed} | options
+    options = {"background_share": 0.3, "augmentation": FULL} | options
+    normalization = Normalization(options.pop("kind", "percentile")).fixed
     return Cropper(data, normalization, 48, object_index(data), **options)
 
 
@@ -144,7 +144,7 @@ def test_a_crop_reads_the_chunks_it_shows_and_no_more(kind, tmp_path, all_large,
     for part, array in scene(0, 500, 600).items():
         store(tmp_path / "train" / part / "x", kind, array)
     data = open_data(tmp_path, holdout=0)
-    made = cropper(data, fix=None, augmentation=Augmentation())  # no sample for percentiles
+    made = cropper(data, kind="range", augmentation=Augmentation())  # no sample for percentiles
     seen = read_chunks(monkeypatch, kind)
     rows, columns = (32, 16) if kind == "tif" else (30, 20)
     most = 3 * (51 // rows + 2) * (51 // columns + 2)  # of image, mask and ignore; a border of 1
@@ -157,7 +157,7 @@ def test_a_crop_reads_the_chunks_it_shows_and_no_more(kind, tmp_path, all_large,
 @pytest.mark.parametrize("kind", ["tif", "zarr"])
 def test_a_damaged_chunk_is_named_when_a_crop_needs_it(kind, tmp_path, all_large):
     data = open_data(folder(tmp_path, kind, scenes=1), holdout=0)
-    made = cropper(data, fix=None)
+    made = cropper(data, kind="range")
     image = data.items[0].image
     if kind == "tif":
         image.write_bytes(image.read_bytes()[: image.stat().st_size // 2])

@@ -182,3 +182,12 @@ def test_percentiles_of_a_sample_are_near_those_of_all_pixels() -> None:
     ends = Normalization("percentile")(image.clip(low, high))
     assert abs(ends.min()) < 0.01
     assert abs(ends.max() - 1) < 0.02
+
+
+@pytest.mark.parametrize("kind", ["percentile", "mean-std", "none"])
+def test_eight_bits_are_looked_up_as_they_would_be_computed(kind):
+    image = np.random.default_rng(0).integers(0, 256, (30, 20, 3)).astype(np.uint8)
+    normalization = Normalization(kind, mean=(3.3, 100, 0), std=(7, 0.1, 900))
+    looked_up, computed = normalization(image), normalization(image.astype(np.uint16))
+    assert looked_up.dtype == np.float32
+    np.testing.assert_array_equal(looked_up, computed)

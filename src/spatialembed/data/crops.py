@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from spatialembed.data.augment import Augmentation, Change, shade
-from spatialembed.data.sources import Fix, Normalize, Source, Sources
+from spatialembed.data.sources import Fix, Sources, Window
 from spatialembed.data.warp import Warp
 from spatialembed.errors import UserError
 
@@ -32,8 +32,8 @@ they do not all fit in memory: decoding a large image takes longer than ten crop
 FIRST_VISIT = 2**63
 """Keys from here on draw the images that are visited, those below the crops of a run."""
 
-BYTES_PER_PIXEL = 20
-"""Of a decoded image in memory: three channels, label mask, class map and ignore regions."""
+BYTES_PER_PIXEL = 10
+"""Of a decoded image in memory: three channels of 8 bits, label mask, class map, ignore regions."""
 
 JITTER = 0.25
 """How far an object's center may lie from its crop's center, as a share of the crop's side."""
@@ -75,7 +75,8 @@ class Cropper:
 
     Args:
         dataset: the images and their truth.
-        normalize: (H, W, C) of the stored dtype to (H, W, C) float32; the model's normalisation.
+        normalization: gives the normalisation of one image: a function from any window (H, W, C)
+            of it, as stored, to float32, such as the model's ``normalization.fixed``.
         size: side of a crop in pixels.
         index: every object of ``dataset``.
         seed: of the run, from 0 up.
@@ -83,15 +84,13 @@ class Cropper:
         augmentation: how crops are varied.
         zoom: magnification of the crops before they are varied.
         cache_bytes: how much memory decoded images may take, shared by a loader's workers.
-        fix: the normalisation of one image that is read by windows, for any of them. None:
-            ``normalize``, which then must not depend on the other pixels of an image.
 
     Raises:
         UserError: a value out of its range.
     """
 
     dataset: DataSet
-    normalize: Normalize
+    normalization: Fix
     size: int
     index: ObjectIndex
     seed: int = 0
@@ -99,7 +98,6 @@ class Cropper:
     augmentation: Augmentation = field(default_factory=Augmentation)
     zoom: float = 1.0
     cache_bytes: int = 2 * 1024**3
-    fix: Fix | None = None
     _sources: Sources = field(init=False, repr=False)
     _visits: bool = field(init=False, repr=False)
 
@@ -133,15 +131,15 @@ class Cropper:
             _keep_inside((left + right - 1) / 2 + jitter[1] * JITTER * extent, extent, width),
         )
         warp = Warp.about(center, change, self.size)
-        source, warp = self._sources.of(image, (height, width), warp, change.blur)
-        return _cut(source, warp, change, rng)
+        window, warp = self._sources.of(image, (height, width), warp, change.blur)
+        return _cut(window, warp, change, rng)
 
     def share_cache(self, workers: int) -> None:
         """Lower this process's cache to its share among ``workers``."""
         self._sources.decoded.limit = self.cache_bytes // workers
 
     def _unread(self) -> Sources:
-        return Sources(self.dataset, self.normalize, self.fix, self.cache_bytes)
+        return Sources(self.dataset, self.normalization, self.cache_bytes)
 
     def _generator(self, number: int) -> np.random.Generator:
         key = np.array([self.seed, number], np.uint64)  # a list would pass through float64
@@ -221,23 +219,23 @@ def _keep_inside(center: float, extent: float, length: int) -> float:
     return float(min(max(center, min(first, last)), max(first, last)))
 
 
-def _cut(source: Source, warp: Warp, change: Change, rng: np.random.Generator) -> Crop:
+def _cut(window: Window, warp: Warp, change: Change, rng: np.random.Generator) -> Crop:
     import torch
 
-    at, inside = warp.nearest((source.ignore.shape[0], source.ignore.shape[1]))
+    truth = window.truth
+    height, width = truth.ignore.shape
+    at, inside = warp.nearest((height, width))
     outside = ~inside
-    image = shade(warp.image(source.image, change.blur), change, rng)
+    image = shade(warp.image(window.image, change.blur), change, rng)
     image *= inside
-    label_mask = source.label_mask.reshape(-1).take(at).astype(np.int32, copy=False)
+    label_mask, class_map, ignore = (np.ascontiguousarray(a).reshape(-1).take(at) for a in truth)
     label_mask[outside] = 0
-    class_map = source.class_map.reshape(-1).take(at).astype(np.int64, copy=False)
     class_map[outside] = -1
-    ignore = source.ignore.reshape(-1).take(at)
     ignore |= outside
     return Crop(
         torch.from_numpy(np.ascontiguousarray(image)),
-        torch.from_numpy(label_mask),
-        torch.from_numpy(class_map),
+        torch.from_numpy(label_mask.astype(np.int32, copy=False)),
+        torch.from_numpy(class_map.astype(np.int64)),
         torch.from_numpy(ignore),
-        source.name,
+        window.name,
     )

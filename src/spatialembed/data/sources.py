@@ -1,4 +1,4 @@
-"""What crops are cut from: whole decoded images kept in memory, or windows of large ones."""
+"""What crops are cut from: decoded images kept in memory, or windows of large ones."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialembed.data.large import LargeSample, is_large
-from spatialembed.data.sample import FileDataSet
-from spatialembed.data.windowed import WindowedImage
+from spatialembed.data.large import is_large
+from spatialembed.data.sample import FileDataSet, Truth
+from spatialembed.data.windowed import WindowedImage, in_memory
 
 if TYPE_CHECKING:
-    from spatialembed.data.sample import DataSet, Sample
+    from spatialembed.data.sample import DataSet
     from spatialembed.data.warp import Warp
 
 Normalize: TypeAlias = Callable[[NDArray[Any]], NDArray[np.float32]]
@@ -29,14 +29,30 @@ OPENED = 1000
 T = TypeVar("T")
 
 
-class Source(NamedTuple):
-    """A sample, or a window of one, made ready to cut from."""
+class Window(NamedTuple):
+    """A window of a sample, made ready to cut from."""
 
     image: NDArray[np.float32]  # (C, H, W) normalised
-    label_mask: NDArray[Any]  # (H, W)
-    class_map: NDArray[Any]  # (H, W)
-    ignore: NDArray[np.bool_]  # (H, W)
+    truth: Truth
     name: str
+
+
+class Source(NamedTuple):
+    """A sample of which windows are taken; its pixels are as they were stored."""
+
+    name: str
+    image: WindowedImage
+    truth: Callable[[slice, slice], Truth]
+    normalize: Normalize
+    weight: int
+    """Bytes it holds in memory."""
+
+    def read(self, rows: slice, columns: slice) -> Window:
+        """Only the window is normalised: crops show a small part of a large image."""
+        image = self.normalize(self.image.read(rows, columns)).astype(np.float32, copy=False)
+        return Window(
+            np.ascontiguousarray(image.transpose(2, 0, 1)), self.truth(rows, columns), self.name
+        )
 
 
 class Sources:
@@ -44,21 +60,19 @@ class Sources:
 
     Args:
         dataset: where they come from.
-        normalize: of a whole image.
-        fix: of an image read by windows; None for ``normalize``.
+        fix: gives the normalisation of one image.
         limit: bytes that decoded images may take.
     """
 
-    def __init__(self, dataset: DataSet, normalize: Normalize, fix: Fix | None, limit: int) -> None:
+    def __init__(self, dataset: DataSet, fix: Fix, limit: int) -> None:
         self.dataset = dataset
-        self.normalize = normalize
         self.fix = fix
         self.decoded: Cache[Source] = Cache(limit, _bytes)
-        self._opened: Cache[tuple[LargeSample, Normalize] | None] = Cache(OPENED, _one)
+        self._opened: Cache[Source | None] = Cache(OPENED, _one)
 
     def of(
         self, image: int, shape: tuple[int, int], warp: Warp, blur: float
-    ) -> tuple[Source, Warp]:
+    ) -> tuple[Window, Warp]:
         """What a crop is cut from, and the warp that cuts it from that.
 
         Args:
@@ -67,22 +81,28 @@ class Sources:
             warp: from the crop to the image.
             blur: of the crop; see :meth:`Warp.image`.
         """
-        opened = self._opened.get(image, self._open) if is_large(shape) else None
-        if opened is None:
-            return self.decoded.get(image, self._read), warp
-        large, normalize = opened
+        source = self._opened.get(image, self._open) if is_large(shape) else None
+        if source is None:
+            source = self.decoded.get(image, self._decode)
         rows, columns = warp.window(shape, blur)
-        part = large.read(rows, columns)
-        return _ready(part, normalize), warp.moved(-rows.start, -columns.start)
+        return source.read(rows, columns), warp.moved(-rows.start, -columns.start)
 
-    def _open(self, image: int) -> tuple[LargeSample, Normalize] | None:
+    def _open(self, image: int) -> Source | None:
         large = self.dataset.large(image) if isinstance(self.dataset, FileDataSet) else None
         if large is None:
             return None
-        return large, self.normalize if self.fix is None else self.fix(large.image)
+        return Source(large.name, large.image, large.truth, self.fix(large.image), 0)
 
-    def _read(self, image: int) -> Source:
-        return _ready(self.dataset[image], self.normalize)
+    def _decode(self, image: int) -> Source:
+        sample = self.dataset[image]
+        pixels = in_memory(sample.name, sample.image)
+        whole = Truth(sample.label_mask, sample.class_map, sample.ignore)
+
+        def truth(rows: slice, columns: slice) -> Truth:
+            return Truth(*(array[rows, columns] for array in whole))
+
+        weight = sum(array.nbytes for array in (sample.image, *whole))
+        return Source(sample.name, pixels, truth, self.fix(pixels), weight)
 
 
 class Cache(Generic[T]):
@@ -107,19 +127,8 @@ class Cache(Generic[T]):
         return value
 
 
-def _ready(sample: Sample, normalize: Normalize) -> Source:
-    normalized = normalize(sample.image).astype(np.float32, copy=False)
-    return Source(
-        np.ascontiguousarray(normalized.transpose(2, 0, 1)),
-        np.ascontiguousarray(sample.label_mask),
-        np.ascontiguousarray(sample.class_map),
-        np.ascontiguousarray(sample.ignore),
-        sample.name,
-    )
-
-
 def _bytes(source: Source) -> int:
-    return sum(array.nbytes for array in source[:4])
+    return source.weight
 
 
 def _one(_: object) -> int:

@@ -110,6 +110,16 @@ def open_windowed(path: str | Path, indices: bool = False, least: int = 0) -> Wi
     return None if image is None or math.prod(image.shape) <= least else image
 
 
+def in_memory(name: str, array: np.ndarray) -> WindowedImage:
+    """An image (H, W, C) that is decoded already, by the name that messages give it."""
+    height, width, channels = array.shape
+
+    def read(rows: slice, columns: slice) -> np.ndarray:
+        return array[rows, columns]
+
+    return WindowedImage(Path(name), (height, width), channels, array.dtype, (height, width), read)
+
+
 def blocks(image: WindowedImage, pixels: int = BLOCK) -> Iterator[tuple[slice, slice]]:
     """Windows that cover ``image`` once, row by row, without decoding a chunk twice.
 

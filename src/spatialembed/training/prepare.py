@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from torch import nn
 
 from spatialembed.data.augment import Augmentation
@@ -38,33 +36,23 @@ class Material:
         """Draws the crops of a stage."""
         return Cropper(
             self.train,
-            self.normalize,
+            self.normalization,
             stage.crop_size,
             self.index,
             seed,
             stage.background_share,
             stage.augmentation,
             self.spec.zoom,
-            fix=self.fix,
         )
 
-    def normalize(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """The model's normalisation, of an image with the model's channels."""
-        self._require_channels(image.shape[2])
-        normalized: npt.NDArray[np.float32] = self.spec.normalization(image)
-        return normalized
-
-    def fix(self, image: WindowedImage) -> Normalize:
-        """The same for an image that is read by windows."""
-        self._require_channels(image.channels)
-        return self.spec.normalization.fixed(image)
-
-    def _require_channels(self, channels: int) -> None:
-        if channels != self.spec.in_channels:
+    def normalization(self, image: WindowedImage) -> Normalize:
+        """The model's normalisation of one image, which has the model's channels."""
+        if image.channels != self.spec.in_channels:
             raise UserError(
                 f"the first training image has {self.spec.in_channels} channels, another "
-                f"{channels}; `spatialembed check` names the files that differ"
+                f"{image.channels}; `spatialembed check` names the files that differ"
             )
+        return self.spec.normalization.fixed(image)
 
 
 def gather(config: TrainConfig) -> Material:

@@ -14,7 +14,9 @@ from spatialembed.inference.folder import find_images
 from spatialembed.inference.written import Results
 from spatialembed.large import Workers, predict_large, predict_many
 from spatialembed.large import image as large_image
+from spatialembed.large import labels as large_labels
 from spatialembed.large.mosaic import Mosaic
+from spatialembed.large.segment import read_arrays, write_arrays
 
 zarr = pytest.importorskip("zarr")
 pytest.importorskip("distributed")
@@ -184,6 +186,28 @@ def test_it_goes_on_from_wherever_it_was_stopped(tmp_path, monkeypatch, stopped)
     predict_large(Pointing(), path, out, Workers(1), mosaic=mosaic)
     assert same_objects(labels_of(out), Pointing().load().predict(image).label_map)
     assert not list(tmp_path.glob(".labels*"))
+
+
+def test_ids_that_32_bits_cannot_hold_have_64(tmp_path, monkeypatch) -> None:
+    before = 2**32 - 5  # as many objects as if there were already
+
+    def number(mosaic: Mosaic, folder: Path, dropped: np.ndarray) -> int:
+        count = large_labels.number(mosaic, folder, dropped)
+        ids = read_arrays(folder / large_labels.IDS)
+        write_arrays(folder / large_labels.IDS, ids | {"before": ids["before"] + before})
+        return count + before
+
+    monkeypatch.setattr(large_image, "number", number)
+    image = pointing_image((SIDE, 200), 7)
+    path, out = store(tmp_path / "a.zarr", image), tmp_path / "labels.zarr"
+    count = predict_large(Pointing(), path, out, Workers(1), mosaic=Mosaic(SIDE, 200, 96, 96))
+    found, whole = labels_of(out), Pointing().load().predict(image)
+    assert found.dtype == np.uint64
+    assert found[found > 0].min() == before + 1
+    assert found.max() == count == before + len(whole)
+    assert same_objects(found, whole.label_map)
+    table = zarr.open_group(out, mode="r")["instances/score"]
+    np.testing.assert_array_equal(np.sort(table[before:])[::-1], whole.scores)
 
 
 def test_an_image_is_never_replaced_by_its_labels(tmp_path) -> None:

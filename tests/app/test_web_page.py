@@ -64,6 +64,17 @@ def counted(page, number):
     assert page.locator(".stage path").count() == number
 
 
+def drag(page, slider, to):
+    """Take the knob with the mouse to a share of the slider's length."""
+    box = slider.bounding_box()
+    low, high = (float(slider.get_attribute(name)) for name in ("min", "max"))
+    y, now = box["y"] + box["height"] / 2, (float(slider.input_value()) - low) / (high - low)
+    page.mouse.move(box["x"] + now * box["width"], y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + to * box["width"], y, steps=8)
+    page.mouse.up()
+
+
 def test_drop_look_point_move_and_download(page, address, tmp_path):
     stored = tmp_path / "my blobs.tif"
     tifffile.imwrite(stored, blobs())
@@ -91,6 +102,11 @@ def test_drop_look_point_move_and_download(page, address, tmp_path):
     counted(page, 0)
     size.fill("20")
     size.press("Enter")
+    counted(page, 4)
+    slider = page.locator("input[type=range]").nth(2)
+    drag(page, slider, to=0.95)
+    counted(page, 0)
+    drag(page, slider, to=0.02)
     counted(page, 4)
 
     page.wait_for_timeout(1500)  # the files follow the answer

@@ -142,7 +142,9 @@ def test_large_images_go_by_themselves(run, data, tmp_path, capsys) -> None:
     out, image = tmp_path / "labels.zarr", data / "test" / "images" / "0.png"
     said = errors_of(capsys, "predict", run, image, image, "--out", out)
     assert "one image" in said
-    assert "one image" in errors_of(capsys, "predict", run, image, "--out", out, "--format", "coco")
+    said = errors_of(capsys, "predict", run, image, "--out", out, "--format", "coco")
+    assert "leave --format" in said
+    assert "give --out a folder" in errors_of(capsys, "predict", run, image.parent, "--out", out)
     said = errors_of(capsys, "predict", run, image, "--out", out)
     assert "0.png cannot be read in parts; predict it into a folder" in said
     large = tmp_path / "large.zarr"

@@ -37,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 1
     except KeyboardInterrupt:
-        errors.print("spatialembed: interrupted")
+        goes_on = "; the same command goes on from here" if given[:1] == ["predict"] else ""
+        errors.print(f"spatialembed: interrupted{goes_on}")
         return 130
 
 

@@ -163,8 +163,8 @@ def run_predict(
         out: folder for the results; ending in .zarr, for the labels of one image of any size.
         format: further results: cityscapes, coco, geojson, imagej, measurements.
         annotations: COCO json whose image and category ids the COCO results take.
-        overlay: write a picture of every image with its instances.
-        overwrite: predict again where results exist.
+        overlay: write a picture of every image with its instances; none of an image of any size.
+        overwrite: predict again where results exist; what other formats hold of them is removed.
         seed_threshold: least seed score that starts an object; the model's own by default.
         foreground_threshold: seed score of an object's pixels; the model's own by default.
         min_size: fewest pixels of an object; the model's own by default.
@@ -183,8 +183,10 @@ def run_predict(
     settings = (seed_threshold, foreground_threshold, min_size)
     given = (model, device, precision, symmetries, diameter)
     if out.suffix == ".zarr":
-        if len(images) != 1 or format or annotations:
-            raise UserError(f"{out} takes the labels of one image and no other format")
+        if format or annotations:
+            raise UserError(f"{out} takes labels alone; leave --format and --annotations out")
+        if len(images) != 1 or (Path(images[0]).is_dir() and Path(images[0]).suffix != ".zarr"):
+            raise UserError(f"{out} takes the labels of one image; for many give --out a folder")
         from spatialembed.large import ModelSource, Workers, predict_large
 
         who = Workers(workers, scheduler)
@@ -288,6 +290,9 @@ def _report_outcomes(outcomes: Sequence[Outcome], out: Path) -> int:
     kept = sum(outcome.kept for outcome in outcomes)
     found = [outcome.found for outcome in outcomes if outcome.found is not None]
     text = f"{len(found)} images, {sum(found)} instances in {out}"
+    empty = [outcome.image.path for outcome in outcomes if outcome.found == 0]
+    if 0 < len(empty) < len(found):
+        text += f"; nothing found in {len(empty)} of them, first {empty[0]}"
     text += f"; {kept} kept as they were (--overwrite predicts them again)" if kept else ""
     console.print(text, highlight=False, soft_wrap=True)
     for outcome in failed:

@@ -147,6 +147,20 @@ def test_every_format_is_written_and_kept(images, tmp_path) -> None:
     assert [o.kept for o in predict_files(model, files, results)] == [False, True]
 
 
+def test_overwriting_leaves_no_result_of_other_settings(images, tmp_path) -> None:
+    model = Model(TorchNetwork(Bright()), replace(bright().spec, class_names=("car",)))
+    out = tmp_path / "out"
+    formats = ["cityscapes", "coco", "geojson", "imagej", "measurements"]
+    files, every = find_images([images / "sub"], out), Results(out, formats)
+    list(predict_files(model, files, every))
+    every.gather([file.name for file in files])
+    (out / "mine.csv").touch()
+    list(predict_files(model, files, Results(out, pictures=False), overwrite=True, min_size=7))
+    left = {path.relative_to(out).as_posix() for path in out.rglob("*.*")}
+    left = {name for name in left if not name.startswith("cityscapes/masks/")}
+    assert left == {"mine.csv", "settings.json", *(f"{file.name}.tif" for file in files)}
+
+
 def test_formats_of_a_missing_extra_are_refused(monkeypatch) -> None:
     monkeypatch.setattr(written, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"spatialembed\[formats\]"):

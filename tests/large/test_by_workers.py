@@ -210,6 +210,31 @@ def test_ids_that_32_bits_cannot_hold_have_64(tmp_path, monkeypatch) -> None:
     np.testing.assert_array_equal(np.sort(table[before:])[::-1], whole.scores)
 
 
+def test_labels_lie_where_the_image_lies(tmp_path) -> None:
+    """Units, pixel size and place of an OME-Zarr image, whose axes may come in any order."""
+    changes = [{"type": "scale", "scale": [1, 0.25, 0.5]},
+               {"type": "translation", "translation": [0, 3, 7]}]  # fmt: skip
+    axes = [{"name": "c", "type": "channel"}, {"name": "y", "type": "space", "unit": "micrometer"},
+            {"name": "x", "type": "space", "unit": "micrometer"}]  # fmt: skip
+    datasets = [{"path": "full", "coordinateTransformations": changes}]
+    scales = {"axes": axes, "datasets": datasets,
+              "coordinateTransformations": [{"type": "scale", "scale": [1, 2, 2]}]}  # fmt: skip
+    group = zarr.create_group(
+        tmp_path / "a.ome.zarr", attributes={"ome": {"version": "0.5", "multiscales": [scales]}}
+    )
+    image = pointing_image((SIDE, 200), 7)
+    group.create_array("full", data=image.transpose(2, 0, 1))
+    out = tmp_path / "labels.zarr"
+    mosaic = Mosaic(SIDE, 200, 96, 96)
+    predict_large(Pointing(), tmp_path / "a.ome.zarr", out, Workers(1), mosaic=mosaic)
+    [told] = zarr.open_group(out, mode="r").attrs["ome"]["multiscales"]
+    assert [axis["unit"] for axis in told["axes"]] == ["micrometer"] * 2
+    for level, entry in enumerate(told["datasets"]):
+        scale, moved = entry["coordinateTransformations"]
+        assert scale["scale"] == [0.5 * 2**level, 1.0 * 2**level]
+        assert moved["translation"] == [6, 14]
+
+
 def test_an_image_is_never_replaced_by_its_labels(tmp_path) -> None:
     path = store(tmp_path / "a.zarr", pointing_image((50, 50), 7))
     for out in (path, tmp_path):

@@ -80,6 +80,12 @@ def test_calibration_leaves_the_default_only_for_a_clear_margin() -> None:
     assert _clearly_best(scores, settings, settings[0]) == settings[2]
 
 
+def test_what_two_images_agree_on_may_be_chance() -> None:
+    settings = (Setting(0.9, 0.5, 20), Setting(0.7, 0.5, 20))
+    scores = Validation(settings, np.array([[0.2, 0.3], [0.3, 0.37]]), np.zeros((2, 2)))
+    assert _clearly_best(scores, settings, settings[0]) == settings[0]  # 5.7 standard errors
+
+
 def test_calibration_on_a_single_image_changes_nothing() -> None:
     settings = (setting(0.9), setting(0.5))
     scores = Validation(settings, np.array([[0.0], [0.4]]), np.zeros((2, 1)))

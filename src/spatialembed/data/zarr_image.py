@@ -34,9 +34,7 @@ def open_zarr(path: Path) -> WindowedImage:
     except ImportError as error:
         raise missing_extra(f"reading {path}", "large") from error
     try:
-        node = zarr.open(path, mode="r")
-        if not isinstance(node, zarr.Array) and "bioformats2raw.layout" in _ome(node):
-            node = node["0"]
+        node = _image_of(path)
         array, names = (node, None) if isinstance(node, zarr.Array) else _full_level(node)
     except Exception as error:  # stores, formats and metadata each have errors of their own
         raise UserError(
@@ -44,6 +42,39 @@ def open_zarr(path: Path) -> WindowedImage:
             "must be an array, or an OME-Zarr group with multiscales"
         ) from error
     return _windowed(path, array, _axes(path, array, names))
+
+
+def plane_of(path: Path) -> tuple[list[dict[str, str]], list[float], list[float]]:
+    """What OME-Zarr says of the full resolution's y and x: axes, pixel sizes, place of the first.
+
+    An image without such metadata has axes "y" and "x" without units, pixels of size 1 and begins
+    at 0.
+    """
+    axes = [{"name": name, "type": "space"} for name in ("y", "x")]
+    size, place = [1.0, 1.0], [0.0, 0.0]
+    if not is_zarr(path):
+        return axes, size, place
+    import zarr
+
+    node = _image_of(path)
+    if isinstance(node, zarr.Array):
+        return axes, size, place
+    scales = _ome(node)["multiscales"][0]
+    named = [axis for axis in scales.get("axes") or [] if isinstance(axis, dict)]
+    at = [i for name in ("y", "x") for i, axis in enumerate(named) if axis["name"] == name]
+    if len(at) != 2:
+        return axes, size, place
+    axes = [axis | {"unit": named[i]["unit"]} if "unit" in named[i] else axis
+            for axis, i in zip(axes, at, strict=True)]  # fmt: skip
+    level = scales["datasets"][0].get("coordinateTransformations") or []
+    for change in [*level, *(scales.get("coordinateTransformations") or [])]:
+        for d, i in enumerate(at):
+            if "scale" in change:
+                size[d] *= float(change["scale"][i])
+                place[d] *= float(change["scale"][i])
+            if "translation" in change:
+                place[d] += float(change["translation"][i])
+    return axes, size, place
 
 
 def _windowed(path: Path, array: Any, axes: str) -> WindowedImage:
@@ -66,6 +97,16 @@ def _windowed(path: Path, array: Any, axes: str) -> WindowedImage:
         (chunk["y"], chunk["x"]),
         read,
     )
+
+
+def _image_of(path: Path) -> Any:
+    """The array or OME-Zarr group of the first image at ``path``."""
+    import zarr
+
+    node: Any = zarr.open(path, mode="r")
+    if not isinstance(node, zarr.Array) and "bioformats2raw.layout" in _ome(node):
+        return node["0"]
+    return node
 
 
 def _ome(group: Any) -> dict[str, Any]:

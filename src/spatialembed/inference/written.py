@@ -29,6 +29,9 @@ ENDS = {"geojson": ".geojson", "imagej": "_rois.zip", "measurements": ".csv"}
 SETTINGS_FILE = "settings.json"
 """What the results of a folder were made with."""
 
+COCO_FILES = "coco_results.json", "coco_images.json"
+"""Of all images together."""
+
 LIBRARIES = {
     "geojson": ("skimage",),
     "imagej": ("skimage", "roifile"),
@@ -87,15 +90,7 @@ class Results:
 
     def paths(self, name: str) -> tuple[Path, ...]:
         """Every file that must be there for an image of that name to be done."""
-        paths = [self.out / f"{name}.tif"]
-        if self.pictures:
-            paths.append(self.out / f"{name}_overlay.png")
-        if "cityscapes" in self.formats:
-            paths.append(self.out / "cityscapes" / f"{name}.txt")
-        if "coco" in self.formats:
-            paths.append(self._rows_path(name))
-        paths += [self.out / f"{name}{end}" for kind, end in ENDS.items() if kind in self.formats]
-        return tuple(paths)
+        return self._paths(name, self.formats, self.pictures)
 
     def has(self, name: str) -> bool:
         """Whether the results of an image are there."""
@@ -103,6 +98,8 @@ class Results:
 
     def write(self, name: str, image: np.ndarray, found: Instances, overwrite: bool = True) -> None:
         """Write the results of one image (H, W, C); each file appears whole or not at all.
+
+        Where files are replaced, those of formats that are not written this time are removed.
 
         Args:
             name: of the image.
@@ -115,6 +112,9 @@ class Results:
         """
         paths = self.paths(name)
         todo = {path for path in paths if overwrite or not path.is_file()}
+        if overwrite:
+            for path in set(self._paths(name, get_args(Format), pictures=True)) - todo:
+                path.unlink(missing_ok=True)
         if self.out / "cityscapes" / f"{name}.txt" in todo:
             target = self.out / "cityscapes" / name
             write_cityscapes_results(
@@ -156,6 +156,9 @@ class Results:
                     "another --out"
                 )
         _write_json(path, settings)
+        if overwrite and "coco" not in self.formats:
+            for name in COCO_FILES:
+                (self.out / name).unlink(missing_ok=True)
 
     def gather(self, names: Sequence[str]) -> Path | None:
         """Put the rows of all images that have some into one COCO file, and say where it is.
@@ -187,9 +190,20 @@ class Results:
                 for row in result["rows"]
             ]
         if self.annotations is None:
-            _write_json(self.out / "coco_images.json", truth)
-        _write_json(self.out / "coco_results.json", rows)
-        return self.out / "coco_results.json"
+            _write_json(self.out / COCO_FILES[1], truth)
+        _write_json(self.out / COCO_FILES[0], rows)
+        return self.out / COCO_FILES[0]
+
+    def _paths(self, name: str, formats: Collection[str], pictures: bool) -> tuple[Path, ...]:
+        paths = [self.out / f"{name}.tif"]
+        if pictures:
+            paths.append(self.out / f"{name}_overlay.png")
+        if "cityscapes" in formats:
+            paths.append(self.out / "cityscapes" / f"{name}.txt")
+        if "coco" in formats:
+            paths.append(self._rows_path(name))
+        paths += [self.out / f"{name}{end}" for kind, end in ENDS.items() if kind in formats]
+        return tuple(paths)
 
     def _rows_path(self, name: str) -> Path:
         return self.out / "coco" / f"{name}.json"

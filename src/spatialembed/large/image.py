@@ -96,7 +96,7 @@ def predict_large(
         count = number(mosaic, part, settle(mosaic, part, run.with_pairs()))
         table.add(["labels"])
         if not table.is_done("labels"):
-            make_labels(mosaic, part, count, spec.class_names)
+            make_labels(mosaic, part, count, spec.class_names, image)
             table.done("labels", {"count": count})
         run.through("paint", Paint(mosaic, part), "Writing labels")
         write_table(mosaic, part, count)

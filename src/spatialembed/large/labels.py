@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from spatialembed.data.zarr_image import plane_of
 from spatialembed.large.mosaic import LEVELS, Mosaic
 from spatialembed.large.seams import KEY, claims
 from spatialembed.large.segment import read_arrays, read_objects, write_arrays
@@ -91,7 +92,9 @@ def _ids(folder: Path, tile: int, dropped: np.ndarray, before: np.ndarray) -> np
     return np.where(left, before[tile] + left.cumsum(), 0)
 
 
-def make_labels(mosaic: Mosaic, folder: Path, count: int, class_names: tuple[str, ...]) -> None:
+def make_labels(
+    mosaic: Mosaic, folder: Path, count: int, class_names: tuple[str, ...], image: Path
+) -> None:
     """Make the arrays that :class:`Paint` writes to, all background.
 
     Args:
@@ -99,6 +102,7 @@ def make_labels(mosaic: Mosaic, folder: Path, count: int, class_names: tuple[str
         folder: below which "labels" is made anew.
         count: of objects; ids are uint32 where they fit, else uint64.
         class_names: of the model.
+        image: whose units, pixel size and place the labels take.
     """
     import zarr
 
@@ -106,7 +110,7 @@ def make_labels(mosaic: Mosaic, folder: Path, count: int, class_names: tuple[str
         folder / "labels",
         zarr_format=3,
         overwrite=True,
-        attributes={"ome": _metadata(), "class_names": list(class_names)},
+        attributes={"ome": _metadata(image), "class_names": list(class_names)},
     )
     dtype = np.uint32 if count < 2**32 else np.uint64
     chunk = mosaic.core
@@ -148,16 +152,20 @@ def write_table(mosaic: Mosaic, folder: Path, count: int) -> None:
                 array[rows] = values[left]
 
 
-def _metadata() -> dict[str, Any]:
-    """The attributes of an image of labels."""
+def _metadata(image: Path) -> dict[str, Any]:
+    """The attributes of labels of an image."""
+    axes, size, place = plane_of(image)
+    moved = [{"type": "translation", "translation": place}] if any(place) else []
     levels = [
         {
             "path": str(level),
-            "coordinateTransformations": [{"type": "scale", "scale": [2.0**level] * 2}],
+            "coordinateTransformations": [
+                {"type": "scale", "scale": [2.0**level * side for side in size]},
+                *moved,
+            ],
         }
         for level in range(LEVELS + 1)
     ]
-    axes = [{"name": name, "type": "space"} for name in ("y", "x")]
     return {
         "version": "0.5",
         "multiscales": [{"name": "labels", "axes": axes, "datasets": levels}],

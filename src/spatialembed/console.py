@@ -27,16 +27,18 @@ errors = Console(stderr=True)
 class Track(Protocol):
     """Passes items on and shows how far it is; what long functions take as ``track``."""
 
-    def __call__(self, items: Iterable[Item], total: int, doing: str) -> Iterator[Item]: ...
+    def __call__(
+        self, items: Iterable[Item], total: int, doing: str, of: str = "images"
+    ) -> Iterator[Item]: ...
 
 
-def silent(items: Iterable[Item], total: int, doing: str) -> Iterator[Item]:
+def silent(items: Iterable[Item], total: int, doing: str, of: str = "images") -> Iterator[Item]:
     """Passes items on and shows nothing: a library's default."""
     yield from items
 
 
-def track(items: Iterable[Item], total: int, doing: str) -> Iterator[Item]:
-    """Pass items on while a bar on the terminal shows count, images per second and time left."""
+def track(items: Iterable[Item], total: int, doing: str, of: str = "images") -> Iterator[Item]:
+    """Pass items on while a bar on the terminal shows count, number a second and time left."""
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -47,7 +49,7 @@ def track(items: Iterable[Item], total: int, doing: str) -> Iterator[Item]:
         transient=True,
         disable=not errors.is_terminal,
     ) as progress:
-        task = progress.add_task(doing, total=total)
+        task = progress.add_task(doing, total=total, of=of)
         for item in items:
             yield item
             progress.advance(task)
@@ -75,4 +77,4 @@ def say_when_compiling() -> None:
 class _Throughput(ProgressColumn):
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:.3g} images/s" if speed else "")
+        return Text(f"{speed:.3g} {task.fields['of']}/s" if speed else "")

@@ -129,7 +129,7 @@ class Run:
         settled = work_through(
             self.table, self._left(names), task, lambda name: int(name.split()[1]), self.client
         )
-        for _ in self.track(settled, sum(1 for _ in self._left(names)), doing):
+        for _ in self.track(settled, sum(1 for _ in self._left(names)), doing, "tiles"):
             pass
         if failures := self.table.failures():
             raise UserError(_told(failures, self.mosaic))

@@ -37,8 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 1
     except KeyboardInterrupt:
-        goes_on = "; the same command goes on from here" if given[:1] == ["predict"] else ""
-        errors.print(f"spatialembed: interrupted{goes_on}")
+        anew = given[:1] != ["predict"] or any(word.startswith("--overwrite") for word in given)
+        errors.print(
+            "spatialembed: interrupted" + ("" if anew else "; the same command goes on from here")
+        )
         return 130
 
 

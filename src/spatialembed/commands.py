@@ -119,11 +119,11 @@ def run_evaluate(
     from spatialembed.inference.evaluate import evaluate, open_split
     from spatialembed.inference.loading import load
     from spatialembed.inference.official import is_scored_officially
-    from spatialembed.report.evaluation import tables, write_evaluation
+    from spatialembed.report.evaluation import folder_beside, tables, write_evaluation
 
     loaded = load(model, device, precision, symmetries, diameter)
     dataset = open_split(data, split, loaded.spec)
-    folder = out or _evaluation_beside(Path(model), dataset.split)
+    folder = out or folder_beside(Path(model), dataset.split)
     evaluation = evaluate(loaded, dataset, None, folder, official, min_region, track)
     for table in tables(evaluation):
         console.print(table)
@@ -190,8 +190,8 @@ def run_predict(
         from spatialembed.large import ModelSource, Workers, predict_large
 
         who = Workers(workers, scheduler)
-        source = ModelSource(*given)
-        count = predict_large(source, Path(images[0]), out, who, overwrite, *settings, track=track)
+        source, image = ModelSource(*given), Path(images[0])
+        count = predict_large(source, image, out, who, overwrite, *settings, track=track)
         console.print(f"{count} instances in {out}", highlight=False, soft_wrap=True)
         return 0
     results = Results(out, format or (), overlay, annotations)
@@ -298,12 +298,3 @@ def _report_outcomes(outcomes: Sequence[Outcome], out: Path) -> int:
     for outcome in failed:
         errors.print(f"failed: {outcome.error}", markup=False, highlight=False, soft_wrap=True)
     return 1 if failed else 0
-
-
-def _evaluation_beside(model: Path, split: str) -> Path:
-    from spatialembed.models.checkpoint import MODEL_FILE
-
-    if model.is_dir():
-        return model / f"evaluation_{split}"
-    named = "" if model.name == MODEL_FILE else f"_{model.name}"
-    return model.with_name(f"evaluation_{split}{named}")

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from spatialembed.metrics.average_precision import worst_first
+from spatialembed.models.checkpoint import MODEL_FILE
 from spatialembed.pictures import explain, found_against_truth, save_picture
 from spatialembed.report.page import WAYS, write_page
 
@@ -39,6 +40,14 @@ def tables(evaluation: dict[str, Any]) -> Iterator[Group]:
         yield _titled(f"AP = TP / (TP + FP + FN), {words}\n{where}", table)
     if evaluation["official"]:
         yield _official_table(evaluation["official"])
+
+
+def folder_beside(model: Path, split: str) -> Path:
+    """Where an evaluation of a run folder or model file goes by default."""
+    if model.is_dir():
+        return model / f"evaluation_{split}"
+    named = "" if model.name == MODEL_FILE else f"_{model.name}"
+    return model.with_name(f"evaluation_{split}{named}")
 
 
 def write_evaluation(

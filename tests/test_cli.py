@@ -240,6 +240,31 @@ def test_values_of_a_wrong_type_are_said_plainly(data, option, message) -> None:
         read_recipe("smoke", data, option)
 
 
+@pytest.mark.parametrize(
+    ("command", "option", "message"),
+    [
+        ("predict", ["--seed_treshold", ".5"], "no option --seed_treshold; did you mean --seed_th"),
+        ("predict", ["--min-sice=5"], "no option --min_sice; did you mean --min_size?"),
+        ("train", ["--minuts", "5"], "no option --minuts; did you mean --minutes?"),
+        ("train", ["--xyzzy"], "no option --xyzzy; --help names those there are"),
+    ],
+)
+def test_a_misspelt_option(run, data, capsys, command, option, message) -> None:
+    model = [str(run)] if command == "predict" else []
+    assert message in errors_of(capsys, command, *model, data, *option)
+
+
+def test_options_are_written_with_hyphens_too(run, data, tmp_path) -> None:
+    out = tmp_path / "found"
+    options = ["--seed-threshold", "0.99", "--min-size=7", "--no-overlay"]
+    assert main(["predict", str(run), str(data / "test"), "--out", str(out), *options]) == 0
+    (settings,) = {
+        path.read_text() for path in out.rglob("*.json") if "min_size" in path.read_text()
+    }
+    assert '"min_size": 7' in settings
+    assert not list(out.rglob("*.png"))
+
+
 def test_a_recipe_that_is_no_text_is_one_line(data, tmp_path, capsys) -> None:
     (tmp_path / "mine.yaml").write_bytes(b"network: \xff\xfe")
     said = errors_of(capsys, "train", data, "--config", tmp_path / "mine.yaml")

@@ -11,7 +11,14 @@ from spatialembed import __version__
 from spatialembed.commands import COMMANDS, run_train
 from spatialembed.console import errors, say_when_compiling
 from spatialembed.errors import UserError
-from spatialembed.options import build_parser, refuse, resolve_recipes, train_config
+from spatialembed.options import (
+    build_parser,
+    options_of,
+    refuse,
+    resolve_recipes,
+    train_config,
+    underscored,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,11 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: list[str]) -> int:
     parser = build_parser(COMMANDS, __version__)
-    arguments = resolve_recipes(given)
+    arguments = resolve_recipes(underscored(given))
     try:
         parsed = parser.instantiate(parser.parse_args(arguments or ["--help"]))
     except ArgumentError as error:
-        refuse(error, arguments)
+        command = COMMANDS.get(arguments[0])
+        refuse(error, arguments, options_of(command) if command else ())
     options = parsed[parsed.command]
     if parsed.command in ("demo", "train", "evaluate", "predict"):
         say_when_compiling()

@@ -39,6 +39,9 @@ _KINDS = {
 }
 """Types in a person's words."""
 
+_TRAINING = ["config", *(field.name for field in fields(TrainConfig))]
+"""Options of ``train``."""
+
 _LISTS = {
     "classes": "classes to take, in this order",
     "images": "files, folders or patterns",
@@ -87,13 +90,22 @@ def read_recipe(recipe: str | Path, data: str | Path, *options: str) -> TrainCon
     try:
         return train_config(parser.instantiate(parser.parse_args(arguments)))
     except ArgumentError as error:
-        refuse(error, arguments)
+        refuse(error, arguments, _TRAINING)
 
 
 def train_config(given: Namespace) -> TrainConfig:
     """The :class:`TrainConfig` of parsed and instantiated options."""
     names = {field.name for field in fields(TrainConfig)}
     return TrainConfig(**{name: value for name, value in vars(given).items() if name in names})
+
+
+def underscored(arguments: Sequence[str]) -> list[str]:
+    """Arguments with ``--min-size`` written ``--min_size``: people type either."""
+    pairs = (argument.partition("=") for argument in arguments)
+    return [
+        "".join(["--" + name[2:].replace("-", "_") if name.startswith("--") else name, *value])
+        for name, *value in pairs
+    ]
 
 
 def resolve_recipes(arguments: Sequence[str]) -> list[str]:
@@ -137,9 +149,25 @@ def recipes() -> list[Path]:
     return packaged("recipes", ".yaml")
 
 
-def refuse(error: ArgumentError, arguments: Sequence[str]) -> NoReturn:
-    """Raise what the parser has to say as one sentence, naming the recipe if there is one."""
+def options_of(command: Callable[..., Any]) -> list[str]:
+    """Names of a command's options."""
+    names = list(inspect.signature(command).parameters)
+    return _TRAINING if names == ["config"] else names
+
+
+def refuse(error: ArgumentError, arguments: Sequence[str], options: Sequence[str]) -> NoReturn:
+    """Raise what the parser has to say as one sentence, naming the recipe if there is one.
+
+    Args:
+        error: what the parser raised.
+        arguments: what it was given.
+        options: names of those there are, of which the closest to an unknown one is named.
+    """
     text = " ".join(str(error).split()).removeprefix("Parser key ")
+    if misspelt := re.search(r"unrecognized arguments: --(\w+)", text):
+        close = get_close_matches(misspelt[1], options, n=1)
+        hint = f"did you mean --{close[0]}?" if close else "--help names those there are"
+        raise UserError(f"there is no option --{misspelt[1]}; {hint}") from error
     split = [a.split("=", 1) if a.startswith("--config=") else [a] for a in arguments]
     recipe = next((b for a, b in pairwise(chain(*split)) if a == "--config"), None)
     unknown = re.search(r"(?:accept option|Option) '([\w.]+)'", text)

@@ -74,6 +74,22 @@ def test_finds_trains_from_a_correction_and_uses_the_better_model(viewer):
     assert widget.find_instances().data.shape == (128, 128)
 
 
+def test_a_layer_that_the_user_began_is_trained_from_too(viewer):
+    widget = widget_of(viewer)
+    viewer.add_image(blobs(), name="cells")
+    viewer.add_image(np.zeros((64, 64)), name="of another size")
+    painted = (blobs() > 100).astype(int)
+    viewer.add_labels(painted, name="mine")
+    [one] = widget._painted()
+    np.testing.assert_array_equal(one.labels, painted)
+    assert one.image.max() == 200
+    assert one.touched().sum() == (painted > 0).sum()
+
+    viewer.add_image(blobs(), name="another")
+    widget.train_button.click()
+    assert "mine could be painted on any of 2 images" in widget.said.text()
+
+
 def test_says_what_is_missing(viewer):
     widget = widget_of(viewer)
     widget.find_button.click()

@@ -128,11 +128,11 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
         self.said.setText("Training …")
 
     def _painted(self) -> Iterator[Painted]:
-        """Every labels layer that this widget made of an image that is still there."""
+        """Every labels layer of an image: those found here, and those the user began."""
         for layer in self.viewer.layers:
             if not isinstance(layer, Labels):
                 continue
-            image = layer.metadata.get(OF)
+            image = layer.metadata.get(OF) or self._image_under(layer)
             if image is None or image not in self.viewer.layers:
                 continue
             yield Painted(
@@ -141,6 +141,27 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
                 layer.metadata.get(FOUND),
                 self.complete.isChecked(),
             )
+
+    def _image_under(self, labels: Labels) -> Image | None:
+        """The image that a layer of the user's own was painted on; None of an empty one.
+
+        Raises:
+            UserError: it could be any of several.
+        """
+        if not np.any(labels.data):
+            return None
+        shape = labels.data.shape
+        images = [
+            layer
+            for layer in self.viewer.layers
+            if isinstance(layer, Image) and layer.data.shape[: 2 if layer.rgb else None] == shape
+        ]
+        if len(images) > 1:
+            raise UserError(
+                f"{labels.name} could be painted on any of {len(images)} images of its size; "
+                "find instances on its image and correct that layer, or remove the others"
+            )
+        return images[0] if images else None
 
     def _progress(self) -> None:
         assert self.process is not None

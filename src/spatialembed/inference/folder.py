@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -49,15 +50,16 @@ def find_images(inputs: Sequence[str | Path], out: Path) -> list[ImageFile]:
             have one name, or results that would lie among the images.
     """
     images: dict[str, ImageFile] = {}
+    place = cache(Path.resolve)  # of folders: of each of a million files it would take minutes
     for given in inputs:
         for image in _expand(str(given), out):
             other = images.setdefault(image.name, image)
-            if other.path.resolve() != image.path.resolve():
+            if other is not image and other.path.resolve() != image.path.resolve():
                 raise UserError(
                     f"{other.path} and {image.path} would both write '{image.name}'; "
                     "predict them into two folders"
                 )
-            if (out / image.name).parent.resolve() == image.path.parent.resolve():
+            if place((out / image.name).parent) == place(image.path.parent):
                 raise UserError(
                     f"results of {image.path} would lie beside it; choose another folder"
                 )
@@ -194,11 +196,12 @@ def _expand(given: str, out: Path) -> Iterator[ImageFile]:
         raise UserError(f"{path} is predicted by itself: give --out a name ending in .zarr")
     if path.is_dir():
         inside = [file for file in sorted(path.rglob("*")) if _is_image(file)]
-        nested = out.resolve() != path.resolve()
-        files = [file for file in inside if not (nested and _is_below(file, out))]
-        for file in files:
+        if out.resolve() != path.resolve():
+            results = {folder for folder in {f.parent for f in inside} if _is_below(folder, out)}
+            inside = [file for file in inside if file.parent not in results]
+        for file in inside:
             yield ImageFile(file, file.relative_to(path).with_suffix("").as_posix())
-        if not files:
+        if not inside:
             raise UserError(f"{path} has no image; expected files ending in {', '.join(SUFFIXES)}")
     elif path.exists():
         yield ImageFile(path, path.stem)

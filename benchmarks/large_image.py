@@ -2,10 +2,10 @@
 
     python benchmarks/large_image.py    # about fifteen minutes, and 10 GB of disk
 
-In all but the last two rows the network is replaced by nothing but a decoder: pixels say where the
-center of their object is (tests/large/pointing.py), so that what is timed is reading, clustering,
-seams and writing. Times are of the work itself, without the start of the workers, and memory is
-the most that a worker held at any time.
+The network is replaced by nothing but a decoder: pixels say where the center of their object is
+(tests/large/pointing.py), so that what is timed is reading, clustering, seams and writing. Times
+are of the work itself, without the start of the workers, and memory is the most that a worker held
+at any time.
 """
 
 import sys
@@ -25,7 +25,7 @@ import contextlib
 
 from pointing import Pointing, pointing_image
 
-from spatialembed.large import ModelSource, Workers, predict_large
+from spatialembed.large import Workers, predict_large
 from spatialembed.large.mosaic import plan
 from spatialembed.large.source import Source
 
@@ -105,32 +105,10 @@ def pointing_rows(folder: Path) -> list[list[str]]:
     return rows
 
 
-def network_rows(folder: Path) -> list[list[str]]:
-    """The shipped model on one worker, in tiles and whole."""
-    rng = np.random.default_rng(0)
-    pattern = (255 * (pointing_image((PERIOD,) * 2, 0, 44)[..., 2] > 100)).astype(np.uint8)
-    pattern = (pattern // 2 + rng.integers(0, 40, pattern.shape)).astype(np.uint8)
-    side = 5000
-    path = image(folder / "grey.zarr", side, pattern)
-    source = ModelSource("nuclei", precision="bf16")
-    model = source.load()
-    pixels = zarr.open_array(path)[:]
-    model.predict(pixels[:500, :500])
-    start = time.perf_counter()
-    found = len(model.predict(pixels))
-    whole = {"s": time.perf_counter() - start, "objects": found}
-    tiled = run(source, path, 1, model.zoom, 55)
-    beside = f"{tiled['s'] / whole['s'] - 1:+.0%}"
-    return [
-        row(f"{side}², shipped model, as one image", whole),
-        row(f"{side}², shipped model, tiles and seams", tiled, beside),
-    ]
-
-
 def main() -> None:
     """Measure and write the table."""
     with tempfile.TemporaryDirectory() as folder:
-        rows = pointing_rows(Path(folder)) + network_rows(Path(folder))
+        rows = pointing_rows(Path(folder))
     header = ["image", "objects", "tiles", "time", "memory of a worker", ""]
     write_table("large_image", header, rows)
 

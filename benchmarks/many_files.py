@@ -9,6 +9,7 @@ but the last thousand have results already: what is timed is a run that goes on.
 
 import os
 import resource
+import shutil
 import sys
 import tempfile
 import time
@@ -31,7 +32,7 @@ from spatialembed.inference.written import Results
 from spatialembed.large import Workers, predict_large, predict_many
 from spatialembed.large.mosaic import plan
 
-FILES, MILLION, LEFT, EACH, SIDE, KILLS = 4_000, 1_000_000, 1_000, 10_000, 8192, 3
+FILES, MILLION, LEFT, EACH, SIDE, KILLS = 2_000, 1_000_000, 1_000, 10_000, 8192, 3
 
 
 def write_images(folder: Path, number: int) -> list[Path]:
@@ -45,12 +46,14 @@ def write_images(folder: Path, number: int) -> list[Path]:
 
 
 def link_names(path: Path, folder: Path, names: range) -> None:
-    """As many files as there are names, of one file's content, ``EACH`` a folder."""
+    """As many files as there are names, of one file's content; a copy for every ``EACH``."""
     for k in names:
-        place = folder / f"{k // EACH:03d}"
+        name = folder / f"{k // EACH:03d}" / f"field_{k:07d}.tif"
         if k % EACH == 0:
-            place.mkdir(parents=True)
-        os.link(path, place / f"field_{k:07d}.tif")
+            name.parent.mkdir(parents=True)
+            copy = Path(shutil.copy(path, name))
+        else:
+            os.link(copy, name)
 
 
 def predicted(images: Path, out: Path, workers: int) -> dict[str, float]:

@@ -1,0 +1,62 @@
+"""What tiles and seams cost where the shipped model could take the whole image at once.
+
+    python benchmarks/tiles.py    # about six minutes
+
+The three ways take turns; the times of predict_large are without the start of its worker, which
+has as many threads as the other two.
+"""
+
+import tempfile
+from pathlib import Path
+from statistics import median
+from unittest import mock
+
+import numpy as np
+import zarr
+
+from large_image import PERIOD, image, pointing_image, run
+from measure import seconds, show, write_table
+from spatialembed.inference import tiles
+from spatialembed.large import ModelSource
+
+SIDE, TURNS, SPACING = 4000, 3, 44
+
+
+def discs() -> np.ndarray:
+    """Grey discs in noise, some touching."""
+    rng = np.random.default_rng(0)
+    pattern = pointing_image((PERIOD,) * 2, 0, SPACING)[..., 2] > 100
+    return (127 * pattern + rng.integers(0, 40, pattern.shape)).astype(np.uint8)
+
+
+def main() -> None:
+    """Measure and write the table."""
+    source = ModelSource("nuclei", precision="bf16")
+    model = source.load()
+    times: dict[str, list[float]] = {"in one pass": [], "cut by predict": [], "in tiles": []}
+    found: dict[str, int] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = image(Path(folder) / "grey.zarr", SIDE, discs())
+        pixels = zarr.open_array(path)[:]
+        model.predict(pixels[:500, :500])
+
+        def whole(way: str) -> None:
+            found[way] = len(model.predict(pixels))
+
+        for _ in range(TURNS):
+            with mock.patch.object(tiles, "_side", return_value=2 * SIDE):
+                times["in one pass"].append(seconds(lambda: whole("in one pass")))
+            times["cut by predict"].append(seconds(lambda: whole("cut by predict")))
+            tiled = run(source, path, 1, model.zoom, 1.25 * SPACING)
+            times["in tiles"].append(tiled["s"])
+            found["in tiles"] = tiled["objects"]
+    first = median(times["in one pass"])
+    rows = [
+        [way, f"{found[way]:,}", show(median(spent)), f"{median(spent) / first - 1:+.0%}"]
+        for way, spent in times.items()
+    ]
+    write_table("tiles", [f"{SIDE}², shipped model", "objects", "time", ""], rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -247,6 +247,8 @@ def test_values_of_a_wrong_type_are_said_plainly(data, option, message) -> None:
         ("predict", ["--min-sice=5"], "no option --min_sice; did you mean --min_size?"),
         ("train", ["--minuts", "5"], "no option --minuts; did you mean --minutes?"),
         ("train", ["--xyzzy"], "no option --xyzzy; --help names those there are"),
+        ("predict", ["--no-overlai"], "no option --no_overlai; did you mean --no_overlay?"),
+        ("predict", ["--images", "x.tif"], "no option --images; --help names those there are"),
     ],
 )
 def test_a_misspelt_option(run, data, capsys, command, option, message) -> None:

@@ -189,8 +189,7 @@ def run_predict(
             raise UserError(f"{out} takes the labels of one image; for many give --out a folder")
         from spatialembed.large import ModelSource, Workers, predict_large
 
-        who = Workers(workers, scheduler)
-        source, image = ModelSource(*given), Path(images[0])
+        source, image, who = ModelSource(*given), Path(images[0]), Workers(workers, scheduler)
         count = predict_large(source, image, out, who, overwrite, *settings, track=track)
         console.print(f"{count} instances in {out}", highlight=False, soft_wrap=True)
         return 0
@@ -205,10 +204,11 @@ def run_predict(
     else:
         outcomes = predict_files(loaded, files, results, overwrite, *settings)
     done = list(track(outcomes, len(files), "Predicting"))
-    results.gather([file.name for file in files])
     if warning := unlike_training(done, loaded):
         errors.print(f"spatialembed: {warning}", markup=False, highlight=False, soft_wrap=True)
-    return _report_outcomes(done, out)
+    code = _report_outcomes(done, out)
+    results.gather([file.name for file in files])
+    return code
 
 
 def run_export(

@@ -39,7 +39,7 @@ _KINDS = {
 }
 """Types in a person's words."""
 
-_TRAINING = ["config", *(field.name for field in fields(TrainConfig))]
+_TRAINING = ["config", *(field.name for field in fields(TrainConfig) if field.name != "data")]
 """Options of ``train``."""
 
 _LISTS = {
@@ -150,9 +150,11 @@ def recipes() -> list[Path]:
 
 
 def options_of(command: Callable[..., Any]) -> list[str]:
-    """Names of a command's options."""
-    names = list(inspect.signature(command).parameters)
-    return _TRAINING if names == ["config"] else names
+    """Names of a command's options; not of what is given without a name."""
+    parameters = inspect.signature(command).parameters
+    names = [name for name, own in parameters.items() if own.default is not inspect.Parameter.empty]
+    names = names if "config" not in parameters else _TRAINING
+    return names + [f"no_{name}" for name in names if name in FLAGS]
 
 
 def refuse(error: ArgumentError, arguments: Sequence[str], options: Sequence[str]) -> NoReturn:

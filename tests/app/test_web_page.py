@@ -109,9 +109,8 @@ def test_drop_look_point_move_and_download(page, address, tmp_path):
     drag(page, slider, to=0.02)
     counted(page, 4)
 
-    page.wait_for_timeout(1500)  # the files follow the answer
     with page.expect_download() as download:
-        page.get_by_text("Label map").click()
+        page.get_by_text("Label map").click()  # which waits until the files follow the answer
     labels = tifffile.imread(download.value.path())
     assert labels.shape == (160, 160)
     assert labels.max() == 4
@@ -119,6 +118,10 @@ def test_drop_look_point_move_and_download(page, address, tmp_path):
         page.get_by_text("Measurements").click()
     assert download.value.suggested_filename == "my blobs.csv"
     assert len(download.value.path().read_text().splitlines()) == 5
+
+    page.get_by_label("Clear").or_(page.get_by_label("Remove")).first.click()
+    page.get_by_text("Drop an image in").wait_for()
+    assert page.get_by_text("Label map").is_disabled()
 
     elsewhere = [url for url in page.asked if not url.startswith((address, "data:", "blob:"))]
     assert not elsewhere
@@ -139,5 +142,5 @@ def test_says_what_is_wrong_and_takes_the_next_image(page, tmp_path):
 
 
 def test_a_port_that_is_taken(address):
-    with pytest.raises(UserError, match=r"port 7871 of 127\.0\.0\.1 is not free"):
+    with pytest.raises(UserError, match=r"127\.0\.0\.1 cannot be listened on at port 7871"):
         serve(se.load("nuclei"), port=7871, browser=False)

@@ -198,6 +198,22 @@ def test_mask_with_negative_ids(tmp_path):
         read_mask(tmp_path / "x.tif")
 
 
+def test_an_image_too_large_for_memory_or_pillow_is_told_where_to_go(tmp_path, monkeypatch):
+    Image.fromarray(GREY_8).save(tmp_path / "x.png")
+    tifffile.imwrite(tmp_path / "x.tif", GREY_8)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(UserError, match=r"x\.png is too large to be read at once; store it as"):
+        read_image(tmp_path / "x.png")
+
+    def no_memory(*given, **named):
+        raise MemoryError
+
+    monkeypatch.setattr(tifffile.TiffPageSeries, "asarray", no_memory)
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", no_memory)
+    with pytest.raises(UserError, match=r"x\.tif is too large to be read at once"):
+        read_image(tmp_path / "x.tif")
+
+
 def test_image_names(tmp_path):
     assert image_names(tmp_path) == image_names(tmp_path / "missing") == []
     for name in ("b.png", "a.TIF", ".hidden.png", "notes.txt", "file.zarr"):

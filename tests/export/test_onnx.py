@@ -16,7 +16,7 @@ from spatialembed.data.scenes import make_scenes
 from spatialembed.errors import UserError
 from spatialembed.export import int8
 from spatialembed.export.onnx import export_model
-from spatialembed.inference.onnx_network import EXPORT_KEY, SPEC_KEY
+from spatialembed.inference.onnx_network import EXPORT_KEY, SPEC_KEY, _open_in_onnx_runtime
 from spatialembed.models import build
 from spatialembed.models.checkpoint import save_model
 from spatialembed.models.normalization import Normalization
@@ -218,6 +218,8 @@ def test_bad_files(exported, tmp_path) -> None:
     (tmp_path / "junk.onnx").write_bytes(b"no model" * 100)
     with pytest.raises(UserError, match="is damaged"):
         spatialembed.load(tmp_path / "junk.onnx")
+    with pytest.raises(UserError, match="is damaged"):
+        _open_in_onnx_runtime(tmp_path / "junk.onnx")
     model = onnx.load(exported)
     del model.metadata_props[:]
     onnx.save(model, tmp_path / "foreign.onnx")

@@ -260,3 +260,47 @@ def test_results_of_other_settings_are_not_mixed(images, tmp_path):
         predict_files(bright(), files, results, min_size=7)
     list(predict_files(bright(), files, results, overwrite=True, min_size=7))
     assert all(o.kept for o in predict_files(bright(), files, results, min_size=7))
+
+
+def test_an_interrupted_overwrite_goes_on_with_what_it_did_not_reach(images, tmp_path):
+    files, results = find_images([images], tmp_path / "out"), Results(tmp_path / "out")
+    list(predict_files(bright(), files, results))
+    next(predict_files(bright(), files, results, overwrite=True, min_size=7))
+    again = predict_files(bright(), files, results, min_size=7)
+    assert [outcome.kept for outcome in again] == [True, False, False]
+
+
+def test_settings_are_not_replaced_under_results_of_other_images(images, tmp_path):
+    files, results = find_images([images], tmp_path / "out"), Results(tmp_path / "out")
+    list(predict_files(bright(), files, results))
+    with pytest.raises(UserError, match=r"also .*b\.tif, whose image is not given; choose"):
+        predict_files(bright(), files[:1], results, overwrite=True, min_size=7)
+    assert all(o.kept for o in predict_files(bright(), files, results))
+    assert not any(o.kept for o in predict_files(bright(), files[:1], results, overwrite=True))
+
+
+def test_a_pattern_that_matches_results_takes_the_images_alone(images, monkeypatch):
+    monkeypatch.chdir(images)
+    before = find_images(["**/*.tif"], images / "found")
+    list(predict_files(bright(), before, Results(images / "found")))
+    assert find_images(["**/*.tif"], images / "found") == before
+
+
+@pytest.mark.parametrize("annotated", [True, False])
+def test_coco_ids_of_dotted_names_and_equal_ones(tmp_path, annotated):
+    given = ["day1/x.tif", "day2/x.tif", "day2/1.5um.ome.tif"]
+    for name in given:
+        path = tmp_path / "images" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(squares()[..., 0]).save(path)
+    out, truth = tmp_path / "out", None
+    if annotated:
+        truth = tmp_path / "truth.json"
+        rows = [{"file_name": name, "id": 5 + i} for i, name in enumerate(given)]
+        kinds = [{"name": "object", "id": 1}]
+        truth.write_text(json.dumps({"images": rows, "categories": kinds}))
+    files = find_images([tmp_path / "images"], out)
+    results = Results(out, ["coco"], annotations=truth)
+    list(predict_files(bright(), files, results))
+    ids = {row["image_id"] for row in json.loads(results.gather(names(files)).read_text())}
+    assert ids == ({5, 6, 7} if annotated else {1, 2, 3})

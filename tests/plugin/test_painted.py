@@ -47,6 +47,16 @@ def test_found_objects_that_were_left_alone_are_not_used(tmp_path):
         np.testing.assert_array_equal(sample.ignore, ignore)
 
 
+def test_objects_that_lost_pixels_were_corrected_too():
+    found = squares((10, 10), (30, 30), (10, 50))
+    labels = found.copy()
+    labels[10:12, 10:18] = 0  # trimmed
+    labels[30:34, 30:38] = 9  # split in two
+    painted = Painted(IMAGE, labels, found)
+    np.testing.assert_array_equal(painted.touched(), (labels > 0) & (found != 3))
+    assert not painted.ignore()[10:12, 10:18].any()
+
+
 def test_a_neighbour_that_was_left_alone_is_no_background():
     found = squares((10, 10), (10, 19))
     labels = found.copy()

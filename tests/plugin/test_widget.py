@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 
+import spatialembed as se
 from spatialembed.errors import UserError
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -80,14 +81,30 @@ def test_a_layer_that_the_user_began_is_trained_from_too(viewer):
     viewer.add_image(np.zeros((64, 64)), name="of another size")
     painted = (blobs() > 100).astype(int)
     viewer.add_labels(painted, name="mine")
-    [one] = widget._painted()
+    [one] = widget._painted(se.load("nuclei"))
     np.testing.assert_array_equal(one.labels, painted)
     assert one.image.max() == 200
     assert one.touched().sum() == (painted > 0).sum()
 
-    viewer.add_image(blobs(), name="another")
+    other = viewer.add_image(blobs() // 2, name="another")
     widget.train_button.click()
     assert "mine could be painted on any of 2 images" in widget.said.text()
+    viewer.layers.selection = {other}
+    [one] = widget._painted(se.load("nuclei"))
+    assert one.image.max() == 100
+
+
+def test_a_pyramid_and_grey_in_color_with_alpha(viewer):
+    widget = widget_of(viewer)
+    color = np.repeat(blobs()[..., None], 4, 2)
+    color[..., 3] = 255
+    viewer.add_image([color, color[::2, ::2]], name="cells", rgb=True, multiscale=True)
+    assert widget.find_instances().data.shape == (128, 128)
+    viewer.add_labels(np.zeros((4, 128, 128), int), name="a stack")
+    viewer.layers["cells instances"].data[:40] = 0
+    [one] = widget._painted(se.load("nuclei"))
+    assert one.image.shape == (128, 128)
+    assert one.touched().sum() == 0
 
 
 def test_says_what_is_missing(viewer):

@@ -60,7 +60,9 @@ def serve(
             ssr_mode=False,
         )
     except OSError as error:
-        raise UserError(f"port {port} of {host} is not free; choose another --port") from error
+        raise UserError(
+            f"{host} cannot be listened on at port {port}: choose another --port, or check --host"
+        ) from error
     return page, address
 
 
@@ -100,30 +102,43 @@ def build(model: Model) -> gradio.Blocks:
                 shown = gr.HTML(js_on_load=HOVER)
         answer = [said, shown]
         files = [labels, table]
-        again = partial(_again, model)
-        inputs = [kept, view, *settings]
-        given = file.upload(partial(_take, model), [file], [kept, said])
-        given.then(again, inputs, answer).then(partial(_files, model), [kept, *settings], files)
-        file.clear(lambda: (None, EMPTY), None, [kept, said]).then(again, inputs, answer)
-        view.change(again, inputs, answer, show_progress="hidden")
+        again, write = partial(_again, model), partial(_files, model)
+        inputs, settled = [kept, view, *settings], [kept, *settings]
+        # Whatever is asked for while an answer is on its way is answered after it, the last alone.
+        last = {"trigger_mode": "always_last"}
+        quiet = last | {"show_progress": "hidden"}
+        given = file.upload(partial(_take, model), [file], [kept, said, *files], **last)
+        given.then(again, inputs, answer, **last).then(write, settled, files, **last)
+        gone = file.clear(_gone, None, [kept, said, *files])
+        gone.then(again, inputs, answer)
+        view.change(again, inputs, answer, **quiet)
         for slider in settings:
-            slider.change(
-                again, inputs, answer, trigger_mode="always_last", show_progress="hidden"
-            ).then(
-                partial(_files, model), [kept, *settings], files,
-                trigger_mode="always_last", show_progress="hidden",
-            )  # fmt: skip
+            moved = slider.change(partial(_moved, model), inputs, [*answer, *files], **quiet)
+            moved.then(write, settled, files, **quiet)
     return page
 
 
-def _take(model: Model, path: str) -> tuple[Study | None, str]:
+def _take(model: Model, path: str) -> tuple[Any, ...]:
     """Run the network on an image that was dropped in; or say what is wrong with it."""
     try:
-        return study(model, Path(path)), "Clustering …"
+        return study(model, Path(path)), "Clustering …", *_no_files()
     except UserError as error:
-        return None, f"**{_sentence(error)}**"
-    except (MemoryError, RuntimeError):
-        return None, "**There is not enough memory for this image; give a smaller one.**"
+        text = str(error)
+    except MemoryError:
+        text = "there is not enough memory for this image; give a smaller one"
+    except RuntimeError as error:  # torch reports lack of memory as this, among others
+        text = f"the network failed on this image: {str(error).partition(chr(10))[0]}"
+    return None, f"**{text[:1].upper()}{text[1:]}**", *_no_files()
+
+
+def _gone() -> tuple[Any, ...]:
+    return None, EMPTY, *_no_files()
+
+
+def _no_files() -> tuple[Any, Any]:
+    """Nothing to download, until it belongs to what is shown."""
+    gr = _gradio()
+    return gr.update(interactive=False), gr.update(interactive=False)
 
 
 def _again(
@@ -141,16 +156,20 @@ def _again(
     return counted, drawing(picture, found, view)
 
 
+def _moved(model: Model, *inputs: Any) -> tuple[Any, ...]:
+    return *_again(model, *inputs), *_no_files()
+
+
 def _files(
     model: Model, kept: Study | None, seed: float, foreground: float, size: float
-) -> list[Any]:
+) -> tuple[Any, ...]:
     """Write what can be downloaded, and let it be."""
     gr = _gradio()
     if kept is None:
-        return [gr.update(interactive=False)] * 2
+        return _no_files()
     found = model.cluster(kept.output, seed, foreground, int(size))
     paths = write_results(Path(tempfile.mkdtemp(dir=_temporary())), kept, found)
-    return [gr.update(value=str(path), interactive=True) for path in paths]
+    return tuple(gr.update(value=str(path), interactive=True) for path in paths)
 
 
 def _temporary() -> Path:
@@ -158,11 +177,6 @@ def _temporary() -> Path:
     folder = Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def _sentence(error: UserError) -> str:
-    text = str(error)
-    return text[:1].upper() + text[1:]
 
 
 def _gradio() -> Any:

@@ -40,11 +40,9 @@ _UNREADABLE = (
     TypeError,
     OverflowError,
     EOFError,
-    MemoryError,
     struct.error,
     zlib.error,
     tifffile.TiffFileError,
-    Image.DecompressionBombError,
 )
 _RGB_16 = (2, 4, 6)  # PNG color types that Pillow cuts to 8 bits
 
@@ -138,6 +136,11 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except UserError:
         raise
+    except (MemoryError, Image.DecompressionBombError) as error:
+        raise UserError(
+            f"{path} is too large to be read at once; store it as OME-Zarr or as a tiled TIFF, "
+            "which are read in parts (to predict, with --out labels.zarr)"
+        ) from error
     except _UNREADABLE as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(

@@ -62,7 +62,8 @@ def quantized(
         raise UserError("int8 needs pip install 'spatialembed[export]'") from error
     nncf.set_log_level(logging.ERROR)
     samples = list(_spread(train, CALIBRATED_ON))
-    images = [{"image": _middle(model.prepared(sample.image), stride)} for sample in samples]
+    fitting = (model.fitting(sample.image, sample.name) for sample in samples)
+    images = [{"image": _middle(model.prepared(pixels), stride)} for pixels in fitting]
     made = nncf.quantize(
         network,
         nncf.Dataset(images),

@@ -92,12 +92,13 @@ def predict_files(
             cannot have, or results that are there and were made with other settings.
     """
     given = (seed_threshold, foreground_threshold, min_size)
-    settings = agreed_settings(model, results, overwrite, given)
+    settings = agreed_settings(model, images, results, overwrite, given)
     return _predict_each(model, images, results, overwrite, settings)
 
 
 def agreed_settings(
     model: Model,
+    images: Sequence[ImageFile],
     results: Results,
     overwrite: bool,
     given: tuple[float | None, float | None, int | None],
@@ -105,7 +106,7 @@ def agreed_settings(
     """Seed threshold, foreground threshold and minimum size that results are made with.
 
     Args:
-        model, results, overwrite: as for :func:`predict_files`.
+        model, images, results, overwrite: as for :func:`predict_files`.
         given: the settings, None for the model's own.
 
     Raises:
@@ -114,7 +115,8 @@ def agreed_settings(
     """
     settings = model.settings(*given)
     results.require(model.spec.class_names)
-    results.agree({"model": model.name, **model.used(*settings)}, overwrite)
+    used = {"model": model.name, **model.used(*settings)}
+    results.agree(used, overwrite, [image.name for image in images])
     return settings
 
 
@@ -197,8 +199,7 @@ def _expand(given: str, out: Path) -> Iterator[ImageFile]:
     if path.is_dir():
         inside = [file for file in sorted(path.rglob("*")) if _is_image(file)]
         if out.resolve() != path.resolve():
-            results = {folder for folder in {f.parent for f in inside} if _is_below(folder, out)}
-            inside = [file for file in inside if file.parent not in results]
+            inside = _without_results(inside, out)
         for file in inside:
             yield ImageFile(file, file.relative_to(path).with_suffix("").as_posix())
         if not inside:
@@ -207,15 +208,22 @@ def _expand(given: str, out: Path) -> Iterator[ImageFile]:
         yield ImageFile(path, path.stem)
     else:
         matches = [Path(match) for match in sorted(glob.glob(given, recursive=True))]
-        if not any(map(_is_image, matches)):
+        images = _without_results([match for match in matches if _is_image(match)], out)
+        if not images:
             raise UserError(f"{given} does not exist; give images, folders or a pattern")
-        yield from (ImageFile(match, match.stem) for match in matches if _is_image(match))
+        yield from (ImageFile(image, image.stem) for image in images)
+
+
+def _without_results(images: list[Path], out: Path) -> list[Path]:
+    """Images that do not lie below the folder of results."""
+    below = {
+        folder
+        for folder in {image.parent for image in images}
+        if folder.resolve().is_relative_to(out.resolve())
+    }
+    return [image for image in images if image.parent not in below]
 
 
 def _is_image(path: Path) -> bool:
     hidden = path.name.startswith(".")
     return path.suffix.lower() in SUFFIXES and not hidden and path.is_file()
-
-
-def _is_below(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())

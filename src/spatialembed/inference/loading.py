@@ -54,7 +54,7 @@ def load(
         else _in_torch(path, device, precision or "float32")
     )
     count = int(spec.training.get("symmetries", 1)) if symmetries else 1
-    return Model(network, spec, str(given), count, diameter)
+    return Model(network, spec, str(Path(given)), count, diameter)
 
 
 def shipped_models() -> dict[str, Path]:

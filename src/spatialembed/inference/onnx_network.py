@@ -46,12 +46,11 @@ class OnnxNetwork:
             self.spec = ModelSpec.from_dict(json.loads(metadata[SPEC_KEY]))
             export = json.loads(metadata[EXPORT_KEY])
             self.precision, self._stride = str(export["precision"]), int(export["stride"])
-        except KeyError as error:
+        except (KeyError, UserError) as error:
             raise UserError(
-                f"{path} was not exported by this version of spatialembed; export the model again"
+                f"{path} was not exported by this version of spatialembed; export the model again, "
+                "or update"
             ) from error
-        if self.precision == "bf16":
-            self._run, _ = _open(path, "bf16")
 
     def __call__(self, image: Float[np.ndarray, "C H W"]) -> Float[np.ndarray, "M H W"]:
         """Raw output (2 + n_sigma + K, H, W) float32 of a normalised image of any size."""
@@ -61,7 +60,7 @@ class OnnxNetwork:
         return np.ascontiguousarray(output[0, :, :height, :width])
 
 
-def _open(path: Path, precision: str = "f32") -> tuple[Run, dict[str, str]]:
+def _open(path: Path) -> tuple[Run, dict[str, str]]:
     """What runs the file's network on (1, C, H, W), and the file's metadata."""
     try:
         core = _core()
@@ -71,14 +70,16 @@ def _open(path: Path, precision: str = "f32") -> tuple[Run, dict[str, str]]:
         model = core.read_model(path)
     except RuntimeError as error:
         raise _damaged(path) from error
-    # Left alone, OpenVINO computes float32 files in bfloat16 where the processor can.
-    compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": precision})
     places = {key: ["framework", key] for key in (SPEC_KEY, EXPORT_KEY)}
     metadata = {
         key: model.get_rt_info(place).astype(str)
         for key, place in places.items()
         if model.has_rt_info(place)
     }
+    # Left alone, OpenVINO computes float32 files in bfloat16 where the processor can.
+    in_bf16 = json.loads(metadata.get(EXPORT_KEY, "{}")).get("precision") == "bf16"
+    precision = "bf16" if in_bf16 else "f32"
+    compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": precision})
     return lambda batch: compiled(batch)[0], metadata
 
 
@@ -104,7 +105,7 @@ def _open_in_onnx_runtime(path: Path) -> tuple[Run, dict[str, str]]:
         ) from error
     try:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    except (RuntimeError, ValueError) as error:
+    except Exception as error:  # the runtime's own are of no common kind
         raise _damaged(path) from error
     [given] = session.get_inputs()
     return (

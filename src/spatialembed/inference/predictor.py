@@ -122,7 +122,7 @@ class Model:
             UserError: the image cannot be read, or its channels are not the model's.
         """
         pixels, own_name = to_array(image)
-        pixels = self._fitting(pixels, name or own_name)
+        pixels = self.fitting(pixels, name or own_name)
         part = part or Part.whole(pixels.shape[:2])
 
         def forward(turned: np.ndarray, symmetry: Symmetry) -> np.ndarray:
@@ -147,8 +147,8 @@ class Model:
         if height * width > MOST_PIXELS:
             raise UserError(
                 f"at {self.zoom:.3g} times its size the image would have {height} x {width} "
-                "pixels, too many to take whole; check the diameter that was given, or predict "
-                "it with --out labels.zarr, which goes through it in tiles"
+                "pixels, too many to take whole; check the diameter that was given, or store it "
+                "as OME-Zarr or tiled TIFF and predict it in tiles, with --out labels.zarr"
             )
         return resized(normalized, to)
 
@@ -277,8 +277,12 @@ class Model:
                 "images"
             )
 
-    def _fitting(self, pixels: np.ndarray, name: str) -> np.ndarray:
-        """Pixels with the model's channels: of a grey image stored in color, one of them."""
+    def fitting(self, pixels: np.ndarray, name: str) -> np.ndarray:
+        """(H, W, C) pixels with the model's channels: of a grey image stored in color, one of them.
+
+        Raises:
+            UserError: the channels are not the model's, or there is no pixel.
+        """
         if self.spec.in_channels == 1 and is_grey(pixels):
             pixels = pixels[..., :1]
         self.require_channels(pixels.shape[2], name)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -113,8 +114,7 @@ class Results:
         paths = self.paths(name)
         todo = {path for path in paths if overwrite or not path.is_file()}
         if overwrite:
-            for path in set(self._paths(name, get_args(Format), pictures=True)) - todo:
-                path.unlink(missing_ok=True)
+            self._remove(set(self._paths(name, get_args(Format), pictures=True)) - todo)
         if self.out / "cityscapes" / f"{name}.txt" in todo:
             target = self.out / "cityscapes" / name
             write_cityscapes_results(
@@ -135,30 +135,39 @@ class Results:
         if (path := self.out / f"{name}.tif") in todo:
             save_label_tiff(path, found.label_map)
 
-    def agree(self, settings: dict[str, Any], overwrite: bool) -> None:
+    def agree(self, settings: dict[str, Any], overwrite: bool, names: Collection[str]) -> None:
         """Keep what the results are made with, so that a folder never mixes two settings.
+
+        Where settings are replaced, what was made with the former ones is removed first, so that
+        a run that is interrupted and goes on does not keep it.
 
         Args:
             settings: of model and clustering, as JSON has them.
             overwrite: take these settings from now on, whatever there was.
+            names: of the images whose results are asked for.
 
         Raises:
-            UserError: results that are there were made with others.
+            UserError: results that are there were made with others, and are not to be overwritten
+                or are of other images.
         """
         path = self.out / SETTINGS_FILE
-        if path.is_file() and not overwrite:
-            before = json.loads(path.read_text(encoding="utf-8"))
-            other = [key for key in settings if settings[key] != before.get(key)]
-            if other:
-                told = ", ".join(f"{key} {before.get(key)}, not {settings[key]}" for key in other)
+        before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else settings
+        other = [key for key in settings if settings[key] != before.get(key)]
+        if other:
+            told = ", ".join(f"{key} {before.get(key)}, not {settings[key]}" for key in other)
+            told = f"results in {self.out} were made with {told}"
+            if not overwrite:
+                raise UserError(f"{told}; add --overwrite, or choose another --out")
+            labels = {self.out / f"{name}.tif" for name in names}
+            if kept := next((file for file in self.out.rglob("*.tif") if file not in labels), None):
                 raise UserError(
-                    f"results in {self.out} were made with {told}; add --overwrite, or choose "
-                    "another --out"
+                    f"{told}, also {kept}, whose image is not given; choose another --out"
                 )
+            for name in names:
+                self._remove(self._paths(name, get_args(Format), pictures=True))
         _write_json(path, settings)
         if overwrite and "coco" not in self.formats:
-            for name in COCO_FILES:
-                (self.out / name).unlink(missing_ok=True)
+            self._remove(self.out / name for name in COCO_FILES)
 
     def gather(self, names: Sequence[str]) -> Path | None:
         """Put the rows of all images that have some into one COCO file, and say where it is.
@@ -174,11 +183,11 @@ class Results:
             if self._rows_path(name).is_file()
         }
         truth = _read_annotations(self.annotations) if self.annotations else _numbered(held)
-        images = {Path(row["file_name"]).stem: row["id"] for row in truth["images"]}
+        images = _ids_by_name(truth["images"], suffixes=self.annotations is not None)
         categories = {row["name"]: row["id"] for row in truth["categories"]}
         rows: list[dict[str, Any]] = []
         for name, result in held.items():
-            image_id = images.get(name, images.get(Path(name).name))
+            image_id = images.get(name, images.get(name.rpartition("/")[2]))
             if image_id is None or not result["categories"].keys() <= categories.keys():
                 raise UserError(
                     f"{self.annotations} has no image '{name}' or not the categories "
@@ -204,6 +213,11 @@ class Results:
             paths.append(self._rows_path(name))
         paths += [self.out / f"{name}{end}" for kind, end in ENDS.items() if kind in formats]
         return tuple(paths)
+
+    @staticmethod
+    def _remove(paths: Iterable[Path]) -> None:
+        for path in paths:
+            path.unlink(missing_ok=True)
 
     def _rows_path(self, name: str) -> Path:
         return self.out / "coco" / f"{name}.json"
@@ -237,6 +251,18 @@ def _numbered(held: dict[str, Any]) -> dict[str, Any]:
         "images": [{"id": i, "file_name": name} for i, name in zip(ids, held, strict=True)],
         "categories": [{"id": index, "name": kind} for kind, index in kinds.items()],
     }
+
+
+def _ids_by_name(images: Sequence[dict[str, Any]], suffixes: bool) -> dict[str, int]:
+    """Ids by path without suffix, and by the last part alone where only one image has it."""
+    names = [
+        Path(row["file_name"]).with_suffix("").as_posix() if suffixes else row["file_name"]
+        for row in images
+    ]
+    ids = dict(zip(names, (row["id"] for row in images), strict=True))
+    last = Counter(name.rpartition("/")[2] for name in names)
+    short = {name.rpartition("/")[2]: number for name, number in ids.items()}
+    return {name: number for name, number in short.items() if last[name] == 1} | ids
 
 
 def _read_annotations(path: Path) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def predict_many(
         UserError: settings other than those of results that are there, or a scheduler that is gone.
     """
     given = (seed_threshold, foreground_threshold, min_size)
-    settings = agreed_settings(source.load(), results, overwrite, given)
+    settings = agreed_settings(source.load(), images, results, overwrite, given)
     threads = max(1, (os.cpu_count() or 1) // workers.here)
     # Workers may run in other folders.
     results = replace(results, out=results.out.absolute())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class ModelSource:
         from spatialembed.inference.loading import load
 
         model = load(self.where, self.device, self.precision, self.symmetries, self.diameter)
-        model.name = self.path
+        model.name = str(Path(self.path))
         return model
 
 

@@ -55,12 +55,15 @@ class Painted:
             raise UserError(f"image and labels are of different sizes: {sorted(shapes)}")
 
     def touched(self) -> np.ndarray:
-        """(H, W) bool: the objects that were painted or changed, as they are now."""
+        """(H, W) bool: the objects that were painted or changed, as they are now.
+
+        One that lost pixels is changed, too: by an eraser, or to another object.
+        """
         if self.found is None:
             return np.asarray(self.labels > 0)
         changed = self.labels != self.found
-        now = np.unique(self.labels[changed])
-        return np.isin(self.labels, now[now > 0])
+        ids = np.union1d(self.labels[changed], self.found[changed])
+        return np.isin(self.labels, ids[ids > 0])
 
     def mask(self) -> np.ndarray:
         """(H, W) label mask of the objects that are known."""

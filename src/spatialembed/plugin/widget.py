@@ -94,7 +94,7 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
             UserError: no image is selected, or the model does not take it.
         """
         layer = self._image()
-        found = self._loaded().predict(np.asarray(layer.data), name=layer.name)
+        found = self._loaded().predict(_pixels(layer), name=layer.name)
         labels = self.viewer.add_labels(found.label_map.copy(), name=f"{layer.name} instances")
         labels.metadata = {FOUND: found.label_map, OF: layer}
         labels.scale, labels.translate = layer.scale[-2:], layer.translate[-2:]
@@ -114,7 +114,8 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
             raise UserError("a training goes on; wait until it ends")
         self._runs += 1
         here, run = self.folder / f"{self._runs:02}", self.folder / f"run{self._runs:02}"
-        painted, model = list(self._painted()), self._loaded()
+        model = self._loaded()
+        painted = list(self._painted(model))
         write_data(here / "data", painted)
         length = self.length or {"minutes": self.minutes.value()}
         write_recipe(here / "recipe.yaml", model.spec, model.zoom, painted, length)
@@ -125,18 +126,23 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
         self.process.finished.connect(lambda code, _: self._ended(code, run))
         self.train_button.setEnabled(False)
         self.process.start(program, arguments)
-        self.said.setText("Training …")
+        self._last = "it ended without a word"
+        self.said.setText(f"Training from {len(painted)} images …")
 
-    def _painted(self) -> Iterator[Painted]:
-        """Every labels layer of an image: those found here, and those the user began."""
-        for layer in self.viewer.layers:
-            if not isinstance(layer, Labels):
+    def _painted(self, model: Model) -> Iterator[Painted]:
+        """The topmost labels layer of each image: found here, or begun by the user."""
+        done: list[Image] = []
+        for layer in reversed(self.viewer.layers):
+            if not isinstance(layer, Labels) or layer.data.ndim != 2:
                 continue
             image = layer.metadata.get(OF) or self._image_under(layer)
-            if image is None or image not in self.viewer.layers:
+            if image is None or image in done or image not in self.viewer.layers:
                 continue
+            done.append(image)
+            pixels = _pixels(image)
+            channels = pixels.reshape(*pixels.shape[:2], -1)
             yield Painted(
-                np.asarray(image.data),
+                model.fitting(channels, image.name).squeeze(),
                 np.asarray(layer.data),
                 layer.metadata.get(FOUND),
                 self.complete.isChecked(),
@@ -150,18 +156,18 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
         """
         if not np.any(labels.data):
             return None
-        shape = labels.data.shape
         images = [
             layer
             for layer in self.viewer.layers
-            if isinstance(layer, Image) and layer.data.shape[: 2 if layer.rgb else None] == shape
+            if isinstance(layer, Image) and _shape(layer) == labels.data.shape
         ]
-        if len(images) > 1:
+        selected = [layer for layer in images if layer in self.viewer.layers.selection]
+        if len(images) > 1 and len(selected) != 1:
             raise UserError(
-                f"{labels.name} could be painted on any of {len(images)} images of its size; "
-                "find instances on its image and correct that layer, or remove the others"
+                f"{labels.name} could be painted on any of {len(images)} images of its size: "
+                "select that image, too, and train again"
             )
-        return images[0] if images else None
+        return next(iter(selected or images), None)
 
     def _progress(self) -> None:
         assert self.process is not None
@@ -174,7 +180,7 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
         self.process = None
         self.train_button.setEnabled(True)
         if code:
-            self.said.setText(f"Training failed: {self._last}")
+            self.said.setText(f"Training failed (exit code {code}): {self._last}")
             return
         self.model.setText(str(run))
         self.diameter.setValue(0)  # the run knows objects as large as they are in these images
@@ -186,9 +192,9 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
         if not images:
             raise UserError("there is no image layer: open an image first")
         layer = images[-1]
-        if layer.data.ndim != 2 + layer.rgb:
+        if len(_shape(layer)) != 2:
             raise UserError(
-                f"{layer.name} has shape {layer.data.shape}; select a single 2D image, grey or RGB"
+                f"{layer.name} has shape {_shape(layer)}; select a single 2D image, grey or RGB"
             )
         return layer
 
@@ -210,3 +216,15 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
         if self.process is not None:
             self.process.kill()
         super().closeEvent(event)
+
+
+def _pixels(layer: Image) -> np.ndarray:
+    """(H, W) or (H, W, 3) pixels of an image layer, of a pyramid the largest."""
+    pixels = np.asarray(layer.data[0] if layer.multiscale else layer.data)
+    return pixels[..., :3] if layer.rgb else pixels
+
+
+def _shape(layer: Image) -> tuple[int, ...]:
+    """Of the image, without channels."""
+    shape = tuple((layer.data[0] if layer.multiscale else layer.data).shape)
+    return shape[:-1] if layer.rgb else shape

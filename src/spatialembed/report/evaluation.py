@@ -66,13 +66,14 @@ def write_evaluation(
         count: how many images to show.
     """
     pictures = list(explained(model, dataset, evaluation))
-    for old in (out / "worst").glob("[0-9][0-9]_*.png"):
-        old.unlink()
     rows = worst_first(evaluation)
     full = [row for row in reversed(rows[count:]) if row["n_true"]]
     best = compared(model, dataset, full[:BEST])
     pictures += [(f"Among the best: {name}", told, picture) for name, told, picture in best]
-    for rank, (name, caption, picture) in enumerate(compared(model, dataset, rows[:count]), 1):
+    worst = list(compared(model, dataset, rows[:count]))
+    for old in (out / "worst").glob("[0-9]*_*.png"):
+        old.unlink()
+    for rank, (name, caption, picture) in enumerate(worst, 1):
         save_picture(out / "worst" / f"{rank:02d}_{name}.png", picture)
         pictures.append((f"Among the worst: {name}", caption, picture))
     title = f"{model.name} on {evaluation['data']}, {evaluation['split']}"

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialembed.errors import atomic_write, missing_extra
+from spatialembed.metrics.average_precision import worst_first
 from spatialembed.pictures import data_address
 from spatialembed.report.charts import bars, curves
 
@@ -62,8 +63,7 @@ def figure(value: Any, digits: int = 3) -> str:
 
 def _content(evaluation: Mapping[str, Any]) -> dict[str, Any]:
     thresholds, classes = evaluation.get("thresholds") or [], evaluation.get("classes") or {}
-    images = evaluation.get("images") or []
-    images = sorted(images, key=lambda i: (not i["n_true"] and not i["n_found"], i["ap"]))
+    images = worst_first({"images": evaluation.get("images") or []})
     official = _official(evaluation)
     return {
         "facts": [

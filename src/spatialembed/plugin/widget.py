@@ -161,13 +161,15 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
             for layer in self.viewer.layers
             if isinstance(layer, Image) and _shape(layer) == labels.data.shape
         ]
-        selected = [layer for layer in images if layer in self.viewer.layers.selection]
-        if len(images) > 1 and len(selected) != 1:
+        chosen = self.viewer.layers.selection
+        if len(images) > 1 and labels in chosen:  # an image that was just opened is alone in it
+            images = [layer for layer in images if layer in chosen] or images
+        if len(images) > 1:
             raise UserError(
                 f"{labels.name} could be painted on any of {len(images)} images of its size: "
-                "select that image, too, and train again"
+                "select the layer and its image together, and train again"
             )
-        return next(iter(selected or images), None)
+        return next(iter(images), None)
 
     def _progress(self) -> None:
         assert self.process is not None

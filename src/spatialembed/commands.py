@@ -176,7 +176,7 @@ def run_predict(
             many as there are cores.
         scheduler: address of a dask scheduler whose workers share the work instead.
     """
-    from spatialembed.inference.folder import find_images, predict_files, unlike_training
+    from spatialembed.inference.folder import find_images, predict_files, summary, unlike_training
     from spatialembed.inference.loading import load
     from spatialembed.inference.written import Results
 
@@ -206,7 +206,7 @@ def run_predict(
     done = list(track(outcomes, len(files), "Predicting"))
     if warning := unlike_training(done, loaded):
         errors.print(f"spatialembed: {warning}", markup=False, highlight=False, soft_wrap=True)
-    code = _report_outcomes(done, out)
+    code = _report_outcomes(done, summary(done, out))
     results.gather([file.name for file in files])
     return code
 
@@ -284,17 +284,10 @@ COMMANDS: dict[str, Callable[..., int]] = {
 }
 
 
-def _report_outcomes(outcomes: Sequence[Outcome], out: Path) -> int:
+def _report_outcomes(outcomes: Sequence[Outcome], said: str) -> int:
     """Say what became of the images, the failed ones last and by name."""
+    console.print(said, highlight=False, soft_wrap=True)
     failed = [outcome for outcome in outcomes if outcome.error]
-    kept = sum(outcome.kept for outcome in outcomes)
-    found = [outcome.found for outcome in outcomes if outcome.found is not None]
-    text = f"{len(found)} images, {sum(found)} instances in {out}"
-    empty = [outcome.image.path for outcome in outcomes if outcome.found == 0]
-    if 0 < len(empty) < len(found):
-        text += f"; nothing found in {len(empty)} of them, first {empty[0]}"
-    text += f"; {kept} kept as they were (--overwrite predicts them again)" if kept else ""
-    console.print(text, highlight=False, soft_wrap=True)
     for outcome in failed:
         errors.print(f"failed: {outcome.error}", markup=False, highlight=False, soft_wrap=True)
     return 1 if failed else 0

@@ -61,7 +61,8 @@ def find_images(inputs: Sequence[str | Path], out: Path) -> list[ImageFile]:
                 )
             if place((out / image.name).parent) == place(image.path.parent):
                 raise UserError(
-                    f"results of {image.path} would lie beside it; choose another folder"
+                    f"results of {image.path} would lie beside it, where label maps could replace "
+                    "images; choose another folder"
                 )
     return list(images.values())
 
@@ -167,6 +168,18 @@ def _median_diameter(found: Instances) -> float | None:
     if len(found) == 0:
         return None
     return float(np.sqrt(np.median(found.areas) * 4 / np.pi))
+
+
+def summary(outcomes: Sequence[Outcome], out: Path) -> str:
+    """How many images there are results of in ``out``, new ones and others."""
+    kept = sum(outcome.kept for outcome in outcomes)
+    found = [outcome.found for outcome in outcomes if outcome.found is not None]
+    new = f"{len(found)} images, {sum(found)} instances" if found or not kept else "nothing new"
+    text = f"{new} in {out}"
+    empty = [outcome.image.path for outcome in outcomes if outcome.found == 0]
+    if 0 < len(empty) < len(found):
+        text += f"; nothing found in {len(empty)} of them, first {empty[0]}"
+    return text + (f"; {kept} kept as they were (--overwrite predicts them again)" if kept else "")
 
 
 def unlike_training(outcomes: Sequence[Outcome], model: Model) -> str | None:

@@ -123,7 +123,9 @@ class Results:
         if self._rows_path(name) in todo:
             ids = {kind: index + 1 for index, kind in enumerate(found.class_names)}
             rows = coco_results(found, 0, ids)
-            _write_json(self._rows_path(name), {"categories": ids, "rows": rows})
+            height, width = found.label_map.shape
+            content = {"height": height, "width": width, "categories": ids, "rows": rows}
+            _write_json(self._rows_path(name), content)
         if (path := self.out / f"{name}{ENDS['geojson']}") in todo:
             _write_json(path, geojson(found))
         if (path := self.out / f"{name}{ENDS['imagej']}") in todo:
@@ -154,14 +156,18 @@ class Results:
         before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else settings
         other = [key for key in settings if settings[key] != before.get(key)]
         if other:
-            told = ", ".join(f"{key} {before.get(key)}, not {settings[key]}" for key in other)
-            told = f"results in {self.out} were made with {told}"
+            told = ", ".join(f"{key} {before.get(key)} (now {settings[key]})" for key in other)
             if not overwrite:
-                raise UserError(f"{told}; add --overwrite, or choose another --out")
-            labels = {self.out / f"{name}.tif" for name in names}
-            if kept := next((file for file in self.out.rglob("*.tif") if file not in labels), None):
                 raise UserError(
-                    f"{told}, also {kept}, whose image is not given; choose another --out"
+                    f"results in {self.out} were made with {told}; add --overwrite to replace "
+                    "them, or choose another --out"
+                )
+            labels = {self.out / f"{name}.tif" for name in names}
+            if kept := [file for file in self.out.rglob("*.tif") if file not in labels]:
+                raise UserError(
+                    f"{self.out} also holds results of {len(kept)} images that are not given, "
+                    f"such as {kept[0]}, made with {told}; give their images too, or choose "
+                    "another --out"
                 )
             for name in names:
                 self._remove(self._paths(name, get_args(Format), pictures=True))
@@ -247,8 +253,12 @@ def _numbered(held: dict[str, Any]) -> dict[str, Any]:
     numbers = [int(name) for name in names if name.isdecimal()]
     own = len(set(numbers)) == len(names)  # 000000000139.jpg is image 139
     ids = numbers if own else range(1, len(names) + 1)
+    images = [
+        {"id": i, "file_name": name, "height": result["height"], "width": result["width"]}
+        for i, (name, result) in zip(ids, held.items(), strict=True)
+    ]
     return {
-        "images": [{"id": i, "file_name": name} for i, name in zip(ids, held, strict=True)],
+        "images": images,
         "categories": [{"id": index, "name": kind} for kind, index in kinds.items()],
     }
 

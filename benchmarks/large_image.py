@@ -59,7 +59,7 @@ class Watched:
                     self.peak = max(self.peak, child.memory_info().rss)
             time.sleep(0.2)
 
-    def track(self, items, total, doing):
+    def track(self, items, total, doing, of="images"):
         """As progress bars are called: the first begins when the workers are there."""
         self.marks.append(time.perf_counter())
         yield from items

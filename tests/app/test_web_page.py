@@ -109,8 +109,9 @@ def test_drop_look_point_move_and_download(page, address, tmp_path):
     drag(page, slider, to=0.02)
     counted(page, 4)
 
+    page.wait_for_timeout(1500)  # a drag is several moves, and files follow the last answer
     with page.expect_download() as download:
-        page.get_by_text("Label map").click()  # which waits until the files follow the answer
+        page.get_by_text("Label map").click()
     labels = tifffile.imread(download.value.path())
     assert labels.shape == (160, 160)
     assert labels.max() == 4

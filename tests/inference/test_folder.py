@@ -273,7 +273,7 @@ def test_an_interrupted_overwrite_goes_on_with_what_it_did_not_reach(images, tmp
 def test_settings_are_not_replaced_under_results_of_other_images(images, tmp_path):
     files, results = find_images([images], tmp_path / "out"), Results(tmp_path / "out")
     list(predict_files(bright(), files, results))
-    with pytest.raises(UserError, match=r"also holds results of 2 images that are not given, such as .*tif"):
+    with pytest.raises(UserError, match=r"results of 2 images that are not given, such as .*tif"):
         predict_files(bright(), files[:1], results, overwrite=True, min_size=7)
     assert all(o.kept for o in predict_files(bright(), files, results))
     assert not any(o.kept for o in predict_files(bright(), files[:1], results, overwrite=True))

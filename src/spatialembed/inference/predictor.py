@@ -236,17 +236,13 @@ class Model:
         foreground_threshold: float | None = None,
         min_size: int | None = None,
     ) -> dict[str, Any]:
-        """What results are made with, for JSON: :meth:`settings`, symmetries, diameter.
-
-        The diameter is that of the objects which are expected, in pixels; None of a model that
-        does not know.
-        """
+        """What results are made with, for JSON: settings, symmetries, diameter it expects."""
         names = ("seed_threshold", "foreground_threshold", "min_size")
         values = self.settings(seed_threshold, foreground_threshold, min_size)
         known = self.spec.object_diameter
         diameter = None if known is None else round(known / self.size_ratio, 2)
         own = {"symmetries": self.symmetries, "diameter": diameter}
-        return {**dict(zip(names, values, strict=True)), **own}
+        return dict(zip(names, values, strict=True)) | own
 
     def predict(
         self,

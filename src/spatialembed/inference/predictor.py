@@ -237,12 +237,11 @@ class Model:
         min_size: int | None = None,
     ) -> dict[str, Any]:
         """What results are made with, for JSON: settings, symmetries, diameter it expects."""
-        names = ("seed_threshold", "foreground_threshold", "min_size")
+        names = ("seed_threshold", "foreground_threshold", "min_size", "symmetries", "diameter")
         values = self.settings(seed_threshold, foreground_threshold, min_size)
         known = self.spec.object_diameter
-        diameter = None if known is None else round(known / self.size_ratio, 2)
-        own = {"symmetries": self.symmetries, "diameter": diameter}
-        return dict(zip(names, values, strict=True)) | own
+        diameter = known and round(known / self.size_ratio, 2)
+        return dict(zip(names, (*values, self.symmetries, diameter), strict=True))
 
     def predict(
         self,

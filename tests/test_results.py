@@ -111,6 +111,15 @@ def test_cityscapes_results_are_read_by_the_official_script(tmp_path, three):
     assert [entry["conf"] for entry in read.values()] == three.scores.tolist()
 
 
+def test_cityscapes_results_leave_no_mask_of_former_ones(tmp_path, three):
+    write_cityscapes_results(tmp_path, "a", three, {"car": 26, "bus": 28})
+    write_cityscapes_results(tmp_path, "a_1", three, {"car": 26, "bus": 28})
+    nothing = Instances.from_label_map(np.zeros_like(three.label_map))
+    write_cityscapes_results(tmp_path, "a", nothing, {})
+    left = sorted(path.name for path in (tmp_path / "masks").iterdir())
+    assert left == ["a_1_0.png", "a_1_1.png", "a_1_2.png"]
+
+
 def test_cityscapes_results_without_an_instance(tmp_path):
     nothing = Instances.from_label_map(np.zeros((4, 5), np.int32))
     assert write_cityscapes_results(tmp_path, "a_0_1", nothing, {}).read_text() == ""

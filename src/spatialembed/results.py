@@ -6,6 +6,7 @@ Scores are written as ``repr`` gives them, so that ranking by score survives the
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def write_cityscapes_results(
 
     ``folder/stem.txt`` has a line "mask labelId score" for each instance; masks are 8-bit PNGs of
     the whole image, 0 or 255, in ``folder/masks``. The text file comes last: where it exists, its
-    masks do.
+    masks do. Masks of more instances than there are now are removed.
 
     Args:
         stem: name of the image up to ``_leftImg8bit``, by which the official script finds it.
@@ -82,6 +83,9 @@ def write_cityscapes_results(
         lines.append(f"{name} {ids[k]} {float(instances.scores[k])!r}\n")
     with atomic_write(folder / f"{stem}.txt") as temporary:
         temporary.write_text("".join(lines))
+    former = (folder / f"masks/{stem}_{k}.png" for k in count(len(instances)))
+    for path in takewhile(Path.exists, former):
+        path.unlink()
     return folder / f"{stem}.txt"
 
 

@@ -262,6 +262,16 @@ def test_results_of_other_settings_are_not_mixed(images, tmp_path):
     assert all(o.kept for o in predict_files(bright(), files, results, min_size=7))
 
 
+def test_results_of_a_model_trained_again_at_its_place_are_not_mixed(images, tmp_path):
+    files, results = find_images([images], tmp_path / "out"), Results(tmp_path / "out")
+    model = bright()
+    model.weights = "a1"
+    list(predict_files(model, files, results))
+    model.weights = "b2"
+    with pytest.raises(UserError, match=r"weights a1 \(now b2\); add --overwrite"):
+        predict_files(model, files, results)
+
+
 def test_an_interrupted_overwrite_goes_on_with_what_it_did_not_reach(images, tmp_path):
     files, results = find_images([images], tmp_path / "out"), Results(tmp_path / "out")
     list(predict_files(bright(), files, results))

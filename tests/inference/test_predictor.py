@@ -163,9 +163,12 @@ def test_load_gives_the_saved_network(tmp_path) -> None:
         loaded = load(path, device="cpu")
         assert loaded.name == str(path)
         np.testing.assert_allclose(loaded.raw(image), expected, atol=1e-5)
+        assert loaded.weights == load(tmp_path / "run").used()["weights"] != ""
     low = load(tmp_path / "run", "cpu", "bf16").raw(image)
     assert low.dtype == np.float32
     np.testing.assert_allclose(low, expected, atol=0.1)
+    save_model(tmp_path / "run" / "model.safetensors", network, replace(spec, min_size=77))
+    assert load(tmp_path / "run").weights != loaded.weights
 
 
 def test_load_refuses(tmp_path) -> None:

@@ -77,7 +77,6 @@ class Pointing:
 
     once: Path | None = None
     refine: bool = False
-    stamp: str = ""
 
     def load(self) -> Model:
         import os

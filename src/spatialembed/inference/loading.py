@@ -5,6 +5,7 @@ Each kind is read where its format is described; this is where they become one :
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -47,6 +48,8 @@ def load(
             is not available, an exported model has another precision, or a diameter cannot be
             followed.
     """
+    from spatialembed.models.checkpoint import MODEL_FILE
+
     given, path = path, model_file(path)
     network, spec = (
         _exported(path, device, precision)
@@ -54,7 +57,14 @@ def load(
         else _in_torch(path, device, precision or "float32")
     )
     count = int(spec.training.get("symmetries", 1)) if symmetries else 1
-    return Model(network, spec, str(Path(given)), count, diameter)
+    model = Model(network, spec, str(Path(given)), count, diameter)
+    model.weights = _digest(path / MODEL_FILE if path.is_dir() else path)
+    return model
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
 def shipped_models() -> dict[str, Path]:

@@ -51,6 +51,7 @@ class Model:
         normalize: from stored pixels to what the network sees; the spec's, unless the pixels are
             part of a larger image, by which they are to be normalised.
         size_ratio: width of the training objects over that of the objects to come.
+        weights: a digest of the file it was loaded from; empty where there is none.
 
     Raises:
         UserError: a diameter that is no positive number, or of a model that does not say how wide
@@ -71,6 +72,7 @@ class Model:
         self.symmetries = symmetries
         self.normalize: Normalize = spec.normalization
         self.size_ratio = self._size_ratio(diameter)
+        self.weights = ""
 
     def _size_ratio(self, diameter: float | None) -> float:
         if diameter is None:
@@ -236,12 +238,13 @@ class Model:
         foreground_threshold: float | None = None,
         min_size: int | None = None,
     ) -> dict[str, Any]:
-        """What results are made with, for JSON: settings, symmetries, diameter it expects."""
-        names = ("seed_threshold", "foreground_threshold", "min_size", "symmetries", "diameter")
+        """What results are made with, for JSON: settings, symmetries, diameter, weights."""
+        names = "seed_threshold", "foreground_threshold", "min_size"
         values = self.settings(seed_threshold, foreground_threshold, min_size)
         known = self.spec.object_diameter
         diameter = known and round(known / self.size_ratio, 2)
-        return dict(zip(names, (*values, self.symmetries, diameter), strict=True))
+        others = {"symmetries": self.symmetries, "diameter": diameter, "weights": self.weights}
+        return dict(zip(names, values, strict=True)) | others
 
     def predict(
         self,
@@ -271,9 +274,10 @@ class Model:
         Raises:
             UserError: it has others.
         """
-        if channels != self.spec.in_channels:
+        count = self.spec.in_channels
+        if channels != count:
             raise UserError(
-                f"the model expects {_channels(self.spec.in_channels)}, {name} has {channels}: "
+                f"the model expects {count} channel{'s' * (count > 1)}, {name} has {channels}: "
                 "convert the image (of a stack, save planes one by one), or train a model for such "
                 "images"
             )
@@ -294,7 +298,3 @@ class Model:
 
 def _default(given: Any, stored: Any) -> Any:
     return stored if given is None else given
-
-
-def _channels(count: int) -> str:
-    return f"{count} channel" if count == 1 else f"{count} channels"

@@ -78,7 +78,7 @@ def predict_large(
     if overwrite or not (part / SETTINGS_FILE).is_file():
         _remove(part)
     settings = model.settings(seed_threshold, foreground_threshold, min_size)
-    used = model.used(*settings) | {"model": model.name, "stamp": source.stamp}
+    used = model.used(*settings) | {"model": model.name}
     tiles = {} if mosaic is None else {"tiles": (mosaic.core, mosaic.overlap)}
     held = _agree(part, used | tiles | {"image": str(image), "shape": reader.shape})
     if mosaic is None:

@@ -15,10 +15,6 @@ if TYPE_CHECKING:
 class Source(Protocol):
     """What gives a worker its model: hashable, and small enough to be sent with every task."""
 
-    @property
-    def stamp(self) -> str:
-        """What changes when the model does, although its name does not."""
-
     def __hash__(self) -> int: ...
 
     def load(self) -> Model: ...
@@ -30,7 +26,6 @@ class ModelSource:
 
     Attributes:
         where: the path, absolute, since workers may run in other folders; or a shipped name.
-        stamp: size and time of its file.
 
     Raises:
         UserError: there is no such model.
@@ -42,18 +37,13 @@ class ModelSource:
     symmetries: bool = False
     diameter: float | None = None
     where: str = field(init=False)
-    stamp: str = field(init=False)
 
     def __post_init__(self) -> None:
         from spatialembed.inference.loading import model_file, shipped_models
-        from spatialembed.models.checkpoint import MODEL_FILE
 
         file = model_file(self.path)
         shipped = file in shipped_models().values()
         object.__setattr__(self, "where", self.path if shipped else str(file.absolute()))
-        file = file / MODEL_FILE if file.is_dir() else file
-        told = file.stat() if file.exists() else None
-        object.__setattr__(self, "stamp", f"{told.st_size} {told.st_mtime_ns}" if told else "")
 
     def load(self) -> Model:
         """The model.

@@ -140,9 +140,9 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
                 continue
             done.append(image)
             pixels = _pixels(image)
-            channels = pixels.reshape(*pixels.shape[:2], -1)
+            fitted = model.fitting(pixels.reshape(*pixels.shape[:2], -1), image.name)
             yield Painted(
-                model.fitting(channels, image.name).squeeze(),
+                fitted[..., 0] if fitted.shape[2] == 1 else fitted,
                 np.asarray(layer.data),
                 layer.metadata.get(FOUND),
                 self.complete.isChecked(),

@@ -44,6 +44,7 @@ def test_a_study_holds_what_the_model_gives_and_its_results_can_be_written(model
         ("a.png", b"no picture", "a.png cannot be read as an image"),
         ("colors.png", np.random.default_rng(0).integers(0, 255, (9, 9, 3)), "expects 1 channel"),
         ("large.png", np.zeros((5100, 5000)), "26 megapixels, this page takes up to 25"),
+        ("large.tif", np.zeros((5100, 5000)), "26 megapixels, this page takes up to 25"),
     ],
 )
 def test_a_study_says_what_is_wrong_and_no_folder(model, tmp_path, name, content, told):

@@ -132,6 +132,8 @@ def test_coco_results(images, tmp_path) -> None:
     assert [image["file_name"] for image in listed["images"]] == ["a", "sub/b", "sub/c"]
     assert listed["categories"] == [{"id": 1, "name": "object"}]
     assert rows[0]["bbox"] == [4, 3, 6, 5]
+    again = json.loads(results.gather(names(files[2:])).read_text())
+    assert again == rows  # those of images that were predicted before are not lost
 
 
 def test_every_format_is_written_and_kept(images, tmp_path) -> None:
@@ -283,6 +285,7 @@ def test_an_interrupted_overwrite_goes_on_with_what_it_did_not_reach(images, tmp
 def test_settings_are_not_replaced_under_results_of_other_images(images, tmp_path):
     files, results = find_images([images], tmp_path / "out"), Results(tmp_path / "out")
     list(predict_files(bright(), files, results))
+    (tmp_path / "out" / ".b.tif-x.tif").touch()  # left by a process that was killed as it wrote
     with pytest.raises(UserError, match=r"results of 2 images that are not given, such as .*tif"):
         predict_files(bright(), files[:1], results, overwrite=True, min_size=7)
     assert all(o.kept for o in predict_files(bright(), files, results))

@@ -31,6 +31,15 @@ def test_a_local_network_gives_the_same() -> None:
         assert max(max(shape) for shape in seen) <= side
 
 
+def test_memory_is_what_a_container_is_allowed(tmp_path, monkeypatch) -> None:
+    limits = tmp_path / "max", tmp_path / "none"
+    monkeypatch.setattr(tiles, "LIMITS", limits)
+    limits[0].write_text("max\n")
+    whole = tiles.memory()
+    limits[0].write_text(f"{2**20}\n")
+    assert tiles.memory() == 2**20 < whole
+
+
 def test_what_fits_is_not_cut() -> None:
     image = np.zeros((1, 300, 400), np.float32)
     assert tiled(lambda given: given, image, SIDE) is image

@@ -1,6 +1,8 @@
 """Images and folders by dask's workers, with all that can go wrong on the way."""
 
 import json
+import shutil
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +12,18 @@ from pointing import Pointing, pointing_image
 from test_seams import same_objects
 
 from spatialembed.errors import UserError
-from spatialembed.inference.folder import find_images
+from spatialembed.inference.folder import find_images, predict_files
 from spatialembed.inference.written import Results
-from spatialembed.large import Workers, predict_large, predict_many
+from spatialembed.large import ModelSource, Workers, predict_large, predict_many
 from spatialembed.large import image as large_image
 from spatialembed.large import labels as large_labels
 from spatialembed.large.mosaic import Mosaic
 from spatialembed.large.segment import read_arrays, write_arrays
+from spatialembed.large.work import WorkTable
+from spatialembed.models.checkpoint import ModelSpec, save_model
 
 zarr = pytest.importorskip("zarr")
-pytest.importorskip("distributed")
+LocalCluster = pytest.importorskip("distributed").LocalCluster
 
 SIDE = 400
 MOSAIC = Mosaic(SIDE, SIDE, 160, 96)
@@ -144,6 +148,61 @@ def test_workers_that_cannot_be(options, message) -> None:
         Workers(**options)
 
 
+def test_a_scheduler_of_ones_own_and_a_tiled_tiff_whose_half_labels_are_removed(
+    tmp_path, monkeypatch
+) -> None:
+    image = pointing_image((SIDE, 200), 6)
+    path, out = tmp_path / "a.tif", tmp_path / "labels.zarr"
+    tifffile.imwrite(path, image, tile=(64, 64), compression="zlib", photometric="rgb")
+    mosaic = Mosaic(SIDE, 200, 96, 96)
+    with (
+        monkeypatch.context() as patch,
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
+    ):
+        there = Workers(scheduler=cluster.scheduler_address)
+
+        def removed(*_: object) -> None:
+            shutil.rmtree(tmp_path / "labels.zarr.part")
+            raise OSError("no such folder")
+
+        patch.setattr(large_image, "write_table", removed)
+        with pytest.raises(OSError, match="no such folder"):
+            predict_large(Pointing(), path, out, there, mosaic=mosaic)
+        patch.undo()
+        predict_large(Pointing(), path, out, there, mosaic=mosaic)
+    assert same_objects(labels_of(out), Pointing().load().predict(image).label_map)
+
+
+def test_nothing_is_deleted_that_another_run_uses(tmp_path) -> None:
+    path = store(tmp_path / "a.zarr", pointing_image((50, 50), 7))
+    part = tmp_path / "labels.zarr.part"
+    with closing(WorkTable(part / "work.sqlite")) as table:
+        table.add(["segment 000000000"])
+        with pytest.raises(UserError, match="another run"):
+            predict_large(Pointing(), path, tmp_path / "labels.zarr", Workers(1), overwrite=True)
+        assert (part / "work.sqlite").is_file()
+    tifffile.imwrite(tmp_path / "b.tif", pointing_image((50, 50), 7))
+    results = Results(tmp_path / "found", pictures=False)
+    files = find_images([tmp_path / "b.tif"], results.out)
+    list(predict_files(Pointing().load(), files, results))
+    with closing(WorkTable(results.out / "work.sqlite")) as table:
+        table.add(["b"])
+        with pytest.raises(UserError, match="another run"):
+            list(predict_many(Pointing(), files, results, Workers(1), True, min_size=5))
+        assert results.has("b")
+
+
+def test_a_model_trained_again_is_another_one_for_workers_that_are_still_there(tmp_path) -> None:
+    spec = ModelSpec("residual_unet", {"widths": [8, 8], "blocks": [1, 1]})
+    save_model(tmp_path / "m.safetensors", spec.build(), spec)
+    before = ModelSource(str(tmp_path / "m.safetensors"))
+    assert before == ModelSource(str(tmp_path / "m.safetensors"))
+    save_model(tmp_path / "m.safetensors", spec.build(), spec)
+    assert before != ModelSource(str(tmp_path / "m.safetensors"))
+    with pytest.raises(UserError, match="was replaced during prediction"):
+        before.load()
+
+
 def test_a_folder_that_cannot_be_written_is_said(tmp_path, monkeypatch) -> None:
     path = store(tmp_path / "a.zarr", pointing_image((SIDE, SIDE), 5))
     out = tmp_path / "labels.zarr"
@@ -177,8 +236,9 @@ def test_it_goes_on_from_wherever_it_was_stopped(tmp_path, monkeypatch, stopped)
         with pytest.raises(KeyboardInterrupt):
             predict_large(Pointing(), path, out, Workers(1), overwrite=True, mosaic=mosaic)
     assert (out / "old").is_file()
-    (out / "old").unlink()
-    out.rmdir()
+    former = tmp_path / ".labels.zarr.former"  # as a run leaves it that is killed in its last step
+    former.mkdir()
+    (former / "older").touch()
     part = tmp_path / "labels.zarr.part"
     for file in (part / "pairs").glob("*"):  # and one of the files is lost
         file.unlink()

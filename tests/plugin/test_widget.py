@@ -59,6 +59,7 @@ def test_finds_trains_from_a_correction_and_uses_the_better_model(viewer):
     widget.find_button.click()
     labels = viewer.layers["cells instances"]
     assert labels.data.max() == 3
+    assert labels.selected_label == 4  # painting begins an object
 
     widget.train_button.click()
     assert "nothing is painted" in widget.said.text()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spatialembed.data.image_io import read_image
+from spatialembed.data.image_io import pixels_of, read_image
 from spatialembed.errors import UserError
 from spatialembed.inference.predictor import Model
 from spatialembed.instances import Instances
@@ -44,13 +44,13 @@ def study(model: Model, path: Path) -> Study:
             the sentence names the file without its folder, which is none of the visitor's.
     """
     try:
-        image = read_image(path)
-        megapixels = image.shape[0] * image.shape[1] / 1e6
+        megapixels = pixels_of(path) / 1e6  # before they fill the memory
         if megapixels > MOST_MEGAPIXELS:
             raise UserError(
                 f"{path.name} has {megapixels:.0f} megapixels, this page takes up to "
                 f"{MOST_MEGAPIXELS}: cut it, or use spatialembed predict, which takes any size"
             )
+        image = read_image(path)
         return Study(path.stem, image, model.raw(image, path.name))
     except UserError as error:
         raise UserError(str(error).replace(str(path), path.name)) from error

@@ -60,6 +60,22 @@ def read_image(path: str | Path) -> np.ndarray:
     return np.ascontiguousarray(array)
 
 
+def pixels_of(path: str | Path) -> int:
+    """How many pixels an image has in a plane, by its header alone.
+
+    Raises:
+        UserError: the file is missing, or not an image.
+    """
+    path = Path(path)
+    with readable(path):
+        if path.suffix.lower() in TIFF:
+            with tifffile.TiffFile(path) as file:
+                plane = file.series[0].keyframe
+                return plane.imagewidth * plane.imagelength
+        with Image.open(path) as image:
+            return image.width * image.height
+
+
 def read_mask(path: str | Path) -> np.ndarray:
     """Read a label mask as (H, W) int32, int64 if an id needs it: 0 background, else an object.
 

@@ -48,8 +48,6 @@ def load(
             is not available, an exported model has another precision, or a diameter cannot be
             followed.
     """
-    from spatialembed.models.checkpoint import MODEL_FILE
-
     given, path = path, model_file(path)
     network, spec = (
         _exported(path, device, precision)
@@ -58,11 +56,17 @@ def load(
     )
     count = int(spec.training.get("symmetries", 1)) if symmetries else 1
     model = Model(network, spec, str(Path(given)), count, diameter)
-    model.weights = _digest(path / MODEL_FILE if path.is_dir() else path)
+    model.weights = weights_of(path)
     return model
 
 
-def _digest(path: Path) -> str:
+def weights_of(path: Path) -> str:
+    """A digest of a model's file, as :func:`model_file` gives it; empty where there is none."""
+    from spatialembed.models.checkpoint import MODEL_FILE
+
+    path = path / MODEL_FILE if path.is_dir() else path
+    if not path.is_file():
+        return ""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 

@@ -6,7 +6,7 @@ import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -32,16 +32,20 @@ class OnnxNetwork:
     Attributes:
         spec: how the network is used.
         precision: "float32", "bf16" or "int8"; it is the file's.
+        threads: of the networks that are opened from now on in this process; 0 for as many as the
+            runtime takes by itself.
 
     Raises:
         UserError: no such file, it is damaged or was not exported by spatialembed, or neither
             OpenVINO nor ONNX Runtime is installed.
     """
 
+    threads: ClassVar[int] = 0
+
     def __init__(self, path: Path) -> None:
         if not path.exists():
             raise UserError(f"there is no model at {path}; name a file that was exported")
-        self._run, metadata = _open(path)
+        self._run, metadata = _open(path, self.threads)
         try:
             self.spec = ModelSpec.from_dict(json.loads(metadata[SPEC_KEY]))
             export = json.loads(metadata[EXPORT_KEY])
@@ -60,12 +64,12 @@ class OnnxNetwork:
         return np.ascontiguousarray(output[0, :, :height, :width])
 
 
-def _open(path: Path) -> tuple[Run, dict[str, str]]:
+def _open(path: Path, threads: int) -> tuple[Run, dict[str, str]]:
     """What runs the file's network on (1, C, H, W), and the file's metadata."""
     try:
         core = _core()
     except ImportError:
-        return _open_in_onnx_runtime(path)
+        return _open_in_onnx_runtime(path, threads)
     try:
         model = core.read_model(path)
     except RuntimeError as error:
@@ -79,7 +83,8 @@ def _open(path: Path) -> tuple[Run, dict[str, str]]:
     # Left alone, OpenVINO computes float32 files in bfloat16 where the processor can.
     in_bf16 = json.loads(metadata.get(EXPORT_KEY, "{}")).get("precision") == "bf16"
     precision = "bf16" if in_bf16 else "f32"
-    compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": precision})
+    hints = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads}
+    compiled = core.compile_model(model, "CPU", hints)
     return lambda batch: compiled(batch)[0], metadata
 
 
@@ -96,7 +101,7 @@ def _core() -> openvino.Core:
     return openvino.Core()
 
 
-def _open_in_onnx_runtime(path: Path) -> tuple[Run, dict[str, str]]:
+def _open_in_onnx_runtime(path: Path, threads: int = 0) -> tuple[Run, dict[str, str]]:
     try:
         import onnxruntime
     except ImportError as error:
@@ -104,7 +109,9 @@ def _open_in_onnx_runtime(path: Path) -> tuple[Run, dict[str, str]]:
             f"{path} is an exported model; running it needs pip install 'spatialembed[openvino]'"
         ) from error
     try:
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        session = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
     except Exception as error:  # the runtime's own are of no common kind
         raise _damaged(path) from error
     [given] = session.get_inputs()

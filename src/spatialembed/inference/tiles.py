@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
@@ -26,6 +27,12 @@ LARGEST = 4096
 
 BYTES_PER_PIXEL = 300
 """Of memory while a network runs; the two networks took 84 and 132, default widths in float32."""
+
+LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+"""Where Linux says how much memory a container may use, by control groups of version 2 and 1."""
 
 GUESSED = 8 * 1024**3
 """Bytes of memory that are reckoned with where the system does not say."""
@@ -69,8 +76,19 @@ def _side() -> int:
 
 
 def memory() -> int:
-    """Bytes that the machine has. Not those free: results must not depend on what else runs."""
+    """Bytes that the machine has, or a container of it is allowed.
+
+    Not those free: results must not depend on what else runs.
+    """
     try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        has = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
-        return GUESSED
+        has = GUESSED
+    return min([has, *(int(text) for text in map(_text, LIMITS) if text.isdecimal())])
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""

@@ -163,7 +163,8 @@ class Results:
                     "them, or choose another --out"
                 )
             labels = {self.out / f"{name}.tif" for name in names}
-            if kept := [file for file in self.out.rglob("*.tif") if file not in labels]:
+            there = (file for file in self.out.rglob("*.tif") if not file.name.startswith("."))
+            if kept := [file for file in there if file not in labels]:
                 raise UserError(
                     f"{self.out} also holds results of {len(kept)} images that are not given, "
                     f"such as {kept[0]}, made with {told}; give their images too, or choose "
@@ -176,24 +177,31 @@ class Results:
             self._remove(self.out / name for name in COCO_FILES)
 
     def gather(self, names: Sequence[str]) -> Path | None:
-        """Put the rows of all images that have some into one COCO file, and say where it is.
+        """Put the rows of all images of the folder into one COCO file, and say where it is.
+
+        Args:
+            names: of the images that annotations must have; others of the folder may lack there.
 
         Raises:
-            UserError: the annotations lack an image or a category of the results.
+            UserError: the annotations lack one of these images or a category of the results.
         """
         if "coco" not in self.formats:
             return None
+        folder = self.out / "coco"
+        there = (path for path in sorted(folder.rglob("*.json")) if not path.name.startswith("."))
         held = {
-            name: json.loads(self._rows_path(name).read_text())
-            for name in names
-            if self._rows_path(name).is_file()
+            path.relative_to(folder).with_suffix("").as_posix(): json.loads(path.read_text())
+            for path in there
         }
         truth = _read_annotations(self.annotations) if self.annotations else _numbered(held)
         images = _ids_by_name(truth["images"], suffixes=self.annotations is not None)
         categories = {row["name"]: row["id"] for row in truth["categories"]}
         rows: list[dict[str, Any]] = []
+        asked = set(names)
         for name, result in held.items():
             image_id = images.get(name, images.get(name.rpartition("/")[2]))
+            if image_id is None and name not in asked:
+                continue
             if image_id is None or not result["categories"].keys() <= categories.keys():
                 raise UserError(
                     f"{self.annotations} has no image '{name}' or not the categories "

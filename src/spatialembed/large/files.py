@@ -12,7 +12,7 @@ from typing import Any
 from spatialembed.inference.folder import ImageFile, Outcome, agreed_settings, predict_file
 from spatialembed.inference.written import Results
 from spatialembed.large.source import Source, model_here
-from spatialembed.large.work import WorkTable
+from spatialembed.large.work import WorkTable, refuse_if_used
 from spatialembed.large.workers import Workers, work_through
 
 TABLE = "work.sqlite"
@@ -66,6 +66,8 @@ def predict_many(
     Raises:
         UserError: settings other than those of results that are there, or a scheduler that is gone.
     """
+    path = results.out.absolute() / TABLE
+    refuse_if_used(path)
     given = (seed_threshold, foreground_threshold, min_size)
     settings = agreed_settings(source.load(), images, results, overwrite, given)
     threads = max(1, (os.cpu_count() or 1) // workers.here)
@@ -73,7 +75,6 @@ def predict_many(
     results = replace(results, out=results.out.absolute())
     task = PredictFile(source, results, overwrite, settings, threads)
     by_name = {image.name: ImageFile(image.path.absolute(), image.name) for image in images}
-    path = results.out / TABLE
     if overwrite:
         path.unlink(missing_ok=True)
     with closing(WorkTable(path)) as table, workers.client() as client:

@@ -19,7 +19,7 @@ from spatialembed.large.mosaic import Mosaic, plan
 from spatialembed.large.seams import Compare, pairs_of, settle
 from spatialembed.large.segment import Segment, file_of, open_image
 from spatialembed.large.source import Source
-from spatialembed.large.work import Failure, WorkTable
+from spatialembed.large.work import Failure, WorkTable, refuse_if_used
 from spatialembed.large.workers import Workers, work_through
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from spatialembed.data.windowed import WindowedImage
     from spatialembed.inference.predictor import Model
 
-SETTINGS_FILE = "settings.json"
+SETTINGS_FILE, TABLE = "settings.json", "work.sqlite"
 
 STEPS = ("segment", "compare", "labels", "paint")
 """In their order."""
@@ -57,7 +57,8 @@ def predict_large(
         image: an OME-Zarr or Zarr folder, or a TIFF; see data/windowed.py.
         out: the folder that is made, ending in .zarr.
         workers: who does it; by default a process a core.
-        overwrite: replace ``out``, and begin anew whatever is done.
+        overwrite: replace ``out``, and begin anew whatever is done; to go on with a run that was
+            begun so, leave it out.
         seed_threshold, foreground_threshold, min_size: as for :meth:`Model.predict`.
         mosaic: the tiles; by default as large as memory allows, or those of the run under way.
         track: shows progress.
@@ -71,11 +72,13 @@ def predict_large(
     """
     workers = workers or Workers()
     image, out = image.absolute(), out.absolute()  # workers may run in other folders
-    _refuse(image, out, overwrite)
+    part = out.with_name(f"{out.name}.part")
+    replaces = overwrite or _read(part).get("overwrite", False)
+    _refuse(image, out, replaces)
     model = source.load()
     spec, reader = model.spec, _fitting(open_image(image), model)
-    part = out.with_name(f"{out.name}.part")
-    if overwrite or not (part / SETTINGS_FILE).is_file():
+    refuse_if_used(part / TABLE)
+    if overwrite or not _read(part):
         _remove(part)
     settings = model.settings(seed_threshold, foreground_threshold, min_size)
     used = model.used(*settings) | {"model": model.name}
@@ -84,11 +87,11 @@ def predict_large(
     if mosaic is None:
         planned = plan(reader.shape, workers.here, model.zoom, _largest(model))
         mosaic = Mosaic(*reader.shape, *held.get("tiles", (planned.core, planned.overlap)))
-    _write(part, held | {"tiles": (mosaic.core, mosaic.overlap)})
+    _write(part, held | {"tiles": (mosaic.core, mosaic.overlap), "overwrite": replaces})
     threads = max(1, (os.cpu_count() or 1) // workers.here)
     normalize = spec.normalization.fixed(reader)
     segment = Segment(source, image, mosaic, normalize, settings, part, threads)
-    with closing(WorkTable(part / "work.sqlite")) as table, workers.client() as client:
+    with closing(WorkTable(part / TABLE)) as table, workers.client() as client:
         run = Run(table, client, mosaic, track)
         run.forget_lost(part)
         run.through("segment", segment, "Finding objects")
@@ -102,6 +105,7 @@ def predict_large(
         write_table(mosaic, part, count)
     former = out.with_name(f".{out.name}.former")
     if out.exists():
+        _remove(former)
         os.replace(out, former)
     os.replace(part / "labels", out)
     _remove(former)
@@ -198,10 +202,9 @@ def _largest(model: Model) -> float | None:
 
 def _agree(part: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """What the run under way is made with, or these settings; refuses to go on with others."""
-    path, settings = part / SETTINGS_FILE, json.loads(json.dumps(settings))
-    if not path.is_file():
+    before, settings = _read(part), json.loads(json.dumps(settings))
+    if not before:
         return dict(settings)
-    before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     other = [f"{key} {before.get(key)}" for key in settings if settings[key] != before.get(key)]
     if other:
         raise UserError(
@@ -209,6 +212,12 @@ def _agree(part: Path, settings: dict[str, Any]) -> dict[str, Any]:
             "on, or add --overwrite to begin anew"
         )
     return before
+
+
+def _read(part: Path) -> dict[str, Any]:
+    """What the run under way is made with; empty where there is none."""
+    path = part / SETTINGS_FILE
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def _write(part: Path, settings: dict[str, Any]) -> None:

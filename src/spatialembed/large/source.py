@@ -8,6 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from spatialembed.errors import UserError
+
 if TYPE_CHECKING:
     from spatialembed.inference.predictor import Model
 
@@ -26,6 +28,8 @@ class ModelSource:
 
     Attributes:
         where: the path, absolute, since workers may run in other folders; or a shipped name.
+        weights: as :attr:`Model.weights`; workers that are still there from an earlier run load
+            a model that was trained again.
 
     Raises:
         UserError: there is no such model.
@@ -37,23 +41,27 @@ class ModelSource:
     symmetries: bool = False
     diameter: float | None = None
     where: str = field(init=False)
+    weights: str = field(init=False)
 
     def __post_init__(self) -> None:
-        from spatialembed.inference.loading import model_file, shipped_models
+        from spatialembed.inference.loading import model_file, shipped_models, weights_of
 
         file = model_file(self.path)
         shipped = file in shipped_models().values()
         object.__setattr__(self, "where", self.path if shipped else str(file.absolute()))
+        object.__setattr__(self, "weights", weights_of(file))
 
     def load(self) -> Model:
         """The model.
 
         Raises:
-            UserError: what :func:`spatialembed.load` refuses.
+            UserError: what :func:`spatialembed.load` refuses, or a file that has changed since.
         """
         from spatialembed.inference.loading import load
 
         model = load(self.where, self.device, self.precision, self.symmetries, self.diameter)
+        if model.weights != self.weights:
+            raise UserError(f"{self.path} was replaced during prediction; run the command again")
         model.name = str(Path(self.path))
         return model
 
@@ -63,6 +71,9 @@ def model_here(source: Source, threads: int) -> Model:
     """The model in this process, loaded at the first call; ``threads`` are its network's."""
     import numba
 
+    from spatialembed.inference.onnx_network import OnnxNetwork
+
+    OnnxNetwork.threads = threads
     numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
     model = source.load()
     if torch := sys.modules.get("torch"):  # exported models do without it

@@ -25,6 +25,16 @@ class Failure(NamedTuple):
     reason: str
 
 
+def refuse_if_used(path: Path) -> None:
+    """Look whether a run uses the table of ``path``, before anything beside it is deleted.
+
+    Raises:
+        UserError: one does.
+    """
+    if path.is_file():
+        WorkTable(path).close()
+
+
 class WorkTable:
     """Pieces of work by name, each waiting, done with what came of it, or set aside.
 

@@ -96,6 +96,7 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
         layer = self._image()
         found = self._loaded().predict(_pixels(layer), name=layer.name)
         labels = self.viewer.add_labels(found.label_map.copy(), name=f"{layer.name} instances")
+        labels.selected_label = len(found) + 1  # what is painted is an object of its own
         labels.metadata = {FOUND: found.label_map, OF: layer}
         labels.scale, labels.translate = layer.scale[-2:], layer.translate[-2:]
         self.said.setText(

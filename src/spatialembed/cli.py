@@ -44,10 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 1
     except KeyboardInterrupt:
-        anew = given[:1] != ["predict"] or any(word.startswith("--overwrite") for word in given)
-        errors.print(
-            "spatialembed: interrupted" + ("" if anew else "; the same command goes on from here")
-        )
+        told = "spatialembed: interrupted"
+        if given[:1] == ["predict"]:
+            anew = any(word.startswith("--overwrite") for word in given)
+            told += "; the same command " + ("without --overwrite " if anew else "") + "goes on"
+        errors.print(told)
         return 130
 
 

@@ -12,11 +12,8 @@ from typing import Any
 from spatialembed.inference.folder import ImageFile, Outcome, agreed_settings, predict_file
 from spatialembed.inference.written import Results
 from spatialembed.large.source import Source, model_here
-from spatialembed.large.work import WorkTable, refuse_if_used
+from spatialembed.large.work import TABLE, WorkTable, refuse_if_used
 from spatialembed.large.workers import Workers, work_through
-
-TABLE = "work.sqlite"
-"""Of what is done, in the folder of results."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from spatialembed.large.mosaic import Mosaic, plan
 from spatialembed.large.seams import Compare, pairs_of, settle
 from spatialembed.large.segment import Segment, file_of, open_image
 from spatialembed.large.source import Source
-from spatialembed.large.work import Failure, WorkTable, refuse_if_used
+from spatialembed.large.work import TABLE, Failure, WorkTable, refuse_if_used
 from spatialembed.large.workers import Workers, work_through
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from spatialembed.data.windowed import WindowedImage
     from spatialembed.inference.predictor import Model
 
-SETTINGS_FILE, TABLE = "settings.json", "work.sqlite"
+SETTINGS_FILE = "settings.json"
 
 STEPS = ("segment", "compare", "labels", "paint")
 """In their order."""

@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 
 from spatialembed.errors import UserError
 
+TABLE = "work.sqlite"
+"""Its usual name, beside what the work gives."""
+
 TRIES = 3
 """Times that a piece of work is tried before it is set aside."""
 

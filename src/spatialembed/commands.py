@@ -145,6 +145,7 @@ def run_predict(
     seed_threshold: float | None = None,
     foreground_threshold: float | None = None,
     min_size: int | None = None,
+    series: int | None = None,
     symmetries: bool = False,
     diameter: float | None = None,
     device: str = "auto",
@@ -168,6 +169,7 @@ def run_predict(
         seed_threshold: least seed score that starts an object; the model's own by default.
         foreground_threshold: seed score of an object's pixels; the model's own by default.
         min_size: fewest pixels of an object; the model's own by default.
+        series: which image of files that hold several (scenes, positions, pages), from 0.
         symmetries: average over the symmetries of training: better, up to 8 times slower.
         diameter: pixels across of objects in these images; those of training by default.
         device: auto, cpu, cuda, ….
@@ -176,7 +178,15 @@ def run_predict(
             many as there are cores.
         scheduler: address of a dask scheduler whose workers share the work instead.
     """
-    from spatialembed.inference.folder import find_images, predict_files, summary, unlike_training
+    from spatialembed.inference.folder import (
+        ImageFile,
+        Outcome,
+        find_images,
+        left_out,
+        predict_files,
+        summary,
+        unlike_training,
+    )
     from spatialembed.inference.loading import load
     from spatialembed.inference.written import Results
 
@@ -190,11 +200,14 @@ def run_predict(
         from spatialembed.large import ModelSource, Workers, predict_large
 
         source, image, who = ModelSource(*given), Path(images[0]), Workers(workers, scheduler)
-        count = predict_large(source, image, out, who, overwrite, *settings, track=track)
+        count = predict_large(
+            source, image, out, who, overwrite, *settings, track=track, series=series
+        )
         console.print(f"{count} instances in {out}", highlight=False, soft_wrap=True)
+        _warn(left_out([Outcome(ImageFile(image, out.name, series), count)]))
         return 0
     results = Results(out, format or (), overlay, annotations)
-    files = find_images(images, out)
+    files = [file._replace(series=series) for file in find_images(images, out)]
     loaded = load(*given)
     if workers is not None or scheduler is not None:
         from spatialembed.large import ModelSource, Workers, predict_many
@@ -204,8 +217,8 @@ def run_predict(
     else:
         outcomes = predict_files(loaded, files, results, overwrite, *settings)
     done = list(track(outcomes, len(files), "Predicting"))
-    if warning := unlike_training(done, loaded):
-        errors.print(f"spatialembed: {warning}", markup=False, highlight=False, soft_wrap=True)
+    _warn(unlike_training(done, loaded))
+    _warn(left_out(done))
     code = _report_outcomes(done, summary(done, out))
     results.gather([file.name for file in files])
     return code
@@ -282,6 +295,12 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "export": run_export,
     "serve": run_serve,
 }
+
+
+def _warn(told: str | None) -> None:
+    """Say on stderr what a plausible result may hide, if anything."""
+    if told is not None:
+        errors.print(f"spatialembed: {told}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _report_outcomes(outcomes: Sequence[Outcome], said: str) -> int:

@@ -1,5 +1,6 @@
 """Reading images and masks: every stored type, and one clear line for what is no image."""
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -70,14 +71,14 @@ def test_channels_of_a_tiff_first_or_last(tmp_path):
     first = np.moveaxis(MANY, 2, 0)
     path = tmp_path / "x.tif"
     for array, options in (
-        (first, {}),
+        (first, {"metadata": {"axes": "CYX"}}),
         (MANY, {}),
         (MANY, {"photometric": "minisblack", "planarconfig": "contig"}),
         (first, {"photometric": "minisblack", "planarconfig": "separate"}),
         (first, {"imagej": True, "metadata": {"axes": "CYX"}}),
         (first, {"ome": True, "metadata": {"axes": "CYX"}}),
-        (first, {"compression": "zlib", "predictor": True}),
-        (first, {"byteorder": ">"}),
+        (first, {"metadata": {"axes": "CYX"}, "compression": "zlib", "predictor": True}),
+        (first, {"metadata": {"axes": "CYX"}, "byteorder": ">"}),
     ):
         tifffile.imwrite(path, array, **options)
         read = read_image(path)
@@ -104,12 +105,22 @@ def test_a_stack_in_depth_is_refused(tmp_path):
         read_image(tmp_path / "x.tif")
 
 
-def test_16_bit_color_png_is_refused_rather_than_cut_to_8_bits(tmp_path):
-    data = bytearray(_png(RGB, tmp_path))
-    data[24] = 16
-    (tmp_path / "x.png").write_bytes(_with_crc(data))
-    with pytest.raises(UserError, match="16 bits in color"):
-        read_image(tmp_path / "x.png")
+@pytest.mark.parametrize(("name", "encode"), [("png", "png"), ("jp2", "jpeg2k")])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_16_bit_color_is_not_cut_to_8_bits(tmp_path, name, encode, channels):
+    array, path = MANY[..., :channels], tmp_path / f"x.{name}"
+    if encode == "jpeg2k" and channels in (2, 4):
+        pytest.skip("no alpha in JPEG 2000")
+    options = {"reversible": True} if encode == "jpeg2k" else {}
+    path.write_bytes(
+        getattr(imagecodecs, f"{encode}_encode")(np.ascontiguousarray(array.squeeze()), **options)
+    )
+    read = read_image(path)
+    assert read.dtype == np.uint16
+    np.testing.assert_array_equal(read, array[..., : channels - 1 + channels % 2])
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(UserError, match="cannot be read"):
+        read_image(path)
 
 
 @pytest.mark.parametrize(
@@ -221,15 +232,3 @@ def test_image_names(tmp_path):
     for name in ("c.ome.zarr", "folder.png"):
         (tmp_path / name).mkdir()
     assert image_names(tmp_path) == ["a.TIF", "b.png", "c.ome.zarr"]
-
-
-def _png(array, folder):
-    Image.fromarray(array).save(folder / "plain.png")
-    return (folder / "plain.png").read_bytes()
-
-
-def _with_crc(data):
-    import zlib
-
-    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
-    return bytes(data)

@@ -33,8 +33,8 @@ TIFFS = {
     "plain, other byte order": (GREY, {"byteorder": ">"}),
     "color": (COLOR, {**TILES, "photometric": "rgb"}),
     "planes": (COLOR.transpose(2, 0, 1).copy(), {**TILES, "planarconfig": "separate"}),
-    "pages": (FIVE, {**TILES, "photometric": "minisblack"}),
-    "plain pages": (FIVE, {"photometric": "minisblack"}),
+    "pages": (FIVE, {**TILES, "metadata": {"axes": "CYX"}}),
+    "plain pages": (FIVE, {"metadata": {"axes": "CYX"}}),
     "rows as pages": (FIVE.transpose(1, 2, 0).copy(), {"photometric": "minisblack"}),
     "alpha": (RGBA, {**TILES, "photometric": "rgb", "extrasamples": ["unassalpha"]}),
     "white is 0": (GREY, {**TILES, "photometric": "miniswhite"}),
@@ -161,8 +161,7 @@ def test_only_the_tiles_of_a_window_are_decoded(tmp_path, monkeypatch):
 def test_images_that_are_stored_in_one_piece_have_no_windows(tmp_path):
     Image.fromarray(COLOR).save(tmp_path / "x.png")
     tifffile.imwrite(tmp_path / "one.tif", GREY, compression="zlib", rowsperstrip=HEIGHT)
-    Image.fromarray(COLOR).save(tmp_path / "lzw.tif", compression="tiff_lzw")
-    for name in ("x.png", "one.tif", "lzw.tif"):
+    for name in ("x.png", "one.tif"):
         assert open_windowed(tmp_path / name) is None
 
 

@@ -1,95 +1,104 @@
 """Images and label masks from files: every format as (H, W, C) in its stored type.
 
-Pillow reads everything but TIFF, which tifffile reads (and Pillow where tifffile lacks a codec),
-and zarr (zarr_image.py).
+tifffile reads every TIFF (tiff_file.py, tiff_tiles.py), zarr its folders (zarr_image.py), Pillow
+the rest (pillow_image.py). What a file says of orientation, palettes, white and several images
+counts for images and masks alike.
 """
 
 from __future__ import annotations
 
 import os
-import struct
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import tifffile
-from PIL import Image, UnidentifiedImageError
 
 from ..errors import UserError
+from .orientation import turned_size
+from .pillow_image import beside_picture, picture_size, read_picture
+from .refusals import lossy, too_large
+from .series import beside
+from .tiff_file import SUFFIXES as TIFF
+from .tiff_file import image_of, is_tiff, opened
+from .tiff_tiles import read_tiff
+from .windowed import MOST_PIXELS
 from .zarr_image import SUFFIX as ZARR
-from .zarr_image import is_zarr, open_zarr
+from .zarr_image import beside_zarr, is_zarr, open_zarr
 
-SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".webp", ".jp2")
+SUFFIXES = (".png", *TIFF, ".jpg", ".jpeg", ".bmp", ".webp", ".jp2")
 """Suffixes taken as images, in lower case."""
 
 LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp", ".jp2")
-TIFF = (".tif", ".tiff")
-_LOSSY_FORMATS = ("JPEG", "MPO", "WEBP", "JPEG2000")
-LOSSY_TIFF = ("JPEG", "OJPEG", "JPEG_LOSSY", "JPEG2000", "APERIO_JP2000_RGB", "WEBP")
-PILLOW_TIFF = ("PALETTE", "YCBCR", "SEPARATED", "CIELAB")
-"""Colors of TIFFs that Pillow turns into RGB."""
-
-_UNREADABLE = (
-    OSError,
-    SyntaxError,  # Pillow's for a broken PNG
-    ValueError,
-    KeyError,
-    IndexError,
-    TypeError,
-    OverflowError,
-    EOFError,
-    struct.error,
-    zlib.error,
-    tifffile.TiffFileError,
-)
-_RGB_16 = (2, 4, 6)  # PNG color types that Pillow cuts to 8 bits
 
 
-def read_image(path: str | Path) -> np.ndarray:
+def read_image(path: str | Path, series: int | None = None) -> np.ndarray:
     """Read an image as (H, W, C) of its stored type (integer, float or bool).
 
-    Grey images have C = 1. Alpha is dropped, palettes become RGB. TIFFs may have any number of
-    channels, first or last; a stack in z or time is refused.
+    Grey images have C = 1. Alpha is dropped, palettes become RGB, the orientation that the file
+    states is applied. TIFFs may have any number of channels, first or last; a stack is refused.
+
+    Args:
+        path: the file, or the folder of a zarr.
+        series: which of the images it holds, from 0; None for the only one, at full resolution.
 
     Raises:
-        UserError: the file is missing, truncated, not an image, or not a 2D image.
+        UserError: the file is missing, truncated, not an image, or not a 2D image; it holds
+            several and none is asked for, or not so many.
     """
-    array = _read(Path(path), indices=False)
-    return np.ascontiguousarray(array)
+    return np.ascontiguousarray(_read(Path(path), False, series))
+
+
+def image_size(path: str | Path, series: int | None = None) -> tuple[int, int]:
+    """Height and width of what :func:`read_image` gives, by the header alone; raises as it does."""
+    path = _existing(path)
+    if is_zarr(path):
+        return open_zarr(path, series=series).shape
+    if not is_tiff(path):
+        return picture_size(path, series)
+    with opened(path) as file:
+        image = image_of(path, file, series)
+        return turned_size(image.size, image.orientation)
 
 
 def pixels_of(path: str | Path) -> int:
-    """How many pixels an image has in a plane, by its header alone.
+    """How many pixels an image has in a plane, by its header; raises as :func:`read_image`."""
+    height, width = image_size(path)
+    return height * width
+
+
+def further_images(path: str | Path, series: int | None = None) -> str | None:
+    """What a file holds beside the image that :func:`read_image` gives; None for nothing.
+
+    Returns:
+        A sentence without its subject, the file.
 
     Raises:
-        UserError: the file is missing, or not an image.
+        UserError: as :func:`read_image`, but for what only decoding shows.
     """
-    path = Path(path)
-    with readable(path):
-        if path.suffix.lower() in TIFF:
-            with tifffile.TiffFile(path) as file:
-                plane = file.series[0].keyframe
-                return plane.imagewidth * plane.imagelength
-        with Image.open(path) as image:
-            return image.width * image.height
+    path = _existing(path)
+    if is_zarr(path):
+        return beside_zarr(path, series)
+    if not is_tiff(path):
+        return beside_picture(path, series)
+    with opened(path) as file:
+        image = image_of(path, file, series)
+        return beside(image.held, image.number)
 
 
 def read_mask(path: str | Path) -> np.ndarray:
     """Read a label mask as (H, W) int32, int64 if an id needs it: 0 background, else an object.
 
-    A palette's indices are the ids. Floats are accepted if every value is whole, RGB if its
-    channels are equal.
+    A palette's indices are the ids, and values are taken as they are stored where white is 0, but
+    for masks of 1 bit, whose black is the background. Floats are accepted if every value is whole,
+    RGB if its channels are equal.
 
     Raises:
         UserError: as :func:`read_image`; a lossy format (it invents ids), a value that is
-            negative or not whole, or several channels that differ.
+            negative, not whole or 2^63 and more, or several channels that differ.
     """
     path = Path(path)
     if path.suffix.lower() in LOSSY_SUFFIXES:
-        raise UserError(lossy(path))
-    return as_mask(path, _read(path, indices=True))
+        raise lossy(path)
+    return as_mask(path, _read(path, True, None))
 
 
 def as_mask(path: Path, array: np.ndarray) -> np.ndarray:
@@ -102,12 +111,20 @@ def as_mask(path: Path, array: np.ndarray) -> np.ndarray:
             f"{path} has {array.shape[2]} channels that differ; a label mask has one channel with "
             "an integer per object"
         )
-    if mask.dtype.kind == "f" and not (np.isfinite(mask).all() and (mask == np.rint(mask)).all()):
+    if mask.dtype.kind == "f" and not np.isfinite(mask).all():
+        raise UserError(
+            f"{path} is not integer: {np.count_nonzero(~np.isfinite(mask))} of its values are NaN "
+            "or infinite; store an integer per object, 0 for background"
+        )
+    if mask.dtype.kind == "f" and not (mask == np.rint(mask)).all():
         raise UserError(f"{path} is not integer; store an integer per object, 0 for background")
     if mask.dtype.kind in "if" and mask.size and mask.min() < 0:
         raise UserError(f"{path} has negative ids; store an integer per object, 0 for background")
     small = mask.dtype.itemsize < 4 and mask.dtype.kind in "bui"
-    large = not small and mask.size and mask.max() > np.iinfo(np.int32).max
+    most = 0 if small or not mask.size else int(mask.max())
+    if most > np.iinfo(np.int64).max:
+        raise UserError(f"{path} has ids of 2^63 and more; number its objects anew")
+    large = most > np.iinfo(np.int32).max
     return np.ascontiguousarray(mask.astype(np.int64 if large else np.int32))
 
 
@@ -126,154 +143,28 @@ def _is_image(entry: os.DirEntry[str]) -> bool:
     return entry.is_file() if ending in SUFFIXES else ending == ZARR and entry.is_dir()
 
 
-def _read(path: Path, indices: bool) -> np.ndarray:
-    """(H, W, C) without alpha; ``indices``: for masks, palette indices and no lossy coding."""
-    if is_zarr(path):
-        return open_zarr(path).whole()
-    if not path.is_file():
+def _existing(path: str | Path) -> Path:
+    path = Path(path)
+    if not is_zarr(path) and not path.is_file():
         raise UserError(f"{path} does not exist; give an image file")
-    with readable(path):
-        if path.suffix.lower() in TIFF:
-            array = _read_tiff(path, indices)
-        else:
-            array = _read_pillow(path, indices)
+    return path
+
+
+def _read(path: Path, indices: bool, series: int | None) -> np.ndarray:
+    """(H, W, C) without alpha; ``indices``: for masks, palette indices and no lossy coding."""
+    path = _existing(path)
+    if is_zarr(path):
+        image = open_zarr(path, indices, series)
+        if image.shape[0] * image.shape[1] > MOST_PIXELS:
+            raise too_large(path)
+        array = image.whole()
+    elif is_tiff(path):
+        array = read_tiff(path, indices, series)
+    else:
+        array = read_picture(path, indices, series)
     if 0 in array.shape or array.dtype.kind not in "buif":
         raise UserError(
             f"{path} holds {array.dtype} values in shape {array.shape}; an image is integer or "
             "float and not empty"
         )
     return array
-
-
-@contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Whatever goes wrong in decoding ``path`` as one sentence that names it."""
-    try:
-        yield
-    except UserError:
-        raise
-    except (MemoryError, Image.DecompressionBombError) as error:
-        raise UserError(
-            f"{path} is too large to be read at once; store it as OME-Zarr or as a tiled TIFF, "
-            "which are read in parts (to predict, with --out labels.zarr)"
-        ) from error
-    except _UNREADABLE as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(
-            f"{path} cannot be read as an image ({reason}); it may be truncated or of another "
-            "format: replace it"
-        ) from error
-
-
-def _read_pillow(path: Path, indices: bool) -> np.ndarray:
-    with Image.open(path) as image:
-        if indices and image.format in _LOSSY_FORMATS:
-            raise UserError(lossy(path))
-        if image.format == "PNG" and _is_color_16(path):
-            raise UserError(
-                f"{path} is a PNG of 16 bits in color, which is read in 8; store it as TIFF"
-            )
-        return pillow_array(image, indices)
-
-
-def pillow_array(image: Image.Image, indices: bool = False) -> np.ndarray:
-    """Pixels (H, W, C) of a PIL image in their stored dtype, alpha dropped.
-
-    Args:
-        image: of any mode.
-        indices: keep a palette's indices instead of its colors.
-    """
-    if image.mode == "P" and indices:
-        return np.asarray(image)[..., None]
-    modes = {"LA": "L", "La": "L", "RGBA": "RGB", "RGBa": "RGB", "P": "RGB", "PA": "RGB"}
-    modes |= {mode: "RGB" for mode in ("RGBX", "CMYK", "YCbCr", "LAB", "HSV")}
-    if image.mode in modes:
-        image.load()
-        # convert() of a mode with alpha to one without keeps the colors as they are
-        image = image.convert(modes[image.mode])
-    array = np.asarray(image)
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)
-    return array if array.ndim == 3 else array[..., None]
-
-
-def _is_color_16(path: Path) -> bool:
-    with path.open("rb") as file:
-        header = file.read(26)
-    return len(header) == 26 and header[24] == 16 and header[25] in _RGB_16
-
-
-def _read_tiff(path: Path, indices: bool) -> np.ndarray:
-    with tifffile.TiffFile(path) as file:
-        series = file.series[0]
-        page = series.keyframe
-        if indices and tag_name(page.compression) in LOSSY_TIFF:
-            raise UserError(lossy(path))
-        if path.stat().st_size < _last_byte(file):
-            raise UserError(f"{path} is truncated: it ends before its pixels do; replace it")
-        axes, shape, photometric = series.axes, series.shape, tag_name(page.photometric)
-        alpha = any(int(kind) in (1, 2) for kind in page.extrasamples)
-        pillow = photometric in PILLOW_TIFF
-        try:
-            array = None if pillow else series.asarray()
-        except ValueError as error:
-            if "imagecodecs" not in str(error):
-                raise
-            array = None
-    if array is None:
-        array = _tiff_by_pillow(path, shape, indices)
-        return array
-    array = channels_last(path, array, axes)
-    if alpha and "S" in axes and array.shape[2] in (2, 4):
-        array = array[..., :-1]
-    if photometric == "MINISWHITE" and not indices and array.dtype.kind == "u":
-        array = np.iinfo(array.dtype).max - array
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
-
-
-def tag_name(tag: object) -> str:
-    """Name of a TIFF tag's value; one that tifffile does not know is a plain number."""
-    return str(getattr(tag, "name", tag))
-
-
-def _last_byte(file: tifffile.TiffFile) -> int:
-    """End of the last segment of pixels; tifffile fills what is missing with zeros in silence."""
-    return max(
-        offset + count
-        for page in file.series[0].pages
-        if page is not None
-        for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)
-    )
-
-
-def _tiff_by_pillow(path: Path, shape: tuple[int, ...], indices: bool) -> np.ndarray:
-    """TIFFs whose coding tifffile leaves to imagecodecs (LZW, for one) or whose colors it keeps."""
-    try:
-        with Image.open(path) as image:
-            if getattr(image, "n_frames", 1) == 1:
-                return pillow_array(image, indices)
-    except UnidentifiedImageError:
-        pass
-    raise UserError(
-        f"{path} is a TIFF of shape {shape} compressed in a way that is not read; store it "
-        "uncompressed or with zlib (deflate), or pip install imagecodecs"
-    )
-
-
-def channels_last(path: Path, array: np.ndarray, axes: str) -> np.ndarray:
-    """Move the channels of a TIFF last: by its axes, else the shorter of first and last axis."""
-    keep = [i for i, n in enumerate(array.shape) if n > 1 or axes[i] in "YX"]
-    array, axes = array.reshape([array.shape[i] for i in keep]), "".join(axes[i] for i in keep)
-    if array.ndim == 2:
-        return array[..., None]
-    if array.ndim != 3 or (set(axes) & set("ZT")):
-        raise UserError(
-            f"{path} is a stack of shape {array.shape} (axes {axes}), not a 2D image; store its "
-            "planes as separate files"
-        )
-    if axes[2] == "S" or (axes[0] not in "CS" and array.shape[2] < array.shape[0]):
-        return array
-    return np.moveaxis(array, 0, 2)
-
-
-def lossy(path: Path) -> str:
-    return f"{path} is in a lossy format, which changes ids; store label masks as PNG or TIFF"

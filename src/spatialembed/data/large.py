@@ -12,13 +12,11 @@ import numpy as np
 from ..errors import UserError
 from .image_io import as_mask
 from .sample import Sample, Truth
+from .windowed import MOST_PIXELS as MOST_PIXELS
 from .windowed import WindowedImage, open_windowed
 
 LARGE_PIXELS = 2**22
 """Pixels of an image beyond which it is read by windows, if it is stored in parts."""
-
-MOST_PIXELS = 2**28
-"""Pixels of an image that are read at once: as many as prediction takes."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""TIFFs read by windows: tiles or strips decoded one by one, or pixels mapped from the file."""
+"""TIFFs read whole, or by windows: tiles or strips decoded one by one, or pixels mapped."""
 
 from __future__ import annotations
 
@@ -13,95 +13,103 @@ import numpy as np
 import tifffile
 
 from ..errors import UserError
-from .image_io import LOSSY_TIFF, PILLOW_TIFF, TIFF, channels_last, lossy, readable, tag_name
-from .windowed import Reader, WindowedImage
+from .orientation import stored_window, turned, turned_size
+from .refusals import too_large
+from .tiff_colors import Colors
+from .tiff_file import TiffImage, arranged, image_of, opened
+from .windowed import MOST_PIXELS, Reader, WindowedImage
 
 MOST_CHUNK = 2**24
 """Pixels of a tile or strip beyond which a TIFF is not read by windows."""
 
 
-def is_tiff(path: Path) -> bool:
-    """Whether ``path`` is named as a TIFF."""
-    return path.suffix.lower() in TIFF
+def read_tiff(path: Path, indices: bool, series: int | None) -> np.ndarray:
+    """A whole TIFF as (H, W, C); see :func:`spatialembed.data.image_io.read_image`."""
+    with opened(path) as file:
+        image = image_of(path, file, series)
+        colors = _colors(image, indices)
+        if max(math.prod(image.size), math.prod(image.pages.shape) // 8) > MOST_PIXELS:
+            raise too_large(path)
+        image.require_whole()
+        pixels = colors(arranged(image.pages.asarray(), image.axes))
+        return turned(pixels, image.orientation)
 
 
-def open_tiff(path: Path, indices: bool, least: int) -> WindowedImage | None:
+def open_tiff(path: Path, indices: bool, least: int, series: int | None) -> WindowedImage | None:
     """See :func:`spatialembed.data.windowed.open_windowed`."""
-    with readable(path), tifffile.TiffFile(path) as file:
+    with opened(path) as file:
         page = file.pages.first
         # Seen at once, and most images are; pages that are rows of an image make a large file.
         if max(page.imagewidth * page.imagelength, path.stat().st_size) <= least:
             return None
-        return _open(path, file, indices)
+        image = image_of(path, file, series)
+        return _open(image, file, _colors(image, indices))
 
 
-def _open(path: Path, file: tifffile.TiffFile, indices: bool) -> WindowedImage | None:
-    series = file.series[0]
-    page = series.keyframe
-    photometric = tag_name(page.photometric)
-    if indices and tag_name(page.compression) in LOSSY_TIFF:
-        raise UserError(lossy(path))
-    if photometric in PILLOW_TIFF or series.dtype is None:
-        return None
-    # A view of one value: says where the channels lie, and refuses stacks, without reading.
-    like = np.broadcast_to(np.zeros((), series.dtype), series.shape)
-    height, width, channels = channels_last(path, like, series.axes).shape
-    dtype = series.dtype.newbyteorder("=")
-    found = _mapped(path, file, series) or _segmented(path, series, (height, width, channels))
+def _colors(image: TiffImage, indices: bool) -> Colors:
+    if image.pages.dtype is None:
+        page = image.pages.keyframe
+        raise UserError(
+            f"{image.path} is a TIFF of {page.bitspersample} bits of the kind {page.sampleformat}, "
+            "which is not read; store it as integers or floats"
+        )
+    return Colors.of(image.path, image.pages.keyframe, "S" in image.axes, indices)
+
+
+def _open(image: TiffImage, file: tifffile.TiffFile, colors: Colors) -> WindowedImage | None:
+    # A view of one value: says where the channels lie without reading.
+    like = np.broadcast_to(np.zeros((), image.pages.dtype), image.pages.shape)
+    *size, samples = arranged(like, image.axes).shape
+    found = _mapped(image, file) or _segmented(image, (size[0], size[1], samples))
     if found is None:
         return None
     reader, chunk = found
-    alpha = any(int(kind) in (1, 2) for kind in page.extrasamples)
-    kept = channels - 1 if alpha and "S" in series.axes and channels in (2, 4) else channels
-    inverted = photometric == "MINISWHITE" and not indices and dtype.kind == "u"
+    orientation = image.orientation
+    shape = turned_size((size[0], size[1]), orientation)
 
     def read(rows: slice, columns: slice) -> np.ndarray:
-        part = reader(rows, columns)[..., :kept]
-        return np.iinfo(dtype).max - part if inverted else part
+        part = reader(*stored_window((rows, columns), shape, orientation))
+        return turned(colors(part), orientation)
 
-    return WindowedImage(path, (height, width), kept, dtype, chunk, read)
+    channels, dtype = colors.channels(samples), colors.dtype(np.dtype(image.pages.dtype))
+    return WindowedImage(image.path, shape, channels, dtype, turned_size(chunk, orientation), read)
 
 
-def _mapped(path: Path, file: Any, series: Any) -> tuple[Reader, tuple[int, int]] | None:
+def _mapped(image: TiffImage, file: tifffile.TiffFile) -> tuple[Reader, tuple[int, int]] | None:
     """Reads pixels that lie in the file as they do in an array."""
-    offset, shape, axes = series.dataoffset, series.shape, series.axes
-    if offset is None:
+    pages = image.pages
+    if pages.dataoffset is None:
         return None
-    stored = np.dtype(series.dtype).newbyteorder(file.byteorder)
-    if path.stat().st_size < offset + math.prod(shape) * stored.itemsize:
-        raise UserError(f"{path} is truncated: it ends before its pixels do; replace it")
+    image.require_whole()
+    path, offset, shape, axes = image.path, pages.dataoffset, pages.shape, image.axes
+    stored = np.dtype(pages.dtype).newbyteorder(file.byteorder)
 
     def read(rows: slice, columns: slice) -> np.ndarray:
         array = np.memmap(path, stored, "r", offset, shape)
-        return np.array(channels_last(path, array, axes)[rows, columns])
+        return np.array(arranged(array, axes)[rows, columns])
 
-    return read, (1, channels_last(path, np.broadcast_to(0, shape), axes).shape[1])
+    return read, (1, arranged(np.broadcast_to(0, shape), axes).shape[1])
 
 
 def _segmented(
-    path: Path, series: Any, shape: tuple[int, int, int]
+    image: TiffImage, shape: tuple[int, int, int]
 ) -> tuple[Reader, tuple[int, int]] | None:
     """Reads tiles, or strips of rows, that are compressed each on their own."""
-    page = series.keyframe
+    pages = list(image.pages.pages)
+    page = image.pages.keyframe
     _, depth, height, width, _ = page.shaped
-    if depth > 1 or page.tiledepth > 1 or None in series.pages:
+    if depth > 1 or page.tiledepth > 1:
         return None
-    if shape != (height, width, page.samplesperpixel * len(series.pages)):
+    if shape != (height, width, page.samplesperpixel * len(pages)):
         return None
     chunk = page.chunks[:2]
     chunk = min(chunk[0], height), min(chunk[1], width)
     if chunk[0] * chunk[1] > min(MOST_CHUNK, height * width - 1):
         return None
-    try:
-        page.decode(None, 0)
-    except (ValueError, NotImplementedError):  # a coding that tifffile leaves to imagecodecs
-        return None
-    planes = tuple(
-        (np.array(plane.dataoffsets), np.array(plane.databytecounts)) for plane in series.pages
-    )
+    planes = tuple((np.array(one.dataoffsets), np.array(one.databytecounts)) for one in pages)
     options = {"jpegtables": page.jpegtables} if page.jpegtables else {}
     segments = _Segments(
-        path,
+        image.path,
         partial(page.decode, **options),
         planes,
         page.samplesperpixel if page.planarconfig == 2 else 1,

@@ -15,9 +15,13 @@ import numpy as np
 from jaxtyping import Shaped
 
 from ..errors import UserError
+from .refusals import reason
 
 BLOCK = 2**22
 """About how many pixels :func:`blocks` gives at a time."""
+
+MOST_PIXELS = 2**28
+"""Pixels of an image that are read at once: as many as prediction takes."""
 
 Reader = Callable[[slice, slice], np.ndarray]
 
@@ -67,12 +71,13 @@ class WindowedImage:
             return np.zeros((height, width, self.channels), self.dtype)
         try:
             part = self.reader(window[0], window[1])
+        except UserError:
+            raise
         except Exception as error:  # every codec has errors of its own
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise UserError(
                 f"{self.path} cannot be read at rows {window[0].start} to {window[0].stop}, "
-                f"columns {window[1].start} to {window[1].stop} ({reason}); it may be truncated or "
-                "damaged: replace it"
+                f"columns {window[1].start} to {window[1].stop} ({reason(error)}); it may be "
+                "truncated or damaged: replace it"
             ) from error
         return np.ascontiguousarray(part, dtype=self.dtype)
 
@@ -81,32 +86,36 @@ class WindowedImage:
         return self.read(slice(None), slice(None))
 
 
-def open_windowed(path: str | Path, indices: bool = False, least: int = 0) -> WindowedImage | None:
+def open_windowed(
+    path: str | Path, indices: bool = False, least: int = 0, series: int | None = None
+) -> WindowedImage | None:
     """Open an image for reading by windows; not a pixel is read.
 
     Args:
         path: an x.zarr folder, or a file in any format.
         indices: for masks: values are kept as they are stored, and a lossy coding is refused.
         least: pixels up to which an image is left alone.
+        series: which of the file's images, from 0; None for the only one.
 
     Returns:
         None where windows would gain nothing: the image is that small, the format is neither zarr
         nor TIFF, or the TIFF is compressed in one piece or in a way that is not read by tiles.
 
     Raises:
-        UserError: there is no such file, it is damaged, a stack in z or time, or zarr is not
-            installed.
+        UserError: there is no such file, it is damaged, a stack in z or time, or of several
+            images, or zarr is not installed.
     """
-    path = Path(path)
-    if not path.exists():
-        raise UserError(f"{path} does not exist; give an image file")
-    from .tiff_tiles import is_tiff, open_tiff
+    from .tiff_file import is_tiff
+    from .tiff_tiles import open_tiff
     from .zarr_image import is_zarr, open_zarr
 
+    path = Path(path)
+    if not path.is_file() and not (is_zarr(path) and path.exists()):
+        raise UserError(f"{path} does not exist; give an image file")
     if is_zarr(path):
-        image: WindowedImage | None = open_zarr(path)
+        image: WindowedImage | None = open_zarr(path, indices, series)
     else:
-        image = open_tiff(path, indices, least) if is_tiff(path) else None
+        image = open_tiff(path, indices, least, series) if is_tiff(path) else None
     return None if image is None or math.prod(image.shape) <= least else image
 
 

@@ -6,16 +6,28 @@ Axes are read from OME-Zarr's metadata or the array's dimension names; without e
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import UserError, missing_extra
+from .refusals import reason
+from .series import Held, beside
 from .windowed import WindowedImage
+from .zarr_series import ZarrImage, image_of, require_mask
 
 SUFFIX = ".zarr"
-_PLANE = "yxc"
+_PLANE, _LETTERS = "yxc", tuple("tczyx")
+_CHANNELS = dict.fromkeys(("channel", "channels", "band", "bands", "sample", "s"), "c")
+
+_GUESSED = {2: "yx", 5: "tczyx"}
+"""Axes of an array without names, by how many there are."""
+
+_MOST_CHANNELS = 32
+"""Of an array without names of axes; one with more planes is taken for a stack."""
 
 
 def is_zarr(path: Path) -> bool:
@@ -23,28 +35,35 @@ def is_zarr(path: Path) -> bool:
     return path.suffix.lower() == SUFFIX
 
 
-def open_zarr(path: Path) -> WindowedImage:
+def open_zarr(path: Path, indices: bool = False, series: int | None = None) -> WindowedImage:
     """Open the image at ``path`` without reading a pixel.
 
+    Args:
+        path: the folder.
+        indices: for masks: the codecs must keep every id.
+        series: which of its images, from 0; None for the only one.
+
     Raises:
-        UserError: zarr is not installed, there is no array, or it is not a 2D image.
+        UserError: zarr is not installed, there is no array, it is not a 2D image, or there are
+            several and none is asked for.
     """
-    try:
-        import zarr
-    except ImportError as error:
-        raise missing_extra(f"reading {path}", "large") from error
-    try:
-        node = _image_of(path)
-        array, names = (node, None) if isinstance(node, zarr.Array) else _full_level(node)
-    except Exception as error:  # stores, formats and metadata each have errors of their own
-        raise UserError(
-            f"{path} holds no image in zarr ({type(error).__name__}: {_first_line(error)}); it "
-            "must be an array, or an OME-Zarr group with multiscales"
-        ) from error
-    return _windowed(path, array, _axes(path, array, names))
+    node, image, _, _ = _opened(path, series)
+    with _named(path):
+        axes = _axes(path, image.array, image.names)
+        if indices:
+            require_mask(path, node, image)
+        return _windowed(path, image.array, axes)
 
 
-def plane_of(path: Path) -> tuple[list[dict[str, str]], list[float], list[float]]:
+def beside_zarr(path: Path, series: int | None = None) -> str | None:
+    """A sentence about the images of a zarr that are left out; None where none is."""
+    _, _, held, number = _opened(path, series)
+    return beside(held, number)
+
+
+def plane_of(
+    path: Path, series: int | None = None
+) -> tuple[list[dict[str, str]], list[float], list[float]]:
     """What OME-Zarr says of the full resolution's y and x: axes, pixel sizes, place of the first.
 
     An image without such metadata has axes "y" and "x" without units, pixels of size 1 and begins
@@ -54,20 +73,15 @@ def plane_of(path: Path) -> tuple[list[dict[str, str]], list[float], list[float]
     size, place = [1.0, 1.0], [0.0, 0.0]
     if not is_zarr(path):
         return axes, size, place
-    import zarr
-
-    node = _image_of(path)
-    if isinstance(node, zarr.Array):
-        return axes, size, place
-    scales = _ome(node)["multiscales"][0]
+    scales, level = _opened(path, series)[1][2:]
     named = [axis for axis in scales.get("axes") or [] if isinstance(axis, dict)]
     at = [i for name in ("y", "x") for i, axis in enumerate(named) if axis["name"] == name]
     if len(at) != 2:
         return axes, size, place
     axes = [axis | {"unit": named[i]["unit"]} if "unit" in named[i] else axis
             for axis, i in zip(axes, at, strict=True)]  # fmt: skip
-    level = scales["datasets"][0].get("coordinateTransformations") or []
-    for change in [*level, *(scales.get("coordinateTransformations") or [])]:
+    changes = level.get("coordinateTransformations") or []
+    for change in [*changes, *(scales.get("coordinateTransformations") or [])]:
         for d, i in enumerate(at):
             if "scale" in change:
                 size[d] *= float(change["scale"][i])
@@ -75,6 +89,31 @@ def plane_of(path: Path) -> tuple[list[dict[str, str]], list[float], list[float]
             if "translation" in change:
                 place[d] += float(change["translation"][i])
     return axes, size, place
+
+
+def _opened(path: Path, series: int | None) -> tuple[Any, ZarrImage, list[Held], int]:
+    """The zarr at ``path``, its image that is read, all that there are, and that one's number."""
+    try:
+        import zarr
+    except ImportError as error:
+        raise missing_extra(f"reading {path}", "large") from error
+    with _named(path):
+        node = zarr.open(path, mode="r")
+        return node, *image_of(path, node, series)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """What goes wrong in opening a zarr as one sentence."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # stores, formats and metadata each have errors of their own
+        raise UserError(
+            f"{path} holds no image in zarr ({type(error).__name__}: {reason(error)}); it must be "
+            "an array, or an OME-Zarr group with multiscales"
+        ) from error
 
 
 def _windowed(path: Path, array: Any, axes: str) -> WindowedImage:
@@ -99,46 +138,21 @@ def _windowed(path: Path, array: Any, axes: str) -> WindowedImage:
     )
 
 
-def _image_of(path: Path) -> Any:
-    """The array or OME-Zarr group of the first image at ``path``."""
-    import zarr
-
-    node: Any = zarr.open(path, mode="r")
-    if not isinstance(node, zarr.Array) and "bioformats2raw.layout" in _ome(node):
-        return node["0"]
-    return node
-
-
-def _ome(group: Any) -> dict[str, Any]:
-    """OME-Zarr's metadata, which from version 0.5 on lies below "ome"."""
-    attributes = dict(group.attrs)
-    return dict(attributes.get("ome", attributes))
-
-
-def _full_level(group: Any) -> tuple[Any, list[str] | None]:
-    """Array of the first, which is the full, resolution, and the names of its axes."""
-    scales = _ome(group)["multiscales"][0]
-    axes = scales.get("axes")
-    names = axes and [axis["name"] if isinstance(axis, dict) else axis for axis in axes]
-    return group[scales["datasets"][0]["path"]], names
-
-
 def _axes(path: Path, array: Any, names: list[str] | None) -> str:
+    """A letter an axis, by its name, or where axes have none by their lengths."""
     shape = tuple(array.shape)
     if names is None:
         dimensions = getattr(array.metadata, "dimension_names", None) or ()
-        names = [str(name).lower() for name in dimensions]
-    if set(names) - set("tczyx") or len(set(names)) != len(shape):
-        last = len(shape) == 3 and shape[2] < shape[0]
-        names = list({2: "yx", 3: "yxc" if last else "cyx", 5: "tczyx"}.get(len(shape), ""))
-    stacked = any(n > 1 for axis, n in zip(names, shape, strict=False) if axis not in _PLANE)
-    if stacked or not {"y", "x"} <= set(names):
+        names = [str(name).lower() for name in dimensions if name is not None]
+    if len(names) != len(shape):
+        names = list(_GUESSED.get(len(shape), ""))
+        if len(shape) == 3 and min(shape[0], shape[2]) <= _MOST_CHANNELS:
+            names = list("yxc" if shape[2] < shape[0] else "cyx")
+    axes = [_CHANNELS.get(name, name if name in _LETTERS else "?") for name in names]
+    stacked = any(n > 1 for axis, n in zip(axes, shape, strict=False) if axis not in _PLANE)
+    if stacked or any(axes.count(axis) != 1 for axis in "yx") or axes.count("c") > 1:
         raise UserError(
-            f"{path} is a stack of shape {shape} (axes {''.join(names).upper() or 'unknown'}), not "
-            "a 2D image; store its planes as separate arrays"
+            f"{path} is a stack of shape {shape} (axes {', '.join(names) or 'unknown'}), not a 2D "
+            "image; store its planes as separate arrays"
         )
-    return "".join(names)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or ["no reason given"])[0]
+    return "".join(axes)

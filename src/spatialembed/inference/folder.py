@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from spatialembed.data.image_io import SUFFIXES, read_image
+from spatialembed.data.image_io import SUFFIXES, further_images, read_image
 from spatialembed.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ class ImageFile(NamedTuple):
 
     path: Path
     name: str
+    series: int | None = None
+    """Which of the images in the file, from 0; None for the only one."""
 
 
 class Outcome(NamedTuple):
@@ -117,6 +120,7 @@ def agreed_settings(
     settings = model.settings(*given)
     results.require(model.spec.class_names)
     used = {"model": model.name, **model.used(*settings)}
+    used["series"] = images[0].series if images else None
     results.agree(used, overwrite, [image.name for image in images])
     return settings
 
@@ -158,7 +162,7 @@ def predict_file(
     Raises:
         UserError: the image cannot be read, or its results not be written.
     """
-    pixels = read_image(image.path)
+    pixels = read_image(image.path, image.series)
     found = model.predict(pixels, *settings, name=str(image.path))
     results.write(image.name, pixels, found, overwrite)
     return Outcome(image, len(found), diameter=_median_diameter(found))
@@ -180,6 +184,18 @@ def summary(outcomes: Sequence[Outcome], out: Path) -> str:
     if 0 < len(empty) < len(found):
         text += f"; nothing found in {len(empty)} of them, first {empty[0]}"
     return text + (f"; {kept} kept as they were (--overwrite predicts them again)" if kept else "")
+
+
+def left_out(outcomes: Sequence[Outcome]) -> str | None:
+    """A sentence about images that were not predicted, since a file holds more than one."""
+    told = []
+    for (path, _, series), found, *_ in outcomes:
+        with suppress(UserError):  # a file that is gone by now was predicted all the same
+            further = None if found is None else further_images(path, series)
+            told += [f"{path} {further}"] if further else []
+    if not told:
+        return None
+    return told[0] + (f"; so do {len(told) - 1} other files" if len(told) > 1 else "")
 
 
 def unlike_training(outcomes: Sequence[Outcome], model: Model) -> str | None:

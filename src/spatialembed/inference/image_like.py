@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
 
-from spatialembed.data.image_io import pillow_array, read_image
+from spatialembed.data.image_io import further_images, read_image
+from spatialembed.data.pillow_image import pillow_array
 from spatialembed.errors import UserError
 
 ImageLike: TypeAlias = "str | os.PathLike[str] | np.ndarray | Image.Image"
@@ -19,11 +21,16 @@ ImageLike: TypeAlias = "str | os.PathLike[str] | np.ndarray | Image.Image"
 def to_array(image: ImageLike) -> tuple[np.ndarray, str]:
     """Pixels (H, W, C) in their stored dtype, and the name errors call the image by.
 
+    The orientation that a file states is applied; arrays and PIL images are taken as they are.
+
     Raises:
         UserError: the file cannot be read, or an array is not (H, W) or (H, W, C) numbers.
     """
     if isinstance(image, (str, os.PathLike)):
-        return read_image(Path(image)), str(image)
+        path = Path(image)
+        if further := further_images(path):
+            warnings.warn(f"{path} {further}", stacklevel=2)
+        return read_image(path), str(image)
     if isinstance(image, Image.Image):
         return pillow_array(image), getattr(image, "filename", "") or "the image"
     array = np.asarray(image)

@@ -71,7 +71,7 @@ def predict_many(
     # Workers may run in other folders.
     results = replace(results, out=results.out.absolute())
     task = PredictFile(source, results, overwrite, settings, threads)
-    by_name = {image.name: ImageFile(image.path.absolute(), image.name) for image in images}
+    by_name = {image.name: image._replace(path=image.path.absolute()) for image in images}
     if overwrite:
         path.unlink(missing_ok=True)
     with closing(WorkTable(path)) as table, workers.client() as client:

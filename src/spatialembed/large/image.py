@@ -45,6 +45,7 @@ def predict_large(
     min_size: int | None = None,
     mosaic: Mosaic | None = None,
     track: Track = silent,
+    series: int | None = None,
 ) -> int:
     """Instances of an image that need not fit in memory, as an OME-Zarr image of labels.
 
@@ -62,6 +63,7 @@ def predict_large(
         seed_threshold, foreground_threshold, min_size: as for :meth:`Model.predict`.
         mosaic: the tiles; by default as large as memory allows, or those of the run under way.
         track: shows progress.
+        series: which of the images that the file holds, from 0; None for the only one.
 
     Returns:
         How many instances there are.
@@ -76,12 +78,12 @@ def predict_large(
     replaces = overwrite or _read(part).get("overwrite", False)
     _refuse(image, out, replaces)
     model = source.load()
-    spec, reader = model.spec, _fitting(open_image(image), model)
+    spec, reader = model.spec, _fitting(open_image(image, series), model)
     refuse_if_used(part / TABLE)
     if overwrite or not _read(part):
         _remove(part)
     settings = model.settings(seed_threshold, foreground_threshold, min_size)
-    used = model.used(*settings) | {"model": model.name}
+    used = model.used(*settings) | {"model": model.name, "series": series}
     tiles = {} if mosaic is None else {"tiles": (mosaic.core, mosaic.overlap)}
     held = _agree(part, used | tiles | {"image": str(image), "shape": reader.shape})
     if mosaic is None:
@@ -90,7 +92,7 @@ def predict_large(
     _write(part, held | {"tiles": (mosaic.core, mosaic.overlap), "overwrite": replaces})
     threads = max(1, (os.cpu_count() or 1) // workers.here)
     normalize = spec.normalization.fixed(reader)
-    segment = Segment(source, image, mosaic, normalize, settings, part, threads)
+    segment = Segment(source, image, mosaic, normalize, settings, part, threads, series)
     with closing(WorkTable(part / TABLE)) as table, workers.client() as client:
         run = Run(table, client, mosaic, track)
         run.forget_lost(part)
@@ -99,7 +101,7 @@ def predict_large(
         count = number(mosaic, part, settle(mosaic, part, run.with_pairs()))
         table.add(["labels"])
         if not table.is_done("labels"):
-            make_labels(mosaic, part, count, spec.class_names, image)
+            make_labels(mosaic, part, count, spec.class_names, image, series)
             table.done("labels", {"count": count})
         run.through("paint", Paint(mosaic, part), "Writing labels")
         write_table(mosaic, part, count)

@@ -93,7 +93,12 @@ def _ids(folder: Path, tile: int, dropped: np.ndarray, before: np.ndarray) -> np
 
 
 def make_labels(
-    mosaic: Mosaic, folder: Path, count: int, class_names: tuple[str, ...], image: Path
+    mosaic: Mosaic,
+    folder: Path,
+    count: int,
+    class_names: tuple[str, ...],
+    image: Path,
+    series: int | None = None,
 ) -> None:
     """Make the arrays that :class:`Paint` writes to, all background.
 
@@ -103,6 +108,7 @@ def make_labels(
         count: of objects; ids are uint32 where they fit, else uint64.
         class_names: of the model.
         image: whose units, pixel size and place the labels take.
+        series: which image of it; None for the only one.
     """
     import zarr
 
@@ -110,7 +116,7 @@ def make_labels(
         folder / "labels",
         zarr_format=3,
         overwrite=True,
-        attributes={"ome": _metadata(image), "class_names": list(class_names)},
+        attributes={"ome": _metadata(image, series), "class_names": list(class_names)},
     )
     dtype = np.uint32 if count < 2**32 else np.uint64
     chunk = mosaic.core
@@ -152,9 +158,9 @@ def write_table(mosaic: Mosaic, folder: Path, count: int) -> None:
                 array[rows] = values[left]
 
 
-def _metadata(image: Path) -> dict[str, Any]:
+def _metadata(image: Path, series: int | None) -> dict[str, Any]:
     """The attributes of labels of an image."""
-    axes, size, place = plane_of(image)
+    axes, size, place = plane_of(image, series)
     moved = [{"type": "translation", "translation": place}] if any(place) else []
     levels = [
         {

@@ -74,6 +74,7 @@ class Segment:
         settings: seed threshold, foreground threshold and minimum size.
         folder: where the files are.
         threads: of the network.
+        series: which image of the file; None for the only one.
     """
 
     source: Source
@@ -83,6 +84,7 @@ class Segment:
     settings: tuple[float, float, int]
     folder: Path
     threads: int = 1
+    series: int | None = None
 
     def __call__(self, tile: int) -> dict[str, Any]:
         """Find them.
@@ -91,7 +93,7 @@ class Segment:
             UserError: the part of the image cannot be read, or the file not be written.
         """
         seen, core = self.mosaic.seen_by(tile), self.mosaic.core_of(tile)
-        pixels = open_image(self.image).read(*seen)
+        pixels = open_image(self.image, self.series).read(*seen)
         model = copy.copy(model_here(self.source, self.threads))  # which others use after this
         model.normalize = self.normalize
         part = Part(*seen, (self.mosaic.height, self.mosaic.width))
@@ -101,13 +103,13 @@ class Segment:
         return {"found": len(objects.score)}
 
 
-def open_image(path: Path) -> WindowedImage:
-    """An image to be read in parts.
+def open_image(path: Path, series: int | None = None) -> WindowedImage:
+    """An image to be read in parts, the only one of its file or that of a number.
 
     Raises:
         UserError: it cannot be, or only as a whole.
     """
-    image = open_windowed(path)
+    image = open_windowed(path, series=series)
     if image is None:
         raise UserError(
             f"{path} cannot be read in parts; predict it into a folder (--out found), or store it "

@@ -14,6 +14,7 @@ from scipy import ndimage
 from ..errors import UserError
 from . import cityscapes
 from .check_report import QUANTILES, Report, SplitReport, some
+from .file_notes import notes
 from .label_folder import LabelFolder
 from .objects import objects_of, united
 from .sample import HOLDOUT, SPLITS, FileDataSet, Problem, Split, scan_data
@@ -121,11 +122,13 @@ class _Tally:
 def _check_split(
     dataset: FileDataSet, progress: Progress | None
 ) -> tuple[SplitReport, list[Problem]]:
-    tally, problems = _Tally(), []
+    tally = _Tally()
+    problems: list[Problem] = []
     channels: dict[Path, int] = {}
     for i in range(len(dataset)):
         try:
             image_channels, semantic = _count(dataset, i, tally)
+            problems += notes(dataset.files(i))
         except UserError as error:
             problems.append(_as_problem(str(error), dataset.items[i].image))
         else:

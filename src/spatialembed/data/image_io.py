@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import UserError
 from .orientation import turned_size
-from .pillow_image import beside_picture, picture_size, read_picture
+from .pillow_image import beside_picture, picture_orientation, picture_size, read_picture
 from .refusals import lossy, too_large
 from .series import beside
 from .tiff_file import SUFFIXES as TIFF
@@ -63,6 +63,17 @@ def pixels_of(path: str | Path) -> int:
     """How many pixels an image has in a plane, by its header; raises as :func:`read_image`."""
     height, width = image_size(path)
     return height * width
+
+
+def stated_orientation(path: str | Path) -> int:
+    """The orientation that a file states, 1 (as stored) to 8; raises as :func:`read_image`."""
+    path = _existing(path)
+    if is_zarr(path):
+        return 1
+    if not is_tiff(path):
+        return picture_orientation(path)
+    with opened(path) as file:
+        return image_of(path, file, None).orientation
 
 
 def further_images(path: str | Path, series: int | None = None) -> str | None:

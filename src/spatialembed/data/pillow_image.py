@@ -51,6 +51,12 @@ def picture_size(path: Path, series: int | None) -> tuple[int, int]:
         return turned_size((image.height, image.width), exif_orientation(image))
 
 
+def picture_orientation(path: Path) -> int:
+    """The orientation that its EXIF states, from 1 (as stored) to 8."""
+    with _opened(path, None) as (image, _, _):
+        return exif_orientation(image)
+
+
 def beside_picture(path: Path, series: int | None) -> str | None:
     """A sentence about the pictures of a file that are left out; None where none is."""
     with _opened(path, series) as (_, held, number):

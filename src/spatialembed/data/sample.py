@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self, cast
 import numpy as np
 
 from ..errors import UserError
-from .image_io import read_image
+from .image_io import read_image, stated_orientation
 from .items import Items
 
 if TYPE_CHECKING:
@@ -173,9 +173,15 @@ class FileDataSet(ABC):
         item = self.items[i]
         image, truth = read_image(item.image), self.truth(i)
         if image.shape[:2] != truth.label_mask.shape:
+            told = ""
+            if stated_orientation(item.image) > 4:
+                told = (
+                    ": the image is turned as its orientation (EXIF) says, so its truth must be of "
+                    "the turned picture, or the orientation be removed from the file"
+                )
             raise UserError(
                 f"{item.image} is {size(image)}, its truth {item.truth} is "
-                f"{size(truth.label_mask)}; make them one size"
+                f"{size(truth.label_mask)}; make them one size{told}"
             )
         return Sample(item.name, image, *truth)
 

@@ -113,7 +113,8 @@ def image_of(path: Path, file: tifffile.TiffFile, series: int | None) -> TiffIma
     Raises:
         UserError: there is none, several and none is asked for, or it is a stack or not complete.
     """
-    stored = [image for one in file.series for image in _images(file, one)]
+    planes = (series for series in file.series if {"Y", "X"} <= set(series.axes))
+    stored = [image for one in planes for image in _images(file, one)]
     if not stored:
         raise UserError(f"{path} is a TIFF without an image; replace it")
     number = take(path, [image.held for image in stored], series)

@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
@@ -128,6 +129,20 @@ def test_errors_are_one_line(run, data, tmp_path, capsys) -> None:
     assert "--botch" in errors_of(capsys, "train", data, "--botch", 3)
     assert "batch" in errors_of(capsys, "train", data, "--batch", "many")
     assert "prodict" in errors_of(capsys, "prodict")
+
+
+def test_predict_of_one_image_of_several(run, data, tmp_path, capsys) -> None:
+    with Image.open(next((data / "test" / "images").iterdir())) as image:
+        pixels = np.asarray(image)
+    path, out = tmp_path / "well.tif", tmp_path / "found"
+    with tifffile.TiffWriter(path) as file:
+        for plane in (pixels, pixels[::-1]):
+            file.write(plane)
+    said = errors_of(capsys, "predict", run, path, "--out", out)
+    assert "well.tif is a stack of 2 planes" in said
+    assert main(["predict", str(run), str(path), "--out", str(out), "--series", "1"]) == 0
+    assert "which are left out: series 0" in capsys.readouterr().err
+    assert (out / "well.tif").is_file()
 
 
 def test_predict_of_wrong_channels(run, data, tmp_path, capsys) -> None:

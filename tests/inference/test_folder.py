@@ -12,6 +12,7 @@ from spatialembed.inference import written
 from spatialembed.inference.folder import (
     Outcome,
     find_images,
+    left_out,
     predict_files,
     unlike_training,
 )
@@ -105,6 +106,48 @@ def test_a_failing_file_stops_no_other(images, tmp_path) -> None:
     assert "expects 1 channel" in failed["color"]
     assert sum(outcome.found == 2 for outcome in outcomes) == 3
     assert not list(results.out.glob("broken*")) + list(results.out.glob("color*"))
+
+
+def test_files_of_odd_content_stop_no_other(images, tmp_path) -> None:
+    (images / "no_tags.tif").write_bytes(b"II*\0\x08\0\0\0" + bytes(6))
+    (images / "no_image.tif").write_bytes(b"MM\0*" + b"\xff" * 40)
+    (images / "no_file.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(60))
+    tifffile.imwrite(images / "complex.tif", np.zeros((9, 9), np.complex64))
+    tifffile.imwrite(images / "stack.tif", np.zeros((4, 9, 9), np.uint8), photometric="minisblack")
+    results = Results(tmp_path / "out", pictures=False)
+    outcomes = list(predict_files(bright(), find_images([images], results.out), results))
+    failed = {outcome.image.name: outcome.error for outcome in outcomes if outcome.error}
+    assert failed.keys() == {"no_tags", "no_image", "no_file", "complex", "stack"}
+    for name, error in failed.items():
+        assert error.startswith(str(images / name))
+    assert sum(outcome.found == 2 for outcome in outcomes) == 3
+
+
+def test_series_of_files_that_hold_several_images(tmp_path) -> None:
+    images, out = tmp_path / "images", tmp_path / "out"
+    images.mkdir()
+    planes = [squares(), np.roll(squares(), 5, 1), squares()[::2, ::2]]
+    with tifffile.TiffWriter(images / "a.ome.tif", ome=True) as file:
+        for plane in planes[:2]:
+            file.write(plane[..., 0], photometric="minisblack")
+    with tifffile.TiffWriter(images / "b.tif") as file:
+        for plane in planes[::-1][::2]:
+            file.write(plane[..., 0], photometric="minisblack")
+    results = Results(out, pictures=False)
+    files = find_images([images], out)
+    first, second = predict_files(bright(), files, results)
+    assert "holds 2 images (series 0" in first.error
+    assert second.found == 2
+    assert "b.tif holds further images" in left_out([first, second])
+    files = [file._replace(series=1) for file in files]
+    with pytest.raises(UserError, match=r"series None \(now 1\)"):
+        predict_files(bright(), files, results)
+    list(predict_files(bright(), files, Results(tmp_path / "second", pictures=False)))
+    for name, plane in ((files[0].name, planes[1]), (files[1].name, planes[0])):
+        labels = tifffile.imread(tmp_path / "second" / f"{name}.tif")
+        np.testing.assert_array_equal(labels, bright().predict(plane).label_map)
+    with pytest.warns(UserWarning, match="holds further images"):
+        bright().predict(images / "b.tif")
 
 
 def test_running_out_of_memory_is_named(images, tmp_path, monkeypatch) -> None:

@@ -295,6 +295,25 @@ def test_labels_lie_where_the_image_lies(tmp_path) -> None:
         assert moved["translation"] == [6, 14]
 
 
+def test_one_image_of_several(tmp_path) -> None:
+    group = zarr.create_group(tmp_path / "a.zarr", attributes={"ome": {"bioformats2raw.layout": 3}})
+    images = [pointing_image((150, 120), seed) for seed in (3, 4)]
+    for number, image in enumerate(images):
+        axes = [{"name": name, "type": "space"} for name in "yx"]
+        changes = [{"type": "scale", "scale": [number + 0.5] * 3}]
+        datasets = [{"path": "0", "coordinateTransformations": changes}]
+        scales = {"axes": [*axes, {"name": "c", "type": "channel"}], "datasets": datasets}
+        attributes = {"ome": {"version": "0.5", "multiscales": [scales]}}
+        group.create_group(str(number), attributes=attributes).create_array("0", data=image)
+    out, mosaic = tmp_path / "labels.zarr", Mosaic(150, 120, 160, 96)
+    with pytest.raises(UserError, match=r"a\.zarr holds 2 images"):
+        predict_large(Pointing(), tmp_path / "a.zarr", out, Workers(1), mosaic=mosaic)
+    predict_large(Pointing(), tmp_path / "a.zarr", out, Workers(1), mosaic=mosaic, series=1)
+    assert same_objects(labels_of(out), Pointing().load().predict(images[1]).label_map)
+    [told] = zarr.open_group(out, mode="r").attrs["ome"]["multiscales"]
+    assert told["datasets"][0]["coordinateTransformations"][0]["scale"] == [1.5, 1.5]
+
+
 def test_an_image_is_never_replaced_by_its_labels(tmp_path) -> None:
     path = store(tmp_path / "a.zarr", pointing_image((50, 50), 7))
     for out in (path, tmp_path):

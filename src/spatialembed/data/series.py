@@ -34,7 +34,7 @@ class Held:
 
     def copies(self, other: Held) -> bool:
         """Whether its size is that of a smaller copy of another image."""
-        if not 0 < 2 * self.width <= other.width or not 0 < self.height < other.height:
+        if not 0 < 2 * self.width <= other.width + 1 or not 0 < self.height < other.height:
             return False
         return abs(self.height - other.height * self.width / other.width) <= 1
 
@@ -58,8 +58,8 @@ def take(path: Path, held: Sequence[Held], series: int | None) -> int:
     own = _own(held) if series is None else [series]
     if len(own) == 1:
         return own[0]
-    if all(held[number].page for number in own):
-        first = held[own[0]]
+    first = held[own[0]]
+    if first.page and all(held[number] == first for number in own):
         raise UserError(
             f"{path} is a stack of {len(own)} planes of {first.width}x{first.height} pixels that "
             "does not say what they are: if they are the channels of one image, store it with its "

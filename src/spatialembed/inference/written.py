@@ -153,7 +153,10 @@ class Results:
                 or are of other images.
         """
         path = self.out / SETTINGS_FILE
-        before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else settings
+        there = (file for file in self.out.rglob("*.tif") if not file.name.startswith("."))
+        first = next(there, None)  # settings of a run that wrote nothing bind no other
+        known = path.is_file() and first is not None
+        before = json.loads(path.read_text(encoding="utf-8")) if known else settings
         other = [key for key in settings if settings[key] != before.get(key)]
         if other:
             told = ", ".join(f"{key} {before.get(key)} (now {settings[key]})" for key in other)
@@ -163,8 +166,7 @@ class Results:
                     "them, or choose another --out"
                 )
             labels = {self.out / f"{name}.tif" for name in names}
-            there = (file for file in self.out.rglob("*.tif") if not file.name.startswith("."))
-            if kept := [file for file in there if file not in labels]:
+            if kept := [file for file in (first, *there) if file not in labels]:
                 raise UserError(
                     f"{self.out} also holds results of {len(kept)} images that are not given, "
                     f"such as {kept[0]}, made with {told}; give their images too, or choose "

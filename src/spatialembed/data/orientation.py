@@ -10,6 +10,9 @@ import warnings
 import numpy as np
 from PIL import Image
 
+# It reads EXIF here and nothing else, and warns of what is damaged in it.
+warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")
+
 TAG = 274
 """Of EXIF and of TIFF."""
 
@@ -19,8 +22,7 @@ _DOWN, _ACROSS, _TRANSPOSED = (3, 4, 7, 8), (2, 3, 6, 7), (5, 6, 7, 8)
 def exif_orientation(image: Image.Image) -> int:
     """What a picture's EXIF states, 1 where it states nothing that can be read."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # Pillow's, of a damaged EXIF
-            return known(image.getexif().get(TAG, 1))
+        return known(image.getexif().get(TAG, 1))
     except Exception:  # a damaged EXIF, which viewers pass over, has errors of many kinds
         return 1
 

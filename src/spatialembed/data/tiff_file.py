@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -151,7 +152,7 @@ def _images(file: tifffile.TiffFile, series: Any) -> list[_Stored]:
     if unsaid and not letters.strip(_UNSAID + "YXS") and math.prod(unsaid) == len(full):
         held = Held(*size, aside=aside, page=True)
         return [_Stored(full, axes, held, plane) for plane in range(len(full))]
-    name = "" if full.name == "Image0" else full.name
+    name = "" if re.fullmatch(r"Image:?\d+", full.name) else full.name
     held = Held(*size, name, aside, page=len(letters) == 2 and not name)
     return [_Stored(full, axes, held)] + [
         _Stored(level, level.axes, Held(*_size(level, level.axes), level.name, aside=True))

@@ -101,6 +101,7 @@ def tiff(path, width, height, data, **tags):
     numbers |= {"format": 339, "colormap": 320, "order": 266}
     rows = {256: width, 257: height, 258: 8, 259: 1, 262: 1, 277: 1, 278: height, 279: len(data)}
     rows |= {numbers[name]: value for name, value in tags.items()} | {273: 8}
+    rows = {tag: value for tag, value in rows.items() if value is not None}
     extra, entries = data + bytes(len(data) % 2), b""
     for tag, value in sorted(rows.items()):
         many = value if isinstance(value, tuple) else (value,)
@@ -129,6 +130,17 @@ def test_few_bits(tmp_path, bits):
     np.testing.assert_array_equal(read_image(path)[..., 0], 2**bits - 1 - array)
     expected = 1 - array if bits == 1 else array  # stored ids count, but black is the background
     np.testing.assert_array_equal(read_mask(path), expected)
+
+
+def test_tags_that_are_missing(tmp_path):
+    path, array = tmp_path / "x.tif", values((HEIGHT, WIDTH), "u1")
+    tiff(path, WIDTH, HEIGHT, array.tobytes(), coding=None)
+    np.testing.assert_array_equal(read_image(path)[..., 0], array)
+    np.testing.assert_array_equal(read_mask(path), array)
+    tiff(path, WIDTH, HEIGHT, array.tobytes(), photometric=None)
+    with pytest.raises(UserError, match="colors of the kind UNKNOWN"):
+        read_image(path)
+    np.testing.assert_array_equal(read_mask(path), array)
 
 
 def test_bits_in_the_other_order(tmp_path):

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tifffile
 
 from ..errors import UserError
 from .refusals import lossy
 
+_PHOTOMETRIC = 262
 _PLAIN = ("MINISBLACK", "RGB", "MASK")
 _JPEG = (6, 7, 34892, 33007)
 """Codings whose decoder gives RGB for YCbCr."""
@@ -59,7 +61,10 @@ class Colors:
         Raises:
             UserError: colors that are not read, or a lossy coding.
         """
-        photometric, coding = tag_name(page.photometric), tag_name(page.compression)
+        coding = _name(tifffile.COMPRESSION, page.compression)
+        photometric = _name(tifffile.PHOTOMETRIC, page.photometric)
+        if _PHOTOMETRIC not in page.tags:  # which tifffile takes for white that is 0
+            photometric = "MINISBLACK" if indices else "UNKNOWN"
         if indices and coding not in LOSSLESS:
             raise lossy(path, coding)
         bits, kind = int(page.bitspersample), np.dtype(page.dtype).kind
@@ -107,9 +112,9 @@ class Colors:
         return pixels.astype(self.dtype(samples.dtype), copy=False)
 
 
-def tag_name(tag: object) -> str:
+def _name(names: Any, value: int) -> str:
     """Name of a TIFF tag's value; one that tifffile does not know is a plain number."""
-    return str(getattr(tag, "name", tag))
+    return names(value).name if value in {one.value for one in names} else str(value)
 
 
 def _by_tifffile(page: Any) -> bool:

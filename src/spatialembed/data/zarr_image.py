@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -61,23 +61,36 @@ def beside_zarr(path: Path, series: int | None = None) -> str | None:
     return beside(held, number)
 
 
-def plane_of(
-    path: Path, series: int | None = None
-) -> tuple[list[dict[str, str]], list[float], list[float]]:
-    """What OME-Zarr says of the full resolution's y and x: axes, pixel sizes, place of the first.
+class Plane(NamedTuple):
+    """What OME-Zarr says of the full resolution's y and x."""
 
-    An image without such metadata has axes "y" and "x" without units, pixels of size 1 and begins
-    at 0.
+    axes: list[dict[str, str]]
+    size: list[float]
+    """Of a pixel."""
+    place: list[float]
+    """Of the first pixel."""
+
+
+def plane_of(path: Path, series: int | None = None) -> Plane:
+    """The plane of an image; without such metadata axes have no units, pixels size 1, place 0.
+
+    Raises:
+        UserError: the metadata cannot be read.
     """
+    if not is_zarr(path):
+        return _plane({}, {})
+    image = _opened(path, series)[1]
+    with _named(path):
+        return _plane(image.scales, image.level)
+
+
+def _plane(scales: dict[str, Any], level: dict[str, Any]) -> Plane:
     axes = [{"name": name, "type": "space"} for name in ("y", "x")]
     size, place = [1.0, 1.0], [0.0, 0.0]
-    if not is_zarr(path):
-        return axes, size, place
-    scales, level = _opened(path, series)[1][2:]
     named = [axis for axis in scales.get("axes") or [] if isinstance(axis, dict)]
     at = [i for name in ("y", "x") for i, axis in enumerate(named) if axis["name"] == name]
     if len(at) != 2:
-        return axes, size, place
+        return Plane(axes, size, place)
     axes = [axis | {"unit": named[i]["unit"]} if "unit" in named[i] else axis
             for axis, i in zip(axes, at, strict=True)]  # fmt: skip
     changes = level.get("coordinateTransformations") or []
@@ -88,7 +101,7 @@ def plane_of(
                 place[d] *= float(change["scale"][i])
             if "translation" in change:
                 place[d] += float(change["translation"][i])
-    return axes, size, place
+    return Plane(axes, size, place)
 
 
 def _opened(path: Path, series: int | None) -> tuple[Any, ZarrImage, list[Held], int]:

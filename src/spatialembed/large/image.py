@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from spatialembed.console import Track, silent
+from spatialembed.data.zarr_image import plane_of
 from spatialembed.errors import UserError, atomic_write
 from spatialembed.large.labels import Paint, make_labels, number, write_table
 from spatialembed.large.mosaic import Mosaic, plan
@@ -79,6 +80,7 @@ def predict_large(
     _refuse(image, out, replaces)
     model = source.load()
     spec, reader = model.spec, _fitting(open_image(image, series), model)
+    plane = plane_of(image, series)
     refuse_if_used(part / TABLE)
     if overwrite or not _read(part):
         _remove(part)
@@ -101,7 +103,7 @@ def predict_large(
         count = number(mosaic, part, settle(mosaic, part, run.with_pairs()))
         table.add(["labels"])
         if not table.is_done("labels"):
-            make_labels(mosaic, part, count, spec.class_names, image, series)
+            make_labels(mosaic, part, count, spec.class_names, plane)
             table.done("labels", {"count": count})
         run.through("paint", Paint(mosaic, part), "Writing labels")
         write_table(mosaic, part, count)

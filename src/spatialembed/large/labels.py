@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from spatialembed.data.zarr_image import plane_of
+from spatialembed.data.zarr_image import Plane
 from spatialembed.large.mosaic import LEVELS, Mosaic
 from spatialembed.large.seams import KEY, claims
 from spatialembed.large.segment import read_arrays, read_objects, write_arrays
@@ -97,8 +97,7 @@ def make_labels(
     folder: Path,
     count: int,
     class_names: tuple[str, ...],
-    image: Path,
-    series: int | None = None,
+    plane: Plane,
 ) -> None:
     """Make the arrays that :class:`Paint` writes to, all background.
 
@@ -107,8 +106,7 @@ def make_labels(
         folder: below which "labels" is made anew.
         count: of objects; ids are uint32 where they fit, else uint64.
         class_names: of the model.
-        image: whose units, pixel size and place the labels take.
-        series: which image of it; None for the only one.
+        plane: of the image, whose units, pixel size and place the labels take.
     """
     import zarr
 
@@ -116,7 +114,7 @@ def make_labels(
         folder / "labels",
         zarr_format=3,
         overwrite=True,
-        attributes={"ome": _metadata(image, series), "class_names": list(class_names)},
+        attributes={"ome": _metadata(plane), "class_names": list(class_names)},
     )
     dtype = np.uint32 if count < 2**32 else np.uint64
     chunk = mosaic.core
@@ -158,9 +156,9 @@ def write_table(mosaic: Mosaic, folder: Path, count: int) -> None:
                 array[rows] = values[left]
 
 
-def _metadata(image: Path, series: int | None) -> dict[str, Any]:
+def _metadata(plane: Plane) -> dict[str, Any]:
     """The attributes of labels of an image."""
-    axes, size, place = plane_of(image, series)
+    axes, size, place = plane
     moved = [{"type": "translation", "translation": place}] if any(place) else []
     levels = [
         {

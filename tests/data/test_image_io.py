@@ -203,6 +203,27 @@ def test_mask_that_is_not_integer(tmp_path, value):
         read_mask(tmp_path / "x.tif")
 
 
+def test_ids_past_63_bits_are_refused_and_those_below_kept_apart(tmp_path):
+    mask = np.zeros((4, 5), np.uint64)
+    mask[1, 1], mask[2, 2] = 2**63 - 2, 2**63 - 1
+    tifffile.imwrite(tmp_path / "x.tif", mask)
+    np.testing.assert_array_equal(read_mask(tmp_path / "x.tif"), mask.astype(np.int64))
+    for dtype, most in ((np.uint64, 2**64 - 1), (np.uint64, 2**63), (np.float64, 2.0**63)):
+        mask = mask.astype(dtype)
+        mask[3, 3] = most
+        tifffile.imwrite(tmp_path / "x.tif", mask)
+        with pytest.raises(UserError, match=r"x\.tif has ids of 2\^63 and more"):
+            read_mask(tmp_path / "x.tif")
+
+
+def test_values_that_are_not_finite_are_counted_in_a_mask(tmp_path):
+    mask = np.ones((4, 5), np.float32)
+    mask[0, :2] = np.nan, np.inf
+    tifffile.imwrite(tmp_path / "x.tif", mask)
+    with pytest.raises(UserError, match=r"x\.tif is not integer: 2 of its values are NaN or inf"):
+        read_mask(tmp_path / "x.tif")
+
+
 def test_mask_with_negative_ids(tmp_path):
     tifffile.imwrite(tmp_path / "x.tif", np.full((4, 5), -1, np.int32))
     with pytest.raises(UserError, match=r"x\.tif has negative ids"):

@@ -260,6 +260,7 @@ def test_objects_are_drawn_uniformly_and_background_at_its_share():
         box=np.int32([[2, 2, 5, 5]] * 4),
         area=np.full(4, 9, np.int32),
         image_size=np.full((2, 2), 200, np.int32),
+        channels=np.full(2, 2, np.int32),
     )
     data = Squares([(200, 200)] * 2)
     names = [Cropper(data, to_unit, 8, index).draw(i).name for i in range(400)]

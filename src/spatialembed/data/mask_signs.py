@@ -59,6 +59,10 @@ class Sign(Enum):
         "with interpolation, or stored in a lossy format? Resize the original with nearest "
         "neighbour"
     )
+    FOREIGN = (
+        "has ids that are none of Cityscapes': was it resized with interpolation, or stored in a "
+        "lossy format? Resize the original with nearest neighbour"
+    )
     STRAY = "has stray pixels of an object's id far away from it; remove them"
 
 
@@ -81,25 +85,29 @@ class Signs:
     stray: int = 0
 
 
-def signs_of(table: Ints, shape: tuple[int, ...], rims: Sign | None) -> Signs:
+def signs_of(
+    table: Ints, shape: tuple[int, ...], rims: Sign | None = None, as_stored: bool = True
+) -> Signs:
     """Signs of one image.
 
     Args:
         table: its parts, as :func:`~spatialembed.data.parts.joined` gives them.
         shape: its height and width.
-        rims: of :func:`rim_sign`.
+        rims: what else is known of it, such as of :func:`rim_sign`.
+        as_stored: whether ids are those of a mask's file, which say something by themselves.
     """
     labels = np.unique(table[:, LABEL])
     far, stray = _far_parts(table, labels)
     shared, strays = np.count_nonzero(far), np.count_nonzero(stray)
-    clear, hints = set(), set()
+    clear: set[Sign] = set()
+    hints: set[Sign] = set()
     if rims is not None:
         clear.add(rims)
-    elif _surrounds(table, shape):
+    elif as_stored and _surrounds(table, shape):
         (clear if len(labels) > 2 else hints).add(Sign.BACKGROUND)
-    elif labels.tolist() == [_FULL] and not shared:
+    elif as_stored and labels.tolist() == [_FULL] and not shared:
         hints.add(Sign.BINARY)
-    elif shared and labels[-1] == _FULL and len(labels) >= _FULL - 5:
+    elif as_stored and shared and labels[-1] == _FULL and len(labels) >= _FULL - 5:
         clear.add(Sign.WRAPPED)
     elif 2 * shared >= len(labels) > CLASSES:
         clear.add(Sign.SHARED)
@@ -123,8 +131,6 @@ def rim_sign(label_mask: NDArray[np.integer]) -> Sign | None:
 
 def _far_parts(table: Ints, labels: Ints) -> tuple[Ints, Ints]:
     """(n,) of every object: parts of note that lie far from its largest one, and stray ones."""
-    if not len(table):
-        return np.zeros((2, 0), np.int64)[0], np.zeros(0, np.int64)
     number = np.searchsorted(labels, table[:, LABEL])
     first = np.searchsorted(number, np.arange(len(labels)))
     bulk = table[np.lexsort((-table[:, AREA], number))[first]][number]
@@ -135,9 +141,8 @@ def _far_parts(table: Ints, labels: Ints) -> tuple[Ints, Ints]:
     small = table[:, AREA] <= np.maximum(STRAY_PIXELS, STRAY_SHARE * bulk[:, AREA])
     stray = far & small & (4 * table[:, AREA] <= bulk[:, AREA])
     count = len(labels)
-    return np.bincount(number[far & ~stray], minlength=count), np.bincount(
-        number[stray], minlength=count
-    )
+    others, strays = number[far & ~stray], number[stray]
+    return np.bincount(others, minlength=count), np.bincount(strays, minlength=count)
 
 
 def _surrounds(table: Ints, shape: tuple[int, ...]) -> bool:

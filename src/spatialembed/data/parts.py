@@ -134,10 +134,9 @@ def _seam(
     outer = (row == 0) | (row == height - 1)
     run = np.repeat(np.flatnonzero(outer), (stop - start)[outer])
     step = np.arange(len(run)) - np.searchsorted(run, run)
-    sides = ((start, start == 0), (stop - 1, stop == width))
-    ends = [np.flatnonzero(~outer & at_side) for _, at_side in sides]
-    column = np.concatenate([start[run] + step, *(c[e] for (c, _), e in zip(sides, ends))])
-    run = np.concatenate([run, *ends])
+    left, right = np.flatnonzero(~outer & (start == 0)), np.flatnonzero(~outer & (stop == width))
+    column = np.concatenate([start[run] + step, start[left], stop[right] - 1])
+    run = np.concatenate([run, left, right])
     return np.stack([row[run] + corner[0], column + corner[1], label[run], part[run]], axis=1)
 
 

@@ -1,0 +1,28 @@
+"""What an image's header says: a look at many thousand images without decoding them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+from .image_io import TIFF, pillow_array, readable
+from .windowed import open_windowed
+from .zarr_image import is_zarr
+
+
+def header_of(path: Path) -> tuple[int, int, int] | None:
+    """Height, width and channels as :func:`~spatialembed.data.image_io.read_image` gives them.
+
+    Returns:
+        None where only decoding tells.
+
+    Raises:
+        UserError: the file is missing, or its beginning is not that of an image.
+    """
+    if is_zarr(path) or path.suffix.lower() in TIFF:
+        opened = open_windowed(path)
+        return None if opened is None else (*opened.shape, opened.channels)
+    with readable(path), Image.open(path) as image:
+        like = pillow_array(Image.new(image.mode, (1, 1)))
+        return image.height, image.width, like.shape[2]

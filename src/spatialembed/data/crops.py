@@ -72,8 +72,8 @@ class Batch(NamedTuple):
 class Cropper:
     """Draws the crops of a run.
 
-    A crop shows an object chosen uniformly among all objects: the largest part of one that lies in
-    several. A share of the crops shows any place of an image chosen uniformly instead: of all
+    A crop shows an object chosen uniformly among all objects, of one in several parts the largest
+    and what lies near it. A share of the crops shows any place of an image chosen uniformly instead: of all
     images, or by default of those without an object. A crop hangs over the image's border only
     where it must. Where the images do not fit in memory, each that is decoded gives several crops,
     eight apart from each other in the run; every object is still as likely as any other.

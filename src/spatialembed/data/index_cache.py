@@ -25,8 +25,8 @@ class Known:
 
     Attributes:
         signature: (M,) uint64, of the files that each image was read from.
-        table: (N, 8) int32, of every object its image, id, class, y0, x0, y1, x1 of its largest
-            part, and area, in the order of images, then of ids.
+        table: (N, 8) int32, of every object its image, id, class, y0, x0, y1, x1 without
+            parts far away, and area, in the order of images, then of ids.
         image_shape: (M, 3) int32, height, width and channels.
     """
 

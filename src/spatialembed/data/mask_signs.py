@@ -9,7 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .parts import AREA, BOTTOM, LABEL, LEFT, RIGHT, TOP, Ints, part_map
+from .parts import (
+    AREA,
+    BOTTOM,
+    LABEL,
+    LEFT,
+    RIGHT,
+    TOP,
+    Ints,
+    first_parts,
+    is_far,
+    largest_parts,
+    part_map,
+)
 
 CLASSES = 10
 """Most ids of a mask that may number classes."""
@@ -96,13 +108,15 @@ def signs_of(
         rims: what else is known of it, such as of :func:`rim_sign`.
         as_stored: whether ids are those of a mask's file, which say something by themselves.
     """
-    labels = np.unique(table[:, LABEL])
-    far, stray = _far_parts(table, labels)
+    labels = table[first_parts(table), LABEL]
+    far, stray = _far_parts(table)
     shared, strays = np.count_nonzero(far), np.count_nonzero(stray)
     clear: set[Sign] = set()
     hints: set[Sign] = set()
     if rims is not None:
         clear.add(rims)
+        if rims is Sign.BORDER and shared == len(labels):  # classes: inside and border
+            clear.add(Sign.SEMANTIC)
     elif as_stored and _surrounds(table, shape):
         (clear if len(labels) > 2 else hints).add(Sign.BACKGROUND)
     elif as_stored and labels.tolist() == [_FULL] and not shared:
@@ -112,7 +126,9 @@ def signs_of(
     elif 2 * shared >= len(labels) > CLASSES:
         clear.add(Sign.SHARED)
     elif shared and 2 * shared >= len(labels):
-        (clear if far.max() > 2 else hints).add(Sign.SEMANTIC)
+        # What stands in front of an object may cut it up: then others in the image are whole.
+        alike = as_stored and shared == len(labels) and far.max() > 2
+        (clear if alike else hints).add(Sign.SEMANTIC)
     return Signs(len(labels), frozenset(clear), frozenset(hints), int(shared), int(strays))
 
 
@@ -129,18 +145,14 @@ def rim_sign(label_mask: NDArray[np.integer]) -> Sign | None:
     return Sign.INTERPOLATED if _has_fringes(label_mask) else None
 
 
-def _far_parts(table: Ints, labels: Ints) -> tuple[Ints, Ints]:
+def _far_parts(table: Ints) -> tuple[Ints, Ints]:
     """(n,) of every object: parts of note that lie far from its largest one, and stray ones."""
-    number = np.searchsorted(labels, table[:, LABEL])
-    first = np.searchsorted(number, np.arange(len(labels)))
-    bulk = table[np.lexsort((-table[:, AREA], number))[first]][number]
-    height = np.maximum(table[:, TOP] - bulk[:, BOTTOM], bulk[:, TOP] - table[:, BOTTOM])
-    width = np.maximum(table[:, LEFT] - bulk[:, RIGHT], bulk[:, LEFT] - table[:, RIGHT])
-    gap = np.hypot(height.clip(0), width.clip(0))
-    far = gap >= np.hypot(bulk[:, BOTTOM] - bulk[:, TOP], bulk[:, RIGHT] - bulk[:, LEFT])
-    small = table[:, AREA] <= np.maximum(STRAY_PIXELS, STRAY_SHARE * bulk[:, AREA])
-    stray = far & small & (4 * table[:, AREA] <= bulk[:, AREA])
-    count = len(labels)
+    first = first_parts(table)
+    count = len(first)
+    number = np.repeat(np.arange(count), np.diff(first, append=len(table)))
+    area, bulk = table[:, AREA], largest_parts(table)[:, AREA]
+    far = is_far(table)
+    stray = far & (area <= np.maximum(STRAY_PIXELS, STRAY_SHARE * bulk)) & (4 * area <= bulk)
     others, strays = number[far & ~stray], number[stray]
     return np.bincount(others, minlength=count), np.bincount(strays, minlength=count)
 

@@ -39,8 +39,8 @@ class ObjectIndex:
         image: (N,) int32, number of the image in the data set.
         label: (N,) int32, id in the image's label mask.
         class_index: (N,) int32, index into the data set's ``class_names``.
-        box: (N, 4) int32, y0 x0 y1 x1 in pixels, half open, of the object's largest part: a stray
-            pixel far away does not move it.
+        box: (N, 4) int32, y0 x0 y1 x1 in pixels, half open, of the object without parts that lie
+            far from its largest one: a stray pixel does not move it.
         area: (N,) int32, pixels of all parts.
         image_size: (M, 2) int32, height and width of every image of the data set.
         channels: (M,) int32 of every image.

@@ -80,15 +80,48 @@ def joined(blocks: Iterable[Parts]) -> Ints:
 
 
 def objects_in(table: Ints) -> NDArray[np.int32]:
-    """(n, 7) int32 of the objects of a table of parts: id, class, box of the largest part, pixels.
+    """(n, 7) int32 of the objects of a table of parts: id, class, box, pixels of all parts.
 
-    Of parts that are equally large the first counts, and so does the class of the first pixel.
+    The box is of the largest part, the first of equal ones, and of what does not lie far from it.
+    The class is that of the object's first pixel.
     """
-    first = np.flatnonzero(np.diff(table[:, LABEL], prepend=0))  # ids are 1 or more
-    largest = np.lexsort((-table[:, AREA], table[:, LABEL]))[first]
-    area = np.add.reduceat(table[:, AREA], first) if len(first) else first
-    columns = table[first, :2], table[largest, TOP : RIGHT + 1], area[:, None]
+    first = first_parts(table)
+    if not len(first):
+        return np.zeros((0, 7), np.int32)
+    near = np.where(is_far(table)[:, None], largest_parts(table), table)
+    columns = (
+        table[first, : CLASS + 1],
+        np.minimum.reduceat(near[:, TOP : LEFT + 1], first),
+        np.maximum.reduceat(near[:, BOTTOM : RIGHT + 1], first),
+        np.add.reduceat(table[:, AREA:], first),
+    )
     return np.concatenate(columns, axis=1).astype(np.int32)
+
+
+def first_parts(table: Ints) -> Ints:
+    """(n,) row of the first part of each object; ids are 1 or more."""
+    return np.flatnonzero(np.diff(table[:, LABEL], prepend=0))
+
+
+def largest_parts(table: Ints) -> Ints:
+    """(P, 9) of each part: the row of the largest part of its object, the first of equal ones."""
+    first = first_parts(table)
+    largest = np.lexsort((-table[:, AREA], table[:, LABEL]))[first]
+    return table[np.repeat(largest, np.diff(first, append=len(table)))]
+
+
+def is_far(table: Ints) -> NDArray[np.bool_]:
+    """(P,) whether a part lies farther from its object's largest one than that is long.
+
+    Distances are between boxes, and the length is that of the largest part's box from corner to
+    corner: what an occlusion leaves of an object lies nearer as a rule.
+    """
+    bulk = largest_parts(table)
+    down = np.maximum(table[:, TOP] - bulk[:, BOTTOM], bulk[:, TOP] - table[:, BOTTOM])
+    across = np.maximum(table[:, LEFT] - bulk[:, RIGHT], bulk[:, LEFT] - table[:, RIGHT])
+    length = np.hypot(bulk[:, BOTTOM] - bulk[:, TOP], bulk[:, RIGHT] - bulk[:, LEFT])
+    far: NDArray[np.bool_] = np.hypot(down.clip(0), across.clip(0)) >= length
+    return far
 
 
 def _runs(label_mask: NDArray[np.integer]) -> tuple[Ints, Ints, Ints, Ints]:

@@ -191,13 +191,13 @@ def _is_border(label_mask: NDArray[np.integer], label: int) -> bool:
 
 
 def _has_fringes(label_mask: NDArray[np.integer]) -> bool:
-    """Whether parts without an inside lie along most of the others."""
+    """Whether most of the outline of parts that have an inside lies along parts that have none."""
     parts = part_map(label_mask)
     count = int(parts.max()) + 1
     thick = np.bincount(parts[_inside(parts)], minlength=count) > 0
     one, other = _meeting(parts)
-    along = np.unique(one[(one > 0) & (other > 0) & ~thick[one] & thick[other]])
-    return bool(thick.any() and len(along) >= max(np.count_nonzero(thick) / 2, 5))
+    outline = thick[one]
+    return bool(outline.any() and np.mean((other[outline] > 0) & ~thick[other[outline]]) > 0.5)
 
 
 def _inside(parts: NDArray[np.int32]) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ from PIL import Image
 
 from spatialembed.data import index_cache, open_data
 from spatialembed.data.label_folder import LabelFolder
-from spatialembed.data.objects import build_object_index, object_index
+from spatialembed.data.objects import build_object_index, object_index, specks
 from spatialembed.data.sample import Sample
 from spatialembed.errors import UserError
 
@@ -175,3 +175,60 @@ def test_a_file_that_vanished_is_named(tmp_path):
     (tmp_path / "train" / "masks" / "a.png").unlink()
     with pytest.raises(UserError, match=r"a\.png cannot be read .*; restore it"):
         object_index(data)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_images_are_looked_at_on_the_way(tmp_path, monkeypatch, whole):
+    """A damaged image is named where it is decoded, which very many are not."""
+    data = write(tmp_path, {"a": MASK, "b": np.tile(MASK, (20, 20))})
+    file = tmp_path / "train" / "images" / "b.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 80), np.uint8)).save(file)
+    file.write_bytes(file.read_bytes()[:2000])
+    with pytest.raises(UserError, match=r"b\.png cannot be read"):
+        object_index(data, whole=whole)
+    monkeypatch.setattr("spatialembed.data.objects.DECODED", 1)
+    if not whole:
+        assert object_index(data).image_size.tolist() == [[3, 4], [60, 80]]
+    else:
+        with pytest.raises(UserError, match=r"b\.png cannot be read"):
+            object_index(data, whole=True)
+
+
+@pytest.mark.parametrize("decoded", [0, 10**6])
+def test_an_image_of_another_size_is_named(tmp_path, monkeypatch, decoded):
+    monkeypatch.setattr("spatialembed.data.objects.DECODED", decoded)
+    data = write(tmp_path, {"a": MASK, "b": MASK})
+    Image.new("L", (5, 3)).save(tmp_path / "train" / "images" / "b.png")
+    with pytest.raises(UserError, match=r"b\.png is 5x3, its truth .*b\.png is 4x3"):
+        object_index(data)
+
+
+def test_a_look_at_whole_images_is_remembered_by_itself(tmp_path, read):
+    data = write(tmp_path, {"a": MASK, "b": MASK})
+    seen = []
+    for _ in range(2):
+        object_index(data)
+        object_index(data, whole=True, progress=lambda *state: seen.append(state))
+    assert read == ["a", "b", "a", "b"]
+    assert seen == [("train", 1, 2), ("train", 2, 2)]
+    assert len(kept(tmp_path)) == 2
+
+
+def test_specks_are_those_that_would_decide():
+    areas = np.array([300] * 16 + [1] * 30 + [9] * 10 + [10] * 4)
+    assert np.array_equal(specks(areas), areas < 10)
+    assert not specks(np.array([300] * 95 + [1] * 5)).any()  # too few to decide
+    assert not specks(np.array([3] * 50 + [40] * 20)).any()  # small objects, not specks
+    assert specks(np.array([], int)).shape == (0,)
+
+
+def test_an_index_without_specks_keeps_its_images(tmp_path):
+    mask = np.zeros((60, 60), np.uint8)
+    mask[10:40, 10:40] = 1
+    lone = np.zeros((60, 60), np.uint8)
+    lone[5, 5] = 9
+    index = build_object_index(write(tmp_path, {"a": mask, "b": lone}))
+    kept = index.without_specks()
+    assert (len(index), index.empty.tolist()) == (2, [])
+    assert (kept.label.tolist(), kept.empty.tolist()) == ([1], [1])
+    assert kept.box.tolist() == [[10, 10, 40, 40]]

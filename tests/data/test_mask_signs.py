@@ -43,6 +43,8 @@ def bordered(mask, width, label):
 MASK = discs()
 MANY = discs([(8 + 14 * i, 8 + 14 * j) for i in range(20) for j in range(20)], (288, 288), 5)
 FULL = np.where(MASK > 0, 255, 0)
+TOUCHING = np.zeros((128, 128), np.int32)
+TOUCHING[20:60, 20:60], TOUCHING[20:60, 60:100], TOUCHING[60:100, 20:100] = 1, 2, 3
 
 
 @pytest.mark.parametrize(
@@ -61,6 +63,8 @@ FULL = np.where(MASK > 0, 255, 0)
         (bordered(MASK, 2, 255), Sign.BORDER),
         (bordered(MASK, 5, 255), Sign.BORDER),
         (bordered(np.where(MASK == 6, 1, 0), 3, 255), Sign.BORDER),
+        (np.where(ndimage.grey_dilation(TOUCHING, 5) == TOUCHING, TOUCHING, 255), Sign.BORDER),
+        (bordered(TOUCHING, 3, 255), Sign.BORDER),
         (resized(FULL, 100, BILINEAR), Sign.INTERPOLATED),
         (resized(np.where(MASK == 6, 255, 0), 300, BILINEAR), Sign.INTERPOLATED),
         (resized(MASK, 100, BILINEAR), Sign.INTERPOLATED),

@@ -179,15 +179,14 @@ def _is_inverted(filled: NDArray[np.bool_]) -> bool:
 
 
 def _is_border(label_mask: NDArray[np.integer], label: int) -> bool:
-    """Whether one id is thin everywhere and lies all along the others."""
+    """Whether one id is thin everywhere and lies along most outlines of the others."""
     of_label = label_mask == label
     (rows, columns), *_ = ndimage.find_objects(of_label.astype(np.int8))
-    padded = np.pad(of_label[rows, columns], 1, mode="edge")  # it may go on outside of the image
-    if ndimage.distance_transform_cdt(padded).max() > RIM:
+    if ndimage.distance_transform_cdt(np.pad(of_label[rows, columns], 1)).max() > RIM:
         return False
     one, other = _meeting(label_mask)
     outline = (one > 0) & (one != label)
-    return bool(np.mean(other[outline] == label) > 0.8)
+    return bool(np.mean(other[outline] == label) > 0.5)
 
 
 def _has_fringes(label_mask: NDArray[np.integer]) -> bool:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy import ndimage
 
-from spatialembed.data.mask_report import mask_problems
+from spatialembed.data.mask_report import mask_problems, speck_problems
 from spatialembed.data.mask_signs import Sign, Signs, rim_sign, signs_of
 from spatialembed.data.parts import objects_in, parts_of
 
@@ -162,8 +162,8 @@ def test_slips_are_said_where_they_are_many():
 def test_specks_are_said_where_they_would_decide():
     speckled = MASK.copy()
     speckled[::16, 127] = np.arange(100, 108)
-    (problem,) = mask_problems(seen(MASK, speckled))
+    (problem,) = speck_problems(seen(MASK, speckled))
     assert problem.file == Path("1.png")
     assert "at most 9 pixels" in problem.message
     assert "(8 of 40 objects)" in problem.message
-    assert mask_problems(seen(*[MASK] * 6, speckled)) == []
+    assert speck_problems(seen(*[MASK] * 6, speckled)) == []

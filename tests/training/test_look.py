@@ -122,7 +122,7 @@ def test_images_without_objects_are_said_with_their_share_of_the_crops(data, cap
     assert 20 < names.count("3") < 60
 
 
-def test_specks_decide_neither_zoom_nor_crops(data, capsys):
+def test_specks_decide_neither_zoom_nor_crops(data):
     clean = gather(config(data, diameter=32.0))
     speckled = discs()
     speckled[::12, 63] = np.arange(10, 16)
@@ -131,7 +131,9 @@ def test_specks_decide_neither_zoom_nor_crops(data, capsys):
     assert found.spec.zoom == clean.spec.zoom
     assert found.spec.min_size == clean.spec.min_size
     assert found.index.label.max() == 4
-    assert "18 of 30 training objects are specks" in capsys.readouterr().out
+    (warning,) = found.warnings
+    assert warning.message.startswith("18 of 30 training objects are specks")
+    assert clean.warnings == ()
 
 
 def test_stray_pixels_of_an_object_do_not_decide_the_zoom(data):
@@ -141,3 +143,10 @@ def test_stray_pixels_of_an_object_do_not_decide_the_zoom(data):
     stray[63, 0] = 1
     write(data, "train", [stray] * 3)
     assert gather(config(data, diameter=32.0)).spec.zoom == pytest.approx(clean.spec.zoom, rel=0.01)
+
+
+def test_masks_of_a_class_are_named_before_the_first_step(data):
+    write(data, "train", [np.where(discs() > 0, 255, 0).astype(np.uint8)] * 3)
+    (warning,) = gather(config(data)).warnings
+    assert warning.file == data / "train" / "masks" / "0.png"
+    assert "a mask of the class" in warning.message

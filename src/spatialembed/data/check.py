@@ -10,10 +10,9 @@ from pathlib import Path
 from ..errors import UserError
 from . import cityscapes
 from .check_report import Report, SplitReport, some
-from .check_sample import Look, look_at
+from .check_sample import Look, look_at, mask_file
 from .check_tally import Tally
-from .coco import Coco
-from .mask_report import mask_problems
+from .mask_report import mask_problems, speck_problems
 from .objects import Progress
 from .sample import HOLDOUT, SPLITS, FileDataSet, Problem, Split, scan_data
 
@@ -86,20 +85,19 @@ def _check_split(
     tally, looks, problems = Tally(), {}, []
     seen = []
     for i in range(len(dataset)):
-        item = dataset.items[i]
+        image = dataset.items[i].image
         try:
             look = look_at(dataset, i)
         except UserError as error:
-            problems.append(_as_problem(str(error), item.image))
+            problems.append(_as_problem(str(error), image))
         else:
             tally.add(look)
-            looks[item.image] = look
-            # One json holds the truth of all images: there the image says where to look.
-            file = item.image if isinstance(dataset, Coco) else item.truth
-            seen.append((file, look.signs, look.objects[:, 6]))
+            looks[image] = look
+            seen.append((mask_file(dataset, i), look.signs, look.objects[:, 6]))
         if progress is not None:
             progress(dataset.split, i + 1, len(dataset))
-    return tally.report(dataset), looks, problems + mask_problems(seen)
+    problems += [*mask_problems(seen), *speck_problems(seen)]
+    return tally.report(dataset), looks, problems
 
 
 def _channels(found: dict[str, dict[Path, int]]) -> list[Problem]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .cityscapes import Cityscapes, foreign_ids
+from .coco import Coco
 from .image_io import read_mask
 from .label_folder import LabelFolder
 from .large import LargeSample
+from .mask_report import Seen
 from .mask_signs import Sign, Signs, rim_sign, signs_of
 from .parts import Ints, joined, objects_in, parts_of
 from .sample import FileDataSet
@@ -46,16 +49,35 @@ def look_at(dataset: FileDataSet, i: int) -> Look:
             large.require_whole()
         return _blockwise(large)
     sample = dataset[i]
+    image = sample.image
     table = parts_of(sample.label_mask, sample.class_map).table
-    rims = None
-    if isinstance(dataset, LabelFolder):
-        rims = rim_sign(sample.label_mask)
-    elif isinstance(dataset, Cityscapes) and foreign_ids(read_mask(dataset.items[i].truth)):
-        rims = Sign.FOREIGN
-    height, width, channels = sample.image.shape
+    signs = _signs(dataset, i, sample.label_mask, table)
     ignored = int(sample.ignore.sum())
-    stored = isinstance(dataset, LabelFolder)
-    return _look((height, width), channels, sample.image.dtype, table, ignored, rims, stored)
+    shape = sample.label_mask.shape
+    return Look(shape, image.shape[2], image.dtype, objects_in(table), ignored, signs)
+
+
+def mask_seen(dataset: FileDataSet, i: int) -> Seen:
+    """Read the truth of image ``i`` alone, whatever its size."""
+    truth = dataset.truth(i)
+    table = parts_of(truth.label_mask, truth.class_map).table
+    signs = _signs(dataset, i, truth.label_mask, table)
+    return mask_file(dataset, i), signs, objects_in(table)[:, 6]
+
+
+def mask_file(dataset: FileDataSet, i: int) -> Path:
+    """Where to look for the mask of image ``i``: of all that one json holds, in the image."""
+    item = dataset.items[i]
+    return item.image if isinstance(dataset, Coco) else item.truth
+
+
+def _signs(dataset: FileDataSet, i: int, label_mask: np.ndarray, table: Ints) -> Signs:
+    if isinstance(dataset, LabelFolder):
+        return signs_of(table, label_mask.shape, rim_sign(label_mask))
+    rims = None
+    if isinstance(dataset, Cityscapes) and foreign_ids(read_mask(dataset.items[i].truth)):
+        rims = Sign.FOREIGN
+    return signs_of(table, label_mask.shape, rims, as_stored=False)
 
 
 def _blockwise(large: LargeSample) -> Look:
@@ -66,18 +88,6 @@ def _blockwise(large: LargeSample) -> Look:
         parts.append(parts_of(part.label_mask, part.class_map, (rows.start, columns.start)))
         ignored += int(part.ignore.sum())
         rims = rims or rim_sign(part.label_mask)
-    image = large.image
-    return _look(image.shape, image.channels, image.dtype, joined(parts), ignored, rims, True)
-
-
-def _look(
-    shape: tuple[int, int],
-    channels: int,
-    dtype: np.dtype[Any],
-    table: Ints,
-    ignored: int,
-    rims: Sign | None,
-    stored: bool,
-) -> Look:
-    signs = signs_of(table, shape, rims, stored)
-    return Look(shape, channels, dtype, objects_in(table), ignored, signs)
+    image, table = large.image, joined(parts)
+    signs = signs_of(table, image.shape, rims)
+    return Look(image.shape, image.channels, image.dtype, objects_in(table), ignored, signs)

@@ -73,10 +73,11 @@ class Cropper:
     """Draws the crops of a run.
 
     A crop shows an object chosen uniformly among all objects, of one in several parts the largest
-    and what lies near it. A share of the crops shows any place of an image chosen uniformly instead: of all
-    images, or by default of those without an object. A crop hangs over the image's border only
-    where it must. Where the images do not fit in memory, each that is decoded gives several crops,
-    eight apart from each other in the run; every object is still as likely as any other.
+    and what lies near it. A share of the crops shows any place of an image chosen uniformly
+    instead: of all images, or by default of those without an object. A crop hangs over the image's
+    border only where it must. Where the images do not fit in memory, each that is decoded gives
+    several crops, eight apart from each other in the run; every object is still as likely as any
+    other.
 
     Args:
         dataset: the images and their truth.

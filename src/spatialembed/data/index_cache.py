@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import UserError, atomic_write
 from .sample import DataSet, FileDataSet
 
-_FORMAT = 2
+_FORMAT = 3
 """Goes up when what is stored of an image changes."""
 
 

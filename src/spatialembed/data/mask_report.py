@@ -49,10 +49,12 @@ def mask_problems(seen: Iterable[Seen]) -> list[Problem]:
         if count and count >= many * objects:
             sentence = f"{sign.value} ({count} of {objects} objects)"
             problems.append(_problem(sentence, [file for file, _ in counted]))
-    return [*problems, *_specks(others)]
+    return problems
 
 
-def _specks(seen: list[Seen]) -> list[Problem]:
+def speck_problems(seen: Iterable[Seen]) -> list[Problem]:
+    """A warning where stray pixels with ids of their own are many among the objects of a split."""
+    seen = list(seen)
     areas = [area for _, _, area in seen]
     found = specks(np.concatenate([np.zeros(0, np.int64), *areas]))
     starts = np.cumsum([0, *map(len, areas)])

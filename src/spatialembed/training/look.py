@@ -9,24 +9,32 @@ import numpy as np
 
 from spatialembed.console import console
 from spatialembed.data.check_report import some
+from spatialembed.data.check_sample import mask_seen
 from spatialembed.data.crops import empty_share
+from spatialembed.data.mask_report import mask_problems
 from spatialembed.data.objects import ObjectIndex, Progress, object_index, specks
-from spatialembed.data.sample import FileDataSet
+from spatialembed.data.sample import FileDataSet, Problem
 from spatialembed.errors import UserError
 from spatialembed.training.config import StageConfig, TrainConfig
+
+MASKS = 32
+"""Training masks that are looked at closely; `spatialembed check` does so with all."""
 
 SAY_EVERY = 10.0
 """Seconds between two lines about how many images were looked at."""
 
 
-def look(config: TrainConfig, train: FileDataSet, val: FileDataSet) -> ObjectIndex:
-    """Look at every image, say what is worth knowing, and give the objects to draw crops around.
+def look(
+    config: TrainConfig, train: FileDataSet, val: FileDataSet
+) -> tuple[ObjectIndex, list[Problem]]:
+    """Look at every image, and say what is found.
 
     Validation images are decoded, and training images too unless there are very many, of which
     then only masks and headers are read. What was looked at once is remembered.
 
     Returns:
-        Objects of ``train``, without stray pixels that have ids of their own.
+        Objects of ``train`` without stray pixels that have ids of their own, which crops are drawn
+        around; and warnings.
 
     Raises:
         UserError: a file that cannot be read, image and mask of different sizes, images of
@@ -36,13 +44,17 @@ def look(config: TrainConfig, train: FileDataSet, val: FileDataSet) -> ObjectInd
     index = object_index(train, progress=_progress())
     _require_channels(config, (train, val), (index, judged))
     kept = index.without_specks()
-    for sentence in (
-        *_absent_classes(train, index),
-        *_about_specks(index),
-        *_about_empty(kept, config.scheduled()),
-    ):
+    for sentence in _about_empty(kept, config.scheduled()):
         console.print(sentence, highlight=False, soft_wrap=True)
-    return kept
+    told = [*_absent_classes(train, index), *_about_specks(index)]
+    warnings = [Problem(config.data, sentence, warning=True) for sentence in told]
+    return kept, [*warnings, *_about_masks(train)]
+
+
+def _about_masks(train: FileDataSet) -> list[Problem]:
+    """Whether some masks, evenly spaced, look like masks of something else than objects."""
+    chosen = {round(i) for i in np.linspace(0, len(train) - 1, min(MASKS, len(train)))}
+    return mask_problems(mask_seen(train, i) for i in sorted(chosen) if train.large(i) is None)
 
 
 def _progress() -> Progress:

@@ -12,7 +12,7 @@ from torch import nn
 from spatialembed.data.augment import Augmentation
 from spatialembed.data.crops import Cropper
 from spatialembed.data.objects import ObjectIndex
-from spatialembed.data.sample import FileDataSet, open_data, split_names
+from spatialembed.data.sample import FileDataSet, Problem, open_data, split_names
 from spatialembed.data.windowed import WindowedImage
 from spatialembed.embedding import PITCH
 from spatialembed.errors import UserError
@@ -33,6 +33,8 @@ class Material:
     """The training objects that crops are drawn around."""
     spec: ModelSpec
     stages: list[StageConfig]
+    warnings: tuple[Problem, ...] = ()
+    """What was found in the data that may not be meant."""
 
     def cropper(self, stage: StageConfig, seed: int) -> Cropper:
         """Draws the crops of a stage."""
@@ -65,7 +67,7 @@ def gather(config: TrainConfig) -> Material:
     """
     train, val = _open(config)
     config.out.mkdir(parents=True, exist_ok=True)
-    index = look(config, train, val)
+    index, warnings = look(config, train, val)
     diameter = float(np.median(index.diameter))
     smallest = max(1, round(float(np.quantile(index.area, 0.01)) / 2))
     start = _start(config)
@@ -97,7 +99,7 @@ def gather(config: TrainConfig) -> Material:
             "symmetries": _symmetries(config.stages[-1].augmentation),
         },
     )
-    return Material(train, val, index, spec, config.scheduled())
+    return Material(train, val, index, spec, config.scheduled(), tuple(warnings))
 
 
 def _start(config: TrainConfig) -> ModelSpec:

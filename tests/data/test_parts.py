@@ -34,6 +34,17 @@ def drawn(seed, shape, grain):
     return mask, np.where(mask > 0, rng.integers(0, 3, mask.shape), -1).astype(np.int16)
 
 
+def gap(part, other):
+    """Between the boxes of two parts, in pixels."""
+    down = max(part[4] - other[6], other[4] - part[6], 0)
+    across = max(part[5] - other[7], other[5] - part[7], 0)
+    return np.hypot(down, across)
+
+
+def length(part):
+    return np.hypot(part[6] - part[4], part[7] - part[5])
+
+
 shapes = st.tuples(st.integers(1, 25), st.integers(1, 25))
 
 
@@ -71,14 +82,16 @@ def test_blocks_give_the_parts_of_the_whole(seed, shape, grain, chunk, pixels):
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32 - 1), shapes, st.integers(1, 3))
-def test_objects_have_the_box_of_their_largest_part(seed, shape, grain):
+def test_objects_have_the_box_of_their_largest_part_and_what_is_near(seed, shape, grain):
     mask, classes = drawn(seed, shape, grain)
     parts = naive(mask, classes)
     expected = []
     for label in np.unique(parts[:, 0]):
         own = parts[parts[:, 0] == label]
         largest = own[own[:, 8].argmax()]  # the first of equal ones
-        expected.append([label, own[0, 1], *largest[4:8], np.count_nonzero(mask == label)])
+        near = np.array([part for part in own if gap(part, largest) < length(largest)])
+        box = [*near[:, 4:6].min(0), *near[:, 6:8].max(0)]
+        expected.append([label, own[0, 1], *box, np.count_nonzero(mask == label)])
     found = objects_in(parts_of(mask, classes).table)
     assert found.dtype == np.int32
     np.testing.assert_array_equal(found, np.array(expected).reshape(-1, 7))

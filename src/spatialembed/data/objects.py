@@ -210,7 +210,7 @@ def _read(
         raise UserError(
             f"no object of {', '.join(dataset.class_names)} in any of the {count} "
             f"{dataset.split} images (masks in {where}); label some, or choose other classes"
-            + (", or hold out more images" if dataset.split == "val" else "")
+            + (", or hold out more images (--holdout)" if dataset.split == "val" else "")
         )
     return table, shape
 

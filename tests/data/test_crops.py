@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from spatialembed.data.augment import Augmentation
-from spatialembed.data.crops import Batch, CropDataset, Cropper, collate
+from spatialembed.data.crops import Batch, CropDataset, Cropper, collate, empty_share
 from spatialembed.data.objects import ObjectIndex, build_object_index
 from spatialembed.data.sample import Sample
 from spatialembed.data.sources import Normalize
@@ -260,6 +260,7 @@ def test_objects_are_drawn_uniformly_and_background_at_its_share():
         box=np.int32([[2, 2, 5, 5]] * 4),
         area=np.full(4, 9, np.int32),
         image_size=np.full((2, 2), 200, np.int32),
+        channels=np.full(2, 2, np.int32),
     )
     data = Squares([(200, 200)] * 2)
     names = [Cropper(data, to_unit, 8, index).draw(i).name for i in range(400)]
@@ -317,3 +318,55 @@ def test_a_crop_is_a_copy():
     for tensor in first[:4]:
         tensor.zero_()
     assert all(torch.equal(a, b) for a, b in zip(drawn.draw(0)[:4], before, strict=True))
+
+
+class Discs(Squares):
+    """Images of a grid of discs, then images without any."""
+
+    def __init__(self, images: int, empty: int = 0, stray: bool = False) -> None:
+        y, x = np.mgrid[:420, :420]
+        mask = np.zeros((420, 420), np.int32)
+        for k in range(16):
+            center_y, center_x = 60 + 100 * (k // 4), 60 + 100 * (k % 4)
+            mask[(y - center_y) ** 2 + (x - center_x) ** 2 <= 81] = k + 1
+        rng = np.random.default_rng(0)
+        if stray:
+            free = rng.choice(np.flatnonzero(mask == 0), 16, replace=False)
+            mask.reshape(-1)[free] = np.arange(1, 17)
+        self.samples = [self.sample(f"discs{i}", mask) for i in range(images)]
+        self.samples += [self.sample(f"empty{i}", 0 * mask) for i in range(empty)]
+        self.reads = 0
+
+    @staticmethod
+    def sample(name: str, mask: np.ndarray) -> Sample:
+        classes = np.where(mask > 0, 0, -1).astype(np.int16)
+        return Sample(name, np.zeros((*mask.shape, 1), np.uint8), mask, classes, mask < 0)
+
+
+def test_a_stray_pixel_moves_no_crop():
+    clean, stray = (cropper(Discs(2, stray=stray), 64) for stray in (False, True))
+    for number in range(100):
+        one, other = clean.draw(number).label_mask, stray.draw(number).label_mask
+        assert (one > 0).sum() > 100
+        assert ((one == other) | (one == 0)).all()
+
+
+def test_images_without_objects_get_their_share_of_the_crops():
+    def shown(images: int, empty: int, share: float | None, **options) -> float:
+        maker = cropper(Discs(images, empty), 8, background_share=share, **options)
+        names = [maker.draw(number).name for number in range(600)]
+        assert len({name for name in names if name.startswith("empty")}) == (share != 0) * empty
+        return np.mean([name.startswith("empty") for name in names])
+
+    assert shown(9, 1, None) == pytest.approx(0.1, abs=0.04)
+    assert shown(2, 6, None) == pytest.approx(0.2, abs=0.05)  # never more than a fifth
+    assert shown(2, 6, None, cache_bytes=0) == pytest.approx(0.2, abs=0.1)
+    assert shown(2, 6, 0.4) == pytest.approx(0.3, abs=0.06)  # of all images, as they are
+    assert shown(2, 6, 0) == 0
+    assert (empty_share(0, 5), empty_share(1, 20), empty_share(9, 10)) == (0, 0.05, 0.2)
+
+
+def test_where_every_image_has_objects_the_default_is_none_of_background():
+    data = Squares([(40, 50), (20, 70)])
+    default, none = (cropper(data, background_share=share) for share in (None, 0))
+    assert all(same(default.draw(number), none.draw(number)) for number in range(30))

@@ -30,6 +30,8 @@ def scene(seed: int, height: int = 150, width: int = 210) -> dict[str, np.ndarra
         y, x = rng.integers(height), rng.integers(width)
         mask[y : y + 12, x : x + 9] = 7 * k + 1
     image = rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
+    for k in range(5):  # a stray pixel far from its object
+        mask[rng.integers(height), rng.integers(width)] = 7 * k + 1
     ignore = (rng.random((height, width)) < 0.1).astype(np.uint8)
     return {"images": image, "masks": mask, "ignore": ignore}
 

@@ -1,37 +1,14 @@
 """The object index against a loop over ids, and its file."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from spatialembed.data import index_cache, open_data
 from spatialembed.data.label_folder import LabelFolder
-from spatialembed.data.objects import build_object_index, object_index, objects_of, united
+from spatialembed.data.objects import build_object_index, object_index, specks
 from spatialembed.data.sample import Sample
-from spatialembed.data.windowed import WindowedImage, blocks
 from spatialembed.errors import UserError
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.integers(1, 30), st.integers(0, 12))
-def test_objects_of_any_mask(seed, height, width, n):
-    rng = np.random.default_rng(seed)
-    ids = np.concatenate([[0], rng.choice(2**31 - 1, n, replace=False) + 1])
-    which = rng.integers(0, n + 1, (height, width))
-    mask = ids[which].astype(np.int32)
-    class_map = np.where(mask > 0, mask % 3, -1).astype(np.int16)
-    rows = []
-    for label in np.unique(mask[mask > 0]):
-        y, x = np.nonzero(mask == label)
-        box = [y.min(), x.min(), y.max() + 1, x.max() + 1]
-        rows.append([label, label % 3, *box, len(y)])
-    found = objects_of(mask, class_map)
-    assert found.dtype == np.int32
-    np.testing.assert_array_equal(found, np.array(rows).reshape(-1, 7))
 
 
 def write(root, masks):
@@ -54,6 +31,7 @@ def test_index_of_a_data_set(tmp_path):
     assert index.class_index.tolist() == [0, 0, 0, 0]
     assert index.area.tolist() == [4, 2, 4, 2]
     assert index.box[:2].tolist() == [[0, 1, 3, 4], [1, 0, 3, 1]]
+    assert index.channels.tolist() == [1, 1, 1]
     assert index.image_size.tolist() == [[3, 4], [2, 4], [4, 3]]
     np.testing.assert_allclose(index.diameter**2 * np.pi / 4, index.area)
 
@@ -82,7 +60,7 @@ def test_no_object_anywhere(tmp_path):
         build_object_index(data)
 
 
-COLUMNS = ("image", "label", "class_index", "box", "area", "image_size")
+COLUMNS = ("image", "label", "class_index", "box", "area", "image_size", "channels")
 
 
 def same(a, b):
@@ -199,22 +177,58 @@ def test_a_file_that_vanished_is_named(tmp_path):
         object_index(data)
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    st.integers(0, 2**32 - 1),
-    st.tuples(st.integers(1, 60), st.integers(1, 60)),
-    st.tuples(st.integers(1, 20), st.integers(1, 20)),
-    st.integers(1, 900),
-)
-def test_blocks_give_the_objects_of_the_whole(seed, shape, chunk, pixels):
-    rng = np.random.default_rng(seed)
-    mask = rng.integers(0, 9, shape).astype(np.int32) * (rng.random(shape) < 0.3)
-    mask[mask > 0] += 2**31 - 20
-    classes = np.where(mask > 0, mask % 3, -1).astype(np.int16)
-    image = WindowedImage(Path("mask"), shape, 1, mask.dtype, chunk, lambda r, c: mask[r, c, None])
-    tables = [
-        objects_of(mask[rows, columns], classes[rows, columns], (rows.start, columns.start))
-        for rows, columns in blocks(image, pixels)
-    ]
-    np.testing.assert_array_equal(united(tables), objects_of(mask, classes))
-    assert united(tables).dtype == np.int32
+@pytest.mark.parametrize("whole", [False, True])
+def test_images_are_looked_at_on_the_way(tmp_path, monkeypatch, whole):
+    """A damaged image is named where it is decoded, which very many are not."""
+    data = write(tmp_path, {"a": MASK, "b": np.tile(MASK, (20, 20))})
+    file = tmp_path / "train" / "images" / "b.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 80), np.uint8)).save(file)
+    file.write_bytes(file.read_bytes()[:2000])
+    with pytest.raises(UserError, match=r"b\.png cannot be read"):
+        object_index(data, whole=whole)
+    monkeypatch.setattr("spatialembed.data.objects.DECODED", 1)
+    if not whole:
+        assert object_index(data).image_size.tolist() == [[3, 4], [60, 80]]
+    else:
+        with pytest.raises(UserError, match=r"b\.png cannot be read"):
+            object_index(data, whole=True)
+
+
+@pytest.mark.parametrize("decoded", [0, 10**6])
+def test_an_image_of_another_size_is_named(tmp_path, monkeypatch, decoded):
+    monkeypatch.setattr("spatialembed.data.objects.DECODED", decoded)
+    data = write(tmp_path, {"a": MASK, "b": MASK})
+    Image.new("L", (5, 3)).save(tmp_path / "train" / "images" / "b.png")
+    with pytest.raises(UserError, match=r"b\.png is 5x3, its truth .*b\.png is 4x3"):
+        object_index(data)
+
+
+def test_a_look_at_whole_images_is_remembered_by_itself(tmp_path, read):
+    data = write(tmp_path, {"a": MASK, "b": MASK})
+    seen = []
+    for _ in range(2):
+        object_index(data)
+        object_index(data, whole=True, progress=lambda *state: seen.append(state))
+    assert read == ["a", "b", "a", "b"]
+    assert seen == [("train", 1, 2), ("train", 2, 2)]
+    assert len(kept(tmp_path)) == 2
+
+
+def test_specks_are_those_that_would_decide():
+    areas = np.array([300] * 16 + [1] * 30 + [9] * 10 + [10] * 4)
+    assert np.array_equal(specks(areas), areas < 10)
+    assert not specks(np.array([300] * 95 + [1] * 5)).any()  # too few to decide
+    assert not specks(np.array([3] * 50 + [40] * 20)).any()  # small objects, not specks
+    assert specks(np.array([], int)).shape == (0,)
+
+
+def test_an_index_without_specks_keeps_its_images(tmp_path):
+    mask = np.zeros((60, 60), np.uint8)
+    mask[10:40, 10:40] = 1
+    lone = np.zeros((60, 60), np.uint8)
+    lone[5, 5] = 9
+    index = build_object_index(write(tmp_path, {"a": mask, "b": lone}))
+    kept = index.without_specks()
+    assert (len(index), index.empty.tolist()) == (2, [])
+    assert (kept.label.tolist(), kept.empty.tolist()) == ([1], [1])
+    assert kept.box.tolist() == [[10, 10, 40, 40]]

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
-from scipy import ndimage
 
 from ..errors import UserError
 from . import cityscapes
-from .check_report import QUANTILES, Report, SplitReport, some
+from .check_report import Report, SplitReport, some
+from .check_sample import Look, look_at, mask_file
+from .check_tally import Tally
 from .file_notes import notes
-from .label_folder import LabelFolder
-from .objects import objects_of, united
+from .mask_report import mask_problems, speck_problems
+from .objects import Progress
 from .sample import HOLDOUT, SPLITS, FileDataSet, Problem, Split, scan_data
-from .windowed import WindowedImage, blocks
-
-Progress = Callable[[str, int, int], None]
-
-_SEMANTIC_PARTS = 3
 
 
 def check_data(
@@ -40,17 +33,24 @@ def check_data(
         progress: called with split, images read and images in all.
     """
     root = Path(path)
+    chosen = class_names is not None
     if class_names is None and root.is_dir() and cityscapes.recognize(root):
         class_names = cityscapes.THINGS
     datasets, problems = _scan(root, class_names, holdout)
     reports = []
+    channels: dict[str, dict[Path, int]] = {}
     for dataset in datasets:
-        report, found = _check_split(dataset, progress)
+        report, looks, found = _check_split(dataset, progress)
         reports.append(report)
+        channels[dataset.split] = {file: look.channels for file, look in looks.items()}
         problems += [problem for problem in found if problem not in problems]
+    problems += [problem for problem in _channels(channels) if problem not in problems]
     problems += _without_objects(root, reports)
+    problems += _without_validation(root, datasets)
     layout = type(datasets[0]).__name__ if datasets else None
     names = datasets[0].class_names if datasets else tuple(class_names or ())
+    if chosen or layout != "Cityscapes":
+        problems += _absent_classes(root, reports)
     return Report(root, layout, names, tuple(reports), tuple(problems))
 
 
@@ -79,111 +79,74 @@ def _scan(
     return datasets, problems
 
 
-@dataclass
-class _Tally:
-    """What has been counted of a split so far."""
-
-    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
-    channels: Counter[int] = field(default_factory=Counter)
-    dtypes: Counter[str] = field(default_factory=Counter)
-    tables: list[np.ndarray] = field(default_factory=list)
-    pixels: int = 0
-    ignored: int = 0
-
-    def add(self, image: WindowedImage | np.ndarray, table: np.ndarray, ignored: int) -> None:
-        height, width = image.shape[:2]
-        channels = image.shape[2] if isinstance(image, np.ndarray) else image.channels
-        self.sizes[width, height] += 1
-        self.channels[channels] += 1
-        self.dtypes[str(image.dtype)] += 1
-        self.tables.append(table)
-        self.pixels += height * width
-        self.ignored += ignored
-
-    def report(self, dataset: FileDataSet) -> SplitReport:
-        tables = self.tables or [np.zeros((0, 7), np.int32)]
-        table = np.concatenate(tables)
-        counts = np.bincount(table[:, 1], minlength=len(dataset.class_names))
-        area = table[:, 6]
-        return SplitReport(
-            split=dataset.split,
-            images=len(self.tables),
-            images_without_objects=sum(not len(table) for table in self.tables),
-            objects={name: int(n) for name, n in zip(dataset.class_names, counts, strict=True)},
-            sizes=dict(self.sizes),
-            channels=dict(self.channels),
-            dtypes=dict(self.dtypes),
-            area_quantiles=tuple(map(float, np.quantile(area, QUANTILES))) if len(area) else (),
-            median_diameter=float(np.sqrt(np.median(area) * 4 / np.pi)) if len(area) else None,
-            ignored=self.ignored / max(self.pixels, 1),
-        )
-
-
 def _check_split(
     dataset: FileDataSet, progress: Progress | None
-) -> tuple[SplitReport, list[Problem]]:
-    tally = _Tally()
+) -> tuple[SplitReport, dict[Path, Look], list[Problem]]:
+    """Counts of a split, what was seen of each of its images by their files, and problems."""
+    tally, looks, seen = Tally(), {}, []
     problems: list[Problem] = []
-    channels: dict[Path, int] = {}
     for i in range(len(dataset)):
+        image = dataset.items[i].image
         try:
-            image_channels, semantic = _count(dataset, i, tally)
+            look = look_at(dataset, i)
             problems += notes(dataset.files(i))
         except UserError as error:
-            problems.append(_as_problem(str(error), dataset.items[i].image))
+            problems.append(_as_problem(str(error), image))
         else:
-            channels[dataset.items[i].image] = image_channels
-            if semantic:
-                message = "has one id in several parts; is it a mask of the class, not of objects?"
-                problems.append(Problem(dataset.items[i].truth, message, warning=True))
+            tally.add(look)
+            looks[image] = look
+            seen.append((mask_file(dataset, i), look.signs, look.objects[:, 6]))
         if progress is not None:
             progress(dataset.split, i + 1, len(dataset))
-    if tally.channels:
-        usual = tally.channels.most_common(1)[0][0]
-        problems += [
-            Problem(file, f"has {some(n, 'channel')}, most images have {usual}; convert it")
-            for file, n in channels.items()
-            if n != usual
-        ]
-    return tally.report(dataset), problems
+    problems += [*mask_problems(seen), *speck_problems(seen)]
+    return tally.report(dataset), looks, problems
 
 
-def _count(dataset: FileDataSet, i: int, tally: _Tally) -> tuple[int, bool]:
-    """Read sample ``i`` into ``tally``; its channels, and whether it has a mask of the class."""
-    large = dataset.large(i)
-    if large is None:
-        sample = dataset[i]
-        table = objects_of(sample.label_mask, sample.class_map)
-        tally.add(sample.image, table, int(sample.ignore.sum()))
-        folder = isinstance(dataset, LabelFolder)
-        return sample.image.shape[2], folder and _looks_semantic(sample.label_mask, table)
-    if dataset.split != "train":
-        large.require_whole()
-    tables, ignored = [], 0
-    for rows, columns in blocks(large.mask):
-        part = large.read(rows, columns)
-        tables.append(objects_of(part.label_mask, part.class_map, (rows.start, columns.start)))
-        ignored += int(part.ignore.sum())
-    tally.add(large.image, united(tables), ignored)
-    return large.image.channels, False
-
-
-def _without_objects(root: Path, reports: Sequence[SplitReport]) -> list[Problem]:
-    """Splits without an object; only a warning for one where another split has some."""
-    empty = [report for report in reports if report.images and not any(report.objects.values())]
-    elsewhere = any(any(report.objects.values()) for report in reports)
+def _channels(found: dict[str, dict[Path, int]]) -> list[Problem]:
+    """Images with other channels than most: of the training images, where there are some."""
+    channels = found.get("train") or next(iter(found.values()), {})
+    counted = Counter(channels.values()).most_common(1)
     return [
-        Problem(
-            root, f"has no object in any of its {some(r.images, f'{r.split} image')}", elsewhere
-        )
-        for r in empty
+        Problem(file, f"has {some(n, 'channel')}, most images have {usual}; convert it")
+        for usual, _ in counted
+        for files in found.values()
+        for file, n in files.items()
+        if n != usual
     ]
 
 
-def _looks_semantic(label_mask: np.ndarray, table: np.ndarray) -> bool:
-    if len(table) != 1:
-        return False
-    return bool(ndimage.label(label_mask, np.ones((3, 3)))[1] >= _SEMANTIC_PARTS)
+def _without_objects(root: Path, reports: Sequence[SplitReport]) -> list[Problem]:
+    """Splits without an object: only a warning where training would not miss it."""
+    filled = {report.split for report in reports if any(report.objects.values())}
+    other = {"train": "val", "val": "train"}
+    return [
+        Problem(
+            root,
+            f"has no object in any of its {some(r.images, f'{r.split} image')}"
+            + ("; training needs some there" if other.get(r.split) in filled else ""),
+            warning=bool(filled) and other.get(r.split) not in filled,
+        )
+        for r in reports
+        if r.images and r.split not in filled
+    ]
+
+
+def _without_validation(root: Path, datasets: Sequence[FileDataSet]) -> list[Problem]:
+    splits = {dataset.split: len(dataset) for dataset in datasets}
+    if splits.get("train") != 1 or splits.get("val"):
+        return []
+    message = "has one training image and none for validation; to be trained on it needs two"
+    return [Problem(root, message, warning=True)]
+
+
+def _absent_classes(root: Path, reports: Sequence[SplitReport]) -> list[Problem]:
+    """Classes that no training image shows, where it shows others."""
+    train = next((report.objects for report in reports if report.split == "train"), {})
+    absent = [name for name, count in train.items() if not count]
+    if not absent or len(absent) == len(train):
+        return []
+    message = f"has no training object of {', '.join(absent)}: a model will find none"
+    return [Problem(root, message, warning=True)]
 
 
 def _as_problem(message: str, default: Path) -> Problem:

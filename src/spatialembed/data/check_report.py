@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from .crops import empty_share
 from .sample import Problem
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -56,9 +57,16 @@ class SplitReport:
                 f"median diameter {self.median_diameter:.1f} pixels"
             )
         if self.images_without_objects:
-            yield f"  {some(self.images_without_objects, 'image')} without an object"
+            yield f"  {some(self.images_without_objects, 'image')} without an object{self._shown()}"
         if self.ignored:
             yield f"  {self.ignored:.1%} of the pixels ignored"
+
+    def _shown(self) -> str:
+        """How many crops show images without an object, if any does."""
+        if self.split != "train" or self.images_without_objects == self.images:
+            return ""
+        share = 100 * empty_share(self.images_without_objects, self.images)
+        return f": {share:.3g} % of the crops show them, where a recipe has no background_share"
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,14 @@ class Cityscapes(FileDataSet):
         return Truth(*(column[ids] for column in table))
 
 
+def foreign_ids(ids: np.ndarray) -> bool:
+    """Whether instance ids (H, W) hold some of no label, or of objects of a label without any."""
+    found = np.unique(ids)
+    last = LABEL_IDS["bicycle"]
+    known = (found <= last) | ((found >= 1000 * LABEL_IDS["person"]) & (found < 1000 * (last + 1)))
+    return not bool(known.all())
+
+
 def recognize(root: Path) -> bool:
     """Whether ``root`` has a Cityscapes folder of images or of truth."""
     return (root / "leftImg8bit").is_dir() or (root / "gtFine").is_dir()

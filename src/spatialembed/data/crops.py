@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spatialembed.data.augment import Augmentation, Change, shade
 from spatialembed.data.sources import Fix, Sources, Window
@@ -34,6 +35,9 @@ FIRST_VISIT = 2**63
 
 BYTES_PER_PIXEL = 10
 """Of a decoded image in memory: three channels of 8 bits, label mask, class map, ignore regions."""
+
+MOST_EMPTY = 0.2
+"""Largest share of crops that images without an object get where no share is asked for."""
 
 JITTER = 0.25
 """How far an object's center may lie from its crop's center, as a share of the crop's side."""
@@ -68,10 +72,12 @@ class Batch(NamedTuple):
 class Cropper:
     """Draws the crops of a run.
 
-    A crop shows an object chosen uniformly among all objects, or, for a share of them, any place
-    of an image chosen uniformly. It hangs over the image's border only where it must. Where the
-    images do not fit in memory, each that is decoded gives several crops, eight apart from each
-    other in the run; every object is still as likely as any other.
+    A crop shows an object chosen uniformly among all objects, of one in several parts the largest
+    and what lies near it. A share of the crops shows any place of an image chosen uniformly
+    instead: of all images, or by default of those without an object. A crop hangs over the image's
+    border only where it must. Where the images do not fit in memory, each that is decoded gives
+    several crops, eight apart from each other in the run; every object is still as likely as any
+    other.
 
     Args:
         dataset: the images and their truth.
@@ -80,7 +86,8 @@ class Cropper:
         size: side of a crop in pixels.
         index: every object of ``dataset``.
         seed: of the run, from 0 up.
-        background_share: share in [0, 1] of crops that are centered anywhere.
+        background_share: share in [0, 1] of crops that are centered anywhere. None: the images
+            without an object get their share, as :func:`empty_share` says, and no other does.
         augmentation: how crops are varied.
         zoom: magnification of the crops before they are varied.
         cache_bytes: how much memory decoded images may take, shared by a loader's workers.
@@ -94,18 +101,21 @@ class Cropper:
     size: int
     index: ObjectIndex
     seed: int = 0
-    background_share: float = 0.0
+    background_share: float | None = 0.0
     augmentation: Augmentation = field(default_factory=Augmentation)
     zoom: float = 1.0
     cache_bytes: int = 2 * 1024**3
     _sources: Sources = field(init=False, repr=False)
     _visits: bool = field(init=False, repr=False)
+    _anywhere: tuple[float, NDArray[np.integer]] = field(init=False, repr=False)
+    """Share of crops that are centered anywhere, and the images that they are of."""
 
     def __post_init__(self) -> None:
         if self.size < 1:
             raise UserError(f"the crop size must be at least 1 pixel, not {self.size}")
-        if not 0 <= self.background_share <= 1:
-            raise UserError(f"background_share lies between 0 and 1, not {self.background_share}")
+        share = self.background_share
+        if share is not None and not 0 <= share <= 1:
+            raise UserError(f"background_share lies between 0 and 1, not {share}")
         if not 0 < self.zoom < math.inf:
             raise UserError(f"zoom must be a positive factor, not {self.zoom}")
         if self.cache_bytes < 0:
@@ -115,6 +125,10 @@ class Cropper:
         object.__setattr__(self, "_sources", self._unread())
         decoded = int(self.index.image_size.astype(np.int64).prod(1).sum()) * BYTES_PER_PIXEL
         object.__setattr__(self, "_visits", decoded > self.cache_bytes)
+        images = np.arange(len(self.dataset)) if share is not None else self.index.empty
+        if share is None:
+            share = empty_share(len(images), len(self.dataset))
+        object.__setattr__(self, "_anywhere", (share, images))
 
     def draw(self, number: int) -> Crop:
         """Crop ``number`` of the run: the same bytes at every call, in every process."""
@@ -154,7 +168,8 @@ class Cropper:
             turn, place = divmod(number, CROPS_PER_VISIT * VISITS_AT_ONCE)
             visit = turn * VISITS_AT_ONCE + place % VISITS_AT_ONCE
             anywhere, pick = self._generator(FIRST_VISIT + visit).random(2)
-        if objects and anywhere >= self.background_share:
+        share, images = self._anywhere
+        if objects and anywhere >= share:
             chosen = int(pick * objects)
             if self._visits:  # another object of the same image, each as likely
                 first, last = np.searchsorted(
@@ -162,13 +177,22 @@ class Cropper:
                 )
                 chosen = int(first + own_pick * (last - first))
             return int(self.index.image[chosen]), self.index.box[chosen].tolist()
-        image = int(pick * len(self.dataset))
+        image = int(images[int(pick * len(images))])
         height, width = self.index.image_size[image].tolist()
         return image, (y * height, x * width, y * height, x * width)
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker that is started anew gets the settings, not the decoded images.
         return {**self.__dict__, "_sources": self._unread()}
+
+
+def empty_share(empty: int, images: int) -> float:
+    """Share of the crops that shows images without an object, by default.
+
+    It is their share of the images, but never above :data:`MOST_EMPTY`: they teach what is no
+    object, and hardly more by being seen more often.
+    """
+    return min(empty / max(images, 1), MOST_EMPTY)
 
 
 class CropDataset:

@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import UserError, atomic_write
 from .sample import DataSet, FileDataSet
 
-_FORMAT = 1
+_FORMAT = 3
 """Goes up when what is stored of an image changes."""
 
 
@@ -25,21 +25,21 @@ class Known:
 
     Attributes:
         signature: (M,) uint64, of the files that each image was read from.
-        table: (N, 8) int32, of every object its image, id, class, y0, x0, y1, x1 and area, in the
-            order of images, then of ids.
-        image_size: (M, 2) int32, height and width.
+        table: (N, 8) int32, of every object its image, id, class, y0, x0, y1, x1 without
+            parts far away, and area, in the order of images, then of ids.
+        image_shape: (M, 3) int32, height, width and channels.
     """
 
     signature: np.ndarray
     table: np.ndarray
-    image_size: np.ndarray
+    image_shape: np.ndarray
 
     def __post_init__(self) -> None:
         images = len(self.signature)
         wanted = (
             (self.signature, (images,), np.uint64),
             (self.table, (len(self.table), 8), np.int32),
-            (self.image_size, (images, 2), np.int32),
+            (self.image_shape, (images, 3), np.int32),
         )
         for array, shape, dtype in wanted:
             if array.shape != shape or array.dtype != dtype:
@@ -62,25 +62,25 @@ class Known:
         return np.where(self.signature[number] == signature, number, -1)
 
     def of(self, signature: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """For the images of ``signature``: table, image sizes, and (M,) bool of those unknown."""
+        """For the images of ``signature``: table, shapes, and (M,) bool of those unknown."""
         here = self.where(signature)
         unknown = here < 0
-        image_size = self.image_size[here] if len(self.image_size) else np.zeros((len(here), 2))
+        shape = self.image_shape[here] if len(self.image_shape) else np.zeros((len(here), 3))
         number = np.full(len(self.signature), -1, np.int32)
         number[here[~unknown]] = np.flatnonzero(~unknown)
         table = self.table.copy()
         table[:, 0] = number[table[:, 0]]
-        return table[table[:, 0] >= 0], image_size.astype(np.int32), unknown
+        return table[table[:, 0] >= 0], shape.astype(np.int32), unknown
 
 
-def places(dataset: DataSet) -> list[Path]:
+def places(dataset: DataSet, whole: bool = False) -> list[Path]:
     """Files that the index of ``dataset`` may be kept in, the best first; none without a folder.
 
-    Each set of classes has its own.
+    Each set of classes has its own, and so have images that were all decoded.
     """
     if not isinstance(dataset, FileDataSet):
         return []
-    settings = [_FORMAT, type(dataset).__name__, *dataset.class_names]
+    settings = [_FORMAT, whole, type(dataset).__name__, *dataset.class_names]
     name = f".spatialembed-{dataset.split}-{_short(json.dumps(settings))}.npz"
     caches = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
     return [
@@ -128,7 +128,7 @@ def save_index(files: Iterable[Path], known: Known, needed: bool) -> None:
                     stream,
                     signature=known.signature,
                     table=known.table,
-                    image_size=known.image_size,
+                    image_shape=known.image_shape,
                 )
         except UserError:
             if needed:
@@ -140,7 +140,7 @@ def save_index(files: Iterable[Path], known: Known, needed: bool) -> None:
 def _load(file: Path) -> Known | None:
     try:
         with np.load(file, allow_pickle=False) as stored:
-            return Known(stored["signature"], stored["table"], stored["image_size"])
+            return Known(stored["signature"], stored["table"], stored["image_shape"])
     except Exception:  # whatever is wrong with it: what it was made from is still there
         return None
 

@@ -1,20 +1,34 @@
 """Every object of a data set in one table, so that crops are drawn around objects without reading.
 
-Made by reading all label masks once, large ones block by block; index_cache.py keeps it.
+Made by reading all label masks once, large ones block by block; index_cache.py keeps it. Images
+are looked at on the way, so that one that does not fit its mask is found before training begins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import UserError
+from .headers import header_of
 from .index_cache import Known, known_index, places, save_index, signatures
+from .large import LargeSample
+from .parts import joined, objects_in, parts_of
 from .sample import DataSet, FileDataSet
 from .windowed import blocks
+
+DECODED = 2**28
+"""Pixels of images that are decoded where headers would do: those of a set of ordinary size."""
+
+SPECK, LARGER, FEWEST_SPECKS = 9, 20, 0.1
+"""See :func:`specks`."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with a split, how many of its images were looked at, and how many there are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,9 +39,11 @@ class ObjectIndex:
         image: (N,) int32, number of the image in the data set.
         label: (N,) int32, id in the image's label mask.
         class_index: (N,) int32, index into the data set's ``class_names``.
-        box: (N, 4) int32, y0 x0 y1 x1 in pixels, half open.
-        area: (N,) int32, pixels.
+        box: (N, 4) int32, y0 x0 y1 x1 in pixels, half open, of the object without parts that lie
+            far from its largest one: a stray pixel does not move it.
+        area: (N,) int32, pixels of all parts.
         image_size: (M, 2) int32, height and width of every image of the data set.
+        channels: (M,) int32 of every image.
 
     Raises:
         UserError: arrays that do not fit together.
@@ -39,11 +55,13 @@ class ObjectIndex:
     box: np.ndarray
     area: np.ndarray
     image_size: np.ndarray
+    channels: np.ndarray
 
     def __post_init__(self) -> None:
         n = len(self.image)
         shapes = {"image": (n,), "label": (n,), "class_index": (n,), "box": (n, 4), "area": (n,)}
-        shapes["image_size"] = (len(self.image_size), 2)
+        m = len(self.image_size)
+        shapes |= {"image_size": (m, 2), "channels": (m,)}
         for name, shape in shapes.items():
             array: np.ndarray = getattr(self, name)
             if array.shape != shape or array.dtype != np.int32:
@@ -62,28 +80,48 @@ class ObjectIndex:
         """(N,) float64 pixels: diameter of the disc of each object's area."""
         return np.sqrt(self.area * (4 / np.pi))
 
+    @property
+    def empty(self) -> np.ndarray:
+        """Numbers of the images without an object."""
+        return np.flatnonzero(np.bincount(self.image, minlength=len(self.image_size)) == 0)
 
-def object_index(dataset: DataSet, cache: str | Path | None = None) -> ObjectIndex:
+    def without_specks(self) -> ObjectIndex:
+        """The objects without those that :func:`specks` names."""
+        kept = ~specks(self.area)
+        names = ("image", "label", "class_index", "box", "area")
+        return replace(self, **{name: getattr(self, name)[kept] for name in names})
+
+
+def object_index(
+    dataset: DataSet,
+    cache: str | Path | None = None,
+    whole: bool = False,
+    progress: Progress | None = None,
+) -> ObjectIndex:
     """The index of a data set, of which only files are read that changed since it was last made.
 
     Args:
         dataset: one split.
         cache: file that the index is kept in. None: a hidden file in the data set's folder, or
             where that cannot be written one in the user's cache folder, or none.
+        whole: whether every image is decoded; otherwise the first :data:`DECODED` pixels are, and
+            only the headers of further images.
+        progress: told of every image that is read.
 
     Raises:
-        UserError: no object anywhere, a file that cannot be read, or ``cache`` not written.
+        UserError: no object anywhere, a file that cannot be read, image and truth of different
+            sizes, with ``whole`` an image too large to be read so, or ``cache`` not written.
     """
-    files = [Path(cache)] if cache is not None else places(dataset)
+    files = [Path(cache)] if cache is not None else places(dataset, whole)
     if not files:
         return build_object_index(dataset)
     signature = signatures(dataset)
     known = known_index(files, signature)
     if known is not None and known.is_all_of(signature):
-        return _from_table(known.table, known.image_size)
-    index = _index(dataset, known, signature)
-    save_index(files, Known(signature, _table(index), index.image_size), cache is not None)
-    return index
+        return _from_table(known.table, known.image_shape)
+    table, shape = _read(dataset, known, signature, whole, progress)
+    save_index(files, Known(signature, table, shape), cache is not None)
+    return _from_table(table, shape)
 
 
 def build_object_index(dataset: DataSet) -> ObjectIndex:
@@ -92,95 +130,79 @@ def build_object_index(dataset: DataSet) -> ObjectIndex:
     Raises:
         UserError: no object anywhere, or a file that cannot be read.
     """
-    return _index(dataset, None, np.zeros(len(dataset), np.uint64))
+    return _from_table(*_read(dataset, None, np.zeros(len(dataset), np.uint64), False, None))
 
 
-def objects_of(
-    label_mask: np.ndarray, class_map: np.ndarray, corner: tuple[int, int] = (0, 0)
-) -> np.ndarray:
-    """Objects of one image: (n, 7) int32 of id, class, y0, x0, y1, x1 (half open) and area.
+def specks(area: np.ndarray) -> np.ndarray:
+    """(N,) bool: which of N objects of these areas are stray pixels with ids of their own.
+
+    They have at most :data:`SPECK` pixels where most pixels are of objects of :data:`LARGER` times
+    as many, and are a tenth of all objects or more: fewer decide nothing.
+    """
+    if not len(area):
+        return np.zeros(0, bool)
+    ordered = np.sort(area).astype(np.int64)
+    typical = ordered[np.searchsorted(np.cumsum(ordered), ordered.sum() / 2)]
+    found: np.ndarray = (area <= SPECK) & (area * LARGER <= typical)
+    return found if found.mean() >= FEWEST_SPECKS else np.zeros(len(area), bool)
+
+
+def _look(
+    dataset: DataSet, number: int, whole: bool, decode: bool
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Objects of one image, as :func:`objects_in` gives them, and its height, width, channels.
 
     Args:
-        label_mask: (H, W) integer, 0 background.
-        class_map: (H, W) class index on objects; an object's is that of its first pixel.
-        corner: y and x of the first pixel, where this is a part of a larger image.
+        dataset: one split.
+        number: of the image.
+        whole: whether the image is read as scoring does, in one piece.
+        decode: whether it is read where it is not large.
     """
-    pixels = np.flatnonzero(label_mask)
-    if not len(pixels):
-        return np.zeros((0, 7), np.int32)
-    labels = label_mask.reshape(-1)[pixels]
-    order = np.argsort(labels, kind="stable")
-    pixels, labels = pixels[order], labels[order]
-    first = np.flatnonzero(np.concatenate([[True], labels[1:] != labels[:-1]]))
-    y, x = np.divmod(pixels, label_mask.shape[1])
-    y += corner[0]
-    x += corner[1]
-    columns = (
-        labels[first],
-        class_map.reshape(-1)[pixels[first]],
-        np.minimum.reduceat(y, first),
-        np.minimum.reduceat(x, first),
-        np.maximum.reduceat(y, first) + 1,
-        np.maximum.reduceat(x, first) + 1,
-        np.diff(first, append=len(pixels)),
-    )
-    return np.stack([column.astype(np.int32) for column in columns], axis=1)
+    large = dataset.large(number) if isinstance(dataset, FileDataSet) else None
+    if large is not None and not whole:
+        return _large_objects(large), (*large.image.shape, large.image.channels)
+    if isinstance(dataset, FileDataSet) and not whole and not decode:
+        header = header_of(dataset.items[number].image)
+        if header is not None:
+            truth = dataset.truth(number)
+            if header[:2] == truth.label_mask.shape:
+                return objects_in(parts_of(truth.label_mask, truth.class_map).table), header
+    sample = dataset[number]  # which refuses sizes that differ
+    return objects_in(parts_of(sample.label_mask, sample.class_map).table), sample.image.shape
 
 
-def united(tables: Iterable[np.ndarray]) -> np.ndarray:
-    """One table of the parts of an image, as :func:`objects_of` gives it of the whole.
-
-    Args:
-        tables: in the order of the parts, boxes in pixels of the whole image.
-    """
-    table = np.concatenate([np.zeros((0, 7), np.int32), *tables])
-    table = table[np.argsort(table[:, 0], kind="stable")]
-    if not len(table):
-        return table
-    first = np.flatnonzero(np.diff(table[:, 0], prepend=0))  # ids are 1 or more
-    return np.concatenate(
-        [
-            table[first, :2],
-            np.minimum.reduceat(table[:, 2:4], first),
-            np.maximum.reduceat(table[:, 4:6], first),
-            np.add.reduceat(table[:, 6:], first, dtype=np.int32),
-        ],
-        axis=1,
-    )
-
-
-def image_objects(dataset: DataSet, number: int) -> tuple[np.ndarray, tuple[int, int]]:
-    """Objects of one image, as :func:`objects_of` gives them, and its height and width.
-
-    A large image is read block by block.
-    """
-    if not isinstance(dataset, FileDataSet):
-        sample = dataset[number]
-        return objects_of(sample.label_mask, sample.class_map), sample.label_mask.shape
-    large = dataset.large(number)
-    if large is None:
-        truth = dataset.truth(number)
-        return objects_of(truth.label_mask, truth.class_map), truth.label_mask.shape
-    tables = []
+def _large_objects(large: LargeSample) -> np.ndarray:
+    """As :func:`objects_in`; read block by block."""
+    parts = []
     for rows, columns in blocks(large.mask):
         truth = large.truth(rows, columns)
         corner = (rows.start, columns.start)
-        tables.append(objects_of(truth.label_mask, truth.class_map, corner))
-    return united(tables), large.image.shape
+        parts.append(parts_of(truth.label_mask, truth.class_map, corner))
+    return objects_in(joined(parts))
 
 
-def _index(dataset: DataSet, known: Known | None, signature: np.ndarray) -> ObjectIndex:
-    """The index of a data set: what is known of its files, the others read."""
+def _read(
+    dataset: DataSet,
+    known: Known | None,
+    signature: np.ndarray,
+    whole: bool,
+    progress: Progress | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Table of objects, and shapes of images: what is known of the files, the others read."""
     count = len(dataset)
-    image_size = np.zeros((count, 2), np.int32)
+    shape = np.zeros((count, 3), np.int32)
     fresh = np.ones(count, bool)
     table = np.zeros((0, 8), np.int32)
     if known is not None:
-        table, image_size, fresh = known.of(signature)
+        table, shape, fresh = known.of(signature)
     rows = bytearray()  # tables of a million images as arrays of their own would be large
+    decoded = 0
     for number in np.flatnonzero(fresh).tolist():
-        found, image_size[number] = image_objects(dataset, number)
+        found, shape[number] = _look(dataset, number, whole, decoded < DECODED)
+        decoded += math.prod(shape[number, :2].tolist())
         rows += np.insert(found, 0, number, axis=1).tobytes()
+        if progress is not None:
+            progress(dataset.split, number + 1, count)
     table = np.concatenate([table, np.frombuffer(rows, np.int32).reshape(-1, 8)])
     table = table[np.argsort(table[:, 0], kind="stable")]
     if not len(table):
@@ -188,17 +210,14 @@ def _index(dataset: DataSet, known: Known | None, signature: np.ndarray) -> Obje
         raise UserError(
             f"no object of {', '.join(dataset.class_names)} in any of the {count} "
             f"{dataset.split} images (masks in {where}); label some, or choose other classes"
+            + (", or hold out more images (--holdout)" if dataset.split == "val" else "")
         )
-    return _from_table(table, image_size)
+    return table, shape
 
 
-def _from_table(table: np.ndarray, image_size: np.ndarray) -> ObjectIndex:
-    """The index of an (N, 8) table of image, label, class, box and area of all objects."""
+def _from_table(table: np.ndarray, shape: np.ndarray) -> ObjectIndex:
+    """The index of (N, 8) image, label, class, box and area of all objects, and images' shapes."""
     image, label, class_index, *_, area = np.ascontiguousarray(table.T)
-    box = np.ascontiguousarray(table[:, 3:7])
-    return ObjectIndex(image, label, class_index, box, area, image_size)
-
-
-def _table(index: ObjectIndex) -> np.ndarray:
-    columns = (index.image, index.label, index.class_index, *index.box.T, index.area)
-    return np.stack(columns, axis=1)
+    box, size = np.ascontiguousarray(table[:, 3:7]), np.ascontiguousarray(shape[:, :2])
+    channels = np.ascontiguousarray(shape[:, 2])
+    return ObjectIndex(image, label, class_index, box, area, size, channels)

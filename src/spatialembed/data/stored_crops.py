@@ -33,10 +33,11 @@ Writer = Callable[[Path, str, Sample], None]
 def store_crops(dataset: DataSet, index: ObjectIndex, out: str | Path, size: int) -> int:
     """Write one crop centered on each object of one split, to be opened by ``open_data``.
 
-    A crop is moved inside the image where it would hang over the border, and is as small as the
-    image where that is smaller than ``size``; nothing is resampled. Classes of Cityscapes are
-    written in its layout, any other single class as a label folder of TIFFs, both with their
-    ignore regions. Nothing is left behind when it fails.
+    Parts that lie far from an object's largest one do not count. A crop is moved inside the image
+    where it would hang over the border, and is as small as the image where that is smaller than
+    ``size``; nothing is resampled. Classes of Cityscapes are written in its layout, any other
+    single class as a label folder of TIFFs, both with their ignore regions. Nothing is left behind
+    when it fails.
 
     Args:
         dataset: the split to cut from; its crops go to a split of the same name.

@@ -29,6 +29,8 @@ class StageConfig:
             of steps once at the start of the run, from the time of the first steps.
         crops_per_epoch: crops an epoch stands for; None for as many as there are objects.
         background_share: share of crops in [0, 1] taken anywhere instead of around an object.
+            None: images without an object get their share of the crops, at most a fifth; other
+            images are shown around objects alone.
         learning_rate: after warm-up.
         decay: of the learning rate to 0 at the stage's end: "polynomial" (power 0.9, the
             paper's), "cosine" or "constant".
@@ -48,7 +50,7 @@ class StageConfig:
     steps: int | None = None
     minutes: float | None = None
     crops_per_epoch: int | None = None
-    background_share: float = 0.0
+    background_share: float | None = None
     learning_rate: float = 5e-4
     decay: Literal["polynomial", "cosine", "constant"] = "polynomial"
     warmup_steps: int = 0
@@ -72,8 +74,9 @@ class StageConfig:
                 raise UserError(f"{name} must be above 0, not {value}")
         if self.crop_size < 8 or self.crop_size % 8:
             raise UserError(f"crop_size must be a multiple of 8, not {self.crop_size}")
-        if not 0 <= self.background_share <= 1:
-            raise UserError(f"background_share lies between 0 and 1, not {self.background_share}")
+        share = self.background_share
+        if share is not None and not 0 <= share <= 1:
+            raise UserError(f"background_share lies between 0 and 1, not {share}")
         if self.warmup_steps < 0:
             raise UserError(f"warmup_steps must be at least 0, not {self.warmup_steps}")
 

@@ -11,8 +11,8 @@ from torch import nn
 
 from spatialembed.data.augment import Augmentation
 from spatialembed.data.crops import Cropper
-from spatialembed.data.objects import ObjectIndex, object_index
-from spatialembed.data.sample import FileDataSet, open_data, split_names
+from spatialembed.data.objects import ObjectIndex
+from spatialembed.data.sample import FileDataSet, Problem, open_data, split_names
 from spatialembed.data.windowed import WindowedImage
 from spatialembed.embedding import PITCH
 from spatialembed.errors import UserError
@@ -20,6 +20,7 @@ from spatialembed.inference.loading import load_network
 from spatialembed.models.normalization import Normalization, Normalize
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.config import StageConfig, TrainConfig
+from spatialembed.training.look import look
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,11 @@ class Material:
     train: FileDataSet
     val: FileDataSet
     index: ObjectIndex
+    """The training objects that crops are drawn around."""
     spec: ModelSpec
     stages: list[StageConfig]
+    warnings: tuple[Problem, ...] = ()
+    """What was found in the data that may not be meant."""
 
     def cropper(self, stage: StageConfig, seed: int) -> Cropper:
         """Draws the crops of a stage."""
@@ -49,30 +53,28 @@ class Material:
         """The model's normalisation of one image, which has the model's channels."""
         if image.channels != self.spec.in_channels:
             raise UserError(
-                f"the first training image has {self.spec.in_channels} channels, another "
-                f"{image.channels}; `spatialembed check` names the files that differ"
+                f"{image.path} has {image.channels} channels, the model takes "
+                f"{self.spec.in_channels}; `spatialembed check` names the files that differ"
             )
         return self.spec.normalization.fixed(image)
 
 
 def gather(config: TrainConfig) -> Material:
-    """Open the data, index its objects and describe the model.
+    """Open the data, look at it, index its objects and describe the model.
 
     Raises:
-        UserError: no usable data.
+        UserError: no usable data, or a file that training would stumble over later.
     """
     train, val = _open(config)
-    for number in range(len(val)):
-        val.require_whole(number)
     config.out.mkdir(parents=True, exist_ok=True)
-    index = object_index(train)
+    index, warnings = look(config, train, val)
     diameter = float(np.median(index.diameter))
     smallest = max(1, round(float(np.quantile(index.area, 0.01)) / 2))
     start = _start(config)
     spec = ModelSpec(
         network=start.network,
         network_options=start.network_options,
-        in_channels=train.channels(0),
+        in_channels=int(index.channels[0]),
         class_names=train.class_names,
         n_sigma=start.n_sigma,
         zoom=float(f"{config.diameter / diameter:.3g}") if config.diameter else 1.0,
@@ -97,7 +99,7 @@ def gather(config: TrainConfig) -> Material:
             "symmetries": _symmetries(config.stages[-1].augmentation),
         },
     )
-    return Material(train, val, index, spec, config.scheduled())
+    return Material(train, val, index, spec, config.scheduled(), tuple(warnings))
 
 
 def _start(config: TrainConfig) -> ModelSpec:

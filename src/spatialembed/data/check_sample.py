@@ -1,0 +1,93 @@
+"""One image with its truth, read whole or block by block, as a check sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .cityscapes import Cityscapes, foreign_ids
+from .coco import Coco
+from .image_io import read_mask
+from .label_folder import LabelFolder
+from .large import LargeSample
+from .mask_report import Seen
+from .mask_signs import Sign, Signs, rim_sign, signs_of
+from .parts import Ints, joined, objects_in, parts_of
+from .sample import FileDataSet
+from .windowed import blocks
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What is seen of one image.
+
+    Attributes:
+        shape: height and width.
+        channels: of the image.
+        dtype: of its pixels as stored.
+        objects: as :func:`~spatialembed.data.parts.objects_in` gives them.
+        ignored: pixels that are.
+        signs: of the mask.
+    """
+
+    shape: tuple[int, int]
+    channels: int
+    dtype: np.dtype[Any]
+    objects: np.ndarray
+    ignored: int
+    signs: Signs
+
+
+def look_at(dataset: FileDataSet, i: int) -> Look:
+    """Read image ``i`` and its truth; raises UserError for whatever is wrong with them."""
+    large = dataset.large(i)
+    if large is not None:
+        if dataset.split != "train":
+            large.require_whole()
+        return _blockwise(large)
+    sample = dataset[i]
+    image = sample.image
+    table = parts_of(sample.label_mask, sample.class_map).table
+    signs = _signs(dataset, i, sample.label_mask, table)
+    ignored = int(sample.ignore.sum())
+    shape = sample.label_mask.shape
+    return Look(shape, image.shape[2], image.dtype, objects_in(table), ignored, signs)
+
+
+def mask_seen(dataset: FileDataSet, i: int) -> Seen:
+    """Read the truth of image ``i`` alone, whatever its size."""
+    truth = dataset.truth(i)
+    table = parts_of(truth.label_mask, truth.class_map).table
+    signs = _signs(dataset, i, truth.label_mask, table)
+    return mask_file(dataset, i), signs, objects_in(table)[:, 6]
+
+
+def mask_file(dataset: FileDataSet, i: int) -> Path:
+    """Where to look for the mask of image ``i``: of all that one json holds, in the image."""
+    item = dataset.items[i]
+    return item.image if isinstance(dataset, Coco) else item.truth
+
+
+def _signs(dataset: FileDataSet, i: int, label_mask: np.ndarray, table: Ints) -> Signs:
+    if isinstance(dataset, LabelFolder):
+        return signs_of(table, label_mask.shape, rim_sign(label_mask))
+    rims = None
+    if isinstance(dataset, Cityscapes) and foreign_ids(read_mask(dataset.items[i].truth)):
+        rims = Sign.FOREIGN
+    return signs_of(table, label_mask.shape, rims, as_stored=False)
+
+
+def _blockwise(large: LargeSample) -> Look:
+    """Only label folders hold such images; what rims say is seen in any block."""
+    parts, ignored, rims = [], 0, None
+    for rows, columns in blocks(large.mask):
+        part = large.read(rows, columns)
+        parts.append(parts_of(part.label_mask, part.class_map, (rows.start, columns.start)))
+        ignored += int(part.ignore.sum())
+        rims = rims or rim_sign(part.label_mask)
+    image, table = large.image, joined(parts)
+    signs = signs_of(table, image.shape, rims)
+    return Look(image.shape, image.channels, image.dtype, objects_in(table), ignored, signs)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
@@ -19,6 +20,9 @@ from .objects import objects_of, united
 from .sample import HOLDOUT, SPLITS, FileDataSet, Problem, Split, scan_data
 from .windowed import WindowedImage, blocks
 
+if TYPE_CHECKING:
+    from .coco_reading import Crowds
+
 Progress = Callable[[str, int, int], None]
 
 _SEMANTIC_PARTS = 3
@@ -29,6 +33,7 @@ def check_data(
     class_names: Sequence[str] | None = None,
     holdout: float = HOLDOUT,
     progress: Progress | None = None,
+    crowds: Crowds = "ignore",
 ) -> Report:
     """Read every file of every split of a data set; nothing that is wrong stops it.
 
@@ -37,11 +42,12 @@ def check_data(
         class_names: classes to look at; None: all that the layout has.
         holdout: as for :func:`~spatialembed.data.sample.open_data`.
         progress: called with split, images read and images in all.
+        crowds: as for :func:`~spatialembed.data.sample.open_data`.
     """
     root = Path(path)
     if class_names is None and root.is_dir() and cityscapes.recognize(root):
         class_names = cityscapes.THINGS
-    datasets, problems = _scan(root, class_names, holdout)
+    datasets, problems = _scan(root, class_names, holdout, crowds)
     reports = []
     for dataset in datasets:
         report, found = _check_split(dataset, progress)
@@ -54,18 +60,19 @@ def check_data(
 
 
 def _scan(
-    root: Path, class_names: Sequence[str] | None, holdout: float
+    root: Path, class_names: Sequence[str] | None, holdout: float, crowds: Crowds
 ) -> tuple[list[FileDataSet], list[Problem]]:
-    """The splits there are; an absent one is no problem unless all are."""
+    """The splits there are, all with the classes of the first; one may be absent, not all."""
     datasets: list[FileDataSet] = []
     problems: list[Problem] = []
     refused: dict[Split, str] = {}
     for split in SPLITS:
         try:
-            dataset = scan_data(root, split, class_names, holdout)
+            dataset = scan_data(root, split, class_names, holdout, crowds)
         except UserError as error:
             refused[split] = str(error)
             continue
+        class_names = dataset.class_names
         problems += [problem for problem in dataset.problems if problem not in problems]
         if dataset.items or dataset.problems:
             datasets.append(dataset)
@@ -142,7 +149,7 @@ def _check_split(
             for file, n in channels.items()
             if n != usual
         ]
-    return tally.report(dataset), problems
+    return tally.report(dataset), problems + dataset.remarks()
 
 
 def _count(dataset: FileDataSet, i: int, tally: _Tally) -> tuple[int, bool]:

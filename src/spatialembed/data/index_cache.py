@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import UserError, atomic_write
 from .sample import DataSet, FileDataSet
 
-_FORMAT = 1
+_FORMAT = 2
 """Goes up when what is stored of an image changes."""
 
 
@@ -76,11 +76,11 @@ class Known:
 def places(dataset: DataSet) -> list[Path]:
     """Files that the index of ``dataset`` may be kept in, the best first; none without a folder.
 
-    Each set of classes has its own.
+    Each set of classes has its own, and so has each way to read the truth.
     """
     if not isinstance(dataset, FileDataSet):
         return []
-    settings = [_FORMAT, type(dataset).__name__, *dataset.class_names]
+    settings = [_FORMAT, type(dataset).__name__, dataset.reading, *dataset.class_names]
     name = f".spatialembed-{dataset.split}-{_short(json.dumps(settings))}.npz"
     caches = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
     return [

@@ -12,7 +12,8 @@ from torch import nn
 from spatialembed.data.augment import Augmentation
 from spatialembed.data.crops import Cropper
 from spatialembed.data.objects import ObjectIndex, object_index
-from spatialembed.data.sample import FileDataSet, open_data, split_names
+from spatialembed.data.refusal import refuse
+from spatialembed.data.sample import FileDataSet, Problem, open_data, split_names
 from spatialembed.data.windowed import WindowedImage
 from spatialembed.embedding import PITCH
 from spatialembed.errors import UserError
@@ -31,6 +32,8 @@ class Material:
     index: ObjectIndex
     spec: ModelSpec
     stages: list[StageConfig]
+    warnings: tuple[Problem, ...] = ()
+    """What was found in the data that may not be meant."""
 
     def cropper(self, stage: StageConfig, seed: int) -> Cropper:
         """Draws the crops of a stage."""
@@ -64,6 +67,9 @@ def gather(config: TrainConfig) -> Material:
     train, val = _open(config)
     for number in range(len(val)):
         val.require_whole(number)
+    remarks = val.remarks()
+    refuse(remarks, config.data)
+    warnings = dict.fromkeys((*train.problems, *val.problems, *remarks))
     config.out.mkdir(parents=True, exist_ok=True)
     index = object_index(train)
     diameter = float(np.median(index.diameter))
@@ -94,10 +100,11 @@ def gather(config: TrainConfig) -> Material:
             "center": config.center,
             "seed": config.seed,
             "holdout": config.holdout,
+            "crowds": config.crowds,
             "symmetries": _symmetries(config.stages[-1].augmentation),
         },
     )
-    return Material(train, val, index, spec, config.scheduled())
+    return Material(train, val, index, spec, config.scheduled(), tuple(warnings))
 
 
 def _start(config: TrainConfig) -> ModelSpec:
@@ -121,9 +128,11 @@ def _symmetries(augmentation: Augmentation) -> int:
 
 
 def _open(config: TrainConfig) -> tuple[FileDataSet, FileDataSet]:
-    train = open_data(config.data, "train", config.classes, config.holdout)
+    train = open_data(config.data, "train", config.classes, config.holdout, config.crowds)
     if config.validation == "val":
-        return train, open_data(config.data, "val", config.classes, config.holdout)
+        # by name: another file may number or order the same classes otherwise
+        names = train.class_names
+        return train, open_data(config.data, "val", names, config.holdout, config.crowds)
     held = set(split_names(train.names, "val", config.holdout))
     if not held or len(held) == len(train):
         raise UserError(f"{config.data} has too few training images to hold out {config.holdout}")

@@ -80,7 +80,7 @@ def run_lengths(counts: str | bytes) -> np.ndarray:
     Raises:
         ValueError: the string ends within a number or has a character that is none of these.
     """
-    data = counts.encode("ascii", "replace") if isinstance(counts, str) else counts
+    data = counts.encode("utf-8", "surrogatepass") if isinstance(counts, str) else counts
     groups = np.frombuffer(data, np.uint8).astype(np.int64) - 48
     if ((groups < 0) | (groups > 63)).any() or (len(groups) and groups[-1] & 32):
         raise ValueError("its compressed run lengths are damaged")

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from spatialembed.metrics.average_precision import Scored
     from spatialembed.models.spec import ModelSpec
 
+UNTOLD = ("has no test split", "has no image", "has no list of annotations")
+"""What is said of a data set without test images whose truth is public."""
+
 RANKED_SEED_THRESHOLD = 0.3
 """Least seed score of an instance that counts in an official AP, which ranks by score."""
 
@@ -133,7 +136,7 @@ def open_split(
         try:
             test = scan_data(data, "test", class_names, crowds=crowds)
         except UserError as error:
-            if not any(said in str(error) for said in ("has no test split", "has no list of")):
+            if not any(said in str(error) for said in UNTOLD):
                 raise
             split = "val"
         else:  # the truth of Cityscapes' test images is not public

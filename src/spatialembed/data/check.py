@@ -149,7 +149,8 @@ def _check_split(
             for file, n in channels.items()
             if n != usual
         ]
-    return tally.report(dataset), problems + dataset.remarks()
+    problems += [remark for remark in dataset.remarks() if remark not in problems]
+    return tally.report(dataset), problems
 
 
 def _count(dataset: FileDataSet, i: int, tally: _Tally) -> tuple[int, bool]:

@@ -5,7 +5,7 @@ Made by reading all label masks once, large ones block by block; index_cache.py 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import UserError
 from .index_cache import Known, known_index, places, save_index, signatures
-from .sample import DataSet, FileDataSet
+from .sample import DataSet, FileDataSet, Problem
 from .windowed import blocks
 
 
@@ -188,8 +188,14 @@ def _index(dataset: DataSet, known: Known | None, signature: np.ndarray) -> Obje
         raise UserError(
             f"no object of {', '.join(dataset.class_names)} in any of the {count} "
             f"{dataset.split} images (masks in {where}); label some, or choose other classes"
+            + "".join(f"; {problem}" for problem in _warnings(dataset)[:2])
         )
     return _from_table(table, image_size)
+
+
+def _warnings(dataset: DataSet) -> Sequence[Problem]:
+    """What may be why there is no object, as where all annotations are set aside."""
+    return dataset.problems if isinstance(dataset, FileDataSet) else ()
 
 
 def _from_table(table: np.ndarray, image_size: np.ndarray) -> ObjectIndex:

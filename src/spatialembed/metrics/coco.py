@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from spatialembed.errors import UserError, missing_extra
 
 MAX_FOUND = 100
 """Found objects an image that the official evaluation looks at, the highest scores first."""
+
+FARTHEST = 1e6
+"""Pixels from the image's corner that a polygon may reach."""
 
 
 def coco_ap(
@@ -52,20 +56,21 @@ def coco_ap(
         raise missing_extra("COCO AP", "eval") from error
     if max_found < 1:
         raise UserError(f"max_found is a positive number of objects, not {max_found}")
-    content, image_numbers, category_numbers = _truth_content(ground_truth)
-    truth = COCO(content)
-    _complete_areas(truth)
-    categories = _category_ids(content["categories"], class_names)
-    asked = image_numbers if image_ids is None else image_ids
-    _known(asked, image_numbers, "image_ids")
-    images = sorted({image_numbers[each] for each in asked})
-    found = _results_content(results, image_numbers, category_numbers)
-    evaluation = COCOeval_faster(truth, truth.loadRes(found), "segm", print_function=_silent)
-    evaluation.params.imgIds = images
-    evaluation.params.catIds = sorted(categories.values())
-    evaluation.params.maxDets = [max_found]
-    evaluation.evaluate()
-    evaluation.accumulate()
+    with _of_coco_form(f"{_named(ground_truth, 'the COCO annotations')} or the results"):
+        content, image_numbers, category_numbers = _truth_content(ground_truth)
+        truth = COCO(content)
+        _complete_areas(truth)
+        categories = _category_ids(content["categories"], class_names)
+        asked = list(image_numbers if image_ids is None else image_ids)
+        _known(asked, image_numbers, "image_ids")
+        images = sorted({image_numbers[each] for each in asked})
+        found = _results_content(results, image_numbers, category_numbers)
+        evaluation = COCOeval_faster(truth, truth.loadRes(found), "segm", print_function=_silent)
+        evaluation.params.imgIds = images
+        evaluation.params.catIds = sorted(categories.values())
+        evaluation.params.maxDets = [max_found]
+        evaluation.evaluate()
+        evaluation.accumulate()
     # (IoU threshold, recall, class, area range); -1 where there is no true object
     precision = np.asarray(evaluation.eval["precision"])[..., 0]
     order = evaluation.params.catIds
@@ -79,6 +84,18 @@ def coco_ap(
         "max_found": max_found,
         "images_cut": _images_cut(found, set(images), set(categories.values()), max_found),
     }
+
+
+@contextmanager
+def _of_coco_form(what: str) -> Iterator[None]:
+    """Whatever the library makes of a field of a wrong type, as one sentence."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:80]}"
+        raise UserError(f"{what} are not as COCO has them ({reason}); correct them") from error
 
 
 def _silent(*_: object) -> None:
@@ -155,10 +172,12 @@ def _has_mask(each: Mapping[str, Any]) -> bool:
     shape = each.get("segmentation")
     if isinstance(shape, Mapping):
         return {"size", "counts"} <= shape.keys()
+    # what is not a number or lies far away would take all memory
     return (
         isinstance(shape, Sequence)
         and len(shape) > 0
         and all(isinstance(part, Sequence) and len(part) >= 6 for part in shape)
+        and all(isinstance(v, int | float) and abs(v) < FARTHEST for part in shape for v in part)
     )
 
 

@@ -56,7 +56,8 @@ class Annotation(NamedTuple):
     @property
     def name(self) -> str:
         """How a message calls it."""
-        return f"annotation {self.id or f'number {self.number}'} of image {self.image}"
+        own = self.id[:60] if self.id else f"number {self.number}"
+        return f"annotation {own} of image {self.image[:60]}"
 
 
 class Content(NamedTuple):
@@ -101,11 +102,11 @@ def read_json(file: Path) -> Any:
 
 
 def key(value: Any) -> str | None:
-    """An id in the one way of writing it; None for what is no id."""
+    """An id in the one way of writing it, which can be printed; None for what is no id."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     wrong = isinstance(value, bool) or not isinstance(value, int | str) or value == ""
-    return None if wrong else str(value)
+    return None if wrong else str(value).encode(errors="backslashreplace").decode()
 
 
 def _rows(file: Path, content: Any, name: str) -> Iterator[Mapping[str, Any]]:
@@ -189,8 +190,7 @@ def _size(file: Path, image: str, field: str, value: Any) -> int:
 def _text(file: Path, name: str, field: str, value: Any) -> str:
     """A name, also where it is written as a number."""
     text = key(value)
-    spoilt = text is None or "\0" in text or text.encode("utf-8", "replace").decode() != text
-    if text is None or spoilt or not Path(text).name:
+    if text is None or "\0" in text or not Path(text).name:
         raise UserError(
             f"{file} has an entry of {name} whose {_value(field, value, ' is ')}; it must be a name"
         )

@@ -147,6 +147,13 @@ def test_ids_given_twice(tmp_path):
     assert "1 annotation id is given twice, such as 1" in messages[0]
 
 
+def test_an_image_listed_twice(tmp_path):
+    images = [{"id": k, "file_name": "a.png", "height": 10, "width": 12} for k in (7, 8)]
+    write(tmp_path, [PLAIN], images=images)
+    with pytest.raises(UserError, match=r"a\.png: is listed twice, as images 7 and 8"):
+        open_data(tmp_path)
+
+
 def test_an_object_wholly_beneath_others_is_counted(tmp_path):
     parts = [annotation(2, 90, box(2, 2, 2, 4)), annotation(3, 90, box(4, 2, 2, 4))]
     write(tmp_path, [annotation(1, 90, box(2, 2, 4, 4)), *parts])
@@ -216,7 +223,7 @@ def test_validation_has_the_classes_of_training(tmp_path):
     messages, errors = told(tmp_path)
     assert not errors
     assert messages == [
-        "has no category 'debris', which train.json has; none of its objects is one"
+        "has no category 'debris', which train.json has, so no object of it; it has cell"
     ]
     with pytest.raises(UserError, match="no category 'cells'"):
         open_data(tmp_path, "val", ["cells"])

@@ -1,6 +1,7 @@
 """What training takes from COCO data: classes by name, crowds as asked for; and what it says."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from PIL import Image
 
 from spatialembed.errors import UserError
 from spatialembed.inference.evaluate import open_split
+from spatialembed.training import resume
 from spatialembed.training.config import TrainConfig
 from spatialembed.training.prepare import gather
 
@@ -106,3 +108,13 @@ def test_a_validation_annotation_that_cannot_be_read_is_refused_before_training(
     with pytest.raises(UserError, match=r"instances_val.json: annotation 2 of image 0 .*x, y"):
         gather(TrainConfig(data=tmp_path, out=tmp_path / "run"))
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_older_than_the_option_had_crowds_ignored():
+    config = TrainConfig()
+    then = json.loads(resume._as_json(config))
+    del then["crowds"]
+    state = {"config": json.dumps(then)}
+    assert resume.resumed_config(state, config).crowds == "ignore"
+    with pytest.raises(UserError, match="crowds was ignore"):
+        resume.resumed_config(state, replace(config, crowds="objects"))

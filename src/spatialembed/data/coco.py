@@ -157,11 +157,10 @@ def _lacking(file: Path, content: Content, names: Sequence[str], train: Path) ->
     unknown = [name for name in names if name not in content.categories]
     if not unknown:
         return []
-    told = ", ".join(map(repr, unknown))
+    told, have = ", ".join(map(repr, unknown)), ", ".join(content.categories)
     if not set(unknown) <= _load(train).categories.keys():
-        have = ", ".join(content.categories)
         raise UserError(f"{file} has no category {told}; it has {have}")
-    message = f"has no category {told}, which {train.name} has; none of its objects is one"
+    message = f"has no category {told}, which {train.name} has, so no object of it; it has {have}"
     return [Problem(file, message, warning=True)]
 
 
@@ -210,8 +209,11 @@ def _match(
         path = _image_path(folders, image.file_name)
         name = Path(image.file_name).with_suffix("").as_posix().replace("/", "_")
         if name in found:
-            other = found[name][0].image
-            problems.append(Problem(path, f"has the name of {other}; rename one of them"))
+            (_, other, *_), record = found[name]
+            ids = f"{record.image.id} and {image.id}"
+            message = f"has the name of {other}; rename one of them"
+            same = f"is listed twice, as images {ids}; list it once, with all its annotations"
+            problems.append(Problem(path, same if other == path else message))
         elif not _is_file(path):
             problems.append(Problem(path, f"does not exist, though {file} names it"))
         else:

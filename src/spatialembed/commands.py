@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from spatialembed.console import console, errors, track
+from spatialembed.console import console, errors, track, warn
 from spatialembed.errors import UserError
 from spatialembed.training.config import TrainConfig
 
@@ -35,12 +35,17 @@ def run_demo(out: Path = Path("demo"), minutes: float | None = None, seed: int =
     return 0
 
 
-def run_check(data: Path, classes: list[str] | None = None) -> int:
+def run_check(
+    data: Path,
+    classes: list[str] | None = None,
+    crowds: Literal["ignore", "objects"] = "ignore",
+) -> int:
     """Say what a data set holds and what is wrong with it, file by file.
 
     Args:
         data: folder of the data set.
         classes: classes to look at; all by default.
+        crowds: what COCO's annotations marked iscrowd are.
     """
     from spatialembed.data.check import check_data
 
@@ -48,13 +53,19 @@ def run_check(data: Path, classes: list[str] | None = None) -> int:
         if done % 200 == 0:
             errors.print(f"{split}: {done} of {total} images read", highlight=False)
 
-    report = check_data(data, classes, progress=progress)
+    report = check_data(data, classes, progress=progress, crowds=crowds)
     for line in report.lines():
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     return 1 if report.errors else 0
 
 
-def run_crops(data: Path, out: Path, size: int = 512, classes: list[str] | None = None) -> int:
+def run_crops(
+    data: Path,
+    out: Path,
+    size: int = 512,
+    classes: list[str] | None = None,
+    crowds: Literal["ignore", "objects"] = "ignore",
+) -> int:
     """Store one crop around each object, as the paper did; training itself crops on the fly.
 
     Args:
@@ -62,11 +73,12 @@ def run_crops(data: Path, out: Path, size: int = 512, classes: list[str] | None 
         out: folder for the crops, a data set again: train, and val from held-out images.
         size: side of a crop in pixels.
         classes: classes to take; the layout's own by default.
+        crowds: what COCO's annotations marked iscrowd are.
     """
     from spatialembed.data import object_index, open_data
     from spatialembed.data.stored_crops import store_crops
 
-    splits = [open_data(data, split, classes) for split in ("train", "val")]
+    splits = [open_data(data, split, classes, crowds=crowds) for split in ("train", "val")]
     indexed = [(dataset, object_index(dataset)) for dataset in splits]
     for dataset, index in indexed:
         count = store_crops(dataset, index, out, size)
@@ -94,6 +106,8 @@ def run_evaluate(
     out: Path | None = None,
     official: bool | None = None,
     min_region: int | None = None,
+    max_found: int = 100,
+    crowds: Literal["ignore", "objects"] | None = None,
     symmetries: bool = False,
     diameter: float | None = None,
     pictures: int = 8,
@@ -110,6 +124,8 @@ def run_evaluate(
             beside a single file by its name.
         official: the layout's official score; by default where the eval extra is installed.
         min_region: Cityscapes' AP leaves out objects of fewer pixels; its own rule by default.
+        max_found: COCO's AP looks at so many found objects of an image and class, best first.
+        crowds: what COCO's annotations marked iscrowd are; as in training by default.
         symmetries: average over the symmetries of training: better, up to 8 times slower.
         diameter: pixels across of objects in these images; those of training by default.
         pictures: how many of the worst images to show.
@@ -122,9 +138,10 @@ def run_evaluate(
     from spatialembed.report.evaluation import folder_beside, tables, write_evaluation
 
     loaded = load(model, device, precision, symmetries, diameter)
-    dataset = open_split(data, split, loaded.spec)
+    dataset = open_split(data, split, loaded.spec, crowds)
     folder = out or folder_beside(Path(model), dataset.split)
-    evaluation = evaluate(loaded, dataset, None, folder, official, min_region, track)
+    evaluation = evaluate(loaded, dataset, None, folder, official, min_region, track, max_found)
+    warn(evaluation["warnings"])
     for table in tables(evaluation):
         console.print(table)
     if evaluation["official"] is None and official is None and is_scored_officially(dataset):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import tifffile
 from PIL import Image
+from pycocotools import mask as coco
 
 from spatialembed.errors import UserError, atomic_write
 from spatialembed.instances import Instances
@@ -94,13 +95,16 @@ def coco_results(
 ) -> list[dict[str, Any]]:
     """One image's instances as entries of a COCO results file, masks as compressed RLE.
 
+    They have no "bbox": evaluators that see one take the area of an object from it, and score the
+    small, medium and large ones by the areas of boxes.
+
     Args:
         image_id: id of the image in the ground truth.
         category_ids: COCO category id of every class name.
 
     Returns:
-        Dicts with image_id, category_id, score, bbox (x, y, width, height) and segmentation, of
-        plain types that ``json`` writes.
+        Dicts with image_id, category_id, score and segmentation, of plain types that ``json``
+        writes.
 
     Raises:
         ValueError: a class without a category id, or a volume.
@@ -109,14 +113,13 @@ def coco_results(
     ids = _ids(instances, category_ids)
     entries = []
     for k in range(len(instances)):
-        y0, x0, y1, x1 = instances.boxes[k].tolist()
+        y0, x0, _, _ = instances.boxes[k].tolist()
         counts = rle_counts(instances.mask(k), (y0, x0), (height, width))
         entries.append(
             {
                 "image_id": image_id,
                 "category_id": ids[k],
                 "score": float(instances.scores[k]),
-                "bbox": [float(x0), float(y0), float(x1 - x0), float(y1 - y0)],
                 "segmentation": {"size": [height, width], "counts": compress(counts)},
             }
         )
@@ -147,22 +150,10 @@ def rle_counts(mask: np.ndarray, corner: tuple[int, int], size: tuple[int, int])
 
 
 def compress(counts: np.ndarray) -> str:
-    """COCO's compressed RLE of run lengths (R,).
-
-    Every run from the fourth on is replaced by its difference to the run two before; a number is
-    then written in groups of five bits from the lowest, as the character 48 + group, with 32 added
-    where more follow. The last group's highest bit is the sign.
-    """
-    number = counts.astype(np.int64)
-    number[3:] -= counts[1:-2]
-    shift = 5 * np.arange(13)
-    group = (number[:, None] >> shift) & 31  # (R, 13)
-    rest = number[:, None] >> np.minimum(shift + 5, 63)
-    last = rest == np.where(group & 16, -1, 0)
-    length = last.argmax(axis=1)[:, None]
-    place = np.arange(13)
-    character = (48 + group + 32 * (place < length)).astype(np.uint8)
-    return bytes(character[place <= length]).decode("ascii")
+    """COCO's compressed RLE of run lengths (R,), as pycocotools writes it."""
+    size = [int(counts.sum()), 1]
+    coded = coco.frPyObjects({"size": size, "counts": counts.tolist()}, *size)
+    return str(coded["counts"].decode("ascii"))
 
 
 def _unsigned(label_map: np.ndarray) -> type[np.unsignedinteger[Any]]:

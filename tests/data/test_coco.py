@@ -179,10 +179,10 @@ def test_a_segmentation_that_cannot_be_read(tmp_path, segmentation):
 
 def test_annotations_without_image_or_outline(tmp_path):
     write(tmp_path, [annotation(41, 90, box(0, 0, 1, 1), image=8)])
-    with pytest.raises(UserError, match=r"annotation 41 is of image 8, which is not there"):
+    with pytest.raises(UserError, match=r"annotation 41 of image 8, which is not listed"):
         open_data(tmp_path)
     write(tmp_path, [annotation(41, 90, [])])
-    with pytest.raises(UserError, match=r"annotation 41 has no segmentation"):
+    with pytest.raises(UserError, match=r"annotation 41 of image 7: no segmentation and no box"):
         open_data(tmp_path)
 
 
@@ -200,23 +200,6 @@ def test_a_json_that_is_none(tmp_path):
         file.write_text(json.dumps(content))
         with pytest.raises(UserError, match=message):
             open_data(tmp_path)
-
-
-@pytest.mark.parametrize("wrong", [("images", "height", None), ("categories", "id", "one")])
-def test_fields_that_are_no_whole_numbers_are_named(tmp_path, wrong):
-    name, key, value = wrong
-    content = {
-        "images": [{"id": 1, "file_name": "a.png", "height": 4, "width": 4}],
-        "annotations": [],
-        "categories": [{"id": 1, "name": "car"}],
-    }
-    content[name][0][key] = value
-    file = tmp_path / "annotations" / "train.json"
-    file.parent.mkdir()
-    (tmp_path / "images").mkdir()
-    file.write_text(json.dumps(content))
-    with pytest.raises(UserError, match=f"entry of {name} whose {key} is .* whole number"):
-        open_data(tmp_path, "train")
 
 
 def test_images_that_are_picked_keep_their_own_annotations(tmp_path):

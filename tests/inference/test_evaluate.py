@@ -114,6 +114,78 @@ def test_coco_has_the_official_figure(coco) -> None:
     assert held["classes"] == evaluation["classes"]
 
 
+def spoil(root, **changes) -> None:
+    """Change the first annotation of a COCO data set."""
+    file = root / "annotations" / "instances_val.json"
+    content = json.loads(file.read_text())
+    content["annotations"][0] |= changes
+    file.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("official", [False, None])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"segmentation": [[1, 2, 3]]}, "annotation 1 of image 10 .*x, y pairs"),
+        ({"segmentation": {"size": [48, 40], "counts": [1920]}}, "swapped"),
+        ({"segmentation": [[0.1, 0.2, 0.3, 0.2, 0.3, 0.4]], "bbox": None}, "multiply x by"),
+        ({"iscrowd": "yes"}, "annotation 1 has iscrowd 'yes'; it must be 0 or 1"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_before_the_first_image(
+    coco, tmp_path, monkeypatch, changes, said, official
+) -> None:
+    spoil(coco, **changes)
+    monkeypatch.setattr(Model, "raw", lambda *given: pytest.fail("predicted before"))
+    with pytest.raises(UserError, match=said):
+        evaluate(model(), coco, "val", tmp_path / "out", official)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_image_of_another_size_is_refused_before_the_first_image(coco, monkeypatch) -> None:
+    save(coco / "images/val/two.png", picture([]).T)
+    monkeypatch.setattr(Model, "raw", lambda *given: pytest.fail("predicted before"))
+    with pytest.raises(UserError, match=r"two\.png: is 40x48, .* with width and height swapped"):
+        evaluate(model(), coco, "val")
+
+
+def test_what_may_not_be_meant_is_told_with_the_figures(coco, tmp_path) -> None:
+    spoil(coco, iscrowd=1)
+    evaluation = evaluate(model(), coco, "val", tmp_path, official=False)
+    assert evaluation["classes"]["object"]["objects"] == 2
+    assert len(evaluation["warnings"]) == 1
+    assert (
+        "1 of 3 annotations, such as annotation 1 of image 10: marked as crowds"
+        in (evaluation["warnings"][0])
+    )
+
+
+def test_coco_results_are_kept_for_other_tools(coco, tmp_path) -> None:
+    pytest.importorskip("faster_coco_eval")
+    evaluate(model(), coco, "val", tmp_path)
+    rows = json.loads((tmp_path / "coco_results.json").read_text())
+    assert [(row["image_id"], row["category_id"]) for row in rows] == [(10, 5), (11, 5)]
+    assert all("bbox" not in row for row in rows)
+
+
+def test_max_found_is_of_coco_and_above_0(coco, label_folder) -> None:
+    pytest.importorskip("faster_coco_eval")
+    assert evaluate(model(), coco, "val", max_found=7)["official"]["max_found"] == 7
+    for data, number in ((label_folder, 7), (coco, 0)):
+        with pytest.raises(UserError, match="max_found is for COCO's AP"):
+            evaluate(model(), data, None if data == label_folder else "val", max_found=number)
+
+
+def test_a_test_json_that_is_damaged_is_not_passed_over(coco) -> None:
+    val = coco / "annotations" / "instances_val.json"
+    test = val.with_name("instances_test.json")
+    test.write_bytes(val.read_bytes()[:99])
+    with pytest.raises(UserError, match=r"instances_test\.json cannot be read as json"):
+        evaluate(model(), coco)
+    test.write_text('{"images": [], "categories": []}')  # truth that is not public
+    assert evaluate(model(), coco)["split"] == "val"
+
+
 def test_the_official_figure_can_be_demanded(label_folder, coco, monkeypatch) -> None:
     with pytest.raises(UserError, match="neither Cityscapes nor COCO"):
         evaluate(model(), label_folder, official=True)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from pycocotools import mask as coco_mask
 from test_predictor import Bright, bright, squares
 
 from spatialembed.errors import UserError
@@ -174,7 +175,8 @@ def test_coco_results(images, tmp_path) -> None:
     ]
     assert [image["file_name"] for image in listed["images"]] == ["a", "sub/b", "sub/c"]
     assert listed["categories"] == [{"id": 1, "name": "object"}]
-    assert rows[0]["bbox"] == [4, 3, 6, 5]
+    assert coco_mask.toBbox(rows[0]["segmentation"]).tolist() == [4, 3, 6, 5]
+    assert rows[0].keys() == {"image_id", "category_id", "score", "segmentation"}
     again = json.loads(results.gather(names(files[2:])).read_text())
     assert again == rows  # those of images that were predicted before are not lost
 
@@ -229,8 +231,69 @@ def test_coco_ids_of_annotations(images, tmp_path) -> None:
     with pytest.raises(UserError, match=r"truth\.json"):
         results.gather(names(files))
     (tmp_path / "truth.json").write_text("{")
-    with pytest.raises(UserError, match="not a COCO annotation file"):
+    with pytest.raises(UserError, match=r"truth\.json cannot be read as json"):
         results.gather(names(files))
+
+
+def annotations(tmp_path, names, categories=("object",), sizes=None):
+    """A json of images of these names and, of some, these (height, width)."""
+    rows = [{"id": i, "file_name": name} for i, name in enumerate(names)]
+    for i, (height, width) in (sizes or {}).items():
+        rows[i] |= {"height": height, "width": width}
+    kinds = [{"id": f"k{i}", "name": name} for i, name in enumerate(categories)]
+    text = json.dumps({"images": rows, "categories": kinds})
+    (tmp_path / "truth.json").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    return tmp_path / "truth.json"
+
+
+@pytest.mark.parametrize(
+    ("listed", "categories", "said"),
+    [
+        (["a.png", "sub/b.tif"], ["object"], "no image 'sub/c'"),
+        (["a.png", "a.tif", "b.tif", "c.png"], ["object"], "no image 'a', or several"),
+        (["a.png", "b.tif", "c.png"], ["cell"], "no category 'object', .* it has cell"),
+    ],
+)
+def test_annotations_of_other_images_are_refused_before_prediction(
+    images, tmp_path, listed, categories, said
+) -> None:
+    file = annotations(tmp_path, listed, categories)
+    results = Results(tmp_path / "out", ["coco"], False, file)
+    with pytest.raises(UserError, match=said):
+        predict_files(bright(), find_images([images], results.out), results)
+    assert not results.out.exists()
+
+
+def test_one_annotated_image_is_not_two(images, tmp_path) -> None:
+    Image.fromarray(squares()[..., 0]).save(images / "sub" / "a.png")
+    file = annotations(tmp_path, ["x/a.png", "b.tif", "c.png"])
+    results = Results(tmp_path / "out", ["coco"], False, file)
+    with pytest.raises(UserError, match="one image for 'a' and 'sub/a'"):
+        predict_files(bright(), find_images([images], results.out), results)
+
+
+def test_an_image_of_another_size_than_annotated_is_an_error_of_its_own(images, tmp_path) -> None:
+    listed = ["a.png", "b.tif", "c.png"]
+    file = annotations(tmp_path, listed, sizes={0: (37, 61), 1: (61, 37)})
+    results = Results(tmp_path / "out", ["coco"], False, file)
+    files = find_images([images], results.out)
+    failed = [o.error for o in predict_files(bright(), files, results) if o.error]
+    assert len(failed) == 1
+    assert "says that 'sub/b' is 37x61, it is 61x37" in failed[0]
+    rows = json.loads(results.gather(names(files)).read_text())
+    assert [(row["image_id"], row["category_id"]) for row in rows] == [
+        (i, "k0") for i in (0, 0, 2, 2)
+    ]
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "{}", '{"images": null}', '{"images": [null], "categories": []}', "[" * 9999]
+)
+def test_annotations_that_are_none_are_refused_at_once(tmp_path, content) -> None:
+    (tmp_path / "truth.json").write_text(content)
+    for file in ("truth.json", "gone.json"):
+        with pytest.raises(UserError, match=file):
+            Results(tmp_path / "out", ["coco"], False, tmp_path / file)
 
 
 def test_numbers_for_names_are_coco_ids(tmp_path) -> None:

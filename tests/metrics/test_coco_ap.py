@@ -177,3 +177,51 @@ def test_bad_files_and_unknown_classes_are_named(tmp_path):
         coco_ap(results, truth, image_ids=[99])
     with pytest.raises(UserError, match="no 'images'"):
         coco_ap(results, {"annotations": []})
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value"),
+    [
+        ("annotations", "segmentation", None),
+        ("annotations", "segmentation", [[1, 2]]),
+        ("annotations", "segmentation", [[1, 2, 3, 4, 5, float("nan")]]),
+        ("annotations", "segmentation", [[1, 2, 3, 4, 5, 1e9]]),
+        ("annotations", "segmentation", {"size": [1, 1], "counts": "zz"}),
+        ("annotations", "segmentation", {"size": list(SIZE), "counts": [[]]}),
+        ("annotations", "image_id", []),
+        ("annotations", "category_id", {}),
+        ("images", "id", None),
+        ("images", "height", "x"),
+        ("categories", "id", []),
+    ],
+)
+def test_fields_of_a_wrong_type_are_a_sentence(part, field, value):
+    truth, results = scenes(2)
+    truth[part][0][field] = value
+    with pytest.raises(UserError, match=r"^the COCO annotations[^\n]*$"):
+        coco_ap(results, truth)
+
+
+def test_ids_may_be_words_and_files_have_a_byte_order_mark(tmp_path):
+    truth, results = scenes(3)
+    expected = coco_ap(results, truth)
+    for rows in (truth["images"], truth["categories"]):
+        for row in rows:
+            row["id"] = f"n{row['id']}"
+    for row in (*truth["annotations"], *results):
+        row |= {key: f"n{row[key]}" for key in ("image_id", "category_id")}
+    for name, content in (("truth", truth), ("results", results)):
+        (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + json.dumps(content).encode())
+    assert coco_ap(tmp_path / "results", tmp_path / "truth") == expected
+
+
+def test_images_of_more_found_objects_than_are_looked_at_are_counted():
+    truth, results = scenes(0)
+    per_image = {(row["image_id"], row["category_id"]): 0 for row in results}
+    for row in results:
+        per_image[row["image_id"], row["category_id"]] += 1
+    most = max(per_image.values())
+    assert coco_ap(results, truth, max_found=most)["images_cut"] == 0
+    held = {image for (image, _), count in per_image.items() if count == most}
+    assert coco_ap(results, truth, max_found=most - 1)["images_cut"] == len(held)
+    assert coco_ap(results, truth, max_found=1, image_ids=[0])["images_cut"] == 1

@@ -93,3 +93,15 @@ def test_tables_say_how_they_averaged() -> None:
     assert text.count(".500") > 18  # (1 + 1/2 + 0) / 3 and 3 of 6, at nine thresholds
     assert "…" not in text
     assert "12.3" in text
+    assert "--max_found" not in text
+
+
+def test_tables_say_where_found_objects_were_cut() -> None:
+    held = evaluation()
+    held["official"] |= {"max_found": 100, "images_cut": 3, "images": 16}
+    console = Console(record=True, width=200)
+    for table in tables(held):
+        console.print(table)
+    text = console.export_text()
+    assert "Only the 100 best found objects of an image and class count: 3 of 16 images" in text
+    assert "--max_found takes another number" in text

@@ -144,6 +144,15 @@ def test_official_figures_are_shown_in_percent(tmp_path, official):
     assert "80.5" in text
     assert official["by"] in text
     assert ("fewer than 64 pixels" in text) == ("min_region" in official)
+    assert "--max_found" not in text
+
+
+def test_the_page_says_where_found_objects_were_cut(tmp_path):
+    cut = {"max_found": 100, "images_cut": 3, "images": 16}
+    official = {"by": "faster-coco-eval", "classes": {"car": CAR}, "mean": CAR, **cut}
+    text = Page(written(tmp_path, {**evaluation(), "official": official})).text
+    assert "Only the 100 best found objects of an image and class count: 3 of 16 images" in text
+    assert "--max_found takes another number" in text
 
 
 @pytest.mark.parametrize("held", [{}, {"official": None}, {"images": [], "classes": {}}])

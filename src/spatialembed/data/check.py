@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import UserError
 from . import cityscapes
@@ -17,12 +18,16 @@ from .mask_report import mask_problems, speck_problems
 from .objects import Progress
 from .sample import HOLDOUT, SPLITS, FileDataSet, Problem, Split, scan_data
 
+if TYPE_CHECKING:
+    from .coco_reading import Crowds
+
 
 def check_data(
     path: str | Path,
     class_names: Sequence[str] | None = None,
     holdout: float = HOLDOUT,
     progress: Progress | None = None,
+    crowds: Crowds = "ignore",
 ) -> Report:
     """Read every file of every split of a data set; nothing that is wrong stops it.
 
@@ -31,12 +36,13 @@ def check_data(
         class_names: classes to look at; None: all that the layout has.
         holdout: as for :func:`~spatialembed.data.sample.open_data`.
         progress: called with split, images read and images in all.
+        crowds: as for :func:`~spatialembed.data.sample.open_data`.
     """
     root = Path(path)
     chosen = class_names is not None
     if class_names is None and root.is_dir() and cityscapes.recognize(root):
         class_names = cityscapes.THINGS
-    datasets, problems = _scan(root, class_names, holdout)
+    datasets, problems = _scan(root, class_names, holdout, crowds)
     reports = []
     channels: dict[str, dict[Path, int]] = {}
     for dataset in datasets:
@@ -55,18 +61,19 @@ def check_data(
 
 
 def _scan(
-    root: Path, class_names: Sequence[str] | None, holdout: float
+    root: Path, class_names: Sequence[str] | None, holdout: float, crowds: Crowds
 ) -> tuple[list[FileDataSet], list[Problem]]:
-    """The splits there are; an absent one is no problem unless all are."""
+    """The splits there are, all with the classes of the first; one may be absent, not all."""
     datasets: list[FileDataSet] = []
     problems: list[Problem] = []
     refused: dict[Split, str] = {}
     for split in SPLITS:
         try:
-            dataset = scan_data(root, split, class_names, holdout)
+            dataset = scan_data(root, split, class_names, holdout, crowds)
         except UserError as error:
             refused[split] = str(error)
             continue
+        class_names = dataset.class_names
         problems += [problem for problem in dataset.problems if problem not in problems]
         if dataset.items or dataset.problems:
             datasets.append(dataset)
@@ -99,6 +106,7 @@ def _check_split(
         if progress is not None:
             progress(dataset.split, i + 1, len(dataset))
     problems += [*mask_problems(seen), *speck_problems(seen)]
+    problems += [remark for remark in dataset.remarks() if remark not in problems]
     return tally.report(dataset), looks, problems
 
 

@@ -1,37 +1,32 @@
 """The COCO layout: annotations/instances_SPLIT*.json (or SPLIT.json) and images/SPLIT/ or images/.
 
-Of objects that overlap, the one of smaller area is seen; crowds are ignored where no object is.
+coco_json.py reads the json, coco_reading.py says what becomes of its annotations.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+import PIL.Image
 
 from ..errors import UserError
+from .coco_json import Annotation, Content, Image, key, load
+from .coco_problems import Sorted, at_sight, once_drawn, orphans, repeated, unplaced
+from .coco_reading import Crowds, Drawing, Drawn, Kind, draw, kind_at_sight
 from .items import Item, Items
-from .rle import decode_counts, polygon_to_mask, runs_to_mask
-from .sample import SPLITS, FileDataSet, Problem, Truth, source_split, split_names
-
-Annotation = dict[str, Any]
-
-WHOLE = {("images", "height"), ("images", "width"), ("categories", "id")}
-"""Fields of a json that must be whole numbers."""
+from .sample import SPLITS, FileDataSet, Problem, Truth, source_split, split_names, unequal
 
 
 class _Record(NamedTuple):
-    image_id: int
-    height: int
-    width: int
+    image: Image
     annotations: tuple[Annotation, ...]
+    kinds: tuple[Kind, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,71 +38,70 @@ class Coco(FileDataSet):
 
     Attributes:
         annotation_file: the json the split was read from.
-        category_ids: the json's category id of every class name.
-        records: image id, size and annotations of every item.
+        category_ids: the json's category id of every class name that it has, as written there.
+        categories: the class index of every category, by its id as text.
+        records: every item's image, annotations, and what these are.
+        crowds: what annotations marked iscrowd are.
     """
 
     annotation_file: Path
-    category_ids: Mapping[str, int]
+    category_ids: Mapping[str, Any]
+    categories: Mapping[str, int]
     records: tuple[_Record, ...]
+    crowds: Crowds
 
     @property
-    def image_ids(self) -> list[int]:
+    def reading(self) -> str:
+        return f"crowds {self.crowds}"
+
+    @property
+    def image_ids(self) -> list[Any]:
         """The json's id of every image, in the order of ``names``."""
-        return [record.image_id for record in self.records]
+        return [record.image.id for record in self.records]
+
+    def drawing(self, i: int) -> Drawing:
+        """The annotations of one image as pixels, and what became of each.
+
+        Raises:
+            UserError: a segmentation that cannot be read.
+        """
+        image, annotations, kinds = self.records[i]
+        try:
+            return draw(annotations, kinds, image.height, image.width)
+        except ValueError as error:
+            raise UserError(f"{self.annotation_file}: {error}; correct it") from error
 
     def truth(self, i: int) -> Truth:
-        """Rasterize the annotations of one image."""
-        image_id, height, width, annotations = self.records[i]
-        index = {self.category_ids[name]: k for k, name in enumerate(self.class_names)}
-        label_mask = np.zeros((height, width), np.int32)
-        class_map = np.full((height, width), -1, np.int16)
-        ignore = np.zeros((height, width), bool)
-        drawn: list[tuple[int, int, np.ndarray, int]] = []
-        for number, annotation in enumerate(annotations, start=1):
-            mask = self._mask(annotation, image_id, height, width)
-            if not _is_object(annotation):
-                ignore |= mask
-            else:
-                drawn.append((-int(mask.sum()), number, mask, index[annotation["category_id"]]))
-        for _, number, mask, class_index in sorted(drawn, key=lambda entry: entry[:2]):
-            label_mask[mask] = number
-            class_map[mask] = class_index
-        return Truth(label_mask, class_map, ignore & (label_mask == 0))
+        """Draw the annotations of one image."""
+        drawn, label_mask, ignore = self.drawing(i)
+        classes = [-1, *(self.categories.get(each.annotation.category, -1) for each in drawn)]
+        return Truth(label_mask, np.array(classes, np.int16)[label_mask], ignore)
+
+    def remarks(self) -> list[Problem]:
+        """What is seen of the annotations as pixels, and images of another size than the json's."""
+        found: list[Problem] = []
+        drawn: list[Drawn] = []
+        for i in range(len(self)):
+            try:
+                drawn += (each for each in self.drawing(i).drawn if each.kind != "object")
+            except UserError as error:
+                message = str(error).removeprefix(f"{self.annotation_file}: ")
+                found.append(Problem(self.annotation_file, message))
+            found += self._of_another_size(i)
+        return found + once_drawn(self.annotation_file, drawn)
+
+    def _of_another_size(self, i: int) -> list[Problem]:
+        """By the header of the image's file, where that says it plainly."""
+        path, image = self.items[i].image, self.records[i].image
+        stored = _stored_size(path)
+        said = image.height, image.width
+        if stored in (None, said):
+            return []
+        message = unequal(path, stored, self.annotation_file, said).removeprefix(f"{path} ")
+        return [Problem(path, message)]
 
     def _pick(self, numbers: Sequence[int]) -> Self:
         return replace(super()._pick(numbers), records=tuple(self.records[i] for i in numbers))
-
-    def _mask(self, annotation: Annotation, image_id: int, height: int, width: int) -> np.ndarray:
-        try:
-            return annotation_mask(annotation, height, width)
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(
-                f"{self.annotation_file}: annotation {annotation.get('id')} of image {image_id} "
-                f"has a segmentation that cannot be read ({error}); correct it"
-            ) from error
-
-
-def annotation_mask(annotation: Mapping[str, Any], height: int, width: int) -> np.ndarray:
-    """(height, width) bool of an annotation's polygons or run lengths; its box if it has neither.
-
-    Raises:
-        ValueError, KeyError, TypeError: the segmentation is malformed.
-    """
-    shape = annotation.get("segmentation")
-    if not shape:
-        x, y, w, h = annotation["bbox"]
-        shape = [[x, y, x + w, y, x + w, y + h, x, y + h]]
-    if isinstance(shape, dict):
-        if tuple(shape["size"]) != (height, width):
-            raise ValueError(f"run lengths of size {shape['size']}, image {[height, width]}")
-        counts = shape["counts"]
-        runs = decode_counts(counts) if isinstance(counts, str | bytes) else counts
-        return runs_to_mask(runs, height, width)
-    mask = np.zeros((height, width), bool)
-    for polygon in shape:
-        mask |= polygon_to_mask(polygon, height, width)
-    return mask
 
 
 def recognize(root: Path) -> bool:
@@ -115,7 +109,13 @@ def recognize(root: Path) -> bool:
     return any((root / "annotations").glob("*.json"))
 
 
-def scan(root: Path, split: str, class_names: Sequence[str] | None, holdout: float) -> Coco:
+def scan(
+    root: Path,
+    split: str,
+    class_names: Sequence[str] | None,
+    holdout: float,
+    crowds: Crowds = "ignore",
+) -> Coco:
     """List one split; see :func:`spatialembed.data.sample.scan_data`.
 
     Raises:
@@ -125,29 +125,43 @@ def scan(root: Path, split: str, class_names: Sequence[str] | None, holdout: flo
         name: file for name in SPLITS if (file := _annotation_file(root, name))
     }
     file = files[source_split(split, tuple(files), root / "annotations")]
-    content = _load(file, file.stat().st_mtime_ns)
-    category_ids = _categories(file, content["categories"])
-    names = tuple(class_names or category_ids)
-    unknown = [name for name in names if name not in category_ids]
-    if unknown:
-        raise UserError(
-            f"{file} has no category {', '.join(map(repr, unknown))}; "
-            f"it has {', '.join(category_ids)}"
-        )
-    chosen = {name: category_ids[name] for name in names}
-    found, problems = _match(root, file, content, set(chosen.values()))
-    items = Items.of(root, (item for item, _ in found))
-    records = tuple(record for _, record in found)
-    data = Coco(root, split, names, items, tuple(problems), file, chosen, records)
+    content = _load(file)
+    names = tuple(class_names or content.categories)
+    problems = _lacking(file, content, names, files.get("train", file))
+    categories = {content.categories[n]: k for k, n in enumerate(names) if n in content.categories}
+    rows, told = _sorted_rows(file, content, categories, crowds)
+    found, missing = _match(root, file, content, rows)
+    data = Coco(
+        root,
+        split,
+        names,
+        Items.of(root, (item for item, _ in found)),
+        (*problems, *told, *missing),
+        file,
+        {name: each for name, each in content.category_ids.items() if name in names},
+        categories,
+        tuple(record for _, record in found),
+        crowds,
+    )
     if "val" in files or split == "test":
         return data
     return data.only(set(split_names(data.names, split, holdout)))
 
 
-def _is_object(annotation: Annotation) -> bool:
-    """Not a crowd, not to be ignored, and outlined: a bare box says where, but not which pixels."""
-    flagged = annotation.get("iscrowd", 0) or annotation.get("ignore", 0)
-    return not flagged and bool(annotation.get("segmentation"))
+def _load(file: Path) -> Content:
+    return load(file, file.stat().st_mtime_ns)
+
+
+def _lacking(file: Path, content: Content, names: Sequence[str], train: Path) -> list[Problem]:
+    """Classes that the json lacks: one that train has may have no object here."""
+    unknown = [name for name in names if name not in content.categories]
+    if not unknown:
+        return []
+    told, have = ", ".join(map(repr, unknown)), ", ".join(content.categories)
+    if not set(unknown) <= _load(train).categories.keys():
+        raise UserError(f"{file} has no category {told}; it has {have}")
+    message = f"has no category {told}, which {train.name} has, so no object of it; it has {have}"
+    return [Problem(file, message, warning=True)]
 
 
 def _annotation_file(root: Path, split: str) -> Path | None:
@@ -162,90 +176,51 @@ def _annotation_file(root: Path, split: str) -> Path | None:
     return files[0] if files else None
 
 
-@lru_cache(maxsize=1)
-def _load(file: Path, _modified: int) -> dict[str, Any]:
-    """Contents of a json of COCO instances; the last is kept, as train and val may share it."""
-    try:
-        content = json.loads(file.read_bytes())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{file} cannot be read as json ({error}); it may be truncated") from error
-    needed = {
-        "images": ("id", "file_name", "height", "width"),
-        "annotations": ("image_id", "category_id"),
-        "categories": ("id", "name"),
-    }
-    for name, keys in needed.items():
-        rows = content.get(name) if isinstance(content, dict) else None
-        if not isinstance(rows, list):
-            raise UserError(f"{file} has no list of {name}; it is no COCO instances file")
-        for row in rows:
-            missing = [key for key in keys if not isinstance(row, dict) or key not in row]
-            if missing:
-                raise UserError(f"{file} has an entry of {name} without {missing[0]}; add it")
-            wrong = [key for key in keys if (name, key) in WHOLE and type(row[key]) is not int]
-            if wrong:
-                raise UserError(
-                    f"{file} has an entry of {name} whose {wrong[0]} is {row[wrong[0]]!r}; "
-                    "it must be a whole number"
-                )
-    return dict(content)
-
-
-def _categories(file: Path, rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for row in sorted(rows, key=lambda row: int(row["id"])):
-        if row["name"] in found:
-            raise UserError(f"{file} has two categories named {row['name']!r}; rename one")
-        found[row["name"]] = row["id"]
-    if not found:
-        raise UserError(f"{file} has no categories; it is no COCO instances file")
-    return found
+def _sorted_rows(
+    file: Path, content: Content, categories: Mapping[str, int], crowds: Crowds
+) -> tuple[dict[str, list[Sorted]], list[Problem]]:
+    """Annotations of every image that is listed, by its id, and what is to be said of them."""
+    listed = {key(image.id) for image in content.images}
+    known = set(content.categories.values())
+    taken = [
+        (each, kind_at_sight(each, each.category in known, crowds))
+        for each in content.annotations
+        if each.category in categories or each.category not in known
+    ]
+    problems = repeated(file, content.images, content.annotations)
+    problems += orphans(file, [each for each, _ in taken if each.image not in listed])
+    taken = [each for each in taken if each[0].image in listed]
+    problems += at_sight(file, taken)
+    found = defaultdict(list)
+    for each in taken:
+        if not unplaced(each):
+            found[each[0].image].append(each)
+    return found, problems
 
 
 def _match(
-    root: Path, file: Path, content: Mapping[str, Any], category_ids: set[int]
+    root: Path, file: Path, content: Content, rows: Mapping[str, Sequence[Sorted]]
 ) -> tuple[list[tuple[Item, _Record]], list[Problem]]:
     """Images of the json with their files and annotations, sorted by name, and what is wrong."""
-    known = {row["id"] for row in content["images"]}
-    annotations, problems = _by_image(file, content["annotations"], category_ids, known)
     folders = _image_folders(root, file)
     found: dict[str, tuple[Item, _Record]] = {}
-    for row in content["images"]:
-        image = _image_path(folders, row["file_name"])
-        name = Path(row["file_name"]).with_suffix("").as_posix().replace("/", "_")
-        if name in found:
-            other = found[name][0].image
-            problems.append(Problem(image, f"has the name of {other}; rename one of them"))
-        elif not image.is_file():
-            problems.append(Problem(image, f"does not exist, though {file} names it"))
-        else:
-            rows = tuple(annotations.get(row["id"], ()))
-            record = _Record(row["id"], int(row["height"]), int(row["width"]), rows)
-            found[name] = Item(name, image, file), record
-    return [found[name] for name in sorted(found)], problems
-
-
-def _by_image(
-    file: Path, rows: Iterable[Annotation], category_ids: set[int], known: set[int]
-) -> tuple[dict[int, list[Annotation]], list[Problem]]:
-    found = defaultdict(list)
     problems = []
-    for row in rows:
-        if row["image_id"] not in known:
-            message = (
-                f"annotation {row.get('id')} is of image {row['image_id']}, which is not there"
-            )
-            problems.append(Problem(file, message))
-        elif row["category_id"] not in category_ids:
-            continue
-        elif not row.get("segmentation") and "bbox" not in row:
-            problems.append(Problem(file, f"annotation {row.get('id')} has no segmentation"))
+    for image in content.images:
+        path = _image_path(folders, image.file_name)
+        name = Path(image.file_name).with_suffix("").as_posix().replace("/", "_")
+        if name in found:
+            (_, other, *_), record = found[name]
+            ids = f"{record.image.id} and {image.id}"
+            message = f"has the name of {other}; rename one of them"
+            same = f"is listed twice, as images {ids}; list it once, with all its annotations"
+            problems.append(Problem(path, same if other == path else message))
+        elif not _is_file(path):
+            problems.append(Problem(path, f"does not exist, though {file} names it"))
         else:
-            if not row.get("segmentation"):
-                message = f"annotation {row.get('id')} is only a box, which is ignored"
-                problems.append(Problem(file, message, warning=True))
-            found[row["image_id"]].append(row)
-    return found, problems
+            own = rows.get(str(key(image.id)), ())
+            record = _Record(image, tuple(a for a, _ in own), tuple(kind for _, kind in own))
+            found[name] = Item(name, path, file), record
+    return [found[name] for name in sorted(found)], problems
 
 
 def _image_folders(root: Path, file: Path) -> list[Path]:
@@ -257,4 +232,21 @@ def _image_folders(root: Path, file: Path) -> list[Path]:
 
 
 def _image_path(folders: Sequence[Path], name: str) -> Path:
-    return next((path for f in folders if (path := f / name).is_file()), folders[0] / name)
+    return next((path for f in folders if _is_file(path := f / name)), folders[0] / name)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name longer than a disk holds
+        return False
+
+
+def _stored_size(path: Path) -> tuple[int, int] | None:
+    """Height and width by the header; None where reading may turn the image, or shows more."""
+    try:
+        with PIL.Image.open(path) as image:
+            plain = image.format != "TIFF" and image.getexif().get(0x0112, 1) == 1
+            return (image.height, image.width) if plain else None
+    except Exception:  # reading it says what is wrong
+        return None

@@ -76,11 +76,14 @@ class Known:
 def places(dataset: DataSet, whole: bool = False) -> list[Path]:
     """Files that the index of ``dataset`` may be kept in, the best first; none without a folder.
 
-    Each set of classes has its own, and so have images that were all decoded.
+    Each set of classes has its own, and so have each way to read the truth, and images that
+    were all decoded.
     """
     if not isinstance(dataset, FileDataSet):
         return []
-    settings = [_FORMAT, whole, type(dataset).__name__, *dataset.class_names]
+    settings = [
+        _FORMAT, whole, type(dataset).__name__, dataset.reading, *dataset.class_names
+    ]  # fmt: skip
     name = f".spatialembed-{dataset.split}-{_short(json.dumps(settings))}.npz"
     caches = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
     return [

@@ -7,7 +7,7 @@ are looked at on the way, so that one that does not fit its mask is found before
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from .headers import header_of
 from .index_cache import Known, known_index, places, save_index, signatures
 from .large import LargeSample
 from .parts import joined, objects_in, parts_of
-from .sample import DataSet, FileDataSet
+from .sample import DataSet, FileDataSet, Problem
 from .windowed import blocks
 
 DECODED = 2**28
@@ -211,8 +211,14 @@ def _read(
             f"no object of {', '.join(dataset.class_names)} in any of the {count} "
             f"{dataset.split} images (masks in {where}); label some, or choose other classes"
             + (", or hold out more images (--holdout)" if dataset.split == "val" else "")
+            + "".join(f"; {problem}" for problem in _warnings(dataset)[:2])
         )
     return table, shape
+
+
+def _warnings(dataset: DataSet) -> Sequence[Problem]:
+    """What may be why there is no object, as where all annotations are set aside."""
+    return dataset.problems if isinstance(dataset, FileDataSet) else ()
 
 
 def _from_table(table: np.ndarray, shape: np.ndarray) -> ObjectIndex:

@@ -14,8 +14,10 @@ import numpy as np
 from ..errors import UserError
 from .image_io import read_image, stated_orientation
 from .items import Items
+from .refusal import refuse
 
 if TYPE_CHECKING:
+    from .coco_reading import Crowds
     from .large import LargeSample
 
 Split = Literal["train", "val", "test"]
@@ -124,8 +126,17 @@ class FileDataSet(ABC):
     def names(self) -> list[str]:
         return self.items.names
 
+    @property
+    def reading(self) -> str:
+        """What the truth depends on besides files and classes, in words."""
+        return ""
+
     def __len__(self) -> int:
         return len(self.items)
+
+    def remarks(self) -> list[Problem]:
+        """What reading the truth of all samples finds, and is not raised by it."""
+        return []
 
     def only(self, names: Collection[str]) -> Self:
         """The samples of these names, in their order."""
@@ -172,17 +183,8 @@ class FileDataSet(ABC):
         self.require_whole(i)
         item = self.items[i]
         image, truth = read_image(item.image), self.truth(i)
-        if image.shape[:2] != truth.label_mask.shape:
-            told = ""
-            if stated_orientation(item.image) > 4:
-                told = (
-                    ": the image is turned as its orientation (EXIF) says, so its truth must be of "
-                    "the turned picture, or the orientation be removed from the file"
-                )
-            raise UserError(
-                f"{item.image} is {size(image)}, its truth {item.truth} is "
-                f"{size(truth.label_mask)}; make them one size{told}"
-            )
+        if (shape := truth.label_mask.shape) != image.shape[:2]:
+            raise UserError(unequal(item.image, image.shape[:2], item.truth, shape))
         return Sample(item.name, image, *truth)
 
 
@@ -191,6 +193,7 @@ def open_data(
     split: Split = "train",
     class_names: Sequence[str] | None = None,
     holdout: float = HOLDOUT,
+    crowds: Crowds = "ignore",
 ) -> FileDataSet:
     """Open one split of a data set in a Cityscapes, COCO or label folder layout.
 
@@ -200,16 +203,14 @@ def open_data(
         class_names: classes to take, in this order; the others are background. None: the
             layout's default (Cityscapes: car; COCO: every category; label folders: "object").
         holdout: share of the training images held out where there is no "val"; 0 for none.
+        crowds: what COCO's annotations marked iscrowd are: "ignore" them, or "objects".
 
     Raises:
         UserError: no such folder, an unknown layout, a split or class that does not exist, an
             image without its truth.
     """
-    data = scan_data(path, split, class_names, holdout)
-    errors = [problem for problem in data.problems if not problem.warning]
-    if errors:
-        others = f" (and {len(errors) - 1} more such)" if len(errors) > 1 else ""
-        raise UserError(f"{errors[0]}{others}; `spatialembed check {path}` lists every problem")
+    data = scan_data(path, split, class_names, holdout, crowds)
+    refuse(data.problems, path)
     if not data.items:
         held = "; held out of train, it needs two images there and a holdout above 0"
         raise UserError(f"{path} has no image in its {split} split{held * (split == 'val')}")
@@ -221,6 +222,7 @@ def scan_data(
     split: Split = "train",
     class_names: Sequence[str] | None = None,
     holdout: float = HOLDOUT,
+    crowds: Crowds = "ignore",
 ) -> FileDataSet:
     """As :func:`open_data`, but unmatched files are left in ``problems`` and nothing more."""
     from . import cityscapes, coco, label_folder
@@ -238,6 +240,10 @@ def scan_data(
         raise UserError(f"{root} is a file; give the folder of the data set it belongs to")
     for layout in (cityscapes, coco, label_folder):
         if layout.recognize(root):
+            if layout is coco:
+                return coco.scan(root, split, class_names, holdout, crowds)
+            if crowds != "ignore":
+                raise UserError(f"crowds are of COCO data, and {root} is none; leave them out")
             return cast(FileDataSet, layout.scan(root, split, class_names, holdout))
     raise UserError(_unrecognized(root))
 
@@ -273,6 +279,20 @@ def source_split(split: str, available: Sequence[str], root: Path) -> str:
 def size(array: np.ndarray) -> str:
     """Width and height of an (H, W, ...) array as people write it."""
     return f"{array.shape[1]}x{array.shape[0]}"
+
+
+def unequal(image: Path, one: Sequence[int], truth: Path, other: Sequence[int]) -> str:
+    """That an image and its truth are of different (height, width)."""
+    turned = ""
+    if tuple(one) == tuple(other)[::-1] and stated_orientation(image) > 4:
+        turned = (
+            ": the image is turned as its orientation (EXIF) says, so its truth must be of the "
+            "turned picture, or the orientation be removed from the file"
+        )
+    elif tuple(one) == tuple(other)[::-1]:
+        turned = " with width and height swapped"
+    sizes = f"{image} is {one[1]}x{one[0]}, its truth {truth} is {other[1]}x{other[0]}"
+    return f"{sizes}{turned}; make them one size"
 
 
 def _unrecognized(root: Path) -> str:

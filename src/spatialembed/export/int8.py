@@ -12,6 +12,7 @@ import numpy as np
 
 from spatialembed.data.sample import HOLDOUT, FileDataSet, Sample, open_data
 from spatialembed.errors import UserError
+from spatialembed.inference.evaluate import crowds_of
 from spatialembed.metrics.average_precision import score_images
 
 if TYPE_CHECKING:
@@ -39,9 +40,9 @@ def open_splits(data: Path, spec: ModelSpec) -> tuple[FileDataSet, FileDataSet]:
     Raises:
         UserError: there is no such data set, or it lacks one of them.
     """
-    holdout = spec.training.get("holdout", HOLDOUT)
-    train = open_data(data, "train", spec.class_names, holdout)
-    return train, open_data(data, "val", spec.class_names, holdout)
+    notes = spec.training
+    how = (spec.class_names, notes.get("holdout", HOLDOUT), crowds_of(data, notes.get("crowds")))
+    return open_data(data, "train", *how), open_data(data, "val", *how)
 
 
 def quantized(

@@ -12,21 +12,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spatialembed.console import Track, silent
+from spatialembed.data import coco
 from spatialembed.data.cityscapes import Cityscapes
+from spatialembed.data.refusal import refuse
 from spatialembed.data.sample import HOLDOUT, FileDataSet, Sample, Split, open_data, scan_data
 from spatialembed.errors import UserError, atomic_write
 from spatialembed.inference.loading import load
 from spatialembed.inference.official import official_score
 from spatialembed.inference.predictor import Model
 from spatialembed.metrics.average_precision import score_images
+from spatialembed.metrics.coco import MAX_FOUND
 from spatialembed.metrics.object_record import ObjectRecord
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from spatialembed.data.coco_reading import Crowds
     from spatialembed.instances import Instances
     from spatialembed.metrics.average_precision import Scored
     from spatialembed.models.spec import ModelSpec
+
+UNTOLD = ("has no test split", "has no image", "has no list of annotations")
+"""What is said of a data set without test images whose truth is public."""
 
 RANKED_SEED_THRESHOLD = 0.3
 """Least seed score of an instance that counts in an official AP, which ranks by score."""
@@ -40,6 +47,7 @@ def evaluate(
     official: bool | None = None,
     min_region: int | None = None,
     track: Track = silent,
+    max_found: int = MAX_FOUND,
 ) -> dict[str, Any]:
     """Predict every image of a split, in order, and score what was found.
 
@@ -53,13 +61,16 @@ def evaluate(
             faster-coco-eval. None: where these are installed.
         min_region: Cityscapes' AP leaves out true objects of fewer pixels; None for its own rule.
         track: shows progress.
+        max_found: COCO's AP looks at so many found objects of an image and class, best first; how
+            many images have more is told. Only at 100 is the figure COCO's.
 
     Returns:
         What :func:`~spatialembed.metrics.average_precision.score_images` gives (figures in
         [0, 1]), and "model", "data", "split", "date", "settings" (the thresholds used), "seconds"
         (network, clustering: mean per image), "objects" (what
-        :meth:`~spatialembed.metrics.object_record.ObjectRecord.summary` gives) and "official":
-        None or ``{"by": "cityscapesScripts" | "faster-coco-eval", ...}``.
+        :meth:`~spatialembed.metrics.object_record.ObjectRecord.summary` gives), "official": None or
+        ``{"by": "cityscapesScripts" | "faster-coco-eval", ...}``, and "warnings": what was found
+        in the data that may not be meant, sentences.
 
     Raises:
         UserError: data or model cannot be read, their channels or classes differ, or an extra
@@ -77,10 +88,12 @@ def evaluate(
             f"the model finds {', '.join(model.spec.class_names)}, {dataset.root} was opened "
             f"for {', '.join(dataset.class_names)}; open it with the model's classes"
         )
+    remarks = dataset.remarks()
+    refuse(remarks, dataset.root)
     clock = {"network": 0.0, "clustering": 0.0}
     record = ObjectRecord(dataset.class_names)
     folder = None if out is None else Path(out)
-    with official_score(dataset, folder, official, min_region) as judge:
+    with official_score(dataset, folder, official, min_region, max_found) as judge:
 
         def scored() -> Iterator[Scored]:
             for i in track(range(len(dataset)), len(dataset), f"Scoring {dataset.split}"):
@@ -100,6 +113,7 @@ def evaluate(
             **score_images(scored(), dataset.class_names),
             "objects": record.summary(),
             "official": judge.score(),
+            "warnings": [str(problem) for problem in (*dataset.problems, *remarks)],
         }
     evaluation["seconds"] = {part: total / len(dataset) for part, total in clock.items()}
     if folder is not None:
@@ -108,20 +122,31 @@ def evaluate(
     return evaluation
 
 
-def open_split(data: Path, split: Split | None, spec: ModelSpec) -> FileDataSet:
+def open_split(
+    data: Path, split: Split | None, spec: ModelSpec, crowds: Crowds | None = None
+) -> FileDataSet:
     """Open ``split`` of a data set, or if None the one a model is reported on.
 
-    Where val is held out of the training images, it is the share that the model was trained with.
+    Where val is held out of the training images, it is the share that the model was trained with;
+    ``crowds`` of COCO data are what they were in training, unless given.
     """
     class_names = spec.class_names
+    crowds = crowds or crowds_of(data, spec.training.get("crowds"))
     if split is None:
         try:
-            test = scan_data(data, "test", class_names)
-        except UserError:
+            test = scan_data(data, "test", class_names, crowds=crowds)
+        except UserError as error:
+            if not any(said in str(error) for said in UNTOLD):
+                raise
             split = "val"
         else:  # the truth of Cityscapes' test images is not public
             split = "val" if isinstance(test, Cityscapes) else "test"
-    return open_data(data, split, class_names, spec.training.get("holdout", HOLDOUT))
+    return open_data(data, split, class_names, spec.training.get("holdout", HOLDOUT), crowds)
+
+
+def crowds_of(data: Path, trained: Any) -> Crowds:
+    """What crowds of a data set are to a model for which they were ``trained``: of COCO alone."""
+    return "objects" if trained == "objects" and coco.recognize(data) else "ignore"
 
 
 def timed_predict(

@@ -118,10 +118,11 @@ def agreed_settings(
             results that are there and were made with other settings.
     """
     settings = model.settings(*given)
-    results.require(model.spec.class_names)
+    names = [image.name for image in images]
+    results.require(model.spec.class_names, names)
     used = {"model": model.name, **model.used(*settings)}
     used["series"] = images[0].series if images else None
-    results.agree(used, overwrite, [image.name for image in images])
+    results.agree(used, overwrite, names)
     return settings
 
 

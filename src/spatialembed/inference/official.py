@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from spatialembed.data.cityscapes import Cityscapes
 from spatialembed.data.coco import Coco
-from spatialembed.errors import UserError, missing_extra
-from spatialembed.inference.written import cityscapes_ids
+from spatialembed.errors import UserError, atomic_write, missing_extra
+from spatialembed.inference.written import COCO_FILES, cityscapes_ids
+from spatialembed.metrics.coco import MAX_FOUND
 from spatialembed.results import coco_results, write_cityscapes_results
 
 if TYPE_CHECKING:
@@ -45,32 +46,39 @@ def official_score(
     out: Path | None = None,
     official: bool | None = None,
     min_region: int | None = None,
+    max_found: int = MAX_FOUND,
 ) -> Iterator[Judge]:
     """The judge of a data set's layout; one that says None where the layout has no tool.
 
     Args:
         dataset: what is scored.
-        out: folder that keeps the Cityscapes results; None keeps them nowhere.
+        out: folder that keeps the results as the tool takes them; None keeps them nowhere.
         official: True demands the official figures, False does without, None takes them where
             the 'eval' extra is installed.
         min_region: pixels below which Cityscapes' AP leaves true objects out; None its own rule.
+        max_found: found objects of an image and class that COCO's AP looks at.
 
     Raises:
         UserError: figures were demanded of a layout without an official tool, or the 'eval' extra
-            is missing; ``min_region`` outside of Cityscapes.
+            is missing; ``min_region`` outside of Cityscapes; ``max_found`` outside of COCO.
     """
     tool = next((name for kind, name in TOOLS.items() if isinstance(dataset, kind)), None)
     if official and tool is None:
         raise UserError(f"{dataset.root} is neither Cityscapes nor COCO: it has no official score")
     if min_region is not None and not isinstance(dataset, Cityscapes):
         raise UserError(f"min_region is for Cityscapes' AP, and {dataset.root} is no Cityscapes")
+    if max_found < 1 or (max_found != MAX_FOUND and not isinstance(dataset, Coco)):
+        raise UserError(
+            f"max_found is for COCO's AP and a number of objects above 0; {max_found} is given "
+            f"for {dataset.root}"
+        )
     installed = tool is not None and find_spec(tool) is not None
     if official and not installed:
         raise missing_extra("the official score", "eval")
     if official is False or not installed:
         yield _NoJudge()
     elif isinstance(dataset, Coco):
-        yield _CocoJudge(dataset)
+        yield _CocoJudge(dataset, out, max_found)
     elif out is not None:
         yield _CityscapesJudge(dataset, out / "cityscapes", min_region)
     else:
@@ -103,29 +111,63 @@ class _CityscapesJudge:
 
 
 class _CocoJudge:
-    def __init__(self, dataset: Coco) -> None:
-        self.dataset = dataset
+    """Scores by the objects that the data set has, so that both tables count the same.
+
+    An annotation that is ignored there is a crowd here; one hidden by others is left out.
+    """
+
+    def __init__(self, dataset: Coco, out: Path | None, max_found: int) -> None:
+        self.dataset, self.out, self.max_found = dataset, out, max_found
+        self.ids = {name: k for k, name in enumerate(dataset.class_names)}
         self.rows: list[dict[str, Any]] = []
 
     def add(self, i: int, find: Callable[[], Instances]) -> None:
-        ids = self.dataset.category_ids
-        self.rows += coco_results(find(), self.dataset.image_ids[i], ids)
+        self.rows += coco_results(find(), i, self.ids)
 
     def score(self) -> dict[str, Any]:
         from spatialembed.metrics.coco import coco_ap
 
-        return {"by": "faster-coco-eval", **coco_ap(self.rows, self._truth())}
+        self._write()
+        figures = coco_ap(self.rows, self._truth(), max_found=self.max_found)
+        return {"by": "faster-coco-eval", **figures}
+
+    def _write(self) -> None:
+        """Keep the results under the json's own ids; classes that it lacks have none there."""
+        if self.out is None:
+            return
+        ids = self.dataset.image_ids
+        kinds = {k: self.dataset.category_ids.get(name) for name, k in self.ids.items()}
+        rows = [
+            {**row, "image_id": ids[row["image_id"]], "category_id": kinds[row["category_id"]]}
+            for row in self.rows
+            if kinds[row["category_id"]] is not None
+        ]
+        with atomic_write(self.out / COCO_FILES[0]) as path:
+            path.write_text(json.dumps(rows), encoding="utf-8")
 
     def _truth(self) -> dict[str, Any]:
-        """The annotations of this split's images and classes: a held-out val is part of a file."""
-        content = json.loads(self.dataset.annotation_file.read_text(encoding="utf-8"))
-        images, kinds = set(self.dataset.image_ids), set(self.dataset.category_ids.values())
+        images = [
+            {"id": i, "height": record.image.height, "width": record.image.width}
+            for i, record in enumerate(self.dataset.records)
+        ]
         return {
-            "images": [row for row in content["images"] if row["id"] in images],
-            "categories": [row for row in content["categories"] if row["id"] in kinds],
-            "annotations": [
-                row
-                for row in content["annotations"]
-                if row["image_id"] in images and row["category_id"] in kinds
-            ],
+            "images": images,
+            "categories": [{"id": k, "name": name} for name, k in self.ids.items()],
+            "annotations": [row for i in range(len(self.dataset)) for row in self._annotations(i)],
         }
+
+    def _annotations(self, i: int) -> Iterator[dict[str, Any]]:
+        for drawn in self.dataset.drawing(i).drawn:
+            kind = self.dataset.categories.get(drawn.annotation.category)
+            if drawn.kind == "hidden":
+                continue
+            counts = drawn.mask["counts"].decode("ascii")
+            row = {
+                "image_id": i,
+                "segmentation": {"size": drawn.mask["size"], "counts": counts},
+                "iscrowd": int(drawn.kind != "object"),
+                "area": drawn.annotation.area,
+            }
+            # one of no known class is ignored in all of them
+            kinds = self.ids.values() if kind is None else [kind]
+            yield from ({**row, "category_id": each} for each in kinds)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -14,6 +13,7 @@ import numpy as np
 
 from spatialembed.data.cityscapes import LABEL_IDS
 from spatialembed.errors import UserError, atomic_write, missing_extra
+from spatialembed.inference.coco_ids import annotated_ids, numbered
 from spatialembed.measurements import write_measurements
 from spatialembed.outlines import geojson, write_imagej_rois
 from spatialembed.pictures import overlay, save_picture
@@ -79,15 +79,20 @@ class Results:
                     raise missing_extra(f"format {name}", "formats")
         if self.annotations is not None and "coco" not in self.formats:
             raise UserError("annotations are for COCO results; add format coco")
+        if self.annotations is not None:
+            annotated_ids(self.annotations)
 
-    def require(self, class_names: Sequence[str]) -> None:
-        """Refuse classes that the format does not have.
+    def require(self, class_names: Sequence[str], names: Iterable[str] = ()) -> None:
+        """Refuse classes that the format does not have, and images that annotations lack.
 
         Raises:
-            UserError: a class that Cityscapes does not have, for its results.
+            UserError: a class that Cityscapes does not have, for its results, or annotations that
+                cannot be read, or lack a class or one of the images of these names.
         """
         if "cityscapes" in self.formats:
             cityscapes_ids(class_names)
+        if self.annotations is not None:
+            annotated_ids(self.annotations).require(names, class_names)
 
     def paths(self, name: str) -> tuple[Path, ...]:
         """Every file that must be there for an image of that name to be done."""
@@ -109,8 +114,11 @@ class Results:
             overwrite: replace files that are there; else only what is missing is written.
 
         Raises:
-            UserError: a file cannot be written, or a class is none of Cityscapes'.
+            UserError: a file cannot be written, a class is none of Cityscapes', or the annotations
+                have another size of the image.
         """
+        if self.annotations is not None:
+            annotated_ids(self.annotations).require_size(name, found.label_map.shape)
         paths = self.paths(name)
         todo = {path for path in paths if overwrite or not path.is_file()}
         if overwrite:
@@ -195,27 +203,26 @@ class Results:
             path.relative_to(folder).with_suffix("").as_posix(): json.loads(path.read_text())
             for path in there
         }
-        truth = _read_annotations(self.annotations) if self.annotations else _numbered(held)
-        images = _ids_by_name(truth["images"], suffixes=self.annotations is not None)
-        categories = {row["name"]: row["id"] for row in truth["categories"]}
-        rows: list[dict[str, Any]] = []
+        ids, listed = (
+            numbered(held) if self.annotations is None else (annotated_ids(self.annotations), None)
+        )
         asked = set(names)
+        held = {n: each for n, each in held.items() if n in asked or ids.image(n) is not None}
+        ids.require(held, {kind for result in held.values() for kind in result["categories"]})
+        rows: list[dict[str, Any]] = []
         for name, result in held.items():
-            image_id = images.get(name, images.get(name.rpartition("/")[2]))
-            if image_id is None and name not in asked:
-                continue
-            if image_id is None or not result["categories"].keys() <= categories.keys():
-                raise UserError(
-                    f"{self.annotations} has no image '{name}' or not the categories "
-                    f"{', '.join(result['categories'])}; give the annotations of these images"
-                )
-            id_of = {index: categories[kind] for kind, index in result["categories"].items()}
+            kinds = {index: ids.categories[kind] for kind, index in result["categories"].items()}
             rows += [
-                {**row, "image_id": image_id, "category_id": id_of[row["category_id"]]}
+                {
+                    "image_id": ids.image(name),
+                    "category_id": kinds[row["category_id"]],
+                    "score": row["score"],
+                    "segmentation": row["segmentation"],
+                }
                 for row in result["rows"]
             ]
-        if self.annotations is None:
-            _write_json(self.out / COCO_FILES[1], truth)
+        if listed is not None:
+            _write_json(self.out / COCO_FILES[1], listed)
         _write_json(self.out / COCO_FILES[0], rows)
         return self.out / COCO_FILES[0]
 
@@ -252,45 +259,6 @@ def cityscapes_ids(class_names: Sequence[str]) -> dict[str, int]:
             "write label or COCO results for this model"
         )
     return {name: LABEL_IDS[name] for name in class_names}
-
-
-def _numbered(held: dict[str, Any]) -> dict[str, Any]:
-    """Images and categories of results that come without annotations, with ids of our own."""
-    kinds: dict[str, int] = {}
-    for result in held.values():
-        kinds.update(result["categories"])
-    names = [Path(name).name for name in held]
-    numbers = [int(name) for name in names if name.isdecimal()]
-    own = len(set(numbers)) == len(names)  # 000000000139.jpg is image 139
-    ids = numbers if own else range(1, len(names) + 1)
-    images = [
-        {"id": i, "file_name": name, "height": result["height"], "width": result["width"]}
-        for i, (name, result) in zip(ids, held.items(), strict=True)
-    ]
-    return {
-        "images": images,
-        "categories": [{"id": index, "name": kind} for kind, index in kinds.items()],
-    }
-
-
-def _ids_by_name(images: Sequence[dict[str, Any]], suffixes: bool) -> dict[str, int]:
-    """Ids by path without suffix, and by the last part alone where only one image has it."""
-    names = [
-        Path(row["file_name"]).with_suffix("").as_posix() if suffixes else row["file_name"]
-        for row in images
-    ]
-    ids = dict(zip(names, (row["id"] for row in images), strict=True))
-    last = Counter(name.rpartition("/")[2] for name in names)
-    short = {name.rpartition("/")[2]: number for name, number in ids.items()}
-    return {name: number for name, number in short.items() if last[name] == 1} | ids
-
-
-def _read_annotations(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return {"images": content["images"], "categories": content["categories"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is not a COCO annotation file: {error}") from error
 
 
 def _write_json(path: Path, content: Any) -> None:

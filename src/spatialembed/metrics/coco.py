@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from spatialembed.errors import UserError, missing_extra
 
 MAX_FOUND = 100
 """Found objects an image that the official evaluation looks at, the highest scores first."""
+
+FARTHEST = 1e6
+"""Pixels from the image's corner that a polygon may reach."""
 
 
 def coco_ap(
@@ -27,15 +31,17 @@ def coco_ap(
 
     Args:
         results: COCO results, a JSON file or its content: a list of ``{"image_id",
-            "category_id", "segmentation": RLE, "score"}``. A "bbox" in it is not used.
+            "category_id", "segmentation": RLE, "score"}``. A "bbox" in it is not used. Ids may be
+            words.
         ground_truth: COCO annotations, a JSON file or its content; left unchanged.
         class_names: categories to score; None for all of the ground truth's.
         image_ids: images to score; None for all of the ground truth's.
-        max_found: objects an image that are scored. Only at 100 is the figure COCO's; raise it
-            where images hold more, as in microscopy.
+        max_found: found objects of an image and class that are scored. Only at 100 is the figure
+            COCO's; raise it where images hold more, as in microscopy.
 
     Returns:
-        ``{"classes": {name: F}, "mean": F, "images": count, "max_found": int}`` where F is
+        ``{"classes": {name: F}, "mean": F, "images": count, "max_found": int, "images_cut":
+        count}``, the last of images that have more found objects of a class; where F is
         ``{"AP", "AP50", "AP75", "APs", "APm", "APl"}`` in percent: AP averaged over IoU .50 to
         .95, and of true objects below 32², to 96², and above 96² pixels. None where there is no
         such true object; the mean is over the classes that have some.
@@ -50,18 +56,21 @@ def coco_ap(
         raise missing_extra("COCO AP", "eval") from error
     if max_found < 1:
         raise UserError(f"max_found is a positive number of objects, not {max_found}")
-    truth = COCO(_truth_content(ground_truth))
-    _complete_areas(truth)
-    categories = _category_ids(truth.dataset["categories"], class_names)
-    images = sorted(truth.imgs) if image_ids is None else sorted(set(image_ids))
-    _known(images, truth.imgs, "image_ids")
-    found = _results_content(results, truth)
-    evaluation = COCOeval_faster(truth, truth.loadRes(found), "segm", print_function=_silent)
-    evaluation.params.imgIds = images
-    evaluation.params.catIds = sorted(categories.values())
-    evaluation.params.maxDets = [max_found]
-    evaluation.evaluate()
-    evaluation.accumulate()
+    with _of_coco_form(f"{_named(ground_truth, 'the COCO annotations')} or the results"):
+        content, image_numbers, category_numbers = _truth_content(ground_truth)
+        truth = COCO(content)
+        _complete_areas(truth)
+        categories = _category_ids(content["categories"], class_names)
+        asked = list(image_numbers if image_ids is None else image_ids)
+        _known(asked, image_numbers, "image_ids")
+        images = sorted({image_numbers[each] for each in asked})
+        found = _results_content(results, image_numbers, category_numbers)
+        evaluation = COCOeval_faster(truth, truth.loadRes(found), "segm", print_function=_silent)
+        evaluation.params.imgIds = images
+        evaluation.params.catIds = sorted(categories.values())
+        evaluation.params.maxDets = [max_found]
+        evaluation.evaluate()
+        evaluation.accumulate()
     # (IoU threshold, recall, class, area range); -1 where there is no true object
     precision = np.asarray(evaluation.eval["precision"])[..., 0]
     order = evaluation.params.catIds
@@ -73,7 +82,20 @@ def coco_ap(
         "mean": _figures(precision),
         "images": len(images),
         "max_found": max_found,
+        "images_cut": _images_cut(found, set(images), set(categories.values()), max_found),
     }
+
+
+@contextmanager
+def _of_coco_form(what: str) -> Iterator[None]:
+    """Whatever the library makes of a field of a wrong type, as one sentence."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:80]}"
+        raise UserError(f"{what} are not as COCO has them ({reason}); correct them") from error
 
 
 def _silent(*_: object) -> None:
@@ -94,22 +116,69 @@ def _figures(precision: np.ndarray[Any, np.dtype[Any]]) -> dict[str, float | Non
     return {name: 100 * float(part.mean()) if part.size else None for name, part in known.items()}
 
 
-def _truth_content(ground_truth: str | Path | Mapping[str, Any]) -> dict[str, Any]:
-    """The annotations as a new dictionary; objects numbered from 1, since 0 would be 'no match'."""
+def _images_cut(
+    found: Iterable[Mapping[str, Any]], images: Set[int], categories: Set[int], max_found: int
+) -> int:
+    """Images of which some found objects are not looked at."""
+    counts = Counter(
+        (row["image_id"], row["category_id"])
+        for row in found
+        if row["image_id"] in images and row["category_id"] in categories
+    )
+    return len({image for (image, _), count in counts.items() if count > max_found})
+
+
+def _truth_content(
+    ground_truth: str | Path | Mapping[str, Any],
+) -> tuple[dict[str, Any], dict[Any, int], dict[Any, int]]:
+    """The annotations anew, with numbers from 1 for all ids; those of images and categories.
+
+    Ids may be words, and an object of id 0 would be 'no match'.
+    """
     content = _content(ground_truth, "COCO annotations")
     where = _named(ground_truth, "the COCO annotations")
     for key in ("images", "annotations", "categories"):
         if not isinstance(content, Mapping) or key not in content:
             raise UserError(f"{where} has no {key!r}; give a COCO instances file")
-    objects = [{**each, "id": k + 1} for k, each in enumerate(content["annotations"])]
-    for each in objects:
-        if not {"image_id", "category_id", "segmentation"} <= each.keys():
-            raise UserError(f"{where}: object {each['id']} is incomplete; give an instances file")
-    return {
-        "images": copy.deepcopy(content["images"]),
+    images, categories = (
+        {each["id"]: number for number, each in enumerate(content[key], start=1)}
+        for key in ("images", "categories")
+    )
+    objects = []
+    for number, each in enumerate(content["annotations"], start=1):
+        if not {"image_id", "category_id"} <= each.keys() or not _has_mask(each):
+            raise UserError(f"{where}: object {number} is incomplete; give an instances file")
+        if each["category_id"] in categories:
+            _known([each["image_id"]], images, f"{where}: image_id")
+            objects.append(
+                {
+                    **each,
+                    "id": number,
+                    "image_id": images[each["image_id"]],
+                    "category_id": categories[each["category_id"]],
+                    "iscrowd": int(bool(each.get("iscrowd"))),
+                }
+            )
+    anew = {
+        "images": [{**each, "id": images[each["id"]]} for each in content["images"]],
         "annotations": objects,
-        "categories": copy.deepcopy(content["categories"]),
+        "categories": [{**each, "id": categories[each["id"]]} for each in content["categories"]],
     }
+    return anew, images, categories
+
+
+def _has_mask(each: Mapping[str, Any]) -> bool:
+    """Whether an object has run lengths, or polygons of three corners and more."""
+    shape = each.get("segmentation")
+    if isinstance(shape, Mapping):
+        return {"size", "counts"} <= shape.keys()
+    # what is not a number or lies far away would take all memory
+    return (
+        isinstance(shape, Sequence)
+        and len(shape) > 0
+        and all(isinstance(part, Sequence) and len(part) >= 6 for part in shape)
+        and all(isinstance(v, int | float) and abs(v) < FARTHEST for part in shape for v in part)
+    )
 
 
 def _complete_areas(truth: Any) -> None:
@@ -117,22 +186,32 @@ def _complete_areas(truth: Any) -> None:
     from faster_coco_eval.core import mask
 
     for each in truth.anns.values():
-        if "area" not in each:
+        area = each.get("area")
+        if isinstance(area, bool) or not isinstance(area, int | float) or not 0 <= area <= 1e10:
             each["area"] = float(mask.area(truth.annToRLE(each)))
 
 
 def _results_content(
-    results: str | Path | Sequence[Mapping[str, Any]], truth: Any
+    results: str | Path | Sequence[Mapping[str, Any]],
+    images: Mapping[Any, int],
+    categories: Mapping[Any, int],
 ) -> list[dict[str, Any]]:
     where = _named(results, "the COCO results")
     found = _content(results, "COCO results")
     fields = ("image_id", "category_id", "segmentation", "score")
     if isinstance(found, Mapping) or not all(set(fields) <= row.keys() for row in found):
         raise UserError(f"{where} is not a list of {', '.join(fields)}; write it with predict")
-    _known({row["image_id"] for row in found}, truth.imgs, f"{where}: image_id")
-    _known({row["category_id"] for row in found}, truth.cats, f"{where}: category_id")
+    _known((row["image_id"] for row in found), images, f"{where}: image_id")
+    _known((row["category_id"] for row in found), categories, f"{where}: category_id")
     # left out: a box, from which the library would take the area in place of the mask's
-    return [{key: row[key] for key in fields} for row in found]
+    return [
+        {
+            **{key: row[key] for key in fields},
+            "image_id": images[row["image_id"]],
+            "category_id": categories[row["category_id"]],
+        }
+        for row in found
+    ]
 
 
 def _category_ids(
@@ -148,7 +227,7 @@ def _category_ids(
     return {name: known[name] for name in names}
 
 
-def _known(ids: Iterable[Any], known: Mapping[int, Any], where: str) -> None:
+def _known(ids: Iterable[Any], known: Mapping[Any, Any], where: str) -> None:
     unknown = [each for each in ids if each not in known]
     if unknown:
         raise UserError(f"{where} {unknown[0]} is not in the COCO annotations; use their ids")
@@ -158,7 +237,7 @@ def _content(source: Any, what: str) -> Any:
     if not isinstance(source, str | Path):
         return source
     try:
-        return json.loads(Path(source).read_text())
+        return json.loads(Path(source).read_bytes())
     except FileNotFoundError as error:
         raise UserError(f"there is no file of {what} {source}; check the path") from error
     except (OSError, ValueError) as error:

@@ -13,7 +13,7 @@ from rich.text import Text
 from spatialembed.metrics.average_precision import worst_first
 from spatialembed.models.checkpoint import MODEL_FILE
 from spatialembed.pictures import explain, found_against_truth, save_picture
-from spatialembed.report.page import WAYS, write_page
+from spatialembed.report.page import WAYS, cut_note, write_page
 
 if TYPE_CHECKING:
     import numpy as np
@@ -129,7 +129,8 @@ def _official_table(official: dict[str, Any]) -> Group:
     for name, figures in rows.items():
         cells = ("–" if value is None else f"{value:.1f}" for value in figures.values())
         table.add_row(name, *cells)
-    return _titled(f"AP in percent by {official['by']}", table)
+    title = f"AP in percent by {official['by']}"
+    return _titled("\n".join(filter(None, (title, cut_note(official)))), table)
 
 
 def _table(columns: Iterable[str]) -> Table:

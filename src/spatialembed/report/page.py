@@ -145,8 +145,20 @@ def _official(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
             "mean": _figures(found["mean"]),
             "columns": list(_figures(found["mean"])),
             "region": found.get("min_region"),
+            "cut": cut_note(found),
         }
     ]
+
+
+def cut_note(official: Mapping[str, Any]) -> str:
+    """How many images have more found objects than COCO's AP looked at; empty where none has."""
+    if not official.get("images_cut"):
+        return ""
+    return (
+        f"Only the {official['max_found']} best found objects of an image and class count: "
+        f"{official['images_cut']} of {official['images']} images have more. "
+        "--max_found takes another number."
+    )
 
 
 def _figures(row: Mapping[str, Any]) -> dict[str, float | None]:

@@ -98,6 +98,8 @@ class TrainConfig:
             is none), "holdout" to hold images out of the training split even so, where the val
             split is kept for reporting.
         holdout: share of the training images held out, by name.
+        crowds: what COCO's annotations marked iscrowd are: "ignore" them, or "objects", as some
+            tools mark single masks so.
         network: "branched_erfnet" (the paper's) or "residual_unet" (lighter).
         network_options: further arguments of the network.
         n_sigma: bandwidths per pixel: 1 for circular margins, 2 for elliptical ones.
@@ -145,6 +147,7 @@ class TrainConfig:
     classes: list[str] | None = None
     validation: Literal["val", "holdout"] = "val"
     holdout: float = 0.15
+    crowds: Literal["ignore", "objects"] = "ignore"
     network: str = "branched_erfnet"
     network_options: dict[str, Any] = field(default_factory=dict)
     n_sigma: int = 1

@@ -12,6 +12,7 @@ from torch import nn
 from spatialembed.data.augment import Augmentation
 from spatialembed.data.crops import Cropper
 from spatialembed.data.objects import ObjectIndex
+from spatialembed.data.refusal import refuse
 from spatialembed.data.sample import FileDataSet, Problem, open_data, split_names
 from spatialembed.data.windowed import WindowedImage
 from spatialembed.embedding import PITCH
@@ -66,8 +67,11 @@ def gather(config: TrainConfig) -> Material:
         UserError: no usable data, or a file that training would stumble over later.
     """
     train, val = _open(config)
+    remarks = val.remarks()
+    refuse(remarks, config.data)
     config.out.mkdir(parents=True, exist_ok=True)
-    index, warnings = look(config, train, val)
+    index, told = look(config, train, val)
+    warnings = dict.fromkeys((*train.problems, *val.problems, *remarks, *told))
     diameter = float(np.median(index.diameter))
     smallest = max(1, round(float(np.quantile(index.area, 0.01)) / 2))
     start = _start(config)
@@ -96,6 +100,7 @@ def gather(config: TrainConfig) -> Material:
             "center": config.center,
             "seed": config.seed,
             "holdout": config.holdout,
+            "crowds": config.crowds,
             "symmetries": _symmetries(config.stages[-1].augmentation),
         },
     )
@@ -123,9 +128,11 @@ def _symmetries(augmentation: Augmentation) -> int:
 
 
 def _open(config: TrainConfig) -> tuple[FileDataSet, FileDataSet]:
-    train = open_data(config.data, "train", config.classes, config.holdout)
+    train = open_data(config.data, "train", config.classes, config.holdout, config.crowds)
     if config.validation == "val":
-        return train, open_data(config.data, "val", config.classes, config.holdout)
+        # by name: another file may number or order the same classes otherwise
+        names = train.class_names
+        return train, open_data(config.data, "val", names, config.holdout, config.crowds)
     held = set(split_names(train.names, "val", config.holdout))
     if not held or len(held) == len(train):
         raise UserError(f"{config.data} has too few training images to hold out {config.holdout}")

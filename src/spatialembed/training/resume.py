@@ -73,8 +73,8 @@ def resumed_config(state: dict[str, Any], config: TrainConfig) -> TrainConfig:
     Raises:
         UserError: the command asks for something else (an option neither as it was nor default).
     """
-    then, now = json.loads(state["config"]), json.loads(_as_json(config))
-    default = json.loads(_as_json(TrainConfig()))
+    default, now = json.loads(_as_json(TrainConfig())), json.loads(_as_json(config))
+    then = {**default, **json.loads(state["config"])}  # a run may be older than an option
     asked = [name for name in now if name not in OWN and now[name] != default[name]]
     differing = [name for name in asked if now[name] != then[name]]
     if differing:

@@ -195,15 +195,8 @@ def run_predict(
             many as there are cores.
         scheduler: address of a dask scheduler whose workers share the work instead.
     """
-    from spatialembed.inference.folder import (
-        ImageFile,
-        Outcome,
-        find_images,
-        left_out,
-        predict_files,
-        summary,
-        unlike_training,
-    )
+    from spatialembed.data.image_io import further_images
+    from spatialembed.inference.folder import cautions, find_images, predict_files, summary
     from spatialembed.inference.loading import load
     from spatialembed.inference.written import Results
 
@@ -217,11 +210,10 @@ def run_predict(
         from spatialembed.large import ModelSource, Workers, predict_large
 
         source, image, who = ModelSource(*given), Path(images[0]), Workers(workers, scheduler)
-        count = predict_large(
-            source, image, out, who, overwrite, *settings, track=track, series=series
-        )
+        count = predict_large(source, image, out, who, overwrite, *settings, None, track, series)
         console.print(f"{count} instances in {out}", highlight=False, soft_wrap=True)
-        _warn(left_out([Outcome(ImageFile(image, out.name, series), count)]))
+        if further := further_images(image, series):
+            _warn(f"{image} {further}")
         return 0
     results = Results(out, format or (), overlay, annotations)
     files = [file._replace(series=series) for file in find_images(images, out)]
@@ -234,8 +226,8 @@ def run_predict(
     else:
         outcomes = predict_files(loaded, files, results, overwrite, *settings)
     done = list(track(outcomes, len(files), "Predicting"))
-    _warn(unlike_training(done, loaded))
-    _warn(left_out(done))
+    for told in cautions(done, loaded):
+        _warn(told)
     code = _report_outcomes(done, summary(done, out))
     results.gather([file.name for file in files])
     return code
@@ -314,10 +306,8 @@ COMMANDS: dict[str, Callable[..., int]] = {
 }
 
 
-def _warn(told: str | None) -> None:
-    """Say on stderr what a plausible result may hide, if anything."""
-    if told is not None:
-        errors.print(f"spatialembed: {told}", markup=False, highlight=False, soft_wrap=True)
+def _warn(told: str) -> None:
+    errors.print(f"spatialembed: {told}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _report_outcomes(outcomes: Sequence[Outcome], said: str) -> int:

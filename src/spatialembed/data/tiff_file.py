@@ -153,7 +153,7 @@ def _images(file: tifffile.TiffFile, series: Any) -> list[_Stored]:
         held = Held(*size, aside=aside, page=True)
         return [_Stored(full, axes, held, plane) for plane in range(len(full))]
     name = "" if re.fullmatch(r"Image:?\d+", full.name) else full.name
-    held = Held(*size, name, aside, page=len(letters) == 2 and not name)
+    held = Held(*size, name, aside, page=len(letters) == 2 and full.kind != "ome" and not name)
     return [_Stored(full, axes, held)] + [
         _Stored(level, level.axes, Held(*_size(level, level.axes), level.name, aside=True))
         for level in series.levels

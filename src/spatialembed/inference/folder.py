@@ -187,6 +187,11 @@ def summary(outcomes: Sequence[Outcome], out: Path) -> str:
     return text + (f"; {kept} kept as they were (--overwrite predicts them again)" if kept else "")
 
 
+def cautions(outcomes: Sequence[Outcome], model: Model) -> list[str]:
+    """What plausible results may hide: :func:`unlike_training` and :func:`left_out`."""
+    return [told for told in (unlike_training(outcomes, model), left_out(outcomes)) if told]
+
+
 def left_out(outcomes: Sequence[Outcome]) -> str | None:
     """A sentence about images that were not predicted, since a file holds more than one."""
     told = []

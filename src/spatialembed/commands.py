@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from spatialembed.console import console, errors, track
+from spatialembed.console import console, errors, track, warn
 from spatialembed.errors import UserError
 from spatialembed.training.config import TrainConfig
 
@@ -176,7 +176,8 @@ def run_predict(
             many as there are cores.
         scheduler: address of a dask scheduler whose workers share the work instead.
     """
-    from spatialembed.inference.folder import find_images, predict_files, summary, unlike_training
+    from spatialembed.inference.folder import find_images, notes_of, predict_files, summary
+    from spatialembed.inference.folder import unlike_training as unlike
     from spatialembed.inference.loading import load
     from spatialembed.inference.written import Results
 
@@ -204,7 +205,9 @@ def run_predict(
     else:
         outcomes = predict_files(loaded, files, results, overwrite, *settings)
     done = list(track(outcomes, len(files), "Predicting"))
-    if warning := unlike_training(done, loaded):
+    for note in notes_of(done):
+        warn(note)
+    if warning := unlike(done, loaded):
         errors.print(f"spatialembed: {warning}", markup=False, highlight=False, soft_wrap=True)
     code = _report_outcomes(done, summary(done, out))
     results.gather([file.name for file in files])

@@ -74,6 +74,11 @@ def say_when_compiling() -> None:
     event.register("numba:compile", Listener())  # type: ignore[no-untyped-call]
 
 
+def warn(text: str) -> None:
+    """A line to be read before a result is believed."""
+    errors.print(f"warning: {text}", markup=False, highlight=False, soft_wrap=True)
+
+
 class _Throughput(ProgressColumn):
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed

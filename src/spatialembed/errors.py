@@ -16,6 +16,23 @@ class UserError(ValueError):
     """
 
 
+class ImageWarning(UserWarning):
+    """What to know of an image before its result is believed.
+
+    Attributes:
+        note: what is to be said.
+        name: of the image.
+    """
+
+    def __init__(self, note: str, name: str) -> None:
+        super().__init__(f"{name}: {note}")
+        self.note = note
+        self.name = name
+
+    def __reduce__(self) -> tuple[type[ImageWarning], tuple[str, str]]:
+        return ImageWarning, (self.note, self.name)
+
+
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` that takes its place only if the block succeeds.

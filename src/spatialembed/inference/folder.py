@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import glob
+import re
+import warnings
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -11,12 +13,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from spatialembed.data.image_io import SUFFIXES, read_image
-from spatialembed.errors import UserError
+from spatialembed.errors import ImageWarning, UserError
 
 if TYPE_CHECKING:
     from spatialembed.inference.predictor import Model
     from spatialembed.inference.written import Results
     from spatialembed.instances import Instances
+
+
+SHOWN = 10
+"""Lines of one kind that are said of images."""
 
 
 class ImageFile(NamedTuple):
@@ -37,6 +43,8 @@ class Outcome(NamedTuple):
     """Whether its results were there already."""
     diameter: float | None = None
     """Median diameter of its instances in pixels, of the discs of their areas."""
+    notes: tuple[str, ...] = ()
+    """What to know of the image before its result is believed."""
 
 
 def find_images(inputs: Sequence[str | Path], out: Path) -> list[ImageFile]:
@@ -158,10 +166,19 @@ def predict_file(
     Raises:
         UserError: the image cannot be read, or its results not be written.
     """
-    pixels = read_image(image.path)
-    found = model.predict(pixels, *settings, name=str(image.path))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ImageWarning)
+        pixels = read_image(image.path)
+        found = model.predict(pixels, *settings, name=str(image.path))
+    for warning in caught:
+        if not isinstance(warning.message, ImageWarning):
+            warnings.warn_explicit(**{name: getattr(warning, name) for name in _OF_WARNINGS})
+    notes = tuple(w.message.note for w in caught if isinstance(w.message, ImageWarning))
     results.write(image.name, pixels, found, overwrite)
-    return Outcome(image, len(found), diameter=_median_diameter(found))
+    return Outcome(image, len(found), diameter=_median_diameter(found), notes=notes)
+
+
+_OF_WARNINGS = "message", "category", "filename", "lineno"
 
 
 def _median_diameter(found: Instances) -> float | None:
@@ -180,6 +197,19 @@ def summary(outcomes: Sequence[Outcome], out: Path) -> str:
     if 0 < len(empty) < len(found):
         text += f"; nothing found in {len(empty)} of them, first {empty[0]}"
     return text + (f"; {kept} kept as they were (--overwrite predicts them again)" if kept else "")
+
+
+def notes_of(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """What was noted of images, a line each; of many of one kind the first and their number."""
+    kinds: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        for note in outcome.notes:
+            line = f"{outcome.image.path}: {note}"
+            kinds.setdefault(re.sub(r"[\d.e+-]+", "", note), []).append(line)
+    for lines in kinds.values():
+        yield from lines[:SHOWN]
+        if len(lines) > SHOWN:
+            yield f"and {len(lines) - SHOWN} more images as these"
 
 
 def unlike_training(outcomes: Sequence[Outcome], model: Model) -> str | None:

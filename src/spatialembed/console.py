@@ -76,7 +76,8 @@ def say_when_compiling() -> None:
 
 def warn(text: str) -> None:
     """A line to be read before a result is believed."""
-    errors.print(f"warning: {text}", markup=False, highlight=False, soft_wrap=True)
+    if not console.quiet:  # of several processes one speaks
+        errors.print(f"warning: {text}", markup=False, highlight=False, soft_wrap=True)
 
 
 class _Throughput(ProgressColumn):

@@ -73,6 +73,13 @@ def values_of(parts: Sequence[npt.NDArray[Any]]) -> Values:
     return Values(dtype, low, high, _white(dtype, finite, low, high), not_finite, pixels)
 
 
+def merged(values: Sequence[Values]) -> Values:
+    """The values of an image whose parts these are."""
+    _, low, high, white, not_finite, pixels = zip(*values, strict=True)
+    dtype = values[0].dtype
+    return Values(dtype, min(low), max(high), max(white), sum(not_finite), sum(pixels))
+
+
 def type_white(dtype: np.dtype[Any]) -> float:
     """What is white in a type that is used in full: 1 of floats and bools."""
     return float(np.iinfo(dtype).max) if dtype.kind in "ui" else 1.0

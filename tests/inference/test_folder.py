@@ -12,12 +12,14 @@ from spatialembed.inference import written
 from spatialembed.inference.folder import (
     Outcome,
     find_images,
+    notes_of,
     predict_files,
     unlike_training,
 )
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.inference.written import Results
+from spatialembed.models.normalization import Normalization
 
 
 @pytest.fixture
@@ -317,3 +319,21 @@ def test_coco_ids_of_dotted_names_and_equal_ones(tmp_path, annotated):
     list(predict_files(bright(), files, results))
     ids = {row["image_id"] for row in json.loads(results.gather(names(files)).read_text())}
     assert ids == ({5, 6, 7} if annotated else {1, 2, 3})
+
+
+def test_what_is_to_be_known_of_images_is_said(images, tmp_path) -> None:
+    spec = replace(bright().spec, normalization=Normalization("range", white=255))
+    model = Model(TorchNetwork(Bright()), spec)
+    broken = squares()[..., 0] / np.float32(255)
+    broken[0, :3] = np.nan
+    tifffile.imwrite(images / "d.tif", broken)
+    for number in range(12):
+        twelve_bits = squares()[..., 0].astype(np.uint16) * 16
+        tifffile.imwrite(images / f"e{number:02}.tif", twelve_bits)
+    files = find_images([images], tmp_path / "out")
+    outcomes = list(predict_files(model, files, Results(tmp_path / "out", pictures=False)))
+    assert [o.image.name for o in outcomes if not o.notes] == ["a", "sub/b", "sub/c"]
+    lines = list(notes_of(outcomes))
+    assert lines[0].startswith(f"{images / 'd.tif'}: 3 pixels")
+    assert all("4095 is taken as white, 255 in training" in line for line in lines[1:11])
+    assert lines[11:] == ["and 2 more images as these"]

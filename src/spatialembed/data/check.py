@@ -12,8 +12,10 @@ import numpy as np
 from scipy import ndimage
 
 from ..errors import UserError
+from ..pixel_values import Values, merged, values_of
 from . import cityscapes
 from .check_report import QUANTILES, Report, SplitReport, some
+from .check_values import value_problems
 from .label_folder import LabelFolder
 from .objects import objects_of, united
 from .sample import HOLDOUT, SPLITS, FileDataSet, Problem, Split, scan_data
@@ -88,6 +90,7 @@ class _Tally:
     tables: list[np.ndarray] = field(default_factory=list)
     pixels: int = 0
     ignored: int = 0
+    values: dict[Path, Values] = field(default_factory=dict)
 
     def add(self, image: WindowedImage | np.ndarray, table: np.ndarray, ignored: int) -> None:
         height, width = image.shape[:2]
@@ -137,6 +140,7 @@ def _check_split(
             progress(dataset.split, i + 1, len(dataset))
     if tally.channels:
         usual = tally.channels.most_common(1)[0][0]
+        problems += value_problems(tally.values)
         problems += [
             Problem(file, f"has {some(n, 'channel')}, most images have {usual}; convert it")
             for file, n in channels.items()
@@ -150,17 +154,20 @@ def _count(dataset: FileDataSet, i: int, tally: _Tally) -> tuple[int, bool]:
     large = dataset.large(i)
     if large is None:
         sample = dataset[i]
+        tally.values[dataset.items[i].image] = values_of([sample.image])
         table = objects_of(sample.label_mask, sample.class_map)
         tally.add(sample.image, table, int(sample.ignore.sum()))
         folder = isinstance(dataset, LabelFolder)
         return sample.image.shape[2], folder and _looks_semantic(sample.label_mask, table)
     if dataset.split != "train":
         large.require_whole()
-    tables, ignored = [], 0
+    tables, values, ignored = [], [], 0
     for rows, columns in blocks(large.mask):
         part = large.read(rows, columns)
         tables.append(objects_of(part.label_mask, part.class_map, (rows.start, columns.start)))
         ignored += int(part.ignore.sum())
+        values.append(values_of([part.image]))
+    tally.values[dataset.items[i].image] = merged(values)
     tally.add(large.image, united(tables), ignored)
     return large.image.channels, False
 

@@ -20,6 +20,7 @@ from spatialembed.inference.loading import load_network
 from spatialembed.models.normalization import Normalization, Normalize
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.config import StageConfig, TrainConfig
+from spatialembed.training.stored_values import look_at_values, tell_before_training
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,15 @@ def gather(config: TrainConfig) -> Material:
         UserError: no usable data.
     """
     train, val = _open(config)
+    start = _start(config)
+    normalization, told = look_at_values(start.normalization, train)
+    tell_before_training(config.data, (train, val), told)
     for number in range(len(val)):
         val.require_whole(number)
     config.out.mkdir(parents=True, exist_ok=True)
     index = object_index(train)
     diameter = float(np.median(index.diameter))
     smallest = max(1, round(float(np.quantile(index.area, 0.01)) / 2))
-    start = _start(config)
     spec = ModelSpec(
         network=start.network,
         network_options=start.network_options,
@@ -78,7 +81,7 @@ def gather(config: TrainConfig) -> Material:
         zoom=float(f"{config.diameter / diameter:.3g}") if config.diameter else 1.0,
         pitch=(PITCH, PITCH),
         margin=config.margin,
-        normalization=start.normalization,
+        normalization=normalization,
         seed_threshold=start.seed_threshold,
         foreground_threshold=start.foreground_threshold,
         min_size=config.min_size or smallest,

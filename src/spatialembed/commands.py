@@ -195,7 +195,7 @@ def run_predict(
         console.print(f"{count} instances in {out}", highlight=False, soft_wrap=True)
         return 0
     results = Results(out, format or (), overlay, annotations)
-    files = find_images(images, out)
+    files = find_images(images, out, warn)
     loaded = load(*given)
     if workers is not None or scheduler is not None:
         from spatialembed.large import ModelSource, Workers, predict_many

@@ -6,7 +6,6 @@ Of objects that overlap, the one of smaller area is seen; crowds are ignored whe
 from __future__ import annotations
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,9 +16,10 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from ..errors import UserError
+from .coco_files import annotation_files, holds_coco, image_finder, sample_name
 from .items import Item, Items
 from .rle import decode_counts, polygon_to_mask, runs_to_mask
-from .sample import SPLITS, FileDataSet, Problem, Truth, source_split, split_names
+from .sample import FileDataSet, Problem, Truth, source_split, split_names
 
 Annotation = dict[str, Any]
 
@@ -112,7 +112,7 @@ def annotation_mask(annotation: Mapping[str, Any], height: int, width: int) -> n
 
 def recognize(root: Path) -> bool:
     """Whether ``root`` has annotations in json files."""
-    return any((root / "annotations").glob("*.json"))
+    return holds_coco(root)
 
 
 def scan(root: Path, split: str, class_names: Sequence[str] | None, holdout: float) -> Coco:
@@ -121,10 +121,8 @@ def scan(root: Path, split: str, class_names: Sequence[str] | None, holdout: flo
     Raises:
         UserError: the split or a class does not exist, or the json is not one of COCO instances.
     """
-    files: dict[str, Path] = {
-        name: file for name in SPLITS if (file := _annotation_file(root, name))
-    }
-    file = files[source_split(split, tuple(files), root / "annotations")]
+    files, told = annotation_files(root)
+    file = files[source_split(split, tuple(files), root)]
     content = _load(file, file.stat().st_mtime_ns)
     category_ids = _categories(file, content["categories"])
     names = tuple(class_names or category_ids)
@@ -138,6 +136,7 @@ def scan(root: Path, split: str, class_names: Sequence[str] | None, holdout: flo
     found, problems = _match(root, file, content, set(chosen.values()))
     items = Items.of(root, (item for item, _ in found))
     records = tuple(record for _, record in found)
+    problems = [*told, *problems]
     data = Coco(root, split, names, items, tuple(problems), file, chosen, records)
     if "val" in files or split == "test":
         return data
@@ -148,18 +147,6 @@ def _is_object(annotation: Annotation) -> bool:
     """Not a crowd, not to be ignored, and outlined: a bare box says where, but not which pixels."""
     flagged = annotation.get("iscrowd", 0) or annotation.get("ignore", 0)
     return not flagged and bool(annotation.get("segmentation"))
-
-
-def _annotation_file(root: Path, split: str) -> Path | None:
-    """The json of a split: instances_train2017.json, instances_train.json, train.json."""
-    pattern = re.compile(rf"(instances_)?{split}[^a-zA-Z]*\.json")
-    files = sorted(f for f in (root / "annotations").glob("*.json") if pattern.fullmatch(f.name))
-    if len(files) > 1:
-        raise UserError(
-            f"{root / 'annotations'} has {len(files)} files for {split} "
-            f"({', '.join(f.name for f in files)}); keep one"
-        )
-    return files[0] if files else None
 
 
 @lru_cache(maxsize=1)
@@ -208,11 +195,11 @@ def _match(
     """Images of the json with their files and annotations, sorted by name, and what is wrong."""
     known = {row["id"] for row in content["images"]}
     annotations, problems = _by_image(file, content["annotations"], category_ids, known)
-    folders = _image_folders(root, file)
+    find = image_finder(root, file, [row["file_name"] for row in content["images"]])
     found: dict[str, tuple[Item, _Record]] = {}
     for row in content["images"]:
-        image = _image_path(folders, row["file_name"])
-        name = Path(row["file_name"]).with_suffix("").as_posix().replace("/", "_")
+        image = find(row["file_name"])
+        name = sample_name(row["file_name"])
         if name in found:
             other = found[name][0].image
             problems.append(Problem(image, f"has the name of {other}; rename one of them"))
@@ -246,15 +233,3 @@ def _by_image(
                 problems.append(Problem(file, message, warning=True))
             found[row["image_id"]].append(row)
     return found, problems
-
-
-def _image_folders(root: Path, file: Path) -> list[Path]:
-    """Where a split's images may be, as COCO itself and others lay them out."""
-    split = file.stem.removeprefix("instances_")
-    plain = re.sub(r"[^a-zA-Z]+$", "", split)
-    folders = [root / "images" / split, root / "images" / plain, root / split, root / plain]
-    return [folder for folder in [*folders, root / "images", root] if folder.is_dir()]
-
-
-def _image_path(folders: Sequence[Path], name: str) -> Path:
-    return next((path for f in folders if (path := f / name).is_file()), folders[0] / name)

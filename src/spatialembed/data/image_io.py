@@ -18,6 +18,7 @@ import tifffile
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import UserError
+from .names import is_hidden
 from .zarr_image import SUFFIX as ZARR
 from .zarr_image import is_zarr, open_zarr
 
@@ -121,7 +122,7 @@ def image_names(folder: Path) -> list[str]:
 
 def _is_image(entry: os.DirEntry[str]) -> bool:
     ending = os.path.splitext(entry.name)[1].lower()
-    if entry.name.startswith("."):
+    if is_hidden(entry.name):
         return False
     return entry.is_file() if ending in SUFFIXES else ending == ZARR and entry.is_dir()
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import glob
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from spatialembed.data.image_io import SUFFIXES, read_image
+from spatialembed.data.left_out import DOCUMENTS, in_words, walk
+from spatialembed.data.names import HIDDEN, composed, is_hidden
 from spatialembed.errors import ImageWarning, UserError
 
 if TYPE_CHECKING:
@@ -47,11 +50,19 @@ class Outcome(NamedTuple):
     """What to know of the image before its result is believed."""
 
 
-def find_images(inputs: Sequence[str | Path], out: Path) -> list[ImageFile]:
+def find_images(
+    inputs: Sequence[str | Path], out: Path, tell: Callable[[str], None] = lambda text: None
+) -> list[ImageFile]:
     """Images of files, folders (with their subfolders) and patterns such as ``day?/*.tif``.
 
     Results of a folder's images keep their place in it. Where ``out`` is inside of a folder, what
-    it holds is left out, so that results are never taken for images.
+    it holds is left out, so that results are never taken for images. Hidden files and folders are
+    no images.
+
+    Args:
+        inputs: files, folders and patterns.
+        out: where results will go.
+        tell: takes a sentence on files of other formats, which are left out.
 
     Raises:
         UserError: an input that does not exist or holds no image, two images whose results would
@@ -60,8 +71,9 @@ def find_images(inputs: Sequence[str | Path], out: Path) -> list[ImageFile]:
     images: dict[str, ImageFile] = {}
     place = cache(Path.resolve)  # of folders: of each of a million files it would take minutes
     for given in inputs:
-        for image in _expand(str(given), out):
-            other = images.setdefault(image.name, image)
+        for image in _expand(str(given), out, tell):
+            # Not all disks know Größe from its decomposed form, or A from a.
+            other = images.setdefault(composed(image.name).casefold(), image)
             if other is not image and other.path.resolve() != image.path.resolve():
                 raise UserError(
                     f"{other.path} and {image.path} would both write '{image.name}'; "
@@ -235,14 +247,14 @@ def unlike_training(outcomes: Sequence[Outcome], model: Model) -> str | None:
     )
 
 
-def _expand(given: str, out: Path) -> Iterator[ImageFile]:
+def _expand(given: str, out: Path, tell: Callable[[str], None]) -> Iterator[ImageFile]:
     path = Path(given)
     if path.suffix == ".zarr":
         raise UserError(f"{path} is predicted by itself: give --out a name ending in .zarr")
     if path.is_dir():
-        inside = [file for file in sorted(path.rglob("*")) if _is_image(file)]
-        if out.resolve() != path.resolve():
-            inside = _without_results(inside, out)
+        inside, others = walk(path, None if out.resolve() == path.resolve() else out.resolve())
+        if others:
+            tell(f"{path}: {in_words(others)}")
         for file in inside:
             yield ImageFile(file, file.relative_to(path).with_suffix("").as_posix())
         if not inside:
@@ -252,6 +264,9 @@ def _expand(given: str, out: Path) -> Iterator[ImageFile]:
     else:
         matches = [Path(match) for match in sorted(glob.glob(given, recursive=True))]
         images = _without_results([match for match in matches if _is_image(match)], out)
+        left = Counter(m.suffix.lower() for m in matches if m.is_file() and not _is_image(m))
+        if others := in_words({s: n for s, n in left.items() if s not in DOCUMENTS}):
+            tell(f"{given}: {others}")
         if not images:
             raise UserError(f"{given} does not exist; give images, folders or a pattern")
         yield from (ImageFile(image, image.stem) for image in images)
@@ -268,5 +283,5 @@ def _without_results(images: list[Path], out: Path) -> list[Path]:
 
 
 def _is_image(path: Path) -> bool:
-    hidden = path.name.startswith(".")
+    hidden = is_hidden(path.name) or any(part.lower() in HIDDEN for part in path.parts)
     return path.suffix.lower() in SUFFIXES and not hidden and path.is_file()

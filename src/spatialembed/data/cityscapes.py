@@ -18,6 +18,7 @@ from .image_io import image_names, read_mask
 from .items import Item, Items
 from .left_out import left_out_of
 from .names import composed, is_hidden
+from .other_layouts import other_layout
 from .sample import FileDataSet, Problem, Truth, source_split, split_names
 from .splits import beside, splits_in
 
@@ -108,6 +109,8 @@ def scan(root: Path, split: str, class_names: Sequence[str] | None, holdout: flo
         )
     images = root / "leftImg8bit"
     available, told = splits_in(images) if images.is_dir() else ({}, [])
+    if not available and (other := other_layout(root)):
+        raise UserError(other)
     source = source_split(split, tuple(available), images)
     items, problems = _pairs(root, available[source])
     problems += [*told, *_left_out(images, available[source])]

@@ -7,14 +7,15 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 from ..errors import UserError
 from .json_kinds import COCO, kind_of_json
 from .left_out import images_left_out
-from .names import composed, is_hidden
+from .names import composed, file_in_json, is_hidden
 from .other_layouts import about_json
-from .sample import SPLITS, Problem, Split
+from .sample import SPLITS, Problem
 from .splits import ALIASES, by_split, split_of, splits_in
 
 _OTHER_TASKS = ("captions", "person", "keypoints", "stuff", "panoptic", "image")
@@ -55,13 +56,13 @@ def annotation_files(root: Path) -> tuple[dict[str, Path], list[Problem]]:
         for split, folder in _split_folders(root).items():
             if split not in found:
                 told += images_left_out(folder, "no COCO json lies with them")
-        return dict(found), told
+        return found, told
     files = [*_coco_jsons(root / "annotations"), *_coco_jsons(root)]
     if not files:
         others = _jsons(root / "annotations")
-        told = next((text for file in others if (text := about_json(file))), None)
+        known = next((text for file in others if (text := about_json(file))), None)
         names = ", ".join(file.name for file in others[:3])
-        raise UserError(told or f"{root / 'annotations'} has no COCO instances file ({names})")
+        raise UserError(known or f"{root / 'annotations'} has no COCO instances file ({names})")
     return _by_words(root, files)
 
 
@@ -121,9 +122,9 @@ def _by_words(root: Path, files: Sequence[Path]) -> tuple[dict[str, Path], list[
     return found, problems
 
 
-def _in_split_folders(root: Path) -> dict[Split, Path]:
+def _in_split_folders(root: Path) -> dict[str, Path]:
     """A json of instances in the folder of each split, as Roboflow writes them."""
-    found: dict[Split, Path] = {}
+    found: dict[str, Path] = {}
     for split in SPLITS:
         folder = _split_folders(root).get(split)
         files = _coco_jsons(folder) if folder else []
@@ -159,14 +160,15 @@ def image_finder(root: Path, file: Path, names: Sequence[str]) -> Callable[[str]
     would then be one. A file that is not there is named as it should be.
     """
     folders = _image_folders(root, file)
-    last = Counter(_loose(clean(name).rpartition("/")[2]) for name in names)
+    last = Counter(_loose(file_in_json(name).rpartition("/")[2]) for name in names)
 
     def find(name: str) -> Path:
-        inside, _, own = clean(name).rpartition("/")
+        inside, _, own = file_in_json(name).rpartition("/")
         places = [folder / inside for folder in folders]
         places += folders if inside and last[_loose(own)] == 1 else []
-        found = (_file_in(place, own) for place in places)
-        return next((path for path in found if path), folders[0] / inside / own)
+        exact = (path for place in places if _is_file(path := place / own))
+        loose = (alike for place in places if (alike := _loosely_in(place, own)))
+        return next(chain(exact, loose), folders[0] / inside / own)
 
     return find
 
@@ -180,26 +182,23 @@ def _image_folders(root: Path, file: Path) -> list[Path]:
     return [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
 
 
-def clean(name: str) -> str:
-    """A json's name of a file with ``/`` between its parts, and relative."""
-    name = name.replace("\\", "/")
-    parts = [part for part in name.split("/") if part not in ("", ".", "..")]
-    return "/".join(parts) or name
-
-
 def sample_name(name: str) -> str:
     """What the image of a json's file name is called: without suffix, folders joined by ``_``."""
-    return composed(os.path.splitext(clean(name).replace("/", "_"))[0])
+    return os.path.splitext(file_in_json(name).replace("/", "_"))[0]
 
 
-def _file_in(folder: Path, name: str) -> Path | None:
+def _is_file(path: Path) -> bool:
     try:
-        if (folder / name).is_file():
-            return folder / name
-        state = folder.stat()
-    except OSError:  # no such folder, or a name longer than a disk holds
+        return path.is_file()
+    except OSError:  # a name longer than a disk holds
+        return False
+
+
+def _loosely_in(folder: Path, name: str) -> Path | None:
+    """The one file of a folder that has the name but for its letters' form and suffix's case."""
+    if not folder.is_dir():
         return None
-    found = _listed(folder, state.st_mtime_ns).get(_loose(name))
+    found = _listed(folder, folder.stat().st_mtime_ns).get(_loose(name))
     return folder / found if found else None
 
 

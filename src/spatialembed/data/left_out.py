@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from .image_io import SUFFIXES
-from .names import is_hidden
+from .names import HIDDEN, is_hidden
 from .sample import Problem
 from .zarr_image import SUFFIX as ZARR
 
@@ -57,6 +57,13 @@ def _below(folder: Path, skip: Path | None = None) -> Iterator[Path]:
         yield from (Path(place, name) for name in (*files, *stores) if not is_hidden(name))
 
 
+def is_visible(path: Path) -> bool:
+    """Whether a file that a pattern matches is data: not hidden, nor a chunk of an image."""
+    folders = [part.lower() for part in path.parts[:-1]]
+    inside = any(part in HIDDEN or part.endswith(STORES) for part in folders)
+    return not inside and not is_hidden(path.name)
+
+
 def in_words(others: Mapping[str, int]) -> str:
     """Counts by suffix as a sentence; empty without any."""
     if not others:
@@ -64,7 +71,8 @@ def in_words(others: Mapping[str, int]) -> str:
     counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(others.items()))
     count = sum(others.values())
     verb = "file of another format is" if count == 1 else "files of other formats are"
-    return f"{count} {verb} left out ({counts}); save as TIFF or PNG what is to be read"
+    alone = "; a .zarr is predicted by itself, with --out NAME.zarr" if ZARR in others else ""
+    return f"{count} {verb} left out ({counts}); save as TIFF or PNG what is to be read{alone}"
 
 
 def left_out_of(folder: Path, ours: tuple[str, ...] = ()) -> Iterator[Problem]:

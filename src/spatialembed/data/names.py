@@ -23,3 +23,10 @@ def stem(name: str) -> str:
     """A file's name without its suffix, composed; x of x.ome.tif and x.ome.zarr, as of x.tif."""
     found = os.path.splitext(name)[0]
     return composed(found[:-4] if found.lower().endswith(".ome") else found)
+
+
+def file_in_json(name: str) -> str:
+    """A file's name as a json has it, relative and composed, with ``/`` between its parts."""
+    name = composed(name.replace("\\", "/"))
+    parts = [part for part in name.split("/") if part not in ("", ".", "..")]
+    return "/".join(parts) or name

@@ -14,7 +14,6 @@ import numpy as np
 from ..errors import UserError
 from .image_io import read_image
 from .items import Items
-from .names import is_hidden
 
 if TYPE_CHECKING:
     from .large import LargeSample
@@ -219,7 +218,7 @@ def scan_data(
 ) -> FileDataSet:
     """As :func:`open_data`, but unmatched files are left in ``problems`` and nothing more."""
     from . import cityscapes, coco, label_folder
-    from .other_layouts import other_layout
+    from .unrecognized import unrecognized
 
     root = Path(path)
     if split not in SPLITS:
@@ -235,7 +234,7 @@ def scan_data(
     for layout in (cityscapes, coco, label_folder):
         if layout.recognize(root):
             return cast(FileDataSet, layout.scan(root, split, class_names, holdout))
-    raise UserError(_inside(root) or other_layout(root) or _unrecognized(root))
+    raise UserError(unrecognized(root))
 
 
 def split_names(names: Sequence[str], split: str, holdout: float) -> list[str]:
@@ -269,30 +268,3 @@ def source_split(split: str, available: Sequence[str], root: Path) -> str:
 def size(array: np.ndarray) -> str:
     """Width and height of an (H, W, ...) array as people write it."""
     return f"{array.shape[1]}x{array.shape[0]}"
-
-
-def _inside(root: Path) -> str | None:
-    """What to do where the folders in a folder are data sets of their own."""
-    from . import cityscapes, coco, label_folder
-
-    layouts = (cityscapes, coco, label_folder)
-    folders = [f for f in sorted(root.iterdir()) if f.is_dir() and not is_hidden(f.name)][:20]
-    found = [f for f in folders if any(layout.recognize(f) for layout in layouts)]
-    if len(found) == 1:
-        return f"{root} is no data set, but {found[0]} in it is one: give that"
-    if found:
-        return (
-            f"{root} is no data set, but {found[0]} and others in it are: give one of them; if "
-            "each holds one image and a mask for each object, make label masks of these first"
-        )
-    return None
-
-
-def _unrecognized(root: Path) -> str:
-    inside = sorted(entry.name for entry in root.iterdir())
-    held = ", ".join(inside[:6]) + (", ..." if len(inside) > 6 else "") if inside else "nothing"
-    return (
-        f"{root} holds no layout that is known; it needs leftImg8bit/ and gtFine/ (Cityscapes), "
-        "annotations/*.json and images/ (COCO), {train,val,test}/images and masks with equal "
-        f"stems, or x.png beside x_masks.png (label folders); it holds {held}"
-    )

@@ -26,9 +26,9 @@ def split_of(name: str) -> Split | None:
     return ALIASES.get(name) or next((split for split in SPLITS if split == name), None)
 
 
-def by_split(names: Iterable[str]) -> tuple[dict[Split, str], list[str]]:
+def by_split(names: Iterable[str]) -> tuple[dict[str, str], list[str]]:
     """Of names that are splits the best for each, in the order of the splits, and the others."""
-    ranked: dict[Split, list[str]] = {split: [] for split in SPLITS}
+    ranked: dict[str, list[str]] = {split: [] for split in SPLITS}
     for name in sorted(names, key=lambda name: (name not in SPLITS, name)):
         if split := split_of(name):
             ranked[split].append(name)
@@ -55,7 +55,7 @@ def splits_in(root: Path) -> tuple[dict[str, str], list[Problem]]:
     for name in doubles:
         used = root / best[split_of(name) or "train"]
         problems += images_left_out(root / name, f"{used} is taken instead: put all into one")
-    return dict(best), problems
+    return best, problems
 
 
 def beside(root: Path, known: Iterable[str], remedy: str) -> Iterator[Problem]:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from spatialembed.data.image_io import SUFFIXES, read_image
-from spatialembed.data.left_out import DOCUMENTS, in_words, walk
-from spatialembed.data.names import HIDDEN, composed, is_hidden
+from spatialembed.data.left_out import DOCUMENTS, STORES, in_words, is_visible, walk
+from spatialembed.data.names import composed
 from spatialembed.errors import ImageWarning, UserError
 
 if TYPE_CHECKING:
@@ -263,10 +263,12 @@ def _expand(given: str, out: Path, tell: Callable[[str], None]) -> Iterator[Imag
         yield ImageFile(path, path.stem)
     else:
         matches = [Path(match) for match in sorted(glob.glob(given, recursive=True))]
+        matches = [match for match in matches if is_visible(match)]
         images = _without_results([match for match in matches if _is_image(match)], out)
-        left = Counter(m.suffix.lower() for m in matches if m.is_file() and not _is_image(m))
-        if others := in_words({s: n for s, n in left.items() if s not in DOCUMENTS}):
-            tell(f"{given}: {others}")
+        stores = (m for m in matches if m.is_file() or m.suffix.lower() in STORES)
+        left = Counter(store.suffix.lower() for store in stores if not _is_image(store))
+        if told := in_words({s: n for s, n in left.items() if s not in DOCUMENTS}):
+            tell(f"{given}: {told}")
         if not images:
             raise UserError(f"{given} does not exist; give images, folders or a pattern")
         yield from (ImageFile(image, image.stem) for image in images)
@@ -283,5 +285,4 @@ def _without_results(images: list[Path], out: Path) -> list[Path]:
 
 
 def _is_image(path: Path) -> bool:
-    hidden = is_hidden(path.name) or any(part.lower() in HIDDEN for part in path.parts)
-    return path.suffix.lower() in SUFFIXES and not hidden and path.is_file()
+    return path.suffix.lower() in SUFFIXES and path.is_file()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from spatialembed.data.cityscapes import LABEL_IDS
+from spatialembed.data.names import composed, file_in_json
 from spatialembed.errors import UserError, atomic_write, missing_extra
 from spatialembed.measurements import write_measurements
 from spatialembed.outlines import geojson, write_imagej_rois
@@ -199,7 +200,8 @@ class Results:
         rows: list[dict[str, Any]] = []
         asked = set(names)
         for name, result in held.items():
-            image_id = images.get(name, images.get(name.rpartition("/")[2]))
+            plain = composed(name)
+            image_id = images.get(plain, images.get(plain.rpartition("/")[2]))
             if image_id is None and name not in asked:
                 continue
             if image_id is None or not result["categories"].keys() <= categories.keys():
@@ -274,7 +276,9 @@ def _numbered(held: dict[str, Any]) -> dict[str, Any]:
 def _ids_by_name(images: Sequence[dict[str, Any]], suffixes: bool) -> dict[str, int]:
     """Ids by path without suffix, and by the last part alone where only one image has it."""
     names = [
-        Path(row["file_name"]).with_suffix("").as_posix() if suffixes else row["file_name"]
+        Path(file_in_json(row["file_name"])).with_suffix("").as_posix()
+        if suffixes
+        else composed(row["file_name"])
         for row in images
     ]
     ids = dict(zip(names, (row["id"] for row in images), strict=True))

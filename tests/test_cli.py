@@ -122,7 +122,7 @@ def test_errors_are_one_line(run, data, tmp_path, capsys) -> None:
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(b"123")
     assert "broken.safetensors" in errors_of(capsys, "evaluate", broken, data)
-    assert "val" in errors_of(capsys, "evaluate", run, tmp_path)
+    assert "give that" in errors_of(capsys, "evaluate", run, tmp_path)
     assert "nowhere" in errors_of(capsys, "train", tmp_path / "nowhere", "--steps", 1)
     assert "truck" in errors_of(capsys, "crops", data, tmp_path / "c", "--classes", "car", "truck")
     assert "--botch" in errors_of(capsys, "train", data, "--botch", 3)

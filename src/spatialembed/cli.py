@@ -79,7 +79,7 @@ def _say_warnings() -> None:
 
     def show(message: Warning | str, *rest: Any, **more: Any) -> None:
         if isinstance(message, ImageWarning):
-            warn(str(message))
+            warn([message])
         else:
             others(message, *rest, **more)
 

@@ -195,7 +195,7 @@ def run_predict(
         console.print(f"{count} instances in {out}", highlight=False, soft_wrap=True)
         return 0
     results = Results(out, format or (), overlay, annotations)
-    files = find_images(images, out, warn)
+    files = find_images(images, out, lambda text: warn([text]))
     loaded = load(*given)
     if workers is not None or scheduler is not None:
         from spatialembed.large import ModelSource, Workers, predict_many
@@ -205,8 +205,7 @@ def run_predict(
     else:
         outcomes = predict_files(loaded, files, results, overwrite, *settings)
     done = list(track(outcomes, len(files), "Predicting"))
-    for note in notes_of(done):
-        warn(note)
+    warn(notes_of(done))
     if warning := unlike(done, loaded):
         errors.print(f"spatialembed: {warning}", markup=False, highlight=False, soft_wrap=True)
     code = _report_outcomes(done, summary(done, out))

@@ -55,6 +55,12 @@ def track(items: Iterable[Item], total: int, doing: str, of: str = "images") -> 
             progress.advance(task)
 
 
+def warn(warnings: Iterable[object]) -> None:
+    """Say what does not keep a command from its work, but may not be meant."""
+    for warning in warnings:
+        errors.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
+
+
 @lru_cache
 def say_when_compiling() -> None:
     """Say so, once, when compiled kernels are not yet there: the first run waits for them."""
@@ -72,12 +78,6 @@ def say_when_compiling() -> None:
             pass
 
     event.register("numba:compile", Listener())  # type: ignore[no-untyped-call]
-
-
-def warn(text: str) -> None:
-    """A line to be read before a result is believed."""
-    if not console.quiet:  # of several processes one speaks
-        errors.print(f"warning: {text}", markup=False, highlight=False, soft_wrap=True)
 
 
 class _Throughput(ProgressColumn):

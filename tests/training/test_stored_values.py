@@ -1,12 +1,17 @@
 """What the training images' values say before the first step."""
 
+import shutil
+
 import numpy as np
 import pytest
 import tifffile
 
+import spatialembed as se
 from spatialembed.data import open_data
 from spatialembed.models.normalization import Normalization
-from spatialembed.training.stored_values import look_at_values, tell_before_training
+from spatialembed.options import read_recipe
+from spatialembed.training import train
+from spatialembed.training.stored_values import look_at_values
 
 
 def folder(root, images):
@@ -62,9 +67,15 @@ def test_several_ranges_and_what_is_no_number_are_said(tmp_path) -> None:
     assert "1 images have pixels that are NaN or infinite (80 in all)" in told[1]
 
 
-def test_warnings_are_shown_up_to_a_number(tmp_path, capsys) -> None:
-    data = folder(tmp_path, images("uint8", (250,)))
-    tell_before_training(tmp_path, [data], [f"note {i}" for i in range(13)])
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == f"warning: {tmp_path}: note 0"
-    assert lines[10:] == [f"warning: and 3 more; `spatialembed check {tmp_path}` lists them"]
+def test_what_to_know_of_the_data_is_said_before_the_first_step(tmp_path, capsys) -> None:
+    root = tmp_path / "data"
+    folder(root, images("uint16", (3012, 900)))
+    for part in ("images", "masks"):
+        shutil.copytree(root / "train" / part, root / "valid" / part)
+    (root / "train" / "images" / "x.npy").touch()
+    train(read_recipe("smoke", root, f"--out={tmp_path / 'run'}", "--device=cpu", "--steps=1"))
+    told = capsys.readouterr().err
+    assert "(uint16 from 0 to 3012, for one): 4095 is taken as white" in told
+    assert f"warning: {root / 'valid'}: is taken as val" in told
+    assert "1 file of another format is left out (1 .npy)" in told
+    assert se.load(tmp_path / "run").spec.normalization.white == 4095

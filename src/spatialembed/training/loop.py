@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from spatialembed.console import warn
 from spatialembed.errors import UserError
 from spatialembed.models import freeze_batch_norm_statistics
 from spatialembed.models.checkpoint import MODEL_FILE
@@ -54,6 +55,8 @@ def train(config: TrainConfig) -> Path:
     fabric = connect(config)
     with fabric.rank_zero_first():  # which writes the index of objects that the others read
         material = gather(config)
+    if fabric.is_global_zero:
+        warn(material.warnings)
     run = start(config, material, fabric, began, state)
     while run.step < run.plan.total:
         _run_stage(run)

@@ -12,7 +12,7 @@ from torch import nn
 from spatialembed.data.augment import Augmentation
 from spatialembed.data.crops import Cropper
 from spatialembed.data.objects import ObjectIndex, object_index
-from spatialembed.data.sample import FileDataSet, open_data, split_names
+from spatialembed.data.sample import FileDataSet, Problem, open_data, split_names
 from spatialembed.data.windowed import WindowedImage
 from spatialembed.embedding import PITCH
 from spatialembed.errors import UserError
@@ -20,7 +20,7 @@ from spatialembed.inference.loading import load_network
 from spatialembed.models.normalization import Normalization, Normalize
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.config import StageConfig, TrainConfig
-from spatialembed.training.stored_values import look_at_values, tell_before_training
+from spatialembed.training.stored_values import look_at_values
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Material:
     index: ObjectIndex
     spec: ModelSpec
     stages: list[StageConfig]
+    warnings: tuple[Problem, ...] = ()
+    """What was found in the data that may not be meant."""
 
     def cropper(self, stage: StageConfig, seed: int) -> Cropper:
         """Draws the crops of a stage."""
@@ -65,7 +67,8 @@ def gather(config: TrainConfig) -> Material:
     train, val = _open(config)
     start = _start(config)
     normalization, told = look_at_values(start.normalization, train)
-    tell_before_training(config.data, (train, val), told)
+    warnings = [Problem(config.data, text, warning=True) for text in told]
+    warnings += dict.fromkeys((*train.problems, *val.problems))
     for number in range(len(val)):
         val.require_whole(number)
     config.out.mkdir(parents=True, exist_ok=True)
@@ -100,7 +103,7 @@ def gather(config: TrainConfig) -> Material:
             "symmetries": _symmetries(config.stages[-1].augmentation),
         },
     )
-    return Material(train, val, index, spec, config.scheduled())
+    return Material(train, val, index, spec, config.scheduled(), tuple(warnings))
 
 
 def _start(config: TrainConfig) -> ModelSpec:

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
-from spatialembed.console import warn
 from spatialembed.data.sample import FileDataSet
 from spatialembed.models.normalization import Normalization, parts_of, sampled
 from spatialembed.models.noticed import range_noticed
 from spatialembed.pixel_values import Values, values_of
-
-SHOWN = 10
-"""Warnings that are shown; the others are counted."""
 
 LOOKED_AT = 64
 """Images, evenly spaced, that are looked at first; all are where these leave a doubt."""
@@ -41,16 +36,6 @@ def look_at_values(
     if normalization.white is None:
         normalization = replace(normalization, white=max(v.white for v in values))
     return normalization, list(_told(normalization, values))
-
-
-def tell_before_training(path: Path, data: Iterable[FileDataSet], told: Iterable[str]) -> None:
-    """Say what may make a plausible but wrong model: ``told``, and what ``data`` leaves out."""
-    problems = dict.fromkeys(str(problem) for split in data for problem in split.problems)
-    lines = [*(f"{path}: {text}" for text in told), *problems]
-    for line in lines[:SHOWN]:
-        warn(line)
-    if len(lines) > SHOWN:
-        warn(f"and {len(lines) - SHOWN} more; `spatialembed check {path}` lists them")
 
 
 def _values(data: FileDataSet) -> list[Values]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,11 @@ class UserError(ValueError):
 
     The command line prints it alone, without a traceback, and exits with 1.
     """
+
+
+def kind_of(note: str) -> str:
+    """A note without its figures."""
+    return re.sub(r"[\d.e+-]+", "", note)
 
 
 class ImageWarning(UserWarning):

@@ -100,6 +100,8 @@ def warned(root: Path) -> dict[str, str]:
     [
         ("x.ome.tif", "x.tif"),
         ("x.tif", "x.ome.tif"),
+        ("x.ome.tif", "x.ome_masks.tif"),
+        ("x.ome.tif", "x.ome_cp_masks.png"),
         ("x.ome.tiff", "x.png"),
         ("x.PNG", "x.Tif"),
         (unicodedata.normalize("NFD", "zélle.tif"), "zélle.tif"),

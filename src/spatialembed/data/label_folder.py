@@ -141,9 +141,9 @@ def _pairs(root: Path, folder: Path) -> tuple[list[str], list[Problem]]:
 def _masks_of(names: Sequence[str]) -> list[str]:
     """Names of masks beside images; those that Cellpose wrote where there are no others."""
     own = [name for name in names if _ends(name, _MASKS) and not _ends(name, _CELLPOSE_MASKS)]
-    held = {stem(name).removesuffix(_MASKS) for name in own}
+    held = {stem(name, _MASKS) for name in own}
     written = (name for name in names if _ends(name, _CELLPOSE_MASKS))
-    return [*own, *(n for n in written if stem(n).removesuffix(_CELLPOSE_MASKS) not in held)]
+    return [*own, *(name for name in written if stem(name, _CELLPOSE_MASKS) not in held)]
 
 
 class _Named:
@@ -154,7 +154,7 @@ class _Named:
         self.by_stem: dict[str, str] = {}
         self.problems: list[Problem] = []
         for name in image_names(folder) if names is None else names:
-            plain = stem(name).removesuffix(_CELLPOSE_MASKS).removesuffix(ending)
+            plain = stem(name, _CELLPOSE_MASKS, ending)
             if (other := self.by_stem.setdefault(plain, name)) is not name:
                 message = f"has the stem of {folder / other}; remove one of them"
                 self.problems.append(Problem(folder / name, message))

@@ -19,10 +19,18 @@ def composed(name: str) -> str:
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
-def stem(name: str) -> str:
-    """A file's name without its suffix, composed; x of x.ome.tif and x.ome.zarr, as of x.tif."""
-    found = os.path.splitext(name)[0]
-    return composed(found[:-4] if found.lower().endswith(".ome") else found)
+def stem(name: str, *endings: str) -> str:
+    """A file's name without its suffix and the first of ``endings`` that it has, composed.
+
+    Of x.ome.tif and x.ome_masks.tif it is x, as of x.tif.
+    """
+    found = _without_ome(os.path.splitext(name)[0])
+    ending = next((ending for ending in endings if found.endswith(ending)), "")
+    return composed(_without_ome(found.removesuffix(ending)))
+
+
+def _without_ome(name: str) -> str:
+    return name[:-4] if name.lower().endswith(".ome") else name
 
 
 def file_in_json(name: str) -> str:

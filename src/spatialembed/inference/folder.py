@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import re
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +15,7 @@ import numpy as np
 from spatialembed.data.image_io import SUFFIXES, read_image
 from spatialembed.data.left_out import DOCUMENTS, STORES, in_words, is_visible, walk
 from spatialembed.data.names import composed
-from spatialembed.errors import ImageWarning, UserError
+from spatialembed.errors import ImageWarning, UserError, kind_of
 
 if TYPE_CHECKING:
     from spatialembed.inference.predictor import Model
@@ -217,7 +216,7 @@ def notes_of(outcomes: Sequence[Outcome]) -> Iterator[str]:
     for outcome in outcomes:
         for note in outcome.notes:
             line = f"{outcome.image.path}: {note}"
-            kinds.setdefault(re.sub(r"[\d.e+-]+", "", note), []).append(line)
+            kinds.setdefault(kind_of(note), []).append(line)
     for lines in kinds.values():
         yield from lines[:SHOWN]
         if len(lines) > SHOWN:

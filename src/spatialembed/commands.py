@@ -176,9 +176,9 @@ def run_predict(
             many as there are cores.
         scheduler: address of a dask scheduler whose workers share the work instead.
     """
-    from spatialembed.inference.folder import find_images, notes_of, predict_files, summary
-    from spatialembed.inference.folder import unlike_training as unlike
+    from spatialembed.inference.folder import find_images, predict_files, summary, unlike_training
     from spatialembed.inference.loading import load
+    from spatialembed.inference.notes import notes_of
     from spatialembed.inference.written import Results
 
     settings = (seed_threshold, foreground_threshold, min_size)
@@ -206,7 +206,7 @@ def run_predict(
         outcomes = predict_files(loaded, files, results, overwrite, *settings)
     done = list(track(outcomes, len(files), "Predicting"))
     warn(notes_of(done))
-    if warning := unlike(done, loaded):
+    if warning := unlike_training(done, loaded):
         errors.print(f"spatialembed: {warning}", markup=False, highlight=False, soft_wrap=True)
     code = _report_outcomes(done, summary(done, out))
     results.gather([file.name for file in files])

@@ -13,10 +13,10 @@ from spatialembed.inference import written
 from spatialembed.inference.folder import (
     Outcome,
     find_images,
-    notes_of,
     predict_files,
     unlike_training,
 )
+from spatialembed.inference.notes import notes_of
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.inference.written import Results

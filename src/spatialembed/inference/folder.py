@@ -15,16 +15,12 @@ import numpy as np
 from spatialembed.data.image_io import SUFFIXES, read_image
 from spatialembed.data.left_out import DOCUMENTS, STORES, in_words, is_visible, walk
 from spatialembed.data.names import composed
-from spatialembed.errors import ImageWarning, UserError, kind_of
+from spatialembed.errors import ImageWarning, UserError
 
 if TYPE_CHECKING:
     from spatialembed.inference.predictor import Model
     from spatialembed.inference.written import Results
     from spatialembed.instances import Instances
-
-
-SHOWN = 10
-"""Lines of one kind that are said of images."""
 
 
 class ImageFile(NamedTuple):
@@ -208,19 +204,6 @@ def summary(outcomes: Sequence[Outcome], out: Path) -> str:
     if 0 < len(empty) < len(found):
         text += f"; nothing found in {len(empty)} of them, first {empty[0]}"
     return text + (f"; {kept} kept as they were (--overwrite predicts them again)" if kept else "")
-
-
-def notes_of(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """What was noted of images, a line each; of many of one kind the first and their number."""
-    kinds: dict[str, list[str]] = {}
-    for outcome in outcomes:
-        for note in outcome.notes:
-            line = f"{outcome.image.path}: {note}"
-            kinds.setdefault(kind_of(note), []).append(line)
-    for lines in kinds.values():
-        yield from lines[:SHOWN]
-        if len(lines) > SHOWN:
-            yield f"and {len(lines) - SHOWN} more images as these"
 
 
 def unlike_training(outcomes: Sequence[Outcome], model: Model) -> str | None:

@@ -275,12 +275,8 @@ def _numbered(held: dict[str, Any]) -> dict[str, Any]:
 
 def _ids_by_name(images: Sequence[dict[str, Any]], suffixes: bool) -> dict[str, int]:
     """Ids by path without suffix, and by the last part alone where only one image has it."""
-    names = [
-        Path(file_in_json(row["file_name"])).with_suffix("").as_posix()
-        if suffixes
-        else composed(row["file_name"])
-        for row in images
-    ]
+    names = [file_in_json(row["file_name"]) for row in images]
+    names = [Path(name).with_suffix("").as_posix() for name in names] if suffixes else names
     ids = dict(zip(names, (row["id"] for row in images), strict=True))
     last = Counter(name.rpartition("/")[2] for name in names)
     short = {name.rpartition("/")[2]: number for name, number in ids.items()}

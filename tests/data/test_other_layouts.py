@@ -110,7 +110,7 @@ def test_kinds_of_json_are_told_by_their_words(tmp_path) -> None:
     assert kind_of_json(file) is None
 
 
-def test_a_walk_of_a_label_folder_opens_no_json(tmp_path) -> None:
+def test_jsons_among_images_and_masks_do_not_matter(tmp_path) -> None:
     for part in ("images", "masks"):
         (tmp_path / "train" / part).mkdir(parents=True)
         mask = np.zeros((8, 10), np.uint8)

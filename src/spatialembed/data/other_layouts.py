@@ -129,8 +129,15 @@ def _jsons(place: Path) -> Iterator[tuple[Path, str, str]]:
 def _signs(place: Path) -> Iterator[tuple[Path, str, str]]:
     for pattern, start, (name, step) in SIGNS:
         for file in islice(_visible(place, pattern), 1):
-            if not start or start in file.read_bytes()[:4096]:
+            if not start or _begins_with(file, start):
                 yield file, name, step
+
+
+def _begins_with(file: Path, words: bytes) -> bool:
+    if not file.is_file():
+        return False
+    with file.open("rb") as stream:
+        return words in stream.read(4096)
 
 
 def _visible(place: Path, pattern: str) -> Iterator[Path]:

@@ -1,4 +1,5 @@
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -7,9 +8,9 @@ import torch
 from PIL import Image
 
 import spatialembed
-from spatialembed.cli import main
+from spatialembed.cli import _say_warnings, main
 from spatialembed.commands import COMMANDS
-from spatialembed.errors import UserError
+from spatialembed.errors import ImageWarning, UserError
 from spatialembed.models import build
 from spatialembed.models.checkpoint import save_model
 from spatialembed.models.spec import ModelSpec
@@ -123,7 +124,7 @@ def test_errors_are_one_line(run, data, tmp_path, capsys) -> None:
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(b"123")
     assert "broken.safetensors" in errors_of(capsys, "evaluate", broken, data)
-    assert "val" in errors_of(capsys, "evaluate", run, tmp_path)
+    assert "give that" in errors_of(capsys, "evaluate", run, tmp_path)
     assert "nowhere" in errors_of(capsys, "train", tmp_path / "nowhere", "--steps", 1)
     assert "truck" in errors_of(capsys, "crops", data, tmp_path / "c", "--classes", "car", "truck")
     assert "--botch" in errors_of(capsys, "train", data, "--botch", 3)
@@ -290,3 +291,13 @@ def test_a_recipe_that_is_no_text_is_one_line(data, tmp_path, capsys) -> None:
 
 def test_tensorboard_is_a_flag(data, tmp_path) -> None:
     assert read_recipe("smoke", data, "--tensorboard").tensorboard
+
+
+def test_warnings_about_images_are_lines_and_not_without_end(capsys) -> None:
+    with warnings.catch_warnings():
+        _say_warnings()
+        for number in range(15):
+            warnings.showwarning(ImageWarning(f"{number} pixels", "a.tif"), ImageWarning, "x", 1)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "warning: a.tif: 0 pixels"
+    assert lines[9:] == ["warning: a.tif: 9 pixels", "warning: and more images as this one"]

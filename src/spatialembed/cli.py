@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from jsonargparse import ArgumentError
 
 from spatialembed import __version__
 from spatialembed.commands import COMMANDS, run_train
-from spatialembed.console import errors, say_when_compiling
-from spatialembed.errors import UserError
+from spatialembed.console import errors, say_when_compiling, warn
+from spatialembed.errors import ImageWarning, UserError, kind_of
 from spatialembed.options import (
     build_parser,
     options_of,
@@ -19,6 +22,9 @@ from spatialembed.options import (
     train_config,
     underscored,
 )
+
+SHOWN = 10
+"""Warnings of one kind about images that are printed."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,8 +67,26 @@ def _run(given: list[str]) -> int:
         command = COMMANDS.get(arguments[0])
         refuse(error, arguments, options_of(command) if command else ())
     options = parsed[parsed.command]
+    _say_warnings()
     if parsed.command in ("demo", "train", "evaluate", "predict"):
         say_when_compiling()
     if parsed.command == "train":
         return run_train(train_config(options))
     return COMMANDS[parsed.command](**vars(options))
+
+
+def _say_warnings() -> None:
+    """Print what is to be known of images as a line, not as Python prints its warnings."""
+    others = warnings.showwarning
+    said: Counter[str] = Counter()
+
+    def show(message: Warning | str, *rest: Any, **more: Any) -> None:
+        if isinstance(message, ImageWarning):
+            kind = kind_of(message.note)
+            said[kind] += 1
+            if said[kind] <= SHOWN:
+                warn([message] if said[kind] < SHOWN else [message, "and more images as this one"])
+        else:
+            others(message, *rest, **more)
+
+    warnings.showwarning = show

@@ -198,6 +198,7 @@ def run_predict(
     from spatialembed.data.image_io import further_images
     from spatialembed.inference.folder import cautions, find_images, predict_files, summary
     from spatialembed.inference.loading import load
+    from spatialembed.inference.notes import notes_of
     from spatialembed.inference.written import Results
 
     settings = (seed_threshold, foreground_threshold, min_size)
@@ -213,10 +214,11 @@ def run_predict(
         count = predict_large(source, image, out, who, overwrite, *settings, None, track, series)
         console.print(f"{count} instances in {out}", highlight=False, soft_wrap=True)
         if further := further_images(image, series):
-            _warn(f"{image} {further}")
+            warn([f"{image} {further}"])
         return 0
     results = Results(out, format or (), overlay, annotations)
-    files = [file._replace(series=series) for file in find_images(images, out)]
+    found = find_images(images, out, lambda text: warn([text]))
+    files = [file._replace(series=series) for file in found]
     loaded = load(*given)
     if workers is not None or scheduler is not None:
         from spatialembed.large import ModelSource, Workers, predict_many
@@ -226,8 +228,7 @@ def run_predict(
     else:
         outcomes = predict_files(loaded, files, results, overwrite, *settings)
     done = list(track(outcomes, len(files), "Predicting"))
-    for told in cautions(done, loaded):
-        _warn(told)
+    warn([*notes_of(done), *cautions(done, loaded)])
     code = _report_outcomes(done, summary(done, out))
     results.gather([file.name for file in files])
     return code
@@ -304,10 +305,6 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "export": run_export,
     "serve": run_serve,
 }
-
-
-def _warn(told: str) -> None:
-    errors.print(f"spatialembed: {told}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _report_outcomes(outcomes: Sequence[Outcome], said: str) -> int:

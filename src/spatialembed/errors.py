@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,28 @@ class UserError(ValueError):
 
     The command line prints it alone, without a traceback, and exits with 1.
     """
+
+
+def kind_of(note: str) -> str:
+    """A note without its figures."""
+    return re.sub(r"[\d.e+-]+", "", note)
+
+
+class ImageWarning(UserWarning):
+    """What to know of an image before its result is believed.
+
+    Attributes:
+        note: what is to be said.
+        name: of the image.
+    """
+
+    def __init__(self, note: str, name: str) -> None:
+        super().__init__(f"{name}: {note}")
+        self.note = note
+        self.name = name
+
+    def __reduce__(self) -> tuple[type[ImageWarning], tuple[str, str]]:
+        return ImageWarning, (self.note, self.name)
 
 
 @contextmanager

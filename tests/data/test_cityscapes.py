@@ -110,3 +110,24 @@ def test_truth_of_another_size_or_truncated(tmp_path):
     truth.write_bytes(truth.read_bytes()[:40])
     with pytest.raises(UserError, match=r"instanceIds\.png .*truncated"):
         data[0]
+
+
+def test_hidden_cities_are_none_and_what_lies_beside_is_named(tmp_path):
+    root = write(write(tmp_path), "valid", "bonn", ["7"])
+    write(root, city=".ipynb_checkpoints", names=["8"])
+    write(root, "train_extra", "jena", ["9"])
+    images = root / "leftImg8bit"
+    Image.new("RGB", (5, 4)).save(images / "train" / "x_leftImg8bit.png")
+    Image.new("RGB", (5, 4)).save(images / "train" / "ulm" / "y_leftImg8bit.bmp")
+    (images / "train" / "ulm" / "z.npy").touch()
+    data = open_data(root)
+    assert data.names == ["ulm_000001", "ulm_000002"]
+    assert open_data(root, "val").names == ["bonn_7"]
+    told = {str(p.file.relative_to(images)): p.message for p in data.problems}
+    assert told["valid"] == "is taken as val"
+    assert told["train_extra"].startswith("is a folder of 1 file that are left out")
+    assert told["train"].startswith("has 1 images in no city's folder")
+    assert [p.message[:20] for p in data.problems if p.file.name == "ulm"] == [
+        "1 file of another fo",
+        "has 1 images that ar",
+    ]

@@ -1,4 +1,5 @@
 import json
+import unicodedata
 from dataclasses import replace
 
 import numpy as np
@@ -17,9 +18,11 @@ from spatialembed.inference.folder import (
     predict_files,
     unlike_training,
 )
+from spatialembed.inference.notes import notes_of
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.inference.written import Results
+from spatialembed.models.normalization import Normalization
 
 
 @pytest.fixture
@@ -423,3 +426,72 @@ def test_coco_ids_of_dotted_names_and_equal_ones(tmp_path, annotated):
     list(predict_files(bright(), files, results))
     ids = {row["image_id"] for row in json.loads(results.gather(names(files)).read_text())}
     assert ids == ({5, 6, 7} if annotated else {1, 2, 3})
+
+
+def test_what_is_to_be_known_of_images_is_said(images, tmp_path) -> None:
+    spec = replace(bright().spec, normalization=Normalization("range", white=255))
+    model = Model(TorchNetwork(Bright()), spec)
+    broken = squares()[..., 0] / np.float32(255)
+    broken[0, :3] = np.nan
+    tifffile.imwrite(images / "d.tif", broken)
+    for number in range(12):
+        twelve_bits = squares()[..., 0].astype(np.uint16) * 16
+        tifffile.imwrite(images / f"e{number:02}.tif", twelve_bits)
+    files = find_images([images], tmp_path / "out")
+    outcomes = list(predict_files(model, files, Results(tmp_path / "out", pictures=False)))
+    assert [o.image.name for o in outcomes if not o.notes] == ["a", "sub/b", "sub/c"]
+    lines = list(notes_of(outcomes))
+    assert lines[0].startswith(f"{images / 'd.tif'}: 3 pixels")
+    assert all("4095 is taken as white, 255 in training" in line for line in lines[1:11])
+    assert lines[11:] == ["and 2 more images as these"]
+
+
+def test_hidden_folders_are_no_images_and_other_formats_are_told(images, tmp_path) -> None:
+    for name in (".ipynb_checkpoints/a-checkpoint.png", "__MACOSX/a.png", "sub/._b.tif"):
+        (images / name).parent.mkdir(exist_ok=True)
+        (images / name).write_bytes((images / "a.png").read_bytes())
+    for name in ("c.czi", "sub/d.npy", "sub/e.npy", "Thumbs.db", "table.csv"):
+        (images / name).touch()
+    (images / "big.zarr").mkdir()
+    (images / "big.zarr" / "0.png").touch()
+    told = []
+    assert names(find_images([images], tmp_path / "out", told.append)) == ["a", "sub/b", "sub/c"]
+    [line] = told
+    assert line.startswith(f"{images}: 4 files of other formats are left out (1 .czi, 2 .npy, 1 .z")
+    told.clear()
+    assert names(find_images([str(images / "**" / "*")], tmp_path / "out", told.append)) == [
+        *("a", "b", "c")
+    ]
+    assert "(1 .czi, 2 .npy, 1 .zarr)" in told[0]
+    assert told[0].endswith("a .zarr is predicted by itself, with --out NAME.zarr")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("plate/A1.png", "plate/a1.png"), ("grün.png", unicodedata.normalize("NFD", "grün.png"))],
+)
+def test_names_that_some_disks_do_not_tell_apart_are_refused(tmp_path, one, other) -> None:
+    for name in (one, other):
+        path = tmp_path / "images" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(squares()[..., 0]).save(path)
+    if len(list((tmp_path / "images").rglob("*.png"))) < 2:
+        pytest.skip("this disk does not tell the two apart")
+    with pytest.raises(UserError, match="would both write"):
+        find_images([tmp_path / "images"], tmp_path / "out")
+
+
+def test_annotations_may_name_files_in_other_letters(tmp_path) -> None:
+    image = tmp_path / "images" / unicodedata.normalize("NFD", "grün.png")
+    image.parent.mkdir()
+    Image.fromarray(squares()[..., 0]).save(image)
+    truth = {
+        "images": [{"id": 70, "file_name": "images\\grün.png"}],
+        "categories": [{"id": 9, "name": "object"}],
+    }
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    results = Results(tmp_path / "out", ["coco"], False, tmp_path / "truth.json")
+    files = find_images([tmp_path / "images"], results.out)
+    list(predict_files(bright(), files, results))
+    rows = json.loads(results.gather(names(files)).read_text())
+    assert {row["image_id"] for row in rows} == {70}

@@ -13,6 +13,7 @@ from . import cityscapes
 from .check_report import Report, SplitReport, some
 from .check_sample import Look, look_at, mask_file
 from .check_tally import Tally
+from .check_values import value_problems
 from .file_notes import notes
 from .mask_report import mask_problems, speck_problems
 from .objects import Progress
@@ -106,6 +107,7 @@ def _check_split(
         if progress is not None:
             progress(dataset.split, i + 1, len(dataset))
     problems += [*mask_problems(seen), *speck_problems(seen)]
+    problems += value_problems({file: look.values for file, look in looks.items()})
     problems += [remark for remark in dataset.remarks() if remark not in problems]
     return tally.report(dataset), looks, problems
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..pixel_values import Values, merged, values_of
 from .cityscapes import Cityscapes, foreign_ids
 from .coco import Coco
 from .image_io import read_mask
@@ -31,6 +32,7 @@ class Look:
         objects: as :func:`~spatialembed.data.parts.objects_in` gives them.
         ignored: pixels that are.
         signs: of the mask.
+        values: of the image.
     """
 
     shape: tuple[int, int]
@@ -39,6 +41,7 @@ class Look:
     objects: np.ndarray
     ignored: int
     signs: Signs
+    values: Values
 
 
 def look_at(dataset: FileDataSet, i: int) -> Look:
@@ -54,7 +57,8 @@ def look_at(dataset: FileDataSet, i: int) -> Look:
     signs = _signs(dataset, i, sample.label_mask, table)
     ignored = int(sample.ignore.sum())
     shape = sample.label_mask.shape
-    return Look(shape, image.shape[2], image.dtype, objects_in(table), ignored, signs)
+    values = values_of([image])
+    return Look(shape, image.shape[2], image.dtype, objects_in(table), ignored, signs, values)
 
 
 def mask_seen(dataset: FileDataSet, i: int) -> Seen:
@@ -82,12 +86,15 @@ def _signs(dataset: FileDataSet, i: int, label_mask: np.ndarray, table: Ints) ->
 
 def _blockwise(large: LargeSample) -> Look:
     """Only label folders hold such images; what rims say is seen in any block."""
-    parts, ignored, rims = [], 0, None
+    parts, values, ignored, rims = [], [], 0, None
     for rows, columns in blocks(large.mask):
         part = large.read(rows, columns)
         parts.append(parts_of(part.label_mask, part.class_map, (rows.start, columns.start)))
         ignored += int(part.ignore.sum())
         rims = rims or rim_sign(part.label_mask)
+        values.append(values_of([part.image]))
     image, table = large.image, joined(parts)
     signs = signs_of(table, image.shape, rims)
-    return Look(image.shape, image.channels, image.dtype, objects_in(table), ignored, signs)
+    return Look(
+        image.shape, image.channels, image.dtype, objects_in(table), ignored, signs, merged(values)
+    )

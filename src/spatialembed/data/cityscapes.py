@@ -14,9 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from .image_io import read_mask
+from .image_io import image_names, read_mask
 from .items import Item, Items
-from .sample import SPLITS, FileDataSet, Problem, Truth, source_split, split_names
+from .left_out import left_out_of
+from .names import composed, is_hidden
+from .other_layouts import other_layout
+from .sample import FileDataSet, Problem, Truth, source_split, split_names
+from .splits import beside, splits_in
 
 THINGS = ("person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")
 """The eight classes that Cityscapes scores by instance."""
@@ -64,6 +68,7 @@ VOID = (0, 1, 2, 3, 4, 5, 6)
 
 _UNSCORED = (LABEL_IDS["caravan"], LABEL_IDS["trailer"])
 _IDS = 1 << 16
+_IMAGES = (".png", ".jpg", ".jpeg")
 IMAGE_ENDING, TRUTH_ENDING = "_leftImg8bit", "_gtFine_instanceIds.png"
 
 
@@ -111,9 +116,12 @@ def scan(root: Path, split: str, class_names: Sequence[str] | None, holdout: flo
             f"instances are {', '.join(THINGS)}"
         )
     images = root / "leftImg8bit"
-    available = [name for name in SPLITS if (images / name).is_dir()]
-    source = source_split(split, available, images)
-    items, problems = _pairs(root, source)
+    available, told = splits_in(images) if images.is_dir() else ({}, [])
+    if not available and (other := other_layout(root)):
+        raise UserError(other)
+    source = source_split(split, tuple(available), images)
+    items, problems = _pairs(root, available[source])
+    problems += [*told, *_left_out(images, available[source])]
     if not items and not problems:
         raise UserError(
             f"{images / source} has no image; expected CITY/X{IMAGE_ENDING}.png or .jpg"
@@ -124,18 +132,33 @@ def scan(root: Path, split: str, class_names: Sequence[str] | None, holdout: flo
     return data.only(set(split_names(data.names, split, holdout)))
 
 
+def _left_out(images: Path, split: str) -> Iterator[Problem]:
+    """Images that are in no split, in no city, or in other formats."""
+    yield from beside(images, (), "name it train, val or test, if they are to be used")
+    if names := image_names(images / split):
+        message = f"has {len(names)} images in no city's folder, which are left out; move them"
+        yield Problem(images / split, message, warning=True)
+    for city in sorted((images / split).iterdir()):
+        if city.is_dir() and not is_hidden(city.name):
+            yield from left_out_of(city)
+            others = [n for n in image_names(city) if not n.lower().endswith(_IMAGES)]
+            if others:
+                message = f"has {len(others)} images that are neither PNG nor JPEG, as {others[0]}"
+                yield Problem(city, f"{message}, which are left out", warning=True)
+
+
 def _pairs(root: Path, split: str) -> tuple[list[Item], list[Problem]]:
     truths = {
-        path.name.removesuffix(TRUTH_ENDING): path
+        composed(path.name.removesuffix(TRUTH_ENDING)): path
         for path in _files(root / "gtFine" / split)
         if path.name.endswith(TRUTH_ENDING)
     }
     items: dict[str, Item] = {}
     problems = []
     for image in _files(root / "leftImg8bit" / split):
-        if image.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        if image.suffix.lower() not in _IMAGES:
             continue
-        name = image.stem.removesuffix(IMAGE_ENDING)
+        name = composed(image.stem.removesuffix(IMAGE_ENDING))
         expected = root / "gtFine" / split / image.parent.name / (name + TRUTH_ENDING)
         if not image.stem.endswith(IMAGE_ENDING):
             problems.append(Problem(image, f"is not named X{IMAGE_ENDING}{image.suffix}"))
@@ -158,7 +181,11 @@ def _pairs(root: Path, split: str) -> tuple[list[Item], list[Problem]]:
 
 def _files(folder: Path) -> Iterator[Path]:
     """Files of every city of a split, in order."""
-    return (path for path in sorted(folder.glob("*/*")) if not path.name.startswith("."))
+    return (
+        path
+        for path in sorted(folder.glob("*/*"))
+        if not is_hidden(path.name) and not is_hidden(path.parent.name)
+    )
 
 
 @lru_cache(maxsize=8)

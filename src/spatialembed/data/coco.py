@@ -1,11 +1,11 @@
-"""The COCO layout: annotations/instances_SPLIT*.json (or SPLIT.json) and images/SPLIT/ or images/.
+"""The COCO layout: a json of instances for each split, and its images.
 
-coco_json.py reads the json, coco_reading.py says what becomes of its annotations.
+coco_files.py finds them, coco_json.py reads the json, coco_reading.py says what becomes of its
+annotations.
 """
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-import PIL.Image
 
 from ..errors import UserError
+from .coco_files import annotation_files, holds_coco, image_finder, sample_name
 from .coco_json import Annotation, Content, Image, key, load
 from .coco_problems import Sorted, at_sight, once_drawn, orphans, repeated, unplaced
 from .coco_reading import Crowds, Drawing, Drawn, Kind, draw, kind_at_sight
+from .image_io import image_size
 from .items import Item, Items
-from .sample import SPLITS, FileDataSet, Problem, Truth, source_split, split_names, unequal
+from .sample import FileDataSet, Problem, Truth, source_split, split_names, unequal
 
 
 class _Record(NamedTuple):
@@ -93,9 +94,12 @@ class Coco(FileDataSet):
     def _of_another_size(self, i: int) -> list[Problem]:
         """By the header of the image's file, where that says it plainly."""
         path, image = self.items[i].image, self.records[i].image
-        stored = _stored_size(path)
         said = image.height, image.width
-        if stored in (None, said):
+        try:
+            stored = image_size(path)
+        except UserError:  # reading it says what is wrong
+            return []
+        if stored == said:
             return []
         message = unequal(path, stored, self.annotation_file, said).removeprefix(f"{path} ")
         return [Problem(path, message)]
@@ -106,7 +110,7 @@ class Coco(FileDataSet):
 
 def recognize(root: Path) -> bool:
     """Whether ``root`` has annotations in json files."""
-    return any((root / "annotations").glob("*.json"))
+    return holds_coco(root)
 
 
 def scan(
@@ -121,22 +125,20 @@ def scan(
     Raises:
         UserError: the split or a class does not exist, or the json is not one of COCO instances.
     """
-    files: dict[str, Path] = {
-        name: file for name in SPLITS if (file := _annotation_file(root, name))
-    }
-    file = files[source_split(split, tuple(files), root / "annotations")]
+    files, told = annotation_files(root)
+    file = files[source_split(split, tuple(files), root)]
     content = _load(file)
     names = tuple(class_names or content.categories)
     problems = _lacking(file, content, names, files.get("train", file))
     categories = {content.categories[n]: k for k, n in enumerate(names) if n in content.categories}
-    rows, told = _sorted_rows(file, content, categories, crowds)
+    rows, sorted_out = _sorted_rows(file, content, categories, crowds)
     found, missing = _match(root, file, content, rows)
     data = Coco(
         root,
         split,
         names,
         Items.of(root, (item for item, _ in found)),
-        (*problems, *told, *missing),
+        (*told, *problems, *sorted_out, *missing),
         file,
         {name: each for name, each in content.category_ids.items() if name in names},
         categories,
@@ -162,18 +164,6 @@ def _lacking(file: Path, content: Content, names: Sequence[str], train: Path) ->
         raise UserError(f"{file} has no category {told}; it has {have}")
     message = f"has no category {told}, which {train.name} has, so no object of it; it has {have}"
     return [Problem(file, message, warning=True)]
-
-
-def _annotation_file(root: Path, split: str) -> Path | None:
-    """The json of a split: instances_train2017.json, instances_train.json, train.json."""
-    pattern = re.compile(rf"(instances_)?{split}[^a-zA-Z]*\.json")
-    files = sorted(f for f in (root / "annotations").glob("*.json") if pattern.fullmatch(f.name))
-    if len(files) > 1:
-        raise UserError(
-            f"{root / 'annotations'} has {len(files)} files for {split} "
-            f"({', '.join(f.name for f in files)}); keep one"
-        )
-    return files[0] if files else None
 
 
 def _sorted_rows(
@@ -202,12 +192,11 @@ def _match(
     root: Path, file: Path, content: Content, rows: Mapping[str, Sequence[Sorted]]
 ) -> tuple[list[tuple[Item, _Record]], list[Problem]]:
     """Images of the json with their files and annotations, sorted by name, and what is wrong."""
-    folders = _image_folders(root, file)
+    find = image_finder(root, file, [image.file_name for image in content.images])
     found: dict[str, tuple[Item, _Record]] = {}
     problems = []
     for image in content.images:
-        path = _image_path(folders, image.file_name)
-        name = Path(image.file_name).with_suffix("").as_posix().replace("/", "_")
+        path, name = find(image.file_name), sample_name(image.file_name)
         if name in found:
             (_, other, *_), record = found[name]
             ids = f"{record.image.id} and {image.id}"
@@ -223,30 +212,8 @@ def _match(
     return [found[name] for name in sorted(found)], problems
 
 
-def _image_folders(root: Path, file: Path) -> list[Path]:
-    """Where a split's images may be, as COCO itself and others lay them out."""
-    split = file.stem.removeprefix("instances_")
-    plain = re.sub(r"[^a-zA-Z]+$", "", split)
-    folders = [root / "images" / split, root / "images" / plain, root / split, root / plain]
-    return [folder for folder in [*folders, root / "images", root] if folder.is_dir()]
-
-
-def _image_path(folders: Sequence[Path], name: str) -> Path:
-    return next((path for f in folders if _is_file(path := f / name)), folders[0] / name)
-
-
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except OSError:  # a name longer than a disk holds
         return False
-
-
-def _stored_size(path: Path) -> tuple[int, int] | None:
-    """Height and width by the header; None where reading may turn the image, or shows more."""
-    try:
-        with PIL.Image.open(path) as image:
-            plain = image.format != "TIFF" and image.getexif().get(0x0112, 1) == 1
-            return (image.height, image.width) if plain else None
-    except Exception:  # reading it says what is wrong
-        return None

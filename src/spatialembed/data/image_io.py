@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from .names import is_hidden
 from .orientation import turned_size
 from .pillow_image import beside_picture, picture_orientation, picture_size, read_picture
 from .refusals import lossy, too_large
@@ -149,7 +150,7 @@ def image_names(folder: Path) -> list[str]:
 
 def _is_image(entry: os.DirEntry[str]) -> bool:
     ending = os.path.splitext(entry.name)[1].lower()
-    if entry.name.startswith("."):
+    if is_hidden(entry.name):
         return False
     return entry.is_file() if ending in SUFFIXES else ending == ZARR and entry.is_dir()
 

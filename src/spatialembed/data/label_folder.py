@@ -8,7 +8,7 @@ Beside images/ and masks/ there may be ignore/ with images that are above 0 wher
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +18,16 @@ from ..errors import UserError
 from .image_io import LOSSY_SUFFIXES, image_names, read_mask
 from .items import Items, row
 from .large import LargeSample, open_parts
-from .sample import SPLITS, FileDataSet, Problem, Truth, source_split, split_names
-from .zarr_image import SUFFIX as ZARR
+from .left_out import left_out_of
+from .names import stem
+from .other_layouts import other_layout
+from .sample import FileDataSet, Problem, Truth, source_split, split_names
+from .splits import beside, splits_in
 
 _MASKS = "_masks"
-_OTHER = ("_flows", "_cp_masks", "_overlay")  # Cellpose's outputs, which are no images
+_CELLPOSE_MASKS = "_cp_masks"  # as its window and its command write them
+_OTHER = ("_flows", "_overlay")  # its outputs that are neither images nor masks
+_PARTS = ("images", "masks", "ignore")
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +62,7 @@ def _truth(mask: np.ndarray, unknown: np.ndarray | None) -> Truth:
 
 def recognize(root: Path) -> bool:
     """Whether ``root`` is a label folder, with or without a folder per split."""
-    return any((root / split).is_dir() for split in SPLITS) or _holds_pairs(root)
+    return bool(splits_in(root)[0]) or _holds_pairs(root)
 
 
 def scan(root: Path, split: str, class_names: Sequence[str] | None, holdout: float) -> LabelFolder:
@@ -73,14 +78,25 @@ def scan(root: Path, split: str, class_names: Sequence[str] | None, holdout: flo
             f"{root} is a label folder and holds one class, but {len(names)} were asked for: "
             f"{', '.join(names)}; give one name, or use the Cityscapes or COCO layout"
         )
-    folders: dict[str, Path] = {name: root / name for name in SPLITS if (root / name).is_dir()}
-    folders = folders or {"train": root}
+    named, told = splits_in(root)
+    folders = {name: root / folder for name, folder in named.items()} or {"train": root}
+    if named:
+        told += _beside_splits(root)
     source = source_split(split, tuple(folders), root)
     rows, problems = _pairs(root, folders[source])
-    data = LabelFolder(root, split, names, Items(root, rows), tuple(problems))
+    data = LabelFolder(root, split, names, Items(root, rows), (*problems, *told))
     if "val" in folders or split == "test":
         return data
     return data.only(set(split_names(data.names, split, holdout)))
+
+
+def _beside_splits(root: Path) -> Iterator[Problem]:
+    """Images that lie in the data set's folder and in none of its splits."""
+    remedy = "name it train, val or test, or put them there, if they are to be used"
+    yield from beside(root, (), remedy)
+    if names := image_names(root):
+        message = f"holds {len(names)} images beside its splits, which are left out"
+        yield Problem(root, message, warning=True)
 
 
 def _holds_pairs(folder: Path) -> bool:
@@ -92,19 +108,42 @@ def _pairs(root: Path, folder: Path) -> tuple[list[str], list[Problem]]:
         images, masks = _Named(folder / "images", "_img"), _Named(folder / "masks", _MASKS)
         unknown = _Named(folder / "ignore", "_ignore")
         where = str(folder / "masks" / "{}.png (or .tif)")
+        left = [problem for part in _PARTS for problem in left_out_of(folder / part)]
+        if folder != root or not splits_in(root)[0]:
+            left += beside(folder, _PARTS, f"put them into {folder / 'images'} and masks")
     else:
         names = image_names(folder)
-        masks = _Named(folder, _MASKS, [name for name in names if _ends(name, _MASKS)])
+        masks = _Named(folder, _MASKS, _masks_of(names))
         images = _Named(
             folder, "_img", [name for name in names if not _ends(name, _MASKS, *_OTHER)]
         )
         unknown = _Named(folder / "ignore", "_ignore", [])
         where = str(folder / ("{}" + _MASKS + ".png (or .tif)"))
+        left = [*left_out_of(folder, ("_seg.npy",))]
+    other = (
+        f"; {told}"
+        if not (images.by_stem and masks.by_stem) and (told := other_layout(root))
+        else ""
+    )
     if not images.by_stem:
-        raise UserError(f"{images.folder} has no image; put images with their masks there")
+        formats = "".join(f"; {problem}" for problem in left)
+        raise UserError(
+            f"{images.folder} has no image; put images with their masks there{other or formats}"
+        )
     if not masks.by_stem:
-        raise UserError(f"{folder} has no mask; expected {where.format('NAME')} for every image")
-    return _match(root, images, masks, unknown, where)
+        raise UserError(
+            f"{folder} has no mask; expected {where.format('NAME')} for every image{other}"
+        )
+    rows, problems = _match(root, images, masks, unknown, where)
+    return rows, [*problems, *left]
+
+
+def _masks_of(names: Sequence[str]) -> list[str]:
+    """Names of masks beside images; those that Cellpose wrote where there are no others."""
+    own = [name for name in names if _ends(name, _MASKS) and not _ends(name, _CELLPOSE_MASKS)]
+    held = {stem(name, _MASKS) for name in own}
+    written = (name for name in names if _ends(name, _CELLPOSE_MASKS))
+    return [*own, *(name for name in written if stem(name, _CELLPOSE_MASKS) not in held)]
 
 
 class _Named:
@@ -115,8 +154,8 @@ class _Named:
         self.by_stem: dict[str, str] = {}
         self.problems: list[Problem] = []
         for name in image_names(folder) if names is None else names:
-            stem = _stem(name).removesuffix(ending)
-            if (other := self.by_stem.setdefault(stem, name)) is not name:
+            plain = stem(name, _CELLPOSE_MASKS, ending)
+            if (other := self.by_stem.setdefault(plain, name)) is not name:
                 message = f"has the stem of {folder / other}; remove one of them"
                 self.problems.append(Problem(folder / name, message))
 
@@ -158,10 +197,4 @@ def _match(
 
 
 def _ends(name: str, *endings: str) -> bool:
-    return _stem(name).endswith(endings)
-
-
-def _stem(name: str) -> str:
-    """A file's name without its suffix; x of x.ome.zarr, as of x.zarr."""
-    stem, suffix = os.path.splitext(name)
-    return stem.removesuffix(".ome") if suffix.lower() == ZARR else stem
+    return stem(name).endswith(endings)

@@ -226,6 +226,7 @@ def scan_data(
 ) -> FileDataSet:
     """As :func:`open_data`, but unmatched files are left in ``problems`` and nothing more."""
     from . import cityscapes, coco, label_folder
+    from .unrecognized import unrecognized
 
     root = Path(path)
     if split not in SPLITS:
@@ -245,7 +246,7 @@ def scan_data(
             if crowds != "ignore":
                 raise UserError(f"crowds are of COCO data, and {root} is none; leave them out")
             return cast(FileDataSet, layout.scan(root, split, class_names, holdout))
-    raise UserError(_unrecognized(root))
+    raise UserError(unrecognized(root))
 
 
 def split_names(names: Sequence[str], split: str, holdout: float) -> list[str]:
@@ -293,13 +294,3 @@ def unequal(image: Path, one: Sequence[int], truth: Path, other: Sequence[int]) 
         turned = " with width and height swapped"
     sizes = f"{image} is {one[1]}x{one[0]}, its truth {truth} is {other[1]}x{other[0]}"
     return f"{sizes}{turned}; make them one size"
-
-
-def _unrecognized(root: Path) -> str:
-    inside = sorted(entry.name for entry in root.iterdir())
-    held = ", ".join(inside[:6]) + (", ..." if len(inside) > 6 else "") if inside else "nothing"
-    return (
-        f"{root} holds no layout that is known; it needs leftImg8bit/ and gtFine/ (Cityscapes), "
-        "annotations/*.json and images/ (COCO), {train,val,test}/images and masks with equal "
-        f"stems, or x.png beside x_masks.png (label folders); it holds {held}"
-    )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from spatialembed.data.coco_json import key, read_json
+from spatialembed.data.names import composed, file_in_json
 from spatialembed.errors import UserError
 
 
@@ -29,6 +30,7 @@ class CocoIds(NamedTuple):
 
     def image(self, name: str) -> Any:
         """The id of an image by the path of its results; None where there is none."""
+        name = composed(name)
         return self.images.get(name, self.images.get(name.rpartition("/")[2]))
 
     def require(self, names: Iterable[str], class_names: Iterable[str]) -> None:
@@ -94,7 +96,7 @@ def _annotated_ids(file: Path, _modified: int) -> CocoIds:
         for row in images
         if None not in (row.get("height"), row.get("width"))
     }
-    names = [Path(row["file_name"]).with_suffix("").as_posix() for row in images]
+    names = [Path(file_in_json(row["file_name"])).with_suffix("").as_posix() for row in images]
     ids = _by_name(names, [row["id"] for row in images])
     return CocoIds(str(file), ids, sizes, {row["name"]: row["id"] for row in kinds})
 
@@ -117,7 +119,7 @@ def numbered(held: Mapping[str, Any]) -> tuple[CocoIds, dict[str, Any]]:
         for i, (name, result) in zip(ids, held.items(), strict=True)
     ]
     categories = [{"id": index, "name": kind} for kind, index in kinds.items()]
-    found = CocoIds("the results", _by_name(list(held), ids), {}, kinds)
+    found = CocoIds("the results", _by_name([composed(name) for name in held], ids), {}, kinds)
     return found, {"images": images, "categories": categories}
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Sequence
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -12,7 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from spatialembed.data.image_io import SUFFIXES, further_images, read_image
-from spatialembed.errors import UserError
+from spatialembed.data.left_out import DOCUMENTS, STORES, in_words, is_visible, walk
+from spatialembed.data.names import composed
+from spatialembed.errors import ImageWarning, UserError
 
 if TYPE_CHECKING:
     from spatialembed.inference.predictor import Model
@@ -40,13 +44,23 @@ class Outcome(NamedTuple):
     """Whether its results were there already."""
     diameter: float | None = None
     """Median diameter of its instances in pixels, of the discs of their areas."""
+    notes: tuple[str, ...] = ()
+    """What to know of the image before its result is believed."""
 
 
-def find_images(inputs: Sequence[str | Path], out: Path) -> list[ImageFile]:
+def find_images(
+    inputs: Sequence[str | Path], out: Path, tell: Callable[[str], None] = lambda text: None
+) -> list[ImageFile]:
     """Images of files, folders (with their subfolders) and patterns such as ``day?/*.tif``.
 
     Results of a folder's images keep their place in it. Where ``out`` is inside of a folder, what
-    it holds is left out, so that results are never taken for images.
+    it holds is left out, so that results are never taken for images. Hidden files and folders are
+    no images.
+
+    Args:
+        inputs: files, folders and patterns.
+        out: where results will go.
+        tell: takes a sentence on files of other formats, which are left out.
 
     Raises:
         UserError: an input that does not exist or holds no image, two images whose results would
@@ -55,8 +69,9 @@ def find_images(inputs: Sequence[str | Path], out: Path) -> list[ImageFile]:
     images: dict[str, ImageFile] = {}
     place = cache(Path.resolve)  # of folders: of each of a million files it would take minutes
     for given in inputs:
-        for image in _expand(str(given), out):
-            other = images.setdefault(image.name, image)
+        for image in _expand(str(given), out, tell):
+            # Not all disks know Größe from its decomposed form, or A from a.
+            other = images.setdefault(composed(image.name).casefold(), image)
             if other is not image and other.path.resolve() != image.path.resolve():
                 raise UserError(
                     f"{other.path} and {image.path} would both write '{image.name}'; "
@@ -163,10 +178,19 @@ def predict_file(
     Raises:
         UserError: the image cannot be read, or its results not be written.
     """
-    pixels = read_image(image.path, image.series)
-    found = model.predict(pixels, *settings, name=str(image.path))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ImageWarning)
+        pixels = read_image(image.path, image.series)
+        found = model.predict(pixels, *settings, name=str(image.path))
+    for warning in caught:
+        if not isinstance(warning.message, ImageWarning):
+            warnings.warn_explicit(**{name: getattr(warning, name) for name in _OF_WARNINGS})
+    notes = tuple(w.message.note for w in caught if isinstance(w.message, ImageWarning))
     results.write(image.name, pixels, found, overwrite)
-    return Outcome(image, len(found), diameter=_median_diameter(found))
+    return Outcome(image, len(found), diameter=_median_diameter(found), notes=notes)
+
+
+_OF_WARNINGS = "message", "category", "filename", "lineno"
 
 
 def _median_diameter(found: Instances) -> float | None:
@@ -227,14 +251,14 @@ def unlike_training(outcomes: Sequence[Outcome], model: Model) -> str | None:
     )
 
 
-def _expand(given: str, out: Path) -> Iterator[ImageFile]:
+def _expand(given: str, out: Path, tell: Callable[[str], None]) -> Iterator[ImageFile]:
     path = Path(given)
     if path.suffix == ".zarr":
         raise UserError(f"{path} is predicted by itself: give --out a name ending in .zarr")
     if path.is_dir():
-        inside = [file for file in sorted(path.rglob("*")) if _is_image(file)]
-        if out.resolve() != path.resolve():
-            inside = _without_results(inside, out)
+        inside, others = walk(path, None if out.resolve() == path.resolve() else out.resolve())
+        if others:
+            tell(f"{path}: {in_words(others)}")
         for file in inside:
             yield ImageFile(file, file.relative_to(path).with_suffix("").as_posix())
         if not inside:
@@ -243,7 +267,12 @@ def _expand(given: str, out: Path) -> Iterator[ImageFile]:
         yield ImageFile(path, path.stem)
     else:
         matches = [Path(match) for match in sorted(glob.glob(given, recursive=True))]
+        matches = [match for match in matches if is_visible(match)]
         images = _without_results([match for match in matches if _is_image(match)], out)
+        stores = (m for m in matches if m.is_file() or m.suffix.lower() in STORES)
+        left = Counter(store.suffix.lower() for store in stores if not _is_image(store))
+        if told := in_words({s: n for s, n in left.items() if s not in DOCUMENTS}):
+            tell(f"{given}: {told}")
         if not images:
             raise UserError(f"{given} does not exist; give images, folders or a pattern")
         yield from (ImageFile(image, image.stem) for image in images)
@@ -260,5 +289,4 @@ def _without_results(images: list[Path], out: Path) -> list[Path]:
 
 
 def _is_image(path: Path) -> bool:
-    hidden = path.name.startswith(".")
-    return path.suffix.lower() in SUFFIXES and not hidden and path.is_file()
+    return path.suffix.lower() in SUFFIXES and path.is_file()

@@ -19,6 +19,7 @@ from spatialembed.inference.augment import Symmetry, averaged
 from spatialembed.inference.image_like import ImageLike, is_grey, to_array
 from spatialembed.inference.tiles import tiled
 from spatialembed.inference.zoom import Part, resized, sampled
+from spatialembed.models.noticed import tell
 from spatialembed.pictures import Explanation
 from spatialembed.refinement import refine
 
@@ -125,7 +126,9 @@ class Model:
         """
         pixels, own_name = to_array(image)
         pixels = self.fitting(pixels, name or own_name)
-        part = part or Part.whole(pixels.shape[:2])
+        if part is None:
+            tell(self.spec.normalization, pixels, name or own_name)
+            part = Part.whole(pixels.shape[:2])
 
         def forward(turned: np.ndarray, symmetry: Symmetry) -> np.ndarray:
             there = part.turned(*symmetry)
@@ -269,11 +272,7 @@ class Model:
         return Explanation(image, output, found, spec.n_sigma, self.pitch, self.margin)
 
     def require_channels(self, channels: int, name: str) -> None:
-        """Refuse an image that has not the model's channels.
-
-        Raises:
-            UserError: it has others.
-        """
+        """Raise a UserError for an image that has not the model's channels."""
         count = self.spec.in_channels
         if channels != count:
             raise UserError(

@@ -34,7 +34,7 @@ class PredictFile:
         """
         model = model_here(self.source, self.threads)
         found = predict_file(model, image, self.results, self.overwrite, self.settings)
-        return {"found": found.found, "diameter": found.diameter}
+        return {"found": found.found, "diameter": found.diameter, "notes": found.notes}
 
 
 def predict_many(
@@ -95,4 +95,5 @@ def _outcome(table: WorkTable, image: ImageFile) -> Outcome:
     if note is None:
         named = reason and str(image.path) in reason
         return Outcome(image, None, reason if named else f"{image.path}: {reason}")
-    return Outcome(image, note["found"], diameter=note["diameter"])
+    notes = tuple(note.get("notes", ()))  # of results of earlier versions there are none
+    return Outcome(image, note["found"], diameter=note["diameter"], notes=notes)

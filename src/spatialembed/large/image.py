@@ -22,6 +22,7 @@ from spatialembed.large.segment import Segment, file_of, open_image
 from spatialembed.large.source import Source
 from spatialembed.large.work import TABLE, Failure, WorkTable, refuse_if_used
 from spatialembed.large.workers import Workers, work_through
+from spatialembed.models.noticed import tell_sampled
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -94,6 +95,7 @@ def predict_large(
     _write(part, held | {"tiles": (mosaic.core, mosaic.overlap), "overwrite": replaces})
     threads = max(1, (os.cpu_count() or 1) // workers.here)
     normalize = spec.normalization.fixed(reader)
+    tell_sampled(spec.normalization, reader, str(image))
     segment = Segment(source, image, mosaic, normalize, settings, part, threads, series)
     with closing(WorkTable(part / TABLE)) as table, workers.client() as client:
         run = Run(table, client, mosaic, track)

@@ -124,7 +124,7 @@ def _class_names(n_classes: int, in_channels: int, is_embedseg: bool) -> tuple[s
 def _original_settings() -> dict[str, Any]:
     return {
         "pitch": ORIGINAL_PITCH,
-        "normalization": Normalization("range"),
+        "normalization": Normalization("range", white=255),
         "min_size": DEFAULT_MIN_SIZE,
         "trained_on": "a file of the original's training (Neven et al. 2019)",
     }
@@ -174,19 +174,21 @@ def _normalization(path: Path, values: Mapping[str, Any]) -> Normalization:
 def _understood(values: Mapping[str, Any]) -> Normalization | None:
     """Fixed means, percentiles, or division by the largest value of the data's type."""
     if "kind" in values:
-        known = {k: values[k] for k in ("kind", "low", "high", "mean", "std") if k in values}
+        names = ("kind", "low", "high", "mean", "std", "white")
+        known = {k: values[k] for k in names if k in values}
         return Normalization.from_dict(known)
     if "mean" in values and "std" in values:
         return Normalization("mean-std", mean=_tuple(values["mean"]), std=_tuple(values["std"]))
     for low, high in (("low", "high"), ("pmin", "pmax"), ("p_low", "p_high")):
         if low in values and high in values:
             return Normalization("percentile", low=float(values[low]), high=float(values[high]))
-    if any(str(value).replace("-", "").lower() in _INTEGER_TYPES for value in values.values()):
-        return Normalization("range")
-    return None
+    types = (str(value).replace("-", "").lower() for value in values.values())
+    whites = [_WHITE[name] for name in types if name in _WHITE]
+    return Normalization("range", white=whites[0]) if whites else None
 
 
-_INTEGER_TYPES = ("8bit", "16bit", "uint8", "uint16")
+_WHITE = {"8bit": 255, "uint8": 255, "16bit": 65535, "uint16": 65535}
+"""Of the type that EmbedSeg's files name."""
 
 
 def _tuple(value: Any) -> tuple[float, ...]:

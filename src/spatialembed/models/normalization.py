@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from spatialembed.errors import UserError
+from spatialembed.pixel_values import Values, values_of
 
 Kind = Literal["range", "percentile", "mean-std", "none"]
 
@@ -26,6 +27,9 @@ MOST_SIDE = 4096
 
 SAMPLES, SAMPLE_SIDE = 16, 256
 """Of a longer side: number of parts that are sampled, and their length in pixels."""
+
+_Scale: TypeAlias = "npt.NDArray[np.float64] | float | None"
+"""Of one image: (C, 2) what becomes 0 and 1 of each channel, or what becomes 1 of all."""
 
 Normalize = Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]
 """From stored pixels (..., C) to float32."""
@@ -63,8 +67,10 @@ class Normalization:
     """Turns an image as stored into float32 network input.
 
     Attributes:
-        kind: "range": integers divided by the largest value of their type, so 8 and 16-bit images
-            end in [0, 1]; floats and bools keep their values (the papers' Cityscapes recipe).
+        kind: "range": divided by what is white, so that images of any type end in [0, 1] (the
+            papers' Cityscapes recipe). White is ``white``, unless the image fills its type (255
+            of uint8, 65535 of uint16, 1 of floats and bools) or goes beyond: then the full scale
+            of its own depth; see :mod:`spatialembed.pixel_values`.
             "percentile": per image and channel, ``low`` to ``high`` percentile become 0 to 1,
             clipped to [-1, 4]; a constant channel becomes 0. Of an image with a side above 4096
             pixels they are those of a sample; see :func:`sampled`.
@@ -72,6 +78,8 @@ class Normalization:
             "none": stored values as float32.
         low, high: percentiles, 0 <= low < high <= 100; used by "percentile".
         mean, std: one value per channel in stored units, std > 0; used by "mean-std".
+        white: full scale of the training images, such as 4095 of a camera of 12 bits; used by
+            "range", and to notice other images by "none". None: not known.
 
     Raises:
         UserError: a value outside these bounds.
@@ -82,6 +90,7 @@ class Normalization:
     high: float = 99.8
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    white: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mean", tuple(float(m) for m in self.mean))
@@ -102,13 +111,15 @@ class Normalization:
             )
         if not np.isfinite(self.mean).all() or not all(0 < s < np.inf for s in self.std):
             raise UserError("normalization means must be finite and standard deviations positive")
+        if self.white is not None and not 0 < self.white < np.inf:
+            raise UserError(f"normalization white must be a positive value, not {self.white}")
 
     def __call__(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Normalise one image.
 
         Args:
             image: (*spatial, C) bool, integer or float. NaN and infinite pixels become 0 in the
-                result and take no part in percentiles.
+                result and take no part in percentiles; :func:`noticed` counts them.
 
         Returns:
             (*spatial, C) float32, a new array.
@@ -116,11 +127,9 @@ class Normalization:
         Raises:
             UserError: not numbers, or another number of channels than ``mean`` has.
         """
-        bounds = None
-        if self.kind == "percentile" and image.dtype.kind in "buif":
-            windows = sampled(image.shape[:2]) if image.ndim == 3 else [()]
-            bounds = self._percentiles([image[window] for window in windows])
-        return self._apply(image, bounds)
+        if image.dtype.kind not in "buif":
+            raise UserError(f"an image must hold real numbers, not {image.dtype}")
+        return self._apply(image, self._scale(parts_of(image)))
 
     def fixed(self, image: Windows) -> Normalize:
         """The normalisation of one image, to be applied to any part of it.
@@ -135,10 +144,25 @@ class Normalization:
             What takes (h, w, C) pixels as stored and gives (h, w, C) float32, as calling this
             object does.
         """
-        if self.kind != "percentile":
+        if self.kind not in ("percentile", "range"):
             return self
-        bounds = self._percentiles([image.read(*window) for window in sampled(image.shape)])
-        return partial(self._apply, bounds=bounds)
+        corner = image.read(slice(0, 1), slice(0, 1))
+        if self.kind == "range" and corner.dtype.itemsize == 1:
+            return partial(self._apply, scale=self._scale([corner]))
+        windows = [image.read(*window) for window in sampled(image.shape)]
+        return partial(self._apply, scale=self._scale(windows))
+
+    def white_of(self, values: Values) -> float:
+        """What becomes 1, by "range", of an image of these values."""
+        known = self.white
+        given = values.fills_type or values.white == 1  # by the type, or of no known range
+        return values.white if known is None or given or values.white > known else known
+
+    def _scale(self, parts: Sequence[npt.NDArray[Any]]) -> _Scale:
+        """Of an image, by these parts: what becomes 0 and 1, or what white is."""
+        if self.kind == "percentile":
+            return self._percentiles(parts)
+        return self.white_of(values_of(parts)) if self.kind == "range" else None
 
     def _percentiles(self, parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
         """(C, 2): what becomes 0 and 1 of each channel; NaN where there is no finite value."""
@@ -152,30 +176,24 @@ class Normalization:
                 bounds[channel] = np.percentile(finite.astype(np.float64), (self.low, self.high))
         return bounds
 
-    def _apply(
-        self, image: npt.NDArray[Any], bounds: npt.NDArray[np.float64] | None
-    ) -> npt.NDArray[np.float32]:
-        if image.dtype.kind not in "buif":
-            raise UserError(f"an image must hold real numbers, not {image.dtype}")
+    def _apply(self, image: npt.NDArray[Any], scale: _Scale) -> npt.NDArray[np.float32]:
         if image.dtype != np.uint8:
-            return self._computed(image, bounds)
+            return self._computed(image, scale)
         # Of 8 bits there are 256 values: looked up, several times faster.
         levels = np.arange(256, dtype=np.uint8)[:, None].repeat(image.shape[-1], 1)
-        table = self._computed(levels, bounds)
+        table = self._computed(levels, scale)
         result = np.empty(image.shape, np.float32)
         for channel, values in enumerate(table.T):
             result[..., channel] = values.take(image[..., channel])
         return result
 
-    def _computed(
-        self, image: npt.NDArray[Any], bounds: npt.NDArray[np.float64] | None
-    ) -> npt.NDArray[np.float32]:
-        if bounds is not None:
-            result = _between(image, bounds)
+    def _computed(self, image: npt.NDArray[Any], scale: _Scale) -> npt.NDArray[np.float32]:
+        if isinstance(scale, np.ndarray):
+            result = _between(image, scale)
         elif self.kind == "mean-std":
             result = self._standardized(image)
-        elif self.kind == "range" and image.dtype.kind in "ui":
-            result = image.astype(np.float32) / np.float32(np.iinfo(image.dtype).max)
+        elif scale is not None and scale != 1:  # above white there are only hot pixels
+            result = np.minimum(_as_float32(image) / np.float32(scale), np.float32(1))
         else:
             result = _as_float32(image)
         result[~np.isfinite(result)] = 0
@@ -208,6 +226,12 @@ class Normalization:
         if unknown:
             raise UserError(f"normalization has no setting {', '.join(sorted(unknown))}")
         return cls(**values)
+
+
+def parts_of(image: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+    """What of an image (*spatial, C) it is judged by."""
+    windows = sampled((image.shape[0], image.shape[1])) if image.ndim == 3 else [()]
+    return [image[window] for window in windows]
 
 
 def _as_float32(image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

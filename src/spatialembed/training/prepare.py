@@ -22,6 +22,7 @@ from spatialembed.models.normalization import Normalization, Normalize
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.config import StageConfig, TrainConfig
 from spatialembed.training.look import look
+from spatialembed.training.stored_values import look_at_values
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,12 @@ def gather(config: TrainConfig) -> Material:
     refuse(remarks, config.data)
     config.out.mkdir(parents=True, exist_ok=True)
     index, told = look(config, train, val)
+    start = _start(config)
+    normalization, values = look_at_values(start.normalization, train)
+    told += [Problem(config.data, text, warning=True) for text in values]
     warnings = dict.fromkeys((*train.problems, *val.problems, *remarks, *told))
     diameter = float(np.median(index.diameter))
     smallest = max(1, round(float(np.quantile(index.area, 0.01)) / 2))
-    start = _start(config)
     spec = ModelSpec(
         network=start.network,
         network_options=start.network_options,
@@ -84,7 +87,7 @@ def gather(config: TrainConfig) -> Material:
         zoom=float(f"{config.diameter / diameter:.3g}") if config.diameter else 1.0,
         pitch=(PITCH, PITCH),
         margin=config.margin,
-        normalization=start.normalization,
+        normalization=normalization,
         seed_threshold=start.seed_threshold,
         foreground_threshold=start.foreground_threshold,
         min_size=config.min_size or smallest,

@@ -1,0 +1,81 @@
+"""A check names images with pixels that are no number, and ranges that mislead."""
+
+import re
+
+import numpy as np
+import pytest
+import tifffile
+
+from spatialembed.data import check_data
+
+
+def folder(root, images):
+    for part in ("images", "masks"):
+        (root / "train" / part).mkdir(parents=True)
+    for name, image in images.items():
+        mask = np.zeros(image.shape[:2], np.uint8)
+        mask[2:5, 2:5] = 1
+        tifffile.imwrite(root / "train" / "images" / f"{name}.tif", image)
+        tifffile.imwrite(root / "train" / "masks" / f"{name}.tif", mask)
+    return root
+
+
+def warnings(root):
+    report = check_data(root, holdout=0)
+    assert not report.errors
+    return {problem.file.stem: problem.message for problem in report.warnings}
+
+
+def ramp(dtype, top):
+    return np.linspace(0, top, 80).reshape(8, 10).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "top", "words"),
+    [
+        ("uint8", 20, None),
+        ("uint16", 65000, None),
+        ("float32", 1, None),
+        ("uint16", 3012, "uint16 from 0 to 3012, .* 4095 becomes 1"),
+        ("int64", 255, "255 becomes 1"),
+        ("float32", 255, "255 becomes 1"),
+        ("float32", 9, "it is taken as it is"),
+    ],
+)
+def test_a_range_that_has_to_be_guessed_is_named(tmp_path, dtype, top, words):
+    found = warnings(folder(tmp_path, {"a": ramp(dtype, top), "b": ramp(dtype, top)}))
+    if words is None:
+        assert found == {}
+    else:
+        assert list(found) == ["a"]
+        assert re.search(words, found["a"])
+        assert "(2 such images)" in found["a"]
+
+
+def test_images_of_another_range_than_most_are_named(tmp_path):
+    images = {"a": ramp("uint8", 250), "b": ramp("uint8", 250), "c": ramp("uint16", 65000)}
+    found = warnings(folder(tmp_path, images))
+    assert list(found) == ["c"]
+    assert "most images are uint8 up to 255" in found["c"]
+
+
+def test_pixels_that_are_no_number_are_counted(tmp_path):
+    image = ramp("float32", 1)
+    image[0, :4] = np.nan
+    found = warnings(folder(tmp_path, {"a": image, "b": ramp("float32", 1)}))
+    assert list(found) == ["a"]
+    assert found["a"].startswith("has 4 pixels (0.05 of all) that are NaN or infinite")
+
+
+def test_a_large_image_is_looked_at_by_windows(tmp_path):
+    image = np.zeros((2100, 2000), np.float32)
+    image[5, :9], image[2050] = np.nan, 200
+    root = folder(tmp_path, {})
+    mask = np.zeros(image.shape, np.uint8)
+    mask[5:9, 5:9] = 1
+    tifffile.imwrite(root / "train" / "images" / "a.tif", image, tile=(256, 256))
+    tifffile.imwrite(root / "train" / "masks" / "a.tif", mask, tile=(256, 256))
+    report = check_data(root, holdout=0)
+    told = [problem.message for problem in report.warnings]
+    assert told[0].startswith("has 9 pixels")
+    assert "255 becomes 1" in told[1]

@@ -249,7 +249,7 @@ def test_check_names_what_is_left_out(tmp_path):
     for name in "ab":
         pages(tmp_path / f"train/images/{name}.tif", [FULL[::4, ::4].copy(), FULL])
         tifffile.imwrite(tmp_path / f"train/masks/{name}.tif", (FULL > 9).astype(np.uint8))
-    told = [str(problem) for problem in check_data(tmp_path).warnings]
+    told = [text for p in check_data(tmp_path).warnings if "further" in (text := str(p))]
     assert len(told) == 2
     assert "a.tif: holds further images, which are left out: series 0 16x10" in told[0]
     pages(tmp_path / "train/masks/a.tif", STACK > 9)

@@ -15,6 +15,7 @@ import numpy as np
 from spatialembed.errors import UserError, atomic_write
 from spatialembed.export.int8 import check, open_splits, quantized
 from spatialembed.inference.loading import load_network
+from spatialembed.inference.onnx_file import sealed
 from spatialembed.inference.onnx_network import EXPORT_KEY, SPEC_KEY, OnnxNetwork
 from spatialembed.inference.predictor import Model
 
@@ -118,7 +119,7 @@ def _save(written: onnx.ModelProto, spec: ModelSpec, notes: dict[str, Any], path
 
     texts = {SPEC_KEY: json.dumps(spec.to_dict()), EXPORT_KEY: json.dumps(notes)}
     onnx.helper.set_model_props(written, texts)
-    onnx.save(written, path)
+    path.write_bytes(sealed(written.SerializeToString()))
 
 
 def _opened(

@@ -79,7 +79,9 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
 
     if not path.is_file():
         raise UserError(f"there is no model at {path}; name a model file or a run folder")
-    content = read_pickled(path, _numpy_scalars(), "get it again")  # ``best_iou`` may be a scalar
+    refusal = f"{path} cannot be read as a PyTorch file of weights"
+    scalars = _numpy_scalars()  # ``best_iou`` may be one
+    content = read_pickled(path, refusal, scalars, "get it again")
     state = content.get("model_state_dict", content) if isinstance(content, dict) else None
     if not isinstance(state, Mapping) or not state:
         raise UserError(f"{path} holds no 'model_state_dict'; it is not a file of the authors'")

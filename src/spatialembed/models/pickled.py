@@ -19,11 +19,12 @@ _REFUSED = "weights_only"
 """Stands in torch's advice wherever it refused to run something, and nowhere else."""
 
 
-def read_pickled(path: Path, allowed: Sequence[Any], remedy: str) -> Any:
+def read_pickled(path: Path, refusal: str, allowed: Sequence[Any], remedy: str) -> Any:
     """Tensors and plain values of a file of ``torch.save``, on the CPU; no code is run.
 
     Args:
         path: the file.
+        refusal: how the sentence begins where it is not taken.
         allowed: further types that it may hold, as ``torch.serialization.safe_globals`` takes them.
         remedy: what to do where it is damaged; ends the sentence.
 
@@ -33,14 +34,13 @@ def read_pickled(path: Path, allowed: Sequence[Any], remedy: str) -> Any:
     import torch
 
     if fault := _damage(path):
-        raise UserError(f"{path} cannot be read as a PyTorch file of weights: {fault}; {remedy}")
+        raise UserError(f"{refusal}: {fault}; {remedy}")
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(list(allowed)):
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle can end in anything
-        raise UserError(f"{path} cannot be read as a PyTorch file of weights: "
-                        f"{_reason(str(error), remedy)}") from error  # fmt: skip
+        raise UserError(f"{refusal}: {_reason(str(error), remedy)}") from error
 
 
 def _damage(path: Path) -> str | None:

@@ -7,7 +7,6 @@ optimizer, average, the torch generators that dropout draws from, and the step.
 from __future__ import annotations
 
 import json
-import pickle
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,9 @@ import torch
 
 from spatialembed.data.augment import Augmentation
 from spatialembed.errors import UserError, atomic_write
+from spatialembed.models.pickled import read_pickled
 from spatialembed.training.config import StageConfig, TrainConfig
+from spatialembed.training.sound import require_sound
 
 FORMAT = 1
 OWN = ("data", "out", "resume", "device", "devices", "nodes", "workers")
@@ -54,16 +55,16 @@ def load_checkpoint(out: Path) -> dict[str, Any]:
     path = checkpoint_path(out)
     if not path.is_file():
         raise UserError(f"{path} does not exist: nothing to resume; start without --resume")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        version = state["format"]
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
-        raise UserError(
-            f"{path} is damaged and cannot be resumed; start anew with --init "
-            f"{out / 'model.safetensors'} if that exists"
-        ) from error
-    if version > FORMAT:
+    refusal = f"{path} is damaged and cannot be resumed"
+    remedy = f"start anew with --init {out / 'model.safetensors'} if that exists"
+    state = read_pickled(path, refusal, (), remedy)
+    version = state.get("format") if isinstance(state, dict) else None
+    if type(version) is int and version > FORMAT:
         raise UserError(f"{path} was written by a newer version of spatialembed; update it")
+    try:
+        require_sound(state)
+    except UserError as error:
+        raise UserError(f"{refusal}: {error}; {remedy}") from error
     return dict(state)
 
 

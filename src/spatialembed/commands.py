@@ -261,9 +261,10 @@ def run_serve(
         device: auto, cpu, cuda, ….
         precision: float32 (the default) or bf16; an exported model has its own.
     """
-    from spatialembed.app.page import serve
+    from spatialembed.app.page import require_free, serve
     from spatialembed.inference.loading import load
 
+    require_free(host, port)
     page, address = serve(load(model, device, precision, symmetries, diameter), host, port, browser)
     console.print(f"Open {address} (Ctrl+C ends it)", highlight=False)
     page.block_thread()

@@ -34,6 +34,7 @@ LEVELS = [
     {"inference"},
     {"training", "export", "large"},
     {"report", "app", "plugin"},
+    {"recipe"},
     {"options"},
     {"demo"},
     {"commands"},

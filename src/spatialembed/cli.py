@@ -9,7 +9,7 @@ from jsonargparse import ArgumentError
 
 from spatialembed import __version__
 from spatialembed.commands import COMMANDS, run_train
-from spatialembed.console import errors, say_when_compiling
+from spatialembed.console import errors, others_silent, say_when_compiling
 from spatialembed.errors import UserError
 from spatialembed.options import (
     build_parser,
@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _run(given)
+        with others_silent():
+            return _run(given)
     except UserError as error:
         errors.print(f"spatialembed: {error}", markup=False, highlight=False, soft_wrap=True)
         return 1
@@ -42,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             highlight=False,
             soft_wrap=True,
         )
+        return 1
+    except MemoryError:
+        errors.print("spatialembed: there is not enough memory for this; give less at a time")
         return 1
     except KeyboardInterrupt:
         told = "spatialembed: interrupted"

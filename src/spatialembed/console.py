@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
@@ -22,6 +26,22 @@ Item = TypeVar("Item")
 
 console = Console()
 errors = Console(stderr=True)
+
+
+@contextmanager
+def others_silent() -> Iterator[None]:
+    """Nothing that other libraries log or warn of comes before our own sentence.
+
+    Our own warnings are left as they are; ``python -W`` shows the others nevertheless.
+    """
+    if not sys.warnoptions:
+        warnings.filterwarnings("ignore", module=r"(?!spatialembed\b)")
+    level = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(level)
 
 
 class Track(Protocol):

@@ -18,6 +18,22 @@ from spatialembed.errors import UserError
 
 Made = TypeVar("Made")
 
+
+class UnknownName(UserError):
+    """A name that a mapping may not have.
+
+    Attributes:
+        name: as it was given.
+        known: those that it may have.
+    """
+
+    def __init__(self, where: str, name: Any, known: list[str]) -> None:
+        hint = did_you_mean(name, known) or f"it may have {', '.join(known)}"
+        super().__init__(f"{where} has an unknown key {shown(name)}; {hint}")
+        self.name = shown(name).strip("'")
+        self.known = known
+
+
 LARGEST_TEXT = 4_000_000
 """Bytes of JSON that describe a model or settings, at most; real ones have some thousands."""
 
@@ -98,7 +114,7 @@ def filled(kind: type[Made], values: Any, where: str) -> Made:
     hints = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     for name in values:
         if name not in hints:
-            raise UserError(f"{where} has no setting {shown(name)}{did_you_mean(name, hints)}")
+            raise UnknownName(where, name, list(hints))
     for name, field in hints.items():
         needed = field.default is MISSING and field.default_factory is MISSING
         if needed and name not in values:
@@ -119,12 +135,11 @@ def fitting(hint: Any, value: Any, name: str, where: str) -> Any:
     Raises:
         UserError: it does not fit; the sentence begins with ``where`` and ``name``.
     """
-    if is_dataclass(hint) and isinstance(hint, type):
-        return value if isinstance(value, hint) else filled(hint, value, f"{where}: {name}")
     try:
         return _fitted(hint, value, name, where)
     except _Unfit:
-        raise UserError(f"{where}: {name} must be {said(hint)}, not {shown(value)}") from None
+        given = f"not {shown(value)}" if value is not None else "and it is empty"
+        raise UserError(f"{where}: {name} must be {said(hint)}, {given}") from None
 
 
 class _Unfit(Exception):
@@ -135,8 +150,8 @@ def _fitted(hint: Any, value: Any, name: str, where: str) -> Any:
     origin, parts = get_origin(hint), get_args(hint)
     if hint is Any:
         return value
-    if is_dataclass(hint):
-        return fitting(hint, value, name, where)
+    if is_dataclass(hint) and isinstance(hint, type):
+        return value if isinstance(value, hint) else filled(hint, value, f"{where}: {name}")
     if origin in (Union, UnionType):
         return _one_of(parts, value, name, where)
     if origin is Literal:
@@ -221,8 +236,8 @@ def shown(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def did_you_mean(name: Any, known: Mapping[str, Any] | Sequence[str]) -> str:
+def did_you_mean(name: Any, known: Sequence[str]) -> str:
     """A hint at the closest known name, never at the one that was given; empty without one."""
     others = [other for other in known if other != name]
     close = get_close_matches(str(name), others, n=1)
-    return f"; did you mean '{close[0]}'?" if close else ""
+    return f"did you mean '{close[0]}'?" if close else ""

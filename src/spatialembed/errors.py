@@ -48,6 +48,28 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def require_writable(folder: str | Path, option: str = "--out") -> None:
+    """Refuse a folder that results could not be written to, before they are made.
+
+    Args:
+        folder: which need not be there yet; nothing is left in it.
+        option: that names it.
+
+    Raises:
+        UserError: it, or a folder above it, is a file or cannot be written to.
+    """
+    there = Path(folder)
+    try:
+        while not there.exists() and there != there.parent:
+            there = there.parent
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be written to ({there}: {error.strerror}); choose another {option}"
+        ) from error
+
+
 def missing_extra(what: str, extra: str) -> UserError:
     """The error for a library that comes with an extra which is not installed."""
     return UserError(f"{what} needs the '{extra}' extra: pip install 'spatialembed[{extra}]'")

@@ -12,6 +12,12 @@ from spatialembed.errors import UserError
 
 Precision = Literal["auto", "float32", "bf16"]
 
+MOST_PIXELS = 2**32
+"""Of a batch's crops, of all processes together."""
+
+MOST = {"workers": 1024, "devices": 4096, "nodes": 65_536, "seed": 2**63 - 1}
+"""Of numbers that a machine would otherwise be asked to follow."""
+
 
 @dataclass(frozen=True)
 class StageConfig:
@@ -72,6 +78,11 @@ class StageConfig:
                 raise UserError(f"{name} must be above 0, not {value}")
         if self.crop_size < 8 or self.crop_size % 8:
             raise UserError(f"crop_size must be a multiple of 8, not {self.crop_size}")
+        if self.batch_size * self.crop_size**2 > MOST_PIXELS:
+            raise UserError(
+                f"a batch of {self.batch_size} crops of {self.crop_size} pixels a side fits in no "
+                f"memory; batch_size times crop_size squared may be up to {MOST_PIXELS:,}"
+            )
         if not 0 <= self.background_share <= 1:
             raise UserError(f"background_share lies between 0 and 1, not {self.background_share}")
         if self.warmup_steps < 0:
@@ -188,6 +199,9 @@ class TrainConfig:
             raise UserError(f"average is a decay from 0 up to but not including 1: {self.average}")
         if self.workers < 0 or self.seed < 0 or self.weight_decay < 0:
             raise UserError("workers, seed and weight_decay must be at least 0")
+        for name, most in MOST.items():
+            if getattr(self, name) > most:
+                raise UserError(f"{name} must be at most {most:,}, not {getattr(self, name):,}")
         if self.diameter is not None and not 0 < self.diameter < math.inf:
             raise UserError(f"diameter must be a number of pixels above 0, not {self.diameter}")
         if self.clip_norm is not None and not self.clip_norm > 0:

@@ -211,6 +211,29 @@ def test_an_images_rows_that_were_damaged(tmp_path: Path, content: str) -> None:
         results.gather(["a"])
 
 
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["evaluatx"], "there is no command evaluatx; did you mean evaluate?"),
+        (["xyz"], "there is no command xyz; there are 'demo'"),
+        (["predict", "m", "i", "--out"], "--out needs a value after it"),
+        (["check", "d", "--classes"], "--classes needs a value after it"),
+        (["predict", "m", "i", "--overlay=perhaps"], "true or false, not 'perhaps'"),
+        (["predict", "m"], "images is missing"),
+        (["predict"], "model"),
+        (["export", "m"], "out"),
+        (["evaluate", "m", "d", "--outt=x"], "no option --outt; did you mean --out?"),
+        (["predict", "m", "i", "--no_out"], "there is no option --no_out; did you mean --out?"),
+    ],
+)
+def test_the_form_of_a_command(
+    capsys: pytest.CaptureFixture[str], command: list[str], told: str
+) -> None:
+    said = sentence(capsys, *command)
+    assert told in said
+    assert "_boolean_type" not in said
+
+
 def test_no_suggestion_is_what_was_typed() -> None:
     assert did_you_mean("batch", ["batch"]) == ""
     assert did_you_mean("batch", ["batch", "batches"]) == "did you mean 'batches'?"

@@ -168,6 +168,8 @@ def refuse(error: ArgumentError, arguments: Sequence[str], options: Sequence[str
     text = " ".join(str(error).split()).removeprefix("Parser key ")
     if misspelt := re.search(r"unrecognized arguments: --([\w.]+)", text):
         raise UserError(_unknown_option(misspelt[1], options)) from error
+    if said := _argparse_said(text):
+        raise UserError(said) from error
     if surplus := re.search(r"unrecognized arguments: (.*)$", text):
         raise UserError(
             f"there is no place for {surplus[1]}; --help names what is taken"
@@ -176,6 +178,23 @@ def refuse(error: ArgumentError, arguments: Sequence[str], options: Sequence[str
     recipe = next((b for a, b in pairwise(chain(*split)) if a == "--config"), None)
     text = _wrong_value(text) or text
     raise UserError(f"{text} (recipe: {recipe})" if recipe else text) from error
+
+
+def _argparse_said(text: str) -> str | None:
+    """What the parser says of an argument's form, in a person's words."""
+    if lacking := re.search(r"argument (--\w+)[^:]*: expected (?:one|at least one) argument", text):
+        return f"{lacking[1]} needs a value after it"
+    if truth := re.search(r"argument (--\w+)[^:]*: invalid _boolean_type value: (.*)$", text):
+        return f"{truth[1]} is on by its name alone, or true or false, not {truth[2]}"
+    if command := re.search(
+        r"argument command: invalid choice: '(.*?)' \(choose from (.*)\)", text
+    ):
+        close = get_close_matches(command[1], re.findall(r"\w+", command[2]), n=1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {command[2]}"
+        return f"there is no command {command[1]}; {hint}"
+    if lacking := re.search(r"(?:arguments are required|[Kk]eys? .*required.*?): (.*)$", text):
+        return f"{lacking[1]} is missing; --help shows what is needed"
+    return None
 
 
 def _unknown_option(name: str, options: Sequence[str]) -> str:

@@ -11,7 +11,8 @@ from spatialembed.options import options_of
 VALUES = [
     "", "abc", "-1", "0", "1", "0.5", "1e999", "nan", "inf", "-inf", "1000000000", str(10**30),
     "1.5", "true", "None", "[1]", "{}", "{a: 1}", "é", "a b", "--", "../..", "/", "/proc/x",
-    "/dev/null", "*", "car", "cpu", "cuda:9", "int8", "bf16", "val", "coco", "&a [*a]", "%s", "${x}", "~",
+    "/dev/null", "*", "car", "cpu", "cuda:9", "int8", "bf16", "val", "coco", "&a [*a]", "%s",
+    "${x}", "~",
 ]  # fmt: skip
 """Of options of any type: some of them fit."""
 

@@ -18,6 +18,7 @@ import tifffile
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import UserError
+from .png_sums import require_sums
 from .zarr_image import SUFFIX as ZARR
 from .zarr_image import is_zarr, open_zarr
 
@@ -169,6 +170,8 @@ def _read_pillow(path: Path, indices: bool) -> np.ndarray:
     with Image.open(path) as image:
         if indices and image.format in _LOSSY_FORMATS:
             raise UserError(lossy(path))
+        if image.format == "PNG":
+            require_sums(path)
         if image.format == "PNG" and _is_color_16(path):
             raise UserError(
                 f"{path} is a PNG of 16 bits in color, which is read in 8; store it as TIFF"

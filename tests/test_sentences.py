@@ -13,7 +13,9 @@ from spatialembed.cli import main
 from spatialembed.console import others_silent
 from spatialembed.described import did_you_mean, read_json
 from spatialembed.errors import UserError, require_writable
+from spatialembed.inference.loading import load
 from spatialembed.inference.written import Results
+from spatialembed.large import Workers
 from spatialembed.models.checkpoint import save_model
 from spatialembed.models.spec import ModelSpec
 from spatialembed.recipe import require_recipe
@@ -267,3 +269,16 @@ def test_nothing_comes_before_the_sentence(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
     assert not done.stdout
     assert not list(tmp_path.iterdir())
+
+
+def test_a_diameter_that_would_fill_the_memory(run: Path) -> None:
+    spec = ModelSpec("residual_unet", SPEC.network_options, in_channels=1, object_diameter=20)
+    save_model(run / "model.safetensors", spec.build(), spec)
+    for diameter in (1e-6, 1e9):
+        with pytest.raises(UserError, match=r"pixels wide: zoom must lie between 0\.001 and 100"):
+            load(run, diameter=diameter)
+
+
+def test_a_million_workers() -> None:
+    with pytest.raises(UserError, match="from 1 to 1024, not 1000000"):
+        Workers(10**6)

@@ -19,6 +19,7 @@ from spatialembed.inference.augment import Symmetry, averaged
 from spatialembed.inference.image_like import ImageLike, is_grey, to_array
 from spatialembed.inference.tiles import tiled
 from spatialembed.inference.zoom import Part, resized, sampled
+from spatialembed.models.spec import require_zoom
 from spatialembed.pictures import Explanation
 from spatialembed.refinement import refine
 
@@ -84,7 +85,9 @@ class Model:
                 f"{self.name} does not say how wide its objects were, so that it cannot follow a "
                 "diameter"
             )
-        return self.spec.object_diameter / diameter
+        ratio = self.spec.object_diameter / diameter
+        require_zoom(self.spec.zoom * ratio, f"objects {diameter:g} pixels wide: zoom")
+        return ratio
 
     @property
     def zoom(self) -> float:
@@ -269,11 +272,7 @@ class Model:
         return Explanation(image, output, found, spec.n_sigma, self.pitch, self.margin)
 
     def require_channels(self, channels: int, name: str) -> None:
-        """Refuse an image that has not the model's channels.
-
-        Raises:
-            UserError: it has others.
-        """
+        """Raise a UserError for an image that has not the model's channels."""
         count = self.spec.in_channels
         if channels != count:
             raise UserError(

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 WAIT = 30
 """Seconds to wait for a scheduler's first worker."""
 
+MOST = 1024
+"""Processes of one machine."""
+
 LONGEST_REASON = 500
 
 
@@ -38,15 +41,15 @@ class Workers:
             same files by the same paths, and have spatialembed installed.
 
     Raises:
-        UserError: fewer than one process, or both a number and a scheduler.
+        UserError: fewer than one process or too many, or both a number and a scheduler.
     """
 
     number: int | None = None
     scheduler: str | None = None
 
     def __post_init__(self) -> None:
-        if self.number is not None and self.number < 1:
-            raise UserError(f"workers is a number of processes, 1 or more, not {self.number}")
+        if self.number is not None and not 1 <= self.number <= MOST:
+            raise UserError(f"workers is a number of processes from 1 to {MOST}, not {self.number}")
         if self.number is not None and self.scheduler is not None:
             raise UserError("give either workers or a scheduler, which has workers of its own")
 

@@ -93,8 +93,7 @@ class ModelSpec:
         for name, most in (("in_channels", MOST_CHANNELS), ("min_size", 2**31 - 1)):
             if not 1 <= getattr(self, name) <= most:
                 raise UserError(f"{name} must lie between 1 and {most}, not {getattr(self, name)}")
-        if not LEAST_ZOOM <= self.zoom <= MOST_ZOOM:
-            raise UserError(f"zoom must lie between {LEAST_ZOOM} and {MOST_ZOOM}, not {self.zoom}")
+        require_zoom(self.zoom, "zoom")
         for name in ("margin", "object_diameter"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
@@ -151,6 +150,16 @@ class ModelSpec:
             UserError: no network, an unknown key, or a value of a wrong type or out of bounds.
         """
         return filled(cls, values, where)
+
+
+def require_zoom(zoom: float, what: str) -> None:
+    """Refuse a magnification at which images would fill the memory, or vanish.
+
+    Raises:
+        UserError: it begins with ``what``.
+    """
+    if not LEAST_ZOOM <= zoom <= MOST_ZOOM:
+        raise UserError(f"{what} must lie between {LEAST_ZOOM} and {MOST_ZOOM}, not {zoom:g}")
 
 
 def described(text: str, where: str, remedy: str) -> ModelSpec:

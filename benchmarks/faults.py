@@ -1,6 +1,7 @@
 """Bad commands and damaged files, drawn anew from a seed: how many end in anything but a sentence.
 
     python benchmarks/faults.py --seed 0 --count full
+    python benchmarks/faults.py --only files --kinds TIFF --show
 
 400 commands of the real grammar with something wrong in them, and 1,074 files of every kind that
 were truncated, flipped, zeroed, shuffled, or whose values were replaced. Each is tried by the
@@ -23,6 +24,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import Queue
@@ -87,13 +89,20 @@ def copied(kind: str, file: Path, folder: Path) -> Path:
     return folder / top.name / file.relative_to(top)
 
 
-def drawn(seed: int, counts: tuple[int, int], files: dict[str, Path], base: Path, only: str):
+def drawn(
+    seed: int,
+    counts: tuple[int, int],
+    made: dict[str, Path],
+    files: dict[str, Path],
+    base: Path,
+    only: str,
+) -> Iterator[Trial]:
     """The trials, one by one as they are asked for."""
     number = 0
     for number in range(counts[0] if only != "files" else 0):
         folder = Path(tempfile.mkdtemp(dir=base / "trials"))
         rng = np.random.default_rng((seed, 0, number))
-        yield Trial(number, "command", "", bad_command(rng, pools(files, folder)), folder)
+        yield Trial(number, "command", "", bad_command(rng, pools(made, folder)), folder)
     kinds = list(files)
     for i in range(counts[1] if only != "commands" else 0):
         kind, rng = kinds[i % len(kinds)], np.random.default_rng((seed, 1, i))
@@ -140,7 +149,9 @@ def _half_written(out: Path) -> bool:
     return False
 
 
-def run(trials, whole: dict[str, str], processes: int, show: bool) -> Counter:
+def run(
+    trials: Iterator[Trial], whole: dict[str, str], processes: int, show: bool
+) -> Counter[tuple[str, str]]:
     """Count how trials end, over several processes."""
     waiting, counts, lock = Queue(maxsize=4), Counter(), threading.Lock()
 
@@ -202,7 +213,7 @@ def _print(trial: Trial, end: End | None, word: str) -> None:
           flush=True)  # fmt: skip
 
 
-def table(counts: Counter, seconds: float) -> None:
+def table(counts: Counter[tuple[str, str]], seconds: float) -> None:
     """Print the counts, a line a kind."""
     words = ["refused", "fine", "other", "silent", "noise", "traceback", "hang", "half-written",
              "memory"]  # fmt: skip
@@ -220,6 +231,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", choices=COUNTS, default="small")
     parser.add_argument("--only", choices=("commands", "files", "both"), default="both")
+    parser.add_argument("--kinds", default="", help="only files of kinds that begin so")
     parser.add_argument("--show", action="store_true", help="print every trial")
     given = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -227,9 +239,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
         (base / "trials").mkdir()
-        files = make_files(base)
+        made = make_files(base)
+        files = {kind: path for kind, path in made.items() if kind.startswith(given.kinds)}
         whole = {kind: content_of(kind, path) for kind, path in files.items()}
-        trials = drawn(given.seed, COUNTS[given.count], files, base, given.only)
+        trials = drawn(given.seed, COUNTS[given.count], made, files, base, given.only)
         counts = run(trials, whole, 2, given.show)
         os.chdir("/")
     table(counts, time.monotonic() - began)

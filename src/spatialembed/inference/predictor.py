@@ -86,7 +86,7 @@ class Model:
                 "diameter"
             )
         ratio = self.spec.object_diameter / diameter
-        require_zoom(self.spec.zoom * ratio, f"objects {diameter:g} pixels wide: zoom")
+        require_zoom(self.spec.zoom * ratio, f"check the diameter, {diameter:g} pixels: zoom")
         return ratio
 
     @property

@@ -58,15 +58,8 @@ def command_for(kind: str, file: Path, base: Path) -> list[str]:
     if kind == "PNG mask":
         return ["check", str(file.parents[2])]
     if kind == "COCO json":
-        return [
-            "evaluate",
-            str(base / "run"),
-            str(file.parents[1]),
-            "--split",
-            "val",
-            "--out",
-            "out",
-        ]
+        model, data = str(base / "squares"), str(file.parents[1])
+        return ["evaluate", model, data, "--split", "val", "--out", "out"]
     if kind == "zarr metadata":
         return ["check", str(file.parents[3])]
     if kind == "checkpoint.pt":

@@ -113,3 +113,12 @@ def test_what_a_file_says_of_itself_is_checked(
 def test_operators_that_grow_never_reach_a_runtime(written: Path) -> None:
     written.write_bytes(sealed(small(operator="ConstantOfShape").SerializeToString()))
     assert "no network of spatialembed's" in sentence(written)
+
+
+def test_a_network_that_gives_no_numbers_is_named(written: Path) -> None:
+    model = small()
+    bias = numpy_helper.from_array(np.full(4, np.nan, np.float32), "bias")
+    model.graph.initializer.append(bias)
+    model.graph.node[0].input.append("bias")
+    written.write_bytes(sealed(model.SerializeToString()))
+    assert "NaN or infinite" in sentence(written)

@@ -70,11 +70,16 @@ class OnnxNetwork:
         """Refuse a file whose network is not the one that it describes."""
         try:
             given = np.zeros((self.spec.in_channels, self._stride, self._stride), np.float32)
-            maps = len(self(given))
+            output = self(given)
         except Exception as error:  # the runtimes' own are of no common kind
             raise damaged(path) from error
-        if maps != 2 + self.spec.n_sigma + len(self.spec.class_names):
+        if len(output) != 2 + self.spec.n_sigma + len(self.spec.class_names):
             raise damaged(path)
+        if not np.isfinite(output).all():
+            raise UserError(
+                f"{path}: what its network gives is NaN or infinite; nothing can be found with it, "
+                f"{_REMEDY}"
+            )
 
     def __call__(self, image: Float[np.ndarray, "C H W"]) -> Float[np.ndarray, "M H W"]:
         """Raw output (2 + n_sigma + K, H, W) float32 of a normalised image of any size."""

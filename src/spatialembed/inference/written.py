@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from spatialembed.data.cityscapes import LABEL_IDS
-from spatialembed.described import fitting, read_json
 from spatialembed.errors import UserError, atomic_write, missing_extra
+from spatialembed.inference.read_back import SETTINGS_FILE, rows_of, settings_of
 from spatialembed.measurements import write_measurements
 from spatialembed.outlines import geojson, write_imagej_rois
 from spatialembed.pictures import overlay, save_picture
@@ -27,15 +27,6 @@ Format = Literal["cityscapes", "coco", "geojson", "imagej", "measurements"]
 
 ENDS = {"geojson": ".geojson", "imagej": "_rois.zip", "measurements": ".csv"}
 """How the names of formats of one file an image end."""
-
-SETTINGS_FILE = "settings.json"
-"""What the results of a folder were made with."""
-
-ROWS = {"height": int, "width": int, "categories": dict[str, Any], "rows": list[dict[str, Any]]}
-"""What is kept of an image for the COCO results."""
-
-LARGEST_ROWS = 2_000_000_000
-"""Bytes of that."""
 
 COCO_FILES = "coco_results.json", "coco_images.json"
 """Of all images together."""
@@ -197,7 +188,7 @@ class Results:
         folder = self.out / "coco"
         there = (path for path in sorted(folder.rglob("*.json")) if not path.name.startswith("."))
         held = {
-            path.relative_to(folder).with_suffix("").as_posix(): _rows_of(path) for path in there
+            path.relative_to(folder).with_suffix("").as_posix(): rows_of(path) for path in there
         }
         truth = _read_annotations(self.annotations) if self.annotations else _numbered(held)
         images = _ids_by_name(truth["images"], suffixes=self.annotations is not None)
@@ -241,41 +232,6 @@ class Results:
 
     def _rows_path(self, name: str) -> Path:
         return self.out / "coco" / f"{name}.json"
-
-
-def settings_of(folder: Path, otherwise: dict[str, Any]) -> dict[str, Any]:
-    """What the results of a folder were made with.
-
-    Args:
-        folder: of the results.
-        otherwise: what holds where it says nothing.
-
-    Raises:
-        UserError: its file cannot be read, or is none of such settings.
-    """
-    path = folder / SETTINGS_FILE
-    if not path.is_file():
-        return otherwise
-    remedy = "remove the results that are there, or choose another --out"
-    content = read_json(path, remedy)
-    if not isinstance(content, dict):
-        raise UserError(f"{path} does not say what the results there were made with; {remedy}")
-    return content
-
-
-def _rows_of(path: Path) -> dict[str, Any]:
-    """An image's part of the COCO results, as :meth:`Results.write` wrote it."""
-    remedy = "remove it and run the same command again"
-    content = read_json(path, remedy, LARGEST_ROWS)
-    try:
-        for name, hint in ROWS.items():
-            fitting(hint, content[name], name, str(path))
-        known = set(content["categories"].values())
-        if not all(row["category_id"] in known for row in content["rows"]):
-            raise ValueError
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} does not hold an image's COCO results; {remedy}") from error
-    return dict(content)
 
 
 def cityscapes_ids(class_names: Sequence[str]) -> dict[str, int]:

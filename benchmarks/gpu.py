@@ -77,7 +77,7 @@ def parsed() -> argparse.Namespace:
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     add("--small", action="store_true", help="sizes that a CPU is done with in seconds")
     add("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="some sections")
-    add("--limit", type=float, default=355.0, help="seconds for all of them")
+    add("--limit", type=float, default=350.0, help="seconds for all of them")
     add("--here", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -92,7 +92,7 @@ def measure(options: argparse.Namespace) -> int:
     """Measure some sections one after the other; stops where the card no longer answers."""
     torch.manual_seed(0)
     device = torch.device(options.device)
-    if device.type == "cuda":
+    if device.index is not None:
         torch.cuda.set_device(device)
     report = Report(options.out, options.device, command())
     stop = time.monotonic() + options.limit

@@ -35,7 +35,7 @@ from spatialembed.results import save_label_tiff
 
 SHAPE, SMALL = (1024, 2048), (64, 96)
 CARS = 20
-FOLDER_SECONDS = 7.0
+FOLDER_SECONDS = 5.0
 
 WAYS = {
     "float32": (torch.float32, torch.contiguous_format),
@@ -175,7 +175,7 @@ def write_pictures(folder: Path, label_mask: np.ndarray, count: int) -> None:
     for k in range(count):
         path = folder / f"street_{k:04}.png"
         if k < 4:
-            Image.fromarray(street(label_mask, k)).save(path)
+            Image.fromarray(street(label_mask, k)).save(path, compress_level=3)
         else:
             path.write_bytes((folder / f"street_{k % 4:04}.png").read_bytes())
 

@@ -12,7 +12,7 @@ import torch
 
 from measure import show
 
-MOST_RUNS = 20
+MOST_RUNS = 15
 MOST_ON_CPU = 2
 """Calls of one work that are timed at most; a CPU is there for the benchmark's own test."""
 

@@ -46,7 +46,7 @@ def nuclei(tmp_path: Path) -> Path:
 
 
 def test_every_section_gives_its_figures(tmp_path, nuclei):
-    code, found, page = run(tmp_path / "out", "--small", "--dsb2018", nuclei)
+    code, found, page = run(tmp_path / "out", "--small", "--limit", 3000, "--dsb2018", nuclei)
     sections = found["sections"]
     failed = [row for section in sections.values() for row in section["rows"] if "error" in row]
     assert not failed

@@ -208,7 +208,7 @@ def parts(bench: Bench, model: Model, images: Path, output: np.ndarray) -> Itera
     for name, work in works.items():
         yield (
             f"of these: {name}",
-            lambda work=work: Figure(median_seconds(torch.device("cpu"), work, warm=1)),
+            lambda work=work: Figure(median_seconds(bench.device, work, warm=1)),
         )
 
 

@@ -173,14 +173,15 @@ def loss(
     drift = output.new_zeros(())
     for b in range(len(output)):
         shape = output.shape[2:]
-        lines = [torch.arange(n, dtype=output.dtype) * pitch for n in shape]
+        lines = [torch.arange(n, dtype=output.dtype, device=output.device) * pitch for n in shape]
         grid = torch.stack(torch.meshgrid(*lines, indexing="ij")).flip(0)  # x, y, z
         position = grid + torch.tanh(output[b, :dims])
         sigma = output[b, dims : dims + n_sigma].clamp(-2, 2)
         if margin is not None:
             sigma = torch.full_like(sigma, math.log(math.log(2) / (margin * pitch) ** 2) / 10)
         score = torch.sigmoid(output[b, dims + n_sigma :])
-        valid = torch.ones(shape, dtype=torch.bool) if ignore is None else ~ignore[b]
+        everywhere = torch.ones(shape, dtype=torch.bool, device=output.device)
+        valid = everywhere if ignore is None else ~ignore[b]
         target = torch.zeros_like(score)
         weight = valid.to(score.dtype).expand_as(score).clone()
         instance, variance, moved = [], [], []
@@ -192,7 +193,7 @@ def loss(
             where = {"centroid": grid, "learned": position}.get(center)
             if center == "medoid":
                 points = grid[:, own].T
-                middle = points[medoid(points.numpy())]
+                middle = points[medoid(points.cpu().numpy())]
             else:
                 middle = where[:, own].mean(1)
             moved.append(middle - grid[:, own].mean(1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -11,6 +12,7 @@ from spatialembed import __version__
 from spatialembed.commands import COMMANDS, run_train
 from spatialembed.console import errors, say_when_compiling
 from spatialembed.errors import UserError
+from spatialembed.interrupts import Terminated, terminations
 from spatialembed.options import (
     build_parser,
     options_of,
@@ -25,11 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``spatialembed`` with the given arguments; what is wrong is said in one sentence.
 
     Returns:
-        0 when all went well, else 1; 130 when interrupted.
+        0 when all went well, else 1; 130 when interrupted, 143 when by SIGTERM.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _run(given)
+        with terminations():
+            return _run(given)
     except UserError as error:
         errors.print(f"spatialembed: {error}", markup=False, highlight=False, soft_wrap=True)
         return 1
@@ -43,16 +46,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
             soft_wrap=True,
         )
         return 1
-    except KeyboardInterrupt:
-        told = "spatialembed: interrupted"
-        if given[:1] == ["predict"]:
-            anew = any(word.startswith("--overwrite") for word in given)
-            told += "; the same command " + ("without --overwrite " if anew else "") + "goes on"
-        errors.print(told)
-        return 130
+    except KeyboardInterrupt as interrupt:
+        told = "; ".join(["spatialembed: interrupted", *_how_to_go_on(given, interrupt)])
+        errors.print(told, markup=False, highlight=False, soft_wrap=True)
+        return 143 if isinstance(interrupt, Terminated) else 130
+
+
+def _how_to_go_on(given: list[str], interrupt: KeyboardInterrupt) -> list[str]:
+    """What a command that was interrupted is followed by; a run of training knows its own."""
+    if given[:1] == ["train"]:
+        return getattr(interrupt, "__notes__", [])
+    if given[:1] == ["predict"]:
+        anew = any(word.startswith("--overwrite") for word in given)
+        return ["the same command " + ("without --overwrite " if anew else "") + "goes on"]
+    return []
 
 
 def _run(given: list[str]) -> int:
+    logging.lastResort = None  # what other libraries log does not come before the sentence
     parser = build_parser(COMMANDS, __version__)
     arguments = resolve_recipes(underscored(given))
     try:

@@ -170,7 +170,7 @@ def _exploding() -> str:
 def test_a_run_is_not_overwritten(scenes, tmp_path) -> None:
     out = train(smoke(scenes, tmp_path / "run"))
     before = (out / "model.safetensors").read_bytes()
-    with pytest.raises(UserError, match=r"is there already.*--resume"):
+    with pytest.raises(UserError, match=r"checkpoint.pt is there already.*--resume"):
         train(smoke(scenes, out))
     train(TrainConfig(data=scenes, out=out, resume=True))  # finished: nothing to do
     assert (out / "model.safetensors").read_bytes() == before

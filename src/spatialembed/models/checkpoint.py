@@ -41,8 +41,6 @@ def save_model(path: str | Path, network: nn.Module, spec: ModelSpec, half: bool
     Raises:
         UserError: the disk is full or the folder cannot be written; a weight beyond float16.
     """
-    from safetensors.torch import save
-
     description = spec.to_dict() | {"format_version": FORMAT_VERSION}
     metadata = {
         "format": "pt",
@@ -55,7 +53,23 @@ def save_model(path: str | Path, network: nn.Module, spec: ModelSpec, half: bool
         if not all(v.isfinite().all() for v in tensors.values()):
             raise UserError(f"{path}: a weight is too large for float16; save it whole")
     with atomic_write(path) as temporary:
-        temporary.write_bytes(save(tensors, metadata))
+        temporary.write_bytes(_serialized(tensors, metadata))
+
+
+def _serialized(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
+    """A safetensors file, the same for equal content: metadata are by name, not as hashing has it.
+
+    The file is the length of its header in 8 bytes, the header as JSON, and the tensors.
+    """
+    from safetensors.torch import save
+
+    whole = save(tensors, metadata)
+    start = 8 + int.from_bytes(whole[:8], "little")
+    header = json.loads(whole[8:start])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8
+    return len(text).to_bytes(8, "little") + text + whole[start:]
 
 
 def load_model(path: str | Path) -> tuple[nn.Module, ModelSpec]:

@@ -1,13 +1,14 @@
-"""Checkpoints: all that a run needs to go on exactly where it was.
+"""Checkpoints: all that a run needs, besides its data, to go on exactly where it was.
 
 Crops need no state (each is a function of the seed and its number), so a checkpoint is weights,
-optimizer, average, the torch generators that dropout draws from, and the step.
+optimizer, average, the torch generators that dropout draws from, and the step; then the model that
+is the best so far, what the model is described by, the plan, and what the data looked like.
 """
 
 from __future__ import annotations
 
 import json
-import pickle
+import zipfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from spatialembed.data.augment import Augmentation
 from spatialembed.errors import UserError, atomic_write
 from spatialembed.training.config import StageConfig, TrainConfig
 
-FORMAT = 1
+FORMAT = 2
 OWN = ("data", "out", "resume", "device", "devices", "nodes", "workers")
 """Options that a resumed run takes from its own command, all others from the checkpoint."""
 
@@ -55,15 +56,23 @@ def load_checkpoint(out: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{path} does not exist: nothing to resume; start without --resume")
     try:
+        with zipfile.ZipFile(path) as file:
+            if damaged := file.testzip():  # torch does not look at the sums of what it reads
+                raise ValueError(damaged)
         state = torch.load(path, map_location="cpu", weights_only=True)
-        version = state["format"]
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
+        version = int(state["format"])
+    except Exception as error:  # whatever a damaged file leads torch to
         raise UserError(
             f"{path} is damaged and cannot be resumed; start anew with --init "
-            f"{out / 'model.safetensors'} if that exists"
+            f"{out / 'model.safetensors'} if that exists, and another --out"
         ) from error
     if version > FORMAT:
         raise UserError(f"{path} was written by a newer version of spatialembed; update it")
+    if version < FORMAT:
+        raise UserError(
+            f"{path} was written by an older version of spatialembed; finish the run with that, "
+            f"or start another with --init {out / 'model.safetensors'}"
+        )
     return dict(state)
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 
 from spatialembed.errors import UserError
 from spatialembed.models import freeze_batch_norm_statistics
@@ -20,7 +19,7 @@ from spatialembed.training.fingerprint import fingerprint, require_same
 from spatialembed.training.judge import finish, judge
 from spatialembed.training.one_run import one_run
 from spatialembed.training.prepare import Material, gather
-from spatialembed.training.processes import must_start, run_in_processes
+from spatialembed.training.processes import is_first, must_start, run_in_processes
 from spatialembed.training.resume import checkpoint_path, load_checkpoint, resumed_config
 from spatialembed.training.run import Run, connect, start
 from spatialembed.training.schedule import Plan, learning_rate, validation_steps
@@ -50,29 +49,24 @@ def train(config: TrainConfig) -> Path:
     """
     began = time.monotonic()
     starts = must_start(config)
-    fabric = None if starts else connect(config)
-    first = fabric is None or fabric.is_global_zero
     try:
-        with one_run(config.out) if first else nullcontext():
-            if fabric is None:
+        with one_run(config.out) if starts or is_first(config) else nullcontext():
+            if starts:
                 _taken_up(config)[0].scheduled()  # refuses once what every process would
-                run_in_processes(_train_connected, config)
+                run_in_processes(_train, config)
             else:
-                _train(config, fabric, began)
+                _train(config, began)
     except KeyboardInterrupt as interrupt:
         interrupt.add_note(_how_to_go_on(config.out))
         raise
     return config.out
 
 
-def _train_connected(config: TrainConfig) -> None:
-    """The part of one process in a run of several."""
-    began = time.monotonic()
-    _train(config, connect(config), began)
-
-
-def _train(config: TrainConfig, fabric: Fabric, began: float) -> None:
+def _train(config: TrainConfig, began: float | None = None) -> None:
+    """The whole of a run, or the part of one of its processes."""
+    began = time.monotonic() if began is None else began
     config, state = _taken_up(config)
+    fabric = connect(config)
     spec = None if state is None else ModelSpec.from_dict(json.loads(state["spec"]))
     with fabric.rank_zero_first():  # which writes the index of objects that the others read
         material = gather(config, spec)

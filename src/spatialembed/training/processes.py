@@ -57,6 +57,12 @@ def must_start(config: TrainConfig) -> bool:
     return False
 
 
+def is_first(config: TrainConfig) -> bool:
+    """Whether this process is the first of a run, that which writes its files."""
+    rank = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))
+    return config.processes == 1 or int(rank) == 0
+
+
 def _started_elsewhere(config: TrainConfig) -> int | None:
     """Processes of the launcher that started this one; None where there is no launcher."""
     if "LOCAL_RANK" in os.environ:

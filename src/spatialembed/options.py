@@ -11,6 +11,7 @@ from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
+import yaml
 from jsonargparse import ActionYesNo, ArgumentError, ArgumentParser, Namespace
 
 from spatialembed.data.augment import Augmentation
@@ -128,6 +129,7 @@ def find_recipe(name: str) -> Path:
     path = Path(name)
     if path.is_file():
         _require_text(path)
+        _require_values(path)
         return path
     known = {recipe.stem: recipe for recipe in recipes()}
     if name not in known:
@@ -142,6 +144,24 @@ def _require_text(path: Path) -> None:
         path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is no text in UTF-8; save the recipe as such") from error
+
+
+def _require_values(recipe: Path) -> None:
+    """Refuse keys with nothing behind them, which YAML reads as null, where that is no value."""
+    try:
+        content = yaml.safe_load(recipe.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, RecursionError):
+        return  # the parser says what is wrong
+    stages = content.get("stages") if isinstance(content, dict) else None
+    listed = stages if isinstance(stages, list) else []
+    stages = [stage for stage in listed if isinstance(stage, dict)]
+    parts: list[tuple[type, Any]] = [(TrainConfig, content)]
+    parts += [(StageConfig, stage) for stage in stages]
+    parts += [(Augmentation, stage.get("augmentation")) for stage in stages]
+    for kind, given in parts:
+        for key in (field.name for field in fields(kind) if field.default is not None):
+            if isinstance(given, dict) and key in given and given[key] is None:
+                raise UserError(f"{recipe}: '{key}' has no value; give one or delete the line")
 
 
 def recipes() -> list[Path]:

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
+import killed
 import pytest
 
 from spatialembed.data.scenes import make_scenes
-
-import killed
 
 
 @pytest.fixture(scope="module")

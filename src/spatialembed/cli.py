@@ -12,7 +12,7 @@ from spatialembed import __version__
 from spatialembed.commands import COMMANDS, run_train
 from spatialembed.console import errors, say_when_compiling
 from spatialembed.errors import UserError
-from spatialembed.interrupts import Terminated, terminations
+from spatialembed.interrupts import Terminated, interrupt_in, terminations
 from spatialembed.options import (
     build_parser,
     options_of,
@@ -33,23 +33,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with terminations():
             return _run(given)
-    except UserError as error:
-        errors.print(f"spatialembed: {error}", markup=False, highlight=False, soft_wrap=True)
+    except BaseException as error:
+        if interrupt := interrupt_in(error):
+            _say("; ".join(["interrupted", *_how_to_go_on(given, interrupt)]))
+            return 143 if isinstance(interrupt, Terminated) else 130
+        if isinstance(error, UserError):
+            _say(str(error))
+        elif isinstance(error, OSError):
+            where = f"{error.filename}: " if error.filename else ""
+            _say(
+                f"{where}{error.strerror or error}; check the path, its permissions and the space "
+                "on its disk"
+            )
+        else:
+            raise
         return 1
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        errors.print(
-            f"spatialembed: {where}{error.strerror or error}; check the path, its permissions "
-            "and the space on its disk",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
-        return 1
-    except KeyboardInterrupt as interrupt:
-        told = "; ".join(["spatialembed: interrupted", *_how_to_go_on(given, interrupt)])
-        errors.print(told, markup=False, highlight=False, soft_wrap=True)
-        return 143 if isinstance(interrupt, Terminated) else 130
+
+
+def _say(sentence: str) -> None:
+    errors.print(f"spatialembed: {sentence}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _how_to_go_on(given: list[str], interrupt: KeyboardInterrupt) -> list[str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import parent_process
+from types import TracebackType
 from typing import NoReturn
 
 
@@ -26,6 +28,13 @@ def terminations() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def interrupt_in(error: BaseException | None) -> KeyboardInterrupt | None:
+    """The interrupt that an error is or came of: compiled code turns it into errors of its own."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 @contextmanager
@@ -50,6 +59,7 @@ def obey_parent() -> None:
 
     That is a SIGTERM of its own, as :mod:`multiprocessing` sends it; one of anyone else is not.
     """
+    sys.excepthook = _unless_parted
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if hasattr(signal, "sigwaitinfo"):
         threading.Thread(target=_end_at_word, daemon=True).start()
@@ -66,6 +76,14 @@ def _end_at_word() -> None:
     while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
         pass
     os._exit(1)
+
+
+def _unless_parted(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """What hands crops over, in a thread, has nothing to say of a parent that was interrupted."""
+    if not issubclass(kind, ConnectionError | EOFError):
+        sys.__excepthook__(kind, error, trace)
 
 
 def _terminate(*_: object) -> NoReturn:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from spatialembed.console import console
 from spatialembed.data import objects
 from spatialembed.errors import UserError
 from spatialembed.training import StageConfig, TrainConfig, judge, loop, train
@@ -134,6 +135,7 @@ def run(config: TrainConfig, moment: str | None = None) -> int | None:
 def _run(config: TrainConfig, moment: str | None) -> None:
     torch.set_num_threads(1)
     judge.PICTURES = 1
+    console.quiet = True
     if moment is not None:
         MOMENTS[moment]()
     train(config)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from spatialembed.errors import UserError
+from spatialembed.interrupts import interrupt_in
 from spatialembed.models import freeze_batch_norm_statistics
 from spatialembed.models.checkpoint import MODEL_FILE
 from spatialembed.models.spec import ModelSpec
@@ -56,8 +57,9 @@ def train(config: TrainConfig) -> Path:
                 run_in_processes(_train, config)
             else:
                 _train(config, began)
-    except KeyboardInterrupt as interrupt:
-        interrupt.add_note(_how_to_go_on(config.out))
+    except BaseException as error:
+        if interrupt := interrupt_in(error):
+            interrupt.add_note(_how_to_go_on(config.out))
         raise
     return config.out
 

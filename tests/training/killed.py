@@ -3,6 +3,7 @@
 import csv
 import os
 import signal
+import time
 from collections.abc import Callable
 from functools import partial
 from multiprocessing import get_context
@@ -16,6 +17,7 @@ from spatialembed.console import console
 from spatialembed.data import objects
 from spatialembed.errors import UserError
 from spatialembed.training import StageConfig, TrainConfig, judge, loop, train
+from spatialembed.training.one_run import one_run
 from spatialembed.training.run_log import RunLog
 
 STAGES = [  # of 12 steps a checkpoint lies within a row of losses, which are of 10 steps
@@ -130,6 +132,22 @@ def run(config: TrainConfig, moment: str | None = None) -> int | None:
     process = started(config, moment)
     process.join()
     return process.exitcode
+
+
+def holding(out: Path) -> BaseProcess:
+    """A process that holds a run's folder until it is killed."""
+    process = get_context("forkserver").Process(target=_hold, args=(out,))
+    process.start()
+    while not (out / "held").exists():
+        time.sleep(0.01)
+    (out / "held").unlink()
+    return process
+
+
+def _hold(out: Path) -> None:
+    with one_run(out):
+        (out / "held").touch()
+        signal.pause()
 
 
 def _run(config: TrainConfig, moment: str | None) -> None:

@@ -13,7 +13,7 @@ SOURCE = Path(spatialembed.__file__).parent
 
 # Lowest first. Names on one line are siblings: they do not import each other.
 LEVELS = [
-    {"", "errors", "console", "packaged"},
+    {"", "errors", "console", "packaged", "interrupts"},
     {"embedding", "described", "lovasz", "sorting", "instances", "threads"},
     {"cells", "centers", "lovasz_kernel", "pairs", "batch_objects"},
     {"instance_reach", "foreground", "refinement_kernel", "clustering_kernel"},

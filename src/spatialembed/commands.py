@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Literal
 
 from spatialembed.console import console, errors, track
@@ -281,7 +282,10 @@ def run_serve(
     require_free(host, port)
     page, address = serve(load(model, device, precision, symmetries, diameter), host, port, browser)
     console.print(f"Open {address} (Ctrl+C ends it)", highlight=False)
-    page.block_thread()
+    try:
+        Event().wait()
+    finally:
+        page.close(verbose=False)
     return 0
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from spatialembed.data.image_io import SUFFIXES, read_image
-from spatialembed.errors import UserError
+from spatialembed.errors import UserError, sweep
 
 if TYPE_CHECKING:
     from spatialembed.inference.predictor import Model
@@ -117,6 +117,7 @@ def agreed_settings(
     settings = model.settings(*given)
     results.require(model.spec.class_names)
     used = {"model": model.name, **model.used(*settings)}
+    sweep(results.out)
     results.agree(used, overwrite, [image.name for image in images])
     return settings
 

@@ -13,10 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import count, islice
+from signal import SIGINT
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from spatialembed.errors import UserError, missing_extra
+from spatialembed.interrupts import undisturbed
 from spatialembed.large.work import TRIES, WorkTable
 
 if TYPE_CHECKING:
@@ -89,13 +91,14 @@ class Workers:
     @contextmanager
     def _client(self, client_of: Any, cluster_of: Any) -> Iterator[Client]:
         if self.scheduler is None:
-            cluster = cluster_of(
-                n_workers=self.here,
-                threads_per_worker=1,
-                dashboard_address="127.0.0.1:0",
-                silence_logs=logging.CRITICAL,
-                memory_limit=0,  # tiles bound it; dask's own limit kills what it cannot spill
-            )
+            with undisturbed(SIGINT):
+                cluster = cluster_of(
+                    n_workers=self.here,
+                    threads_per_worker=1,
+                    dashboard_address="127.0.0.1:0",
+                    silence_logs=logging.CRITICAL,
+                    memory_limit=0,  # tiles bound it; dask's own limit kills what it cannot spill
+                )
             with cluster, client_of(cluster) as client:
                 yield client
             return

@@ -46,7 +46,7 @@ class ModelSpec:
         object_diameter: median diameter of the training objects in pixels; None if not known.
         trained_on: the training data, in words.
         licence: what the weights may be used for.
-        training: free JSON-able notes: steps, recipe, date, figures.
+        training: free JSON-able notes: steps, recipe, figures.
 
     Raises:
         UserError: a value outside these bounds.

@@ -32,7 +32,8 @@ class StageConfig:
         epochs: passes of ``crops_per_epoch`` crops.
         steps: optimizer steps.
         minutes: wall time on this machine with validation and calibration, turned into a number
-            of steps once at the start of the run, from the time of the first steps.
+            of steps at the start of the run, from the time of the first steps, and set right once
+            after a tenth of them.
         crops_per_epoch: crops an epoch stands for; None for as many as there are objects.
         background_share: share of crops in [0, 1] taken anywhere instead of around an object.
         learning_rate: after warm-up.
@@ -134,7 +135,7 @@ class TrainConfig:
         batch: batch size of every stage.
         init: a trained model to start from, whose network, normalisation and thresholds the run
             takes instead of its own.
-        resume: go on with the run in ``out``.
+        resume: go on with the run in ``out``, from its checkpoint and the same data alone.
         device: "auto", "cpu", "cuda".
         devices: processes on each node that share every batch: a GPU each, or cores of the CPU.
         nodes: machines; torchrun or SLURM starts the same command on each.

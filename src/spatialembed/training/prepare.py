@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import numpy as np
 from torch import nn
 
+from spatialembed.console import console
 from spatialembed.data.augment import Augmentation
 from spatialembed.data.crops import Cropper
 from spatialembed.data.objects import ObjectIndex, object_index
@@ -55,21 +55,34 @@ class Material:
         return self.spec.normalization.fixed(image)
 
 
-def gather(config: TrainConfig) -> Material:
+def gather(config: TrainConfig, spec: ModelSpec | None = None) -> Material:
     """Open the data, index its objects and describe the model.
+
+    Args:
+        config: the run.
+        spec: what a run that is resumed describes its model by.
 
     Raises:
         UserError: no usable data.
     """
     train, val = _open(config)
+    told = f"Reading {config.data}: {len(train)} training and {len(val)} validation images"
+    console.print(told, markup=False, highlight=False, soft_wrap=True)
     for number in range(len(val)):
         val.require_whole(number)
-    config.out.mkdir(parents=True, exist_ok=True)
+    start = spec or _start(config)
     index = object_index(train)
+    spec = spec or _described(config, start, train, index)
+    return Material(train, val, index, spec, config.scheduled())
+
+
+def _described(
+    config: TrainConfig, start: ModelSpec, train: FileDataSet, index: ObjectIndex
+) -> ModelSpec:
+    """How the model of a new run is described, which starts as ``start``."""
     diameter = float(np.median(index.diameter))
     smallest = max(1, round(float(np.quantile(index.area, 0.01)) / 2))
-    start = _start(config)
-    spec = ModelSpec(
+    return ModelSpec(
         network=start.network,
         network_options=start.network_options,
         in_channels=train.channels(0),
@@ -87,7 +100,6 @@ def gather(config: TrainConfig) -> Material:
         trained_on=config.data.resolve().name,
         licence=config.licence,
         training={
-            "date": date.today().isoformat(),
             "images": len(train),
             "objects": len(index),
             "diameters": [round(float(d), 1) for d in np.quantile(index.diameter, (0.02, 0.98))],
@@ -97,7 +109,6 @@ def gather(config: TrainConfig) -> Material:
             "symmetries": _symmetries(config.stages[-1].augmentation),
         },
     )
-    return Material(train, val, index, spec, config.scheduled())
 
 
 def _start(config: TrainConfig) -> ModelSpec:

@@ -106,6 +106,49 @@ def refine(
     return refined
 
 
+# --- scoring --------------------------------------------------------------------------------
+
+
+def overlap_table(label_map: np.ndarray, label_mask: np.ndarray) -> np.ndarray:
+    """(T, N) float32 IoU of every true with every found object, by ids increasing."""
+    true_ids, true = np.unique(label_mask, return_inverse=True)
+    found_ids, found = np.unique(label_map, return_inverse=True)
+    common = np.zeros((len(true_ids), len(found_ids)), np.int64)
+    np.add.at(common, (true.ravel(), found.ravel()), 1)
+    union = common.sum(1)[:, None] + common.sum(0) - common
+    iou = (common / np.maximum(union, 1)).astype(np.float32)
+    return iou[true_ids != 0][:, found_ids != 0]
+
+
+def pairs(iou: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the best assignment among all pairs, by stardist.matching's rule."""
+    from scipy.optimize import linear_sum_assignment
+
+    hit = iou >= np.float32(threshold)
+    if not hit.any():
+        return np.nonzero(hit)
+    gain = hit + iou.astype(np.float64) / (2 * min(iou.shape))
+    rows, columns = linear_sum_assignment(gain, maximize=True)
+    kept = hit[rows, columns]
+    return rows[kept], columns[kept]
+
+
+def score(
+    label_map: np.ndarray,
+    label_mask: np.ndarray,
+    ignore: np.ndarray,
+    threshold: float,
+) -> tuple[int, int, int, float]:
+    """TP, FP, FN and the sum of the matched pairs' IoU of one image of one class."""
+    iou = overlap_table(label_map, label_mask)
+    ids = [n for n in np.unique(label_map) if n]
+    spared = np.array([ignore[label_map == n].mean() > 0.5 for n in ids], bool)
+    rows, columns = pairs(iou, threshold)
+    spared[columns] = False
+    over = iou.shape[1] - len(columns) - int(spared.sum())
+    return len(rows), over, iou.shape[0] - len(rows), float(iou[rows, columns].sum(dtype=float))
+
+
 # --- loss -----------------------------------------------------------------------------------
 
 

@@ -31,6 +31,7 @@ def cluster(
     """
     shape = output.shape[1:]
     output = output.astype(np.float32)
+    finite = np.isfinite(output).all(axis=0)
     if margin is not None:
         output[len(shape) : len(shape) + n_sigma] = 0  # predicted bandwidths play no part
     with np.errstate(invalid="ignore"):  # outputs that are not finite
@@ -40,7 +41,7 @@ def cluster(
     limit = np.float32(math.log(2))
     spent = np.zeros(shape, bool)
     label_map = np.zeros(shape, np.int32)
-    foreground = score > np.float32(foreground_threshold)
+    foreground = (score > np.float32(foreground_threshold)) & finite
     possible = foreground & (score >= np.float32(seed_threshold))
     scores, classes = [], []
     while True:
@@ -84,12 +85,12 @@ def refine(
     with np.errstate(invalid="ignore"):
         position, sigma, logits = embed(output.astype(np.float32), n_sigma, pitch, margin)
         foreground = sigmoid(logits) > np.float32(foreground_threshold)
-    foreground &= np.isfinite(position).all(axis=0)
+    foreground &= np.isfinite(output).all(axis=0)
     sigma = clamped(sigma)
     refined = np.zeros(shape, np.int32)
     least = np.full(shape, -math.log(least_phi), np.float32)
     for k, kind in enumerate(classes, 1):
-        own = (label_map == k) & foreground[kind] & np.isfinite(sigma).all(axis=0)
+        own = (label_map == k) & foreground[kind]
         if not own.any():
             continue
         width = inverse_squared_width(sigma[:, own].mean(1, dtype=np.float64).astype(np.float32))
@@ -202,6 +203,7 @@ def loss(
     weights=(1.0, 10.0, 1.0),
     pitch: float = PITCH,
     margin: float | None = None,
+    drift_weight: float = 10.0,
 ):
     """The joint loss in torch, one full-image sort per object; differentiable.
 
@@ -257,8 +259,8 @@ def loss(
             totals["variance"] = totals["variance"] + torch.stack(variance).mean()
             drift = drift + (torch.stack(moved).mean(0) ** 2).sum()
         totals["seed"] = totals["seed"] + seed
-    if center == "learned":
-        totals["drift"], weights = drift, (*weights, 10.0)
+    if center == "learned" and drift_weight:
+        totals["drift"], weights = drift, (*weights, drift_weight)
     totals = {name: value / max(len(output), 1) for name, value in totals.items()}
     parts = zip(weights, totals.values(), strict=True)
     totals["total"] = sum(w * value for w, value in parts)

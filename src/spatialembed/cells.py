@@ -56,6 +56,16 @@ def gather(
 
 
 @njit(cache=True)
+def finite_at(output: np.ndarray, pixel: np.ndarray) -> np.ndarray:
+    """Whether all channels of a (C, P) output are finite, at some pixels."""
+    finite = np.ones(len(pixel), np.bool_)
+    for channel in range(len(output)):
+        for e in range(len(pixel)):
+            finite[e] &= math.isfinite(output[channel, pixel[e]])
+    return finite
+
+
+@njit(cache=True)
 def cell_along(value: float, origin: float, density: float, count: int) -> int:
     """Cell of a coordinate along one axis. Never decreasing in it, so that a range of coordinates
     lies within the range of its ends' cells whatever the rounding."""

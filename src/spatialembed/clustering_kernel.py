@@ -111,15 +111,12 @@ def visit_seeds(
         own = seed_slot[s]
         if label[own] != 0:
             continue
-        n, usable = 0, True
         for d in range(dims):
             center[d], width[d] = position[d, own], seed_width[d, s]
-            usable &= not math.isnan(width[d])
-        if usable:
-            n = _propose(
-                center, width, seed_kind[s] * cells, origin, density, counts, start, position,
-                members, distance, block,
-            )  # fmt: skip
+        n = _propose(
+            center, width, seed_kind[s] * cells, origin, density, counts, start, position,
+            members, distance, block,
+        )  # fmt: skip
         unassigned = 0
         for m in range(n):
             unassigned += label[members[m]] == 0

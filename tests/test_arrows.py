@@ -13,7 +13,7 @@ SOURCE = Path(spatialembed.__file__).parent
 
 # Lowest first. Names on one line are siblings: they do not import each other.
 LEVELS = [
-    {"", "errors", "console", "packaged"},
+    {"", "errors", "console", "packaged", "compiled"},
     {"embedding", "lovasz", "sorting", "instances", "overlaps", "threads", "label_types"},
     {"cells", "centers", "lovasz_kernel", "pairs", "batch_objects", "bandwidth_clamp"},
     {"instance_reach", "foreground", "refinement_kernel", "clustering_kernel"},

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
 
+from spatialembed.compiled import kernel
 from spatialembed.threads import as_many_as_torch
 
 
@@ -67,7 +68,7 @@ def gather_objects(label_mask: Int[Tensor, "B *S"], valid: Bool[Tensor, "B *S"])
     return BatchObjects(pixel, owner, counts, keys // max(len(ids), 1), object_of, images)
 
 
-@njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
+@kernel(parallel=True)
 def _gather(
     labels: np.ndarray[Any, Any], lowest: int, span: int
 ) -> tuple[np.ndarray[Any, Any], ...]:

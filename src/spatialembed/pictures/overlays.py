@@ -133,11 +133,13 @@ def found_against_truth(
     hit = np.where(np.isin(label_map, verdict.hit), label_map, 0)
     missed = np.where(np.isin(label_mask, verdict.missed), label_mask, 0)
     extra = np.where(np.isin(label_map, verdict.extra), label_map, 0)
-    rgb = _paint(rgb, HIT, _opacity(hit, 0.1, width))
-    rgb = _paint(rgb, EXTRA, _opacity(extra, 0.4, width))
     rows, columns = np.ogrid[: label_map.shape[0], : label_map.shape[1]]
     hatch = (rows + columns) % (5 * width) < 2 * width
-    return _paint(rgb, MISSED, np.maximum(_opacity(missed, 0.2, width), 0.7 * hatch * (missed > 0)))
+    missing = np.maximum(_opacity(missed, 0.2, width), 0.7 * hatch * (missed != 0))
+    rgb = _paint(rgb, MISSED, missing)
+    # Over the hatch, which would hide how what was missed has been cut.
+    rgb = _paint(rgb, HIT, _opacity(hit, 0.1, width))
+    return _paint(rgb, EXTRA, _opacity(extra, 0.25, width))
 
 
 def verdict_key(verdict: Judgement) -> list[tuple[str, Color]]:

@@ -13,9 +13,18 @@ SOURCE = Path(spatialembed.__file__).parent
 
 # Lowest first. Names on one line are siblings: they do not import each other.
 LEVELS = [
-    {"", "errors", "console", "packaged", "interrupts"},
-    {"embedding", "described", "lovasz", "sorting", "instances", "threads"},
-    {"cells", "centers", "lovasz_kernel", "pairs", "batch_objects"},
+    {"", "errors", "console", "packaged", "interrupts", "compiled"},
+    {
+        "embedding",
+        "described",
+        "lovasz",
+        "sorting",
+        "instances",
+        "overlaps",
+        "threads",
+        "label_types",
+    },
+    {"cells", "centers", "lovasz_kernel", "pairs", "batch_objects", "bandwidth_clamp"},
     {"instance_reach", "foreground", "refinement_kernel", "clustering_kernel"},
     {"instance_kernel"},
     {"instance_term"},

@@ -120,6 +120,8 @@ class TrainConfig:
         instance_weight: weight of the loss's instance term.
         variance_weight: weight of its variance term.
         seed_weight: weight of its seed term.
+        drift_weight: weight of its drift term, which is beyond the paper: it keeps learned centers
+            from moving together; 0 leaves it out.
         optimizer: "adam" or "adamw".
         weight_decay: of the optimizer.
         clip_norm: largest norm of the gradient; None for no clipping.
@@ -165,6 +167,7 @@ class TrainConfig:
     instance_weight: float = 1.0
     variance_weight: float = 10.0
     seed_weight: float = 1.0
+    drift_weight: float = 10.0
     optimizer: Literal["adam", "adamw"] = "adam"
     weight_decay: float = 1e-4
     clip_norm: float | None = None
@@ -203,6 +206,9 @@ class TrainConfig:
         for name, most in MOST.items():
             if getattr(self, name) > most:
                 raise UserError(f"{name} must be at most {most:,}, not {getattr(self, name):,}")
+        for name in ("instance_weight", "variance_weight", "seed_weight", "drift_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UserError(f"{name} must be a number from 0 up, not {getattr(self, name)}")
         if self.diameter is not None and not 0 < self.diameter < math.inf:
             raise UserError(f"diameter must be a number of pixels above 0, not {self.diameter}")
         if self.clip_norm is not None and not self.clip_norm > 0:

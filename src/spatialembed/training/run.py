@@ -223,6 +223,7 @@ def _loss(config: TrainConfig, material: Material) -> SpatialEmbeddingLoss:
         config.seed_weight,
         material.spec.pitch,
         config.margin,
+        config.drift_weight,
     )
 
 

@@ -59,9 +59,9 @@ def main() -> None:
     first, truth = median(times["in one pass"]), found["in one pass"]
     rows = []
     for way, each in times.items():
-        iou = match(found[way].astype(np.int64), truth).iou
-        alike = ((iou >= ALIKE).sum(), (iou == 1).sum())
-        counts = [f"{count:,}" for count in (iou.shape[1], *alike)]
+        matching = match(found[way].astype(np.int64), truth)
+        alike = ((matching.iou >= ALIKE).sum(), (matching.iou == 1).sum())
+        counts = [f"{count:,}" for count in (matching.n_found, *alike)]
         rows.append([way, *counts, show(median(each)), f"{median(each) / first - 1:+.0%}"])
     rows.append(["loading, taken off", "", "", "", show(median(loading)), ""])
     same = f"as in one pass, IoU ≥ {ALIKE}"

@@ -18,9 +18,10 @@ from workload import NETWORKS, ellipses
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import reference
 from spatialembed.loss import SpatialEmbeddingLoss
-from spatialembed.models import build
+from spatialembed.models import build, freeze_batch_norm_statistics
 
 BATCH, SIDE, OBJECTS = 8, 256, 20
+CPU = torch.device("cpu")
 
 
 def naive_loss(output: torch.Tensor, label_mask: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -28,20 +29,42 @@ def naive_loss(output: torch.Tensor, label_mask: torch.Tensor) -> dict[str, torc
     return reference.loss(output, label_mask, n_sigma=2)
 
 
-def step(name: str, loss: Callable, fast: bool, side: int = SIDE) -> Callable[[], None]:
-    """One step of one of the networks on the same batch; ``fast`` is bf16 and channels last."""
+def step(
+    name: str,
+    loss: Callable,
+    fast: bool,
+    side: int = SIDE,
+    batch: int = BATCH,
+    device: torch.device = CPU,
+    n_sigma: int = 2,
+    frozen: bool = False,
+) -> Callable[[], None]:
+    """One step of one of the networks on the same batch.
+
+    Args:
+        name: of :data:`workload.NETWORKS`.
+        loss: of a raw output and a label mask.
+        fast: bf16 and channels last.
+        side, batch: of the crops.
+        device: that it runs on.
+        n_sigma: bandwidths of the network.
+        frozen: whether the statistics of its batch norms stay.
+    """
     torch.manual_seed(0)
     layout = torch.channels_last if fast else torch.contiguous_format
     kind, options = NETWORKS[name]
-    network = build(kind, 3, 2, 1, **options).to(memory_format=layout)
+    network = build(kind, 3, n_sigma, 1, **options).to(device, memory_format=layout)
+    if frozen:
+        freeze_batch_norm_statistics(network)
     optimizer = torch.optim.Adam(network.parameters(), lr=5e-4)
-    masks = [torch.from_numpy(ellipses((side, side), OBJECTS, seed)) for seed in range(BATCH)]
+    masks = [torch.from_numpy(ellipses((side, side), OBJECTS, seed)) for seed in range(batch)]
     label_mask = torch.stack(masks)
-    image = (label_mask[:, None] > 0) * 0.5 + 0.2 * torch.rand(BATCH, 3, side, side)
-    image = image.contiguous(memory_format=layout)
+    image = (label_mask[:, None] > 0) * 0.5 + 0.2 * torch.rand(batch, 3, side, side)
+    image = image.to(device).contiguous(memory_format=layout)
+    label_mask = label_mask.to(device)
 
     def work() -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=fast):
+        with torch.autocast(device.type, torch.bfloat16, enabled=fast):
             output = network(image)
         total = loss(output.float(), label_mask)["total"]
         optimizer.zero_grad()

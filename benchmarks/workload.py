@@ -34,7 +34,9 @@ def ellipses(
     """
     rng = np.random.default_rng(seed)
     label_mask = np.zeros(shape, np.int32)
-    typical = 20.0 if share is None else np.sqrt(share * shape[0] * shape[1] / (objects * np.pi))
+    typical = (
+        20.0 if share is None else np.sqrt(share * shape[0] * shape[1] / (max(objects, 1) * np.pi))
+    )
     for k in range(objects):
         ry, rx = typical * 2 ** rng.uniform(-1, 1, 2)
         y, x = rng.uniform(0, shape)

@@ -31,6 +31,7 @@ def cluster(
     """
     shape = output.shape[1:]
     output = output.astype(np.float32)
+    finite = np.isfinite(output).all(axis=0)
     if margin is not None:
         output[len(shape) : len(shape) + n_sigma] = 0  # predicted bandwidths play no part
     with np.errstate(invalid="ignore"):  # outputs that are not finite
@@ -40,7 +41,7 @@ def cluster(
     limit = np.float32(math.log(2))
     spent = np.zeros(shape, bool)
     label_map = np.zeros(shape, np.int32)
-    foreground = score > np.float32(foreground_threshold)
+    foreground = (score > np.float32(foreground_threshold)) & finite
     possible = foreground & (score >= np.float32(seed_threshold))
     scores, classes = [], []
     while True:
@@ -84,12 +85,12 @@ def refine(
     with np.errstate(invalid="ignore"):
         position, sigma, logits = embed(output.astype(np.float32), n_sigma, pitch, margin)
         foreground = sigmoid(logits) > np.float32(foreground_threshold)
-    foreground &= np.isfinite(position).all(axis=0)
+    foreground &= np.isfinite(output).all(axis=0)
     sigma = clamped(sigma)
     refined = np.zeros(shape, np.int32)
     least = np.full(shape, -math.log(least_phi), np.float32)
     for k, kind in enumerate(classes, 1):
-        own = (label_map == k) & foreground[kind] & np.isfinite(sigma).all(axis=0)
+        own = (label_map == k) & foreground[kind]
         if not own.any():
             continue
         width = inverse_squared_width(sigma[:, own].mean(1, dtype=np.float64).astype(np.float32))
@@ -104,6 +105,49 @@ def refine(
         if (refined == k).sum() < min_size:
             refined[refined == k] = 0
     return refined
+
+
+# --- scoring --------------------------------------------------------------------------------
+
+
+def overlap_table(label_map: np.ndarray, label_mask: np.ndarray) -> np.ndarray:
+    """(T, N) float32 IoU of every true with every found object, by ids increasing."""
+    true_ids, true = np.unique(label_mask, return_inverse=True)
+    found_ids, found = np.unique(label_map, return_inverse=True)
+    common = np.zeros((len(true_ids), len(found_ids)), np.int64)
+    np.add.at(common, (true.ravel(), found.ravel()), 1)
+    union = common.sum(1)[:, None] + common.sum(0) - common
+    iou = (common / np.maximum(union, 1)).astype(np.float32)
+    return iou[true_ids != 0][:, found_ids != 0]
+
+
+def pairs(iou: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the best assignment among all pairs, by stardist.matching's rule."""
+    from scipy.optimize import linear_sum_assignment
+
+    hit = iou >= np.float32(threshold)
+    if not hit.any():
+        return np.nonzero(hit)
+    gain = hit + iou.astype(np.float64) / (2 * min(iou.shape))
+    rows, columns = linear_sum_assignment(gain, maximize=True)
+    kept = hit[rows, columns]
+    return rows[kept], columns[kept]
+
+
+def score(
+    label_map: np.ndarray,
+    label_mask: np.ndarray,
+    ignore: np.ndarray,
+    threshold: float,
+) -> tuple[int, int, int, float]:
+    """TP, FP, FN and the sum of the matched pairs' IoU of one image of one class."""
+    iou = overlap_table(label_map, label_mask)
+    ids = [n for n in np.unique(label_map) if n]
+    spared = np.array([ignore[label_map == n].mean() > 0.5 for n in ids], bool)
+    rows, columns = pairs(iou, threshold)
+    spared[columns] = False
+    over = iou.shape[1] - len(columns) - int(spared.sum())
+    return len(rows), over, iou.shape[0] - len(rows), float(iou[rows, columns].sum(dtype=float))
 
 
 # --- loss -----------------------------------------------------------------------------------
@@ -159,6 +203,7 @@ def loss(
     weights=(1.0, 10.0, 1.0),
     pitch: float = PITCH,
     margin: float | None = None,
+    drift_weight: float = 10.0,
 ):
     """The joint loss in torch, one full-image sort per object; differentiable.
 
@@ -173,14 +218,15 @@ def loss(
     drift = output.new_zeros(())
     for b in range(len(output)):
         shape = output.shape[2:]
-        lines = [torch.arange(n, dtype=output.dtype) * pitch for n in shape]
+        lines = [torch.arange(n, dtype=output.dtype, device=output.device) * pitch for n in shape]
         grid = torch.stack(torch.meshgrid(*lines, indexing="ij")).flip(0)  # x, y, z
         position = grid + torch.tanh(output[b, :dims])
         sigma = output[b, dims : dims + n_sigma].clamp(-2, 2)
         if margin is not None:
             sigma = torch.full_like(sigma, math.log(math.log(2) / (margin * pitch) ** 2) / 10)
         score = torch.sigmoid(output[b, dims + n_sigma :])
-        valid = torch.ones(shape, dtype=torch.bool) if ignore is None else ~ignore[b]
+        everywhere = torch.ones(shape, dtype=torch.bool, device=output.device)
+        valid = everywhere if ignore is None else ~ignore[b]
         target = torch.zeros_like(score)
         weight = valid.to(score.dtype).expand_as(score).clone()
         instance, variance, moved = [], [], []
@@ -192,7 +238,7 @@ def loss(
             where = {"centroid": grid, "learned": position}.get(center)
             if center == "medoid":
                 points = grid[:, own].T
-                middle = points[medoid(points.numpy())]
+                middle = points[medoid(points.cpu().numpy())]
             else:
                 middle = where[:, own].mean(1)
             moved.append(middle - grid[:, own].mean(1))
@@ -214,8 +260,8 @@ def loss(
             totals["variance"] = totals["variance"] + torch.stack(variance).mean()
             drift = drift + (torch.stack(moved).mean(0) ** 2).sum()
         totals["seed"] = totals["seed"] + seed
-    if center == "learned":
-        totals["drift"], weights = drift, (*weights, 10.0)
+    if center == "learned" and drift_weight:
+        totals["drift"], weights = drift, (*weights, drift_weight)
     totals = {name: value / max(len(output), 1) for name, value in totals.items()}
     parts = zip(weights, totals.values(), strict=True)
     totals["total"] = sum(w * value for w, value in parts)

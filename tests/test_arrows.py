@@ -13,9 +13,19 @@ SOURCE = Path(spatialembed.__file__).parent
 
 # Lowest first. Names on one line are siblings: they do not import each other.
 LEVELS = [
-    {"", "errors", "console", "packaged"},
-    {"embedding", "lovasz", "sorting", "instances", "threads", "pixel_values"},
-    {"cells", "centers", "lovasz_kernel", "pairs", "batch_objects"},
+    {"", "errors", "console", "packaged", "interrupts", "compiled"},
+    {
+        "embedding",
+        "described",
+        "lovasz",
+        "sorting",
+        "instances",
+        "overlaps",
+        "threads",
+        "pixel_values",
+        "label_types",
+    },
+    {"cells", "centers", "lovasz_kernel", "pairs", "batch_objects", "bandwidth_clamp"},
     {"instance_reach", "foreground", "refinement_kernel", "clustering_kernel"},
     {"instance_kernel"},
     {"instance_term"},
@@ -34,6 +44,7 @@ LEVELS = [
     {"inference"},
     {"training", "export", "large"},
     {"report", "app", "plugin"},
+    {"recipe"},
     {"options"},
     {"demo"},
     {"commands"},

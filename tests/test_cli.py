@@ -1,5 +1,9 @@
 import json
+import os
+import signal
+import time
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +12,7 @@ import torch
 from PIL import Image
 
 import spatialembed
+from spatialembed import console
 from spatialembed.cli import _say_warnings, main
 from spatialembed.commands import COMMANDS
 from spatialembed.errors import ImageWarning, UserError
@@ -200,6 +205,15 @@ def test_options_go_over_the_recipe(tmp_path) -> None:
         ),
         ("xyzzy: 1", ["unknown key 'xyzzy'", "--help"]),
         ("batch: many", ["batch"]),
+        ("seed:", ["mine.yaml: seed must be a whole number, and it is empty"]),
+        (
+            "stages: [{steps: 3, crop_size: }]",
+            ["crop_size must be a whole number, and it is empty"],
+        ),
+        (
+            "stages: [{steps: 3, augmentation: {flip: }}]",
+            ["flip must be true or false, and it is empty"],
+        ),
         ("stages: [{steps: 3, crop_size: 65}]", ["crop_size", "65"]),
         ("average: 7", ["average"]),
         ("a: [", ["mine.yaml"]),
@@ -301,3 +315,51 @@ def test_warnings_about_images_are_lines_and_not_without_end(capsys) -> None:
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "warning: a.tif: 0 pixels"
     assert lines[9:] == ["warning: a.tif: 9 pixels", "warning: and more images as this one"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_is_one_line(monkeypatch, capsys, number, code) -> None:
+    def interrupted(**_: object) -> int:
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(60)
+        except KeyboardInterrupt as error:
+            raise SystemError("as compiled code has it") from error
+        return 0
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setitem(COMMANDS, "check", interrupted)
+    monkeypatch.setattr("spatialembed.cli.build_parser", lambda *_: Parsed())
+    assert main(["check", "data"]) == code
+    assert capsys.readouterr().err == "spatialembed: interrupted\n"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+class Parsed:
+    """Stands where the parser would, of a command without options."""
+
+    def parse_args(self, _: object) -> None: ...
+
+    def instantiate(self, _: object) -> "Parsed":
+        return self
+
+    command = "check"
+
+    def __getitem__(self, _: str) -> SimpleNamespace:
+        return SimpleNamespace()
+
+
+def test_a_demo_that_cannot_be_is_refused_before_anything_is_made(tmp_path, capsys) -> None:
+    for minutes in ("-1", "nan", "inf"):
+        assert "minutes" in errors_of(capsys, "demo", "--out", tmp_path / "d", "--minutes", minutes)
+    assert not (tmp_path / "d").exists()
+
+
+def test_progress_is_told_where_there_is_no_terminal(monkeypatch, capsys) -> None:
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr(console, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    assert list(console.track(range(4), 4, "Scoring val")) == [0, 1, 2, 3]
+    assert capsys.readouterr().err.splitlines() == [
+        "Scoring val: 2 of 4 images, 0.1 images/s, 0:00:20 left",
+        "Scoring val: 4 of 4 images, 0.1 images/s, 0:00:00 left",
+    ]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import reference
 from spatialembed.clustering import cluster
 from spatialembed.embedding import PITCH, margin_to_sigma
+from spatialembed.refinement import refine
 
 
 def random_scene(
@@ -127,6 +128,37 @@ def test_outputs_that_are_not_finite(seed, share, value, n_classes, margin):
     output = random_scene(seed, (30, 40), 8, 2, n_classes, 5, levels=2)
     output[np.random.default_rng(seed).random(output.shape) < share] = value
     assert_equal_to_reference(output, n_sigma=2, min_size=4, margin=margin)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("channel", range(6))
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_a_pixel_that_is_not_finite_in_any_channel_belongs_to_nothing(value, channel, kind):
+    """Neither as a seed nor as a member, whichever of the offsets, bandwidths and classes it is."""
+    output = random_scene(2, n_sigma=2, n_classes=2)
+    before = cluster(output, 2, min_size=4)
+    hit = (before.label_map > 0) & (np.random.default_rng(0).random(output.shape[1:]) < 0.2)
+    hit |= (output[4:].max(0) > 4) & (np.arange(output.shape[2]) % 3 == 0)  # seeds among them
+    output[channel, hit] = value
+    given = output
+    if kind == "torch":
+        import torch
+
+        given = torch.from_numpy(output)
+    found = cluster(given, 2, min_size=4)
+    assert len(found) > 3
+    assert not found.label_map[hit].any()
+    assert not refine(found, given, 2, min_size=4).label_map[hit].any()
+    for margin in (None, 5.0):
+        assert_equal_to_reference(output, n_sigma=2, min_size=4, margin=margin)
+
+
+def test_a_float64_beyond_float32_is_not_finite():
+    output = random_scene(2).astype(np.float64)
+    output[0, 20:40] = 1e300
+    found = cluster(output, min_size=4)
+    assert len(found) > 1
+    assert not found.label_map[20:40].any()
 
 
 def test_noise_where_every_pixel_is_a_seed():

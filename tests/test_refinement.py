@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import reference
 from spatialembed.clustering import cluster
 from spatialembed.embedding import PITCH
+from spatialembed.instances import Instances
 from spatialembed.refinement import refine
 from test_clustering import random_scene
 
@@ -78,3 +79,12 @@ def test_nothing_found_stays_nothing() -> None:
     output = random_scene(0, objects=0)
     output[3] = -9
     assert len(refine(cluster(output), output)) == 0
+
+
+def test_a_pixel_as_near_to_two_instances_goes_to_the_first() -> None:
+    label_map = np.array([[1] * 5 + [0] + [2] * 5], np.int32)
+    output = np.zeros((4, 1, 11), np.float32)
+    output[2] = np.log(np.log(2) / (5 * PITCH) ** 2) / 10
+    output[3] = 4
+    refined = refine(Instances.from_label_map(label_map), output)
+    assert refined.label_map.tolist() == [[1] * 6 + [2] * 5]

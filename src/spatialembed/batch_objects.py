@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
 
+from spatialembed.compiled import kernel
 from spatialembed.threads import as_many_as_torch
 
 
@@ -56,16 +57,18 @@ def gather_objects(label_mask: Int[Tensor, "B *S"], valid: Bool[Tensor, "B *S"])
         pixel, owner, counts, image, object_of = (torch.from_numpy(array) for array in found)
         return BatchObjects(pixel, owner, counts, image, object_of, images)
     pixel = labels.nonzero().squeeze(1)
-    key = pixel // max(pixels, 1) * span + labels[pixel].long() - lowest
+    # Numbers of the ids, not these themselves: ids far apart times images may leave 64 bits.
+    ids, number = torch.unique(labels[pixel], return_inverse=True)
+    key = pixel // max(pixels, 1) * len(ids) + number
     keys, owner, counts = torch.unique(key, return_inverse=True, return_counts=True)
     group = owner.argsort(stable=True)
     pixel, owner = pixel[group], owner[group]
     object_of = torch.full_like(labels, -1, dtype=torch.int32)
     object_of[pixel] = owner.int()
-    return BatchObjects(pixel, owner, counts, keys // span, object_of, images)
+    return BatchObjects(pixel, owner, counts, keys // max(len(ids), 1), object_of, images)
 
 
-@njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
+@kernel(parallel=True)
 def _gather(
     labels: np.ndarray[Any, Any], lowest: int, span: int
 ) -> tuple[np.ndarray[Any, Any], ...]:

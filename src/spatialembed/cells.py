@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from spatialembed.compiled import kernel
 
 MOST_CELLS = 2**20
 """Of a grid, whose table of cells then stays small."""
 
 
-@njit(cache=True)
+@kernel()
 def gather(
     logits: np.ndarray, lowest: np.float32, offsets: np.ndarray, shape: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -55,14 +56,24 @@ def gather(
     return pixel, place, logit, offset
 
 
-@njit(cache=True)
+@kernel()
+def finite_at(output: np.ndarray, pixel: np.ndarray) -> np.ndarray:
+    """Whether all channels of a (C, P) output are finite, at some pixels."""
+    finite = np.ones(len(pixel), np.bool_)
+    for channel in range(len(output)):
+        for e in range(len(pixel)):
+            finite[e] &= math.isfinite(output[channel, pixel[e]])
+    return finite
+
+
+@kernel()
 def cell_along(value: float, origin: float, density: float, count: int) -> int:
     """Cell of a coordinate along one axis. Never decreasing in it, so that a range of coordinates
     lies within the range of its ends' cells whatever the rounding."""
     return int(min(max((value - origin) * density, 0.0), count - 1.0))
 
 
-@njit(cache=True)
+@kernel()
 def cells_along(
     position: np.ndarray, origin: float, density: float, count: int, cell: np.ndarray
 ) -> None:
@@ -73,7 +84,7 @@ def cells_along(
         cell[p] = cell[p] * np.int32(count) + np.int32(place) if inside else np.int32(-1)
 
 
-@njit(cache=True)
+@kernel()
 def cells_within(
     middle: float, reach: float, origin: float, density: float, count: int
 ) -> tuple[int, int]:
@@ -88,7 +99,7 @@ def cells_within(
     )
 
 
-@njit(cache=True)
+@kernel()
 def bin_entries(
     position: np.ndarray,
     kind: np.ndarray,
@@ -134,7 +145,7 @@ def bin_entries(
     return start, sorted_position, slot, twin
 
 
-@njit(cache=True)
+@kernel()
 def next_row(block: np.ndarray, counts: np.ndarray, first: bool) -> int:
     """First cell of the next row along x of a block of cells, as if x began at 0; −1 at the end.
 
@@ -161,7 +172,7 @@ def next_row(block: np.ndarray, counts: np.ndarray, first: bool) -> int:
     return int(row * counts[0])
 
 
-@njit(cache=True)
+@kernel()
 def cells_in_reach(
     center: np.ndarray,
     width: np.ndarray,
@@ -177,7 +188,7 @@ def cells_in_reach(
         block[0, d], block[1, d] = cells_within(center[d], reach, origin[d], density[d], counts[d])
 
 
-@njit(cache=True)
+@kernel()
 def scaled_distances(
     position: np.ndarray, first: int, center: np.ndarray, width: np.ndarray, distance: np.ndarray
 ) -> None:
@@ -197,7 +208,7 @@ def scaled_distances(
             distance[e] += s * (difference * difference)
 
 
-@njit(cache=True)
+@kernel()
 def give_pixel(slot: int, value: float, twin: np.ndarray, values: np.ndarray) -> None:
     """Write a value for a slot, and for those of the same pixel in other classes."""
     values[slot] = value

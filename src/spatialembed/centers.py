@@ -10,9 +10,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
 
+from spatialembed.compiled import kernel
 from spatialembed.threads import as_many_as_torch
 
 Center = Literal["centroid", "learned", "medoid"]
@@ -63,7 +64,7 @@ def _medoids(
     return coordinate[:, order[chosen.to(order.device)]]
 
 
-@njit(cache=True, parallel=True)  # type: ignore[untyped-decorator, unused-ignore]
+@kernel(parallel=True)
 def _medoid_indices(
     points: np.ndarray[Any, Any], starts: np.ndarray[Any, Any]
 ) -> np.ndarray[Any, Any]:

@@ -12,8 +12,9 @@ from jsonargparse import ArgumentError
 
 from spatialembed import __version__
 from spatialembed.commands import COMMANDS, run_train
-from spatialembed.console import errors, say_when_compiling, warn
+from spatialembed.console import errors, others_silent, say_when_compiling, warn
 from spatialembed.errors import ImageWarning, UserError, kind_of
+from spatialembed.interrupts import Terminated, interrupt_in, terminations
 from spatialembed.options import (
     build_parser,
     options_of,
@@ -31,31 +32,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``spatialembed`` with the given arguments; what is wrong is said in one sentence.
 
     Returns:
-        0 when all went well, else 1; 130 when interrupted.
+        0 when all went well, else 1; 130 when interrupted, 143 when by SIGTERM.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _run(given)
-    except UserError as error:
-        errors.print(f"spatialembed: {error}", markup=False, highlight=False, soft_wrap=True)
+        with terminations(), others_silent():
+            return _run(given)
+    except BaseException as error:
+        if interrupt := interrupt_in(error):
+            _say("; ".join(["interrupted", *_how_to_go_on(given, interrupt)]))
+            return 143 if isinstance(interrupt, Terminated) else 130
+        if isinstance(error, UserError):
+            _say(str(error))
+        elif isinstance(error, OSError):
+            where = f"{error.filename}: " if error.filename else ""
+            _say(
+                f"{where}{error.strerror or error}; check the path, its permissions and the space "
+                "on its disk"
+            )
+        else:
+            raise
         return 1
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        errors.print(
-            f"spatialembed: {where}{error.strerror or error}; check the path, its permissions "
-            "and the space on its disk",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
-        return 1
-    except KeyboardInterrupt:
-        told = "spatialembed: interrupted"
-        if given[:1] == ["predict"]:
-            anew = any(word.startswith("--overwrite") for word in given)
-            told += "; the same command " + ("without --overwrite " if anew else "") + "goes on"
-        errors.print(told)
-        return 130
+
+
+def _say(sentence: str) -> None:
+    errors.print(f"spatialembed: {sentence}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _how_to_go_on(given: list[str], interrupt: KeyboardInterrupt) -> list[str]:
+    """What a command that was interrupted is followed by; a run of training knows its own."""
+    if given[:1] == ["train"]:
+        return getattr(interrupt, "__notes__", [])
+    if given[:1] == ["predict"]:
+        anew = any(word.startswith("--overwrite") for word in given)
+        return ["the same command " + ("without --overwrite " if anew else "") + "goes on"]
+    return []
 
 
 def _run(given: list[str]) -> int:

@@ -52,7 +52,7 @@ def cluster(
     class, then the lower flat pixel index. A proposal is the foreground of the seed's class with
     φ > 0.5. It becomes an instance if it has at least ``min_size`` pixels of which more than half
     are unassigned, and gets those; accepted or not, its pixels are spent for all classes.
-    Computed in float32. A pixel whose output is not finite belongs to nothing.
+    Computed in float32. A pixel whose output is not finite, in any channel, belongs to nothing.
 
     Args:
         output: (C, *spatial) raw output, numpy or torch: D offsets x, y, z, ``n_sigma``

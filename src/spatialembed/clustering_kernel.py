@@ -9,16 +9,16 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from spatialembed.cells import cells_in_reach, give_pixel, next_row, scaled_distances
+from spatialembed.compiled import kernel
 from spatialembed.sorting import largest_first
 
 LIMIT = np.float32(math.log(2))
 """A pixel belongs where φ > 0.5, that is where its scaled distance is less than ln 2."""
 
 
-@njit(cache=True)
+@kernel()
 def _propose(
     center: np.ndarray,
     width: np.ndarray,
@@ -51,7 +51,7 @@ def _propose(
     return n
 
 
-@njit(cache=True)
+@kernel()
 def best_unspent(
     seeds: np.ndarray,
     score: np.ndarray,
@@ -82,7 +82,7 @@ def best_unspent(
     return sorted_best, others[:left]
 
 
-@njit(cache=True)
+@kernel()
 def visit_seeds(
     seed_slot: np.ndarray,
     seed_kind: np.ndarray,
@@ -111,15 +111,12 @@ def visit_seeds(
         own = seed_slot[s]
         if label[own] != 0:
             continue
-        n, usable = 0, True
         for d in range(dims):
             center[d], width[d] = position[d, own], seed_width[d, s]
-            usable &= not math.isnan(width[d])
-        if usable:
-            n = _propose(
-                center, width, seed_kind[s] * cells, origin, density, counts, start, position,
-                members, distance, block,
-            )  # fmt: skip
+        n = _propose(
+            center, width, seed_kind[s] * cells, origin, density, counts, start, position,
+            members, distance, block,
+        )  # fmt: skip
         unassigned = 0
         for m in range(n):
             unassigned += label[members[m]] == 0
@@ -136,7 +133,7 @@ def visit_seeds(
     return found[:n_found]
 
 
-@njit(cache=True)
+@kernel()
 def finish(
     pixel: np.ndarray,
     place: np.ndarray,

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Literal
 
 from spatialembed.console import console, errors, track, warn
-from spatialembed.errors import UserError
+from spatialembed.errors import UserError, require_writable
 from spatialembed.training.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def run_demo(out: Path = Path("demo"), minutes: float | None = None, seed: int =
     """
     from spatialembed.demo import demo
 
+    require_writable(out)
     page = demo(out, minutes, seed, track)
     console.print(f"Open {page}", highlight=False)
     return 0
@@ -78,6 +80,7 @@ def run_crops(
     from spatialembed.data import object_index, open_data
     from spatialembed.data.stored_crops import store_crops
 
+    require_writable(out, "OUT")
     splits = [open_data(data, split, classes, crowds=crowds) for split in ("train", "val")]
     indexed = [(dataset, object_index(dataset)) for dataset in splits]
     for dataset, index in indexed:
@@ -92,8 +95,14 @@ def run_train(config: TrainConfig) -> int:
     Args:
         config: the run.
     """
+    from spatialembed.models.spec import ModelSpec
     from spatialembed.training import train
 
+    require_writable(config.out)
+    config.scheduled()
+    if config.init is None and not config.resume:
+        own = (config.network, config.network_options)
+        ModelSpec(*own, n_sigma=config.n_sigma, margin=config.margin).outline()
     folder = train(config)
     console.print(f"Trained: {folder}", highlight=False)
     return 0
@@ -137,6 +146,10 @@ def run_evaluate(
     from spatialembed.inference.official import is_scored_officially
     from spatialembed.report.evaluation import folder_beside, tables, write_evaluation
 
+    if pictures < 0:
+        raise UserError(f"--pictures is a number from 0 up, not {pictures}")
+    if out is not None:
+        require_writable(out)
     loaded = load(model, device, precision, symmetries, diameter)
     dataset = open_split(data, split, loaded.spec, crowds)
     folder = out or folder_beside(Path(model), dataset.split)
@@ -201,6 +214,7 @@ def run_predict(
     from spatialembed.inference.notes import notes_of
     from spatialembed.inference.written import Results
 
+    require_writable(out)
     settings = (seed_threshold, foreground_threshold, min_size)
     given = (model, device, precision, symmetries, diameter)
     if out.suffix == ".zarr":
@@ -284,12 +298,16 @@ def run_serve(
         device: auto, cpu, cuda, ….
         precision: float32 (the default) or bf16; an exported model has its own.
     """
-    from spatialembed.app.page import serve
+    from spatialembed.app.page import require_free, serve
     from spatialembed.inference.loading import load
 
+    require_free(host, port)
     page, address = serve(load(model, device, precision, symmetries, diameter), host, port, browser)
     console.print(f"Open {address} (Ctrl+C ends it)", highlight=False)
-    page.block_thread()
+    try:
+        Event().wait()
+    finally:
+        page.close(verbose=False)
     return 0
 
 

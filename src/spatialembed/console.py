@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+import time
+import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
@@ -24,6 +30,26 @@ console = Console()
 errors = Console(stderr=True)
 
 
+EVERY = 15.0
+"""Seconds between two lines of progress where there is no terminal."""
+
+
+@contextmanager
+def others_silent() -> Iterator[None]:
+    """Nothing that other libraries log or warn of comes before our own sentence.
+
+    Our own warnings are left as they are; ``python -W`` shows the others nevertheless.
+    """
+    if not sys.warnoptions:
+        warnings.filterwarnings("ignore", module=r"(?!spatialembed\b)")
+    level = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(level)
+
+
 class Track(Protocol):
     """Passes items on and shows how far it is; what long functions take as ``track``."""
 
@@ -38,7 +64,13 @@ def silent(items: Iterable[Item], total: int, doing: str, of: str = "images") ->
 
 
 def track(items: Iterable[Item], total: int, doing: str, of: str = "images") -> Iterator[Item]:
-    """Pass items on while a bar on the terminal shows count, number a second and time left."""
+    """Pass items on while a bar on the terminal shows count, number a second and time left.
+
+    Where there is no terminal a line says so now and then.
+    """
+    if not errors.is_terminal:
+        yield from _tell(items, total, doing, of)
+        return
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -47,7 +79,6 @@ def track(items: Iterable[Item], total: int, doing: str, of: str = "images") -> 
         TimeRemainingColumn(),
         console=errors,
         transient=True,
-        disable=not errors.is_terminal,
     ) as progress:
         task = progress.add_task(doing, total=total, of=of)
         for item in items:
@@ -59,6 +90,19 @@ def warn(warnings: Iterable[object]) -> None:
     """Say what does not keep a command from its work, but may not be meant."""
     for warning in warnings:
         errors.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _tell(items: Iterable[Item], total: int, doing: str, of: str) -> Iterator[Item]:
+    began = spoke = time.monotonic()
+    for done, item in enumerate(items, start=1):
+        yield item
+        now = time.monotonic()
+        if now - spoke > EVERY:
+            spoke = now
+            speed = done / (now - began)
+            left = timedelta(seconds=round((total - done) / speed))
+            told = f"{doing}: {done} of {total} {of}, {speed:.3g} {of}/s, {left} left"
+            errors.print(told, markup=False, highlight=False, soft_wrap=True)
 
 
 @lru_cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from spatialembed.console import Track, console, silent
+from spatialembed.console import Track, console, errors, silent
 from spatialembed.data.scenes import make_scenes
 from spatialembed.errors import UserError
 from spatialembed.inference.evaluate import evaluate, open_split
@@ -21,6 +21,11 @@ TRAIN_SCENES, VAL_SCENES = 270, 40
 PARTS = ("scenes", "run", "evaluation", "found")
 """Folders that a demo makes."""
 
+NOTHING = (
+    "spatialembed: the model found nothing in any held-out scene: it was trained too little, as on "
+    "a busy machine; run the demo again with more --minutes"
+)
+
 
 def demo(out: Path, minutes: float | None = None, seed: int = 0, track: Track = silent) -> Path:
     """Make street scenes in ``out``, train on them in two stages, score, predict, show.
@@ -35,24 +40,27 @@ def demo(out: Path, minutes: float | None = None, seed: int = 0, track: Track = 
         The page.
 
     Raises:
-        UserError: ``out`` holds something else than a demo.
+        UserError: ``out`` holds something else than a demo, or an option is out of its range.
     """
-    _clear(out)
     scenes = out / "scenes"
-    console.print(f"Making {TRAIN_SCENES + VAL_SCENES} street scenes in {scenes}")
-    make_scenes(scenes, TRAIN_SCENES, VAL_SCENES, seed=seed)
-
     options = [f"--out={out / 'run'}", f"--seed={seed}"]
     if minutes is not None:
         options.append(f"--minutes={minutes}")
-    run = train(read_recipe("demo", scenes, *options))
+    config = read_recipe("demo", scenes, *options)
+    config.scheduled()  # refuses what cannot be before anything is removed or made
+    _clear(out)
+    console.print(f"Making {TRAIN_SCENES + VAL_SCENES} street scenes in {scenes}")
+    make_scenes(scenes, TRAIN_SCENES, VAL_SCENES, seed=seed)
 
+    run = train(config)
     model = load(run, symmetries=True)
     held_out = open_split(scenes, "val", model.spec)
     evaluation = evaluate(model, held_out, out=out / "evaluation", track=track)
     for table in tables(evaluation):
         console.print(table)
 
+    if not any(held["found"] for held in evaluation["classes"].values()):
+        errors.print(NOTHING, highlight=False, soft_wrap=True)
     images = find_images([scenes / "leftImg8bit" / "val"], out / "found")
     results = Results(out / "found", ["cityscapes"])
     for outcome in track(predict_files(model, images, results, True), len(images), "Predicting"):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spatialembed.cells import MOST_CELLS, bin_entries, gather
+from spatialembed.cells import MOST_CELLS, bin_entries, finite_at, gather
 from spatialembed.embedding import (
     Array,
     Pitch,
@@ -49,7 +49,8 @@ def as_float32(output: Array) -> np.ndarray:
     """A raw output, of numpy or torch, as a contiguous float32 array of numpy."""
     if not isinstance(output, np.ndarray):
         output = output.detach().float().cpu().numpy()
-    return np.ascontiguousarray(output, np.float32)
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite
+        return np.ascontiguousarray(output, np.float32)
 
 
 def bandwidths(
@@ -65,7 +66,7 @@ def bandwidths(
 def take_foreground(
     flat: np.ndarray, shape: tuple[int, ...], first_seed: int, threshold: float, pitch: Pitch
 ) -> Foreground:
-    """Pixels of each class whose score exceeds the threshold and whose embedding is a number."""
+    """Pixels of each class whose score exceeds the threshold and whose output is all finite."""
     # Most pixels are background: one comparison of logits spares them the sigmoid. The bound
     # lies below the threshold by more than a float32 sigmoid is ever wrong.
     bound = threshold - 1e-5
@@ -77,7 +78,7 @@ def take_foreground(
     pixel, place, logit, offset = (p[0] if len(p) == 1 else np.concatenate(p, -1) for p in parts)
     score = sigmoid(logit)
     position = embed_pixels(offset, place, pitch)
-    kept = (score > np.float32(threshold)) & np.isfinite(position).all(axis=0)
+    kept = (score > np.float32(threshold)) & finite_at(flat, pixel)
     if not kept.all():
         pixel, kind, score = pixel[kept], kind[kept], score[kept]
         place, position = np.compress(kept, place, axis=1), np.compress(kept, position, axis=1)
@@ -85,7 +86,7 @@ def take_foreground(
 
 
 def widths(sigma: np.ndarray, dims: int) -> np.ndarray:
-    """(D, M) inverse squared widths of (1 or D, M) bandwidths, NaN where σ is."""
+    """(D, M) inverse squared widths of (1 or D, M) bandwidths."""
     width = inverse_squared_width(clamped(sigma))
     return np.ascontiguousarray(np.broadcast_to(width, (dims, width.shape[1])))
 

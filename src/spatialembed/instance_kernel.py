@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from spatialembed.cells import scaled_distances
+from spatialembed.compiled import kernel
 from spatialembed.instance_reach import block_in_reach, rows_in_reach
 from spatialembed.lovasz_kernel import hinge_steps
 
@@ -20,7 +21,7 @@ LN2_HIGH, LN2_LOW = np.float32(0.693359375), np.float32(math.log(2) - 0.69335937
 SERIES = tuple(np.float32(1 / math.factorial(n)) for n in range(2, 8))
 
 
-@njit(cache=True, parallel=True)
+@kernel(parallel=True)
 def own_distances(
     position: np.ndarray,
     center: np.ndarray,
@@ -48,7 +49,7 @@ def own_distances(
     return own
 
 
-@njit(cache=True, parallel=True)
+@kernel(parallel=True)
 def hinges(
     position: np.ndarray,
     center: np.ndarray,
@@ -108,7 +109,7 @@ def hinges(
     return loss, in_position[0], in_center, in_width
 
 
-@njit(cache=True)
+@kernel()
 def _hinges_of_image(
     position: np.ndarray,
     center: np.ndarray,
@@ -189,7 +190,7 @@ def _hinges_of_image(
             in_position[d, cell_pixel[e]] += in_cells[d, e]
 
 
-@njit(cache=True, fastmath={"contract"})
+@kernel(fastmath={"contract"})
 def _memberships(phi: np.ndarray, rest: np.ndarray, scratch: np.ndarray) -> None:
     """Replace scaled distances by φ, and write 1 − φ, each to float32 precision.
 
@@ -216,7 +217,7 @@ def _memberships(phi: np.ndarray, rest: np.ndarray, scratch: np.ndarray) -> None
         rest[i] = (np.float32(1) - scale[i]) - grown
 
 
-@njit(cache=True)
+@kernel()
 def _others(
     position: np.ndarray,
     owner: np.ndarray,
@@ -233,7 +234,7 @@ def _others(
         distance[e] = np.float32(np.inf) if off else distance[e]
 
 
-@njit(cache=True)
+@kernel()
 def _pull(
     position: np.ndarray,
     at: np.ndarray,
@@ -256,7 +257,7 @@ def _pull(
     return in_center, in_width
 
 
-@njit(cache=True, fastmath={"reassoc", "contract", "nsz"})
+@kernel(fastmath={"reassoc", "contract", "nsz"})
 def _pull_run(
     position: np.ndarray,
     slope: np.ndarray,

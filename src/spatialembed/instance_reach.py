@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from spatialembed.cells import cells_along, cells_within, next_row
+from spatialembed.compiled import kernel
 
 
-@njit(cache=True, parallel=True)
+@kernel(parallel=True)
 def bin_pixels(
     position: np.ndarray,
     valid: np.ndarray,
@@ -71,7 +72,7 @@ def bin_pixels(
     return start, order, ordered, owner
 
 
-@njit(cache=True)
+@kernel()
 def _mark(
     center: np.ndarray,
     reach: np.ndarray,
@@ -89,7 +90,7 @@ def _mark(
         row = next_row(block, counts, False)
 
 
-@njit(cache=True)
+@kernel()
 def block_in_reach(
     center: np.ndarray,
     reach: np.ndarray,
@@ -108,7 +109,7 @@ def block_in_reach(
     return True
 
 
-@njit(cache=True)
+@kernel()
 def rows_in_reach(
     center: np.ndarray,
     width: np.ndarray,

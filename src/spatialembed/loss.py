@@ -15,23 +15,22 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
+from spatialembed.bandwidth_clamp import clamped_with_return
 from spatialembed.batch_objects import BatchObjects, at_pixels, gather_objects
 from spatialembed.centers import CENTERS, Center, mean_by_object, object_centers
 from spatialembed.embedding import (
     PITCH,
     Embedded,
     Pitch,
-    clamped,
     embed,
     inverse_squared_width,
     pixel_coordinates,
 )
 from spatialembed.instance_term import instance_term
-
-DRIFT_WEIGHT = 10.0
+from spatialembed.label_types import as_integers
 
 
 class SpatialEmbeddingLoss(nn.Module):
@@ -47,6 +46,7 @@ class SpatialEmbeddingLoss(nn.Module):
         pitch: coordinate step per pixel, one for all axes or one each in the order x, y, z.
         margin: radius in pixels of a fixed bandwidth for every object, the paper's baseline;
             None to learn the bandwidth.
+        drift_weight: weight of the drift term of learned centers; 0 for the paper's loss.
 
     Raises:
         ValueError: an option outside of its range.
@@ -62,69 +62,74 @@ class SpatialEmbeddingLoss(nn.Module):
         seed_weight: float = 1.0,
         pitch: Pitch = PITCH,
         margin: float | None = None,
+        drift_weight: float = 10.0,
     ) -> None:
         super().__init__()
         if center not in CENTERS:
             raise ValueError(f"center must be one of {', '.join(CENTERS)}, not {center!r}")
         weights = torch.as_tensor(foreground_weight, dtype=torch.float64).reshape(-1)
-        numbers = [*weights.tolist(), instance_weight, variance_weight, seed_weight]
+        self.weights = {
+            "instance": instance_weight,
+            "variance": variance_weight,
+            "seed": seed_weight,
+            "drift": drift_weight,
+        }
+        numbers = [*weights.tolist(), *self.weights.values()]
         if not all(w >= 0 and math.isfinite(w) for w in numbers):
             raise ValueError("loss weights must be finite and at least 0")
         self.n_sigma = n_sigma
         self.center: Center = center
         self.foreground_weight: Tensor
         self.register_buffer("foreground_weight", weights, persistent=False)
-        self.weights = {
-            "instance": instance_weight,
-            "variance": variance_weight,
-            "seed": seed_weight,
-            "drift": DRIFT_WEIGHT,
-        }
         self.pitch = pitch
         self.margin = margin
 
     def forward(
         self,
         output: Float[Tensor, "B C *S"],
-        label_mask: Int[Tensor, "B *S"],
-        class_map: Int[Tensor, "B *S"] | None = None,
-        ignore: Bool[Tensor, "B *S"] | None = None,
+        label_mask: Shaped[Tensor, "B *S"],
+        class_map: Shaped[Tensor, "B *S"] | None = None,
+        ignore: Shaped[Tensor, "B *S"] | None = None,
     ) -> dict[str, Tensor]:
         """Loss of a batch; see METHOD, section 2.
 
         Args:
             output: (B, D + n_sigma + K, *spatial) raw output of the network.
             label_mask: (B, *spatial) object ids, 0 for background, any others in any order; an id
-                stands for one object per image.
+                stands for one object per image. Of any type of integers, or whole numbers.
             class_map: (B, *spatial) class 0 to K − 1 of each object pixel, any value elsewhere;
-                may be None with one class.
-            ignore: (B, *spatial) pixels that take part in no term.
+                may be None with one class. Of types as ``label_mask``.
+            ignore: (B, *spatial) bool or numbers: pixels of True, or other than 0, take part in no
+                term.
 
         Returns:
-            Scalars "instance", "variance", "seed" and, with learned centers, "drift", each
-            unweighted, and their weighted sum "total"; means over the batch (and over the objects
-            of each image in the first two).
+            Scalars "instance", "variance", "seed" and, with learned centers and a weight of it,
+            "drift", each unweighted, and their weighted sum "total"; means over the batch (and
+            over the objects of each image in the first two).
 
         Raises:
             TypeError: arrays of numpy.
-            ValueError: shapes that do not fit each other, or no class map with several classes,
-                or one with a class outside 0 to K − 1 on an object.
+            ValueError: shapes that do not fit each other, labels that are not whole numbers, or no
+                class map with several classes, or one with a class outside 0 to K − 1 on an object.
         """
-        for name, given in {"output": output, "label_mask": label_mask}.items():
-            if not isinstance(given, Tensor):
+        maps = {"label_mask": label_mask, "class_map": class_map, "ignore": ignore}
+        for name, given in {"output": output, **maps}.items():
+            if given is not None and not isinstance(given, Tensor):
                 raise TypeError(
                     f"{name} must be a torch tensor with a batch axis, not {type(given)}"
                 )
         with torch.autocast(output.device.type, enabled=False):
             embedded = embed(output, self.n_sigma, self.pitch, self.margin, batched=True)
-            self._check(embedded, label_mask, class_map, ignore)
-            valid = torch.ones_like(label_mask, dtype=torch.bool) if ignore is None else ~ignore
-            objects = gather_objects(label_mask, valid)
+            self._check(embedded, maps)
+            valid = torch.ones_like(label_mask, dtype=torch.bool)
+            if ignore is not None:
+                valid = ~ignore.bool()
+            objects = gather_objects(as_integers(label_mask, "label_mask"), valid)
             center = self._centers(embedded.position.flatten(2), objects, valid.shape[1:])
             instance, variance, phi = self._object_terms(embedded, center, objects, valid)
             seed = self._seed_term(embedded.seed, objects, phi, class_map, valid)
             terms = {"instance": instance, "variance": variance, "seed": seed}
-            if self.center == "learned":
+            if self.center == "learned" and self.weights["drift"]:
                 terms["drift"] = self._drift(center, objects, valid.shape[1:])
             total = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
         return {**terms, "total": total}
@@ -138,7 +143,7 @@ class SpatialEmbeddingLoss(nn.Module):
     ) -> tuple[Tensor, Tensor, Float[Tensor, " own"]]:
         """Instance and variance term, and φ of each object pixel to its own object."""
         position = embedded.position.flatten(2)  # (B, D, P)
-        sigma = clamped(at_pixels(embedded.sigma.flatten(2), objects))  # (n_sigma, own)
+        sigma = clamped_with_return(at_pixels(embedded.sigma.flatten(2), objects))  # (n_sigma, own)
         mean_sigma = mean_by_object(sigma, objects.owner, objects.counts)
         width = inverse_squared_width(mean_sigma)  # (n_sigma, N)
         instance, phi = instance_term(position, center, width, objects, valid.flatten())
@@ -180,7 +185,7 @@ class SpatialEmbeddingLoss(nn.Module):
         logits: Float[Tensor, "B K *S"],
         objects: BatchObjects,
         phi: Float[Tensor, " own"],
-        class_map: Int[Tensor, "B *S"] | None,
+        class_map: Shaped[Tensor, "B *S"] | None,
         valid: Bool[Tensor, "B *S"],
     ) -> Tensor:
         """Squared error of each class's seed map: φ on its objects, 0 elsewhere."""
@@ -188,7 +193,7 @@ class SpatialEmbeddingLoss(nn.Module):
         images, classes, pixels = score.shape
         kind = torch.zeros_like(objects.owner)
         if class_map is not None and classes > 1:
-            kind = class_map.flatten()[objects.pixel].long()
+            kind = as_integers(class_map.flatten()[objects.pixel], "class_map").long()
             if len(kind) and not 0 <= kind.min() <= kind.max() < classes:
                 raise ValueError(f"class_map must be 0 to {classes - 1} on every object pixel")
         # Maps of targets and weights, not a gather of the objects' pixels: their gradient is the
@@ -204,21 +209,14 @@ class SpatialEmbeddingLoss(nn.Module):
         per_image = ((score - target).square() * weight).sum((1, 2))
         return (per_image / taking_part.sum(1).clamp(min=1)).sum() / max(images, 1)
 
-    def _check(
-        self,
-        embedded: Embedded,
-        label_mask: Tensor,
-        class_map: Tensor | None,
-        ignore: Tensor | None,
-    ) -> None:
+    def _check(self, embedded: Embedded, maps: dict[str, Tensor | None]) -> None:
         shape, classes = embedded.seed[:, 0].shape, embedded.seed.shape[1]
-        maps = {"label_mask": label_mask, "class_map": class_map, "ignore": ignore}
         for name, given in maps.items():
             if given is not None and given.shape != shape:
                 raise ValueError(
                     f"{name} has shape {tuple(given.shape)}, the output asks for {tuple(shape)}"
                 )
-        if classes > 1 and class_map is None:
+        if classes > 1 and maps["class_map"] is None:
             raise ValueError(f"an output of {classes} classes needs a class_map")
         if len(self.foreground_weight) not in (1, classes):
             raise ValueError(

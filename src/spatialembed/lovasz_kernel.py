@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from spatialembed.compiled import kernel
 from spatialembed.sorting import largest_first
 
 LAST = np.uint64(0xFFFFFFFFFFFFFFFF)
 """A key behind that of any error."""
 
 
-@njit(cache=True)
+@kernel()
 def hinge_steps(
     inside: np.ndarray,
     outside: np.ndarray,

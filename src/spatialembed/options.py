@@ -13,10 +13,10 @@ from typing import Any, NoReturn
 
 from jsonargparse import ActionYesNo, ArgumentError, ArgumentParser, Namespace
 
-from spatialembed.data.augment import Augmentation
 from spatialembed.errors import UserError
 from spatialembed.packaged import packaged
-from spatialembed.training.config import StageConfig, TrainConfig
+from spatialembed.recipe import require_recipe, require_stages
+from spatialembed.training.config import TrainConfig
 
 FLAGS = {
     "resume": "go on with the run in the run folder",
@@ -109,8 +109,15 @@ def underscored(arguments: Sequence[str]) -> list[str]:
 
 
 def resolve_recipes(arguments: Sequence[str]) -> list[str]:
-    """Arguments with ``--config nuclei`` replaced by the path of the packaged recipe."""
+    """Arguments with ``--config nuclei`` replaced by the path of the packaged recipe.
+
+    Raises:
+        UserError: there is no such recipe, or what it or an option written alike says cannot be.
+    """
     resolved = list(arguments)
+    for name, value in pairwise(chain(*(a.split("=", 1) for a in arguments))):
+        if name in ("--stages", "--network_options"):
+            require_stages(value, name[2:])
     for i, argument in enumerate(resolved):
         if argument.startswith("--config="):
             resolved[i] = f"--config={find_recipe(argument.partition('=')[2])}"
@@ -127,7 +134,7 @@ def find_recipe(name: str) -> Path:
     """
     path = Path(name)
     if path.is_file():
-        _require_text(path)
+        require_recipe(path)
         return path
     known = {recipe.stem: recipe for recipe in recipes()}
     if name not in known:
@@ -135,13 +142,6 @@ def find_recipe(name: str) -> Path:
             f"there is no recipe {name}; give a file or one of {', '.join(sorted(known))}"
         )
     return known[name]
-
-
-def _require_text(path: Path) -> None:
-    try:
-        path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is no text in UTF-8; save the recipe as such") from error
 
 
 def recipes() -> list[Path]:
@@ -166,21 +166,42 @@ def refuse(error: ArgumentError, arguments: Sequence[str], options: Sequence[str
         options: names of those there are, of which the closest to an unknown one is named.
     """
     text = " ".join(str(error).split()).removeprefix("Parser key ")
-    if misspelt := re.search(r"unrecognized arguments: --(\w+)", text):
-        close = get_close_matches(misspelt[1], options, n=1)
-        hint = f"did you mean --{close[0]}?" if close else "--help names those there are"
-        raise UserError(f"there is no option --{misspelt[1]}; {hint}") from error
+    if misspelt := re.search(r"unrecognized arguments: --([\w.]+)", text):
+        raise UserError(_unknown_option(misspelt[1], options)) from error
+    if said := _argparse_said(text):
+        raise UserError(said) from error
+    if surplus := re.search(r"unrecognized arguments: (.*)$", text):
+        raise UserError(
+            f"there is no place for {surplus[1]}; --help names what is taken"
+        ) from error
     split = [a.split("=", 1) if a.startswith("--config=") else [a] for a in arguments]
     recipe = next((b for a, b in pairwise(chain(*split)) if a == "--config"), None)
-    unknown = re.search(r"(?:accept option|Option) '([\w.]+)'", text)
-    if unknown and recipe:
-        key = unknown[1].rpartition(".")[2]
-        known = [f.name for kind in (TrainConfig, StageConfig, Augmentation) for f in fields(kind)]
-        close = get_close_matches(key, known, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else "see spatialembed train --help"
-        raise UserError(f"{recipe} has an unknown key '{key}'; {hint}") from error
     text = _wrong_value(text) or text
     raise UserError(f"{text} (recipe: {recipe})" if recipe else text) from error
+
+
+def _argparse_said(text: str) -> str | None:
+    """What the parser says of an argument's form, in a person's words."""
+    if lacking := re.search(r"argument (--\w+)[^:]*: expected (?:one|at least one) argument", text):
+        return f"{lacking[1]} needs a value after it"
+    if truth := re.search(r"argument (--\w+)[^:]*: invalid _boolean_type value: (.*)$", text):
+        return f"{truth[1]} is on by its name alone, or true or false, not {truth[2]}"
+    if command := re.search(
+        r"argument command: invalid choice: '(.*?)' \(choose from (.*)\)", text
+    ):
+        close = get_close_matches(command[1], re.findall(r"\w+", command[2]), n=1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {command[2]}"
+        return f"there is no command {command[1]}; {hint}"
+    if lacking := re.search(r"(?:arguments are required|[Kk]eys? .*required.*?): (.*)$", text):
+        return f"{lacking[1]} is missing; --help shows what is needed"
+    return None
+
+
+def _unknown_option(name: str, options: Sequence[str]) -> str:
+    options = [option for option in options if option != name]
+    close = get_close_matches(name, options, n=1)
+    hint = f"did you mean --{close[0]}?" if close else "--help names those there are"
+    return f"there is no option --{name}; {hint}"
 
 
 def _wrong_value(text: str) -> str | None:

@@ -76,7 +76,9 @@ class _Grid:
         self.lowest = position.amin(1, keepdim=True)
         extent = position.amax(1, keepdim=True) - self.lowest
         per_axis = int(CELLS ** (1 / dims))
-        self.cell = torch.maximum(reach.median(1, keepdim=True).values / 4, extent / per_axis)
+        # Not torch's median, which has no deterministic implementation on CUDA.
+        typical = reach.sort(1).values[:, (reach.shape[1] - 1) // 2, None]
+        self.cell = torch.maximum(typical / 4, extent / per_axis)
         self.cell = self.cell.clamp(min=1e-9)
         self.shape = (extent / self.cell).floor().long() + 1  # (D, 1)
         self.stride = torch.cat([torch.ones_like(self.shape[:1]), self.shape.cumprod(0)])

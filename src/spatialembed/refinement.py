@@ -58,7 +58,6 @@ def refine(
     # A pixel in the foreground of several classes speaks for the class of its instance.
     label = found.label_map.reshape(-1)[foreground.pixel]
     own = (label > 0) & (found.classes[label - 1] == foreground.kind)
-    own &= np.isfinite(sigma[:, foreground.pixel]).all(axis=0)
     width = widths(_means(sigma[:, foreground.pixel[own]], label[own], count), dims)
     center = _means(foreground.position[:, own], label[own], count)
     cells = bin_foreground(foreground, width, len(found.class_names))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from spatialembed.cells import cells_in_reach, give_pixel, next_row, scaled_distances
+from spatialembed.compiled import kernel
 
 
-@njit(cache=True)
+@kernel()
 def nearest_instances(
     center: np.ndarray,
     width: np.ndarray,

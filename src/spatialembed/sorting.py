@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from spatialembed.compiled import kernel
 
 DIGITS = 2048
 """Buckets of one counting pass."""
 
 
-@njit(cache=True)
+@kernel()
 def largest_first(values: np.ndarray, scratch: np.ndarray) -> np.ndarray:
     """Keys that sort the positive ones of ``values`` from large to small, equal ones by index.
 

@@ -7,7 +7,8 @@ from PIL import Image
 
 import spatialembed as se
 from spatialembed.app.drawing import MOST_SIDE, drawing
-from spatialembed.app.page import build
+from spatialembed.app.kept import Kept
+from spatialembed.app.page import AWAY, _again, _files, _gone, _take, build
 from spatialembed.app.study import study, write_results
 from spatialembed.errors import UserError
 from spatialembed.instances import Instances
@@ -82,3 +83,17 @@ def test_serve_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "gradio", None)
     with pytest.raises(UserError, match=r"spatialembed\[app\]"):
         build(None)
+
+
+def test_a_page_whose_image_was_put_away_says_so(model, tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", blobs())
+    kept = Kept()
+    token, *_ = _take(model, kept, None, str(tmp_path / "a.tif"))
+    assert _again(model, kept, token, "instances", 0.9, 0.5, 16)[0].startswith("**4** found in a")
+    assert all(file["interactive"] for file in _files(model, kept, token, 0.9, 0.5, 16))
+    newer, *_ = _take(model, kept, token, str(tmp_path / "a.tif"))
+    assert kept.get(token) is None
+    assert _again(model, kept, token, "instances", 0.9, 0.5, 16) == (AWAY, "")
+    assert not any(file["interactive"] for file in _files(model, kept, token, 0.9, 0.5, 16))
+    assert _gone(kept, newer)[0] is None
+    assert kept.get(newer) is None

@@ -66,6 +66,31 @@ def test_draws_stay_in_their_ranges_and_reach_all_of_them():
     assert 0.4 < np.mean([c.noise > 0 for c in changes]) < 0.6
 
 
+def test_every_change_is_drawn_by_itself():
+    """No two share a number: of any two, one says nothing about the other."""
+    changes = [FULL.draw(rng(i)) for i in range(2000)]
+    columns = {
+        name: np.array([getattr(c, name) for c in changes], float)
+        for name in ("flip", "turns", "scale", "brightness", "contrast", "gamma")
+    }
+    for name in ("noise", "blur"):
+        values = np.array([getattr(c, name) for c in changes])
+        columns[f"whether {name}"] = values > 0
+        columns[f"how much {name}"] = np.where(values > 0, values, values[values > 0].mean())
+    table = np.corrcoef(np.array(list(columns.values()), float))
+    assert len(table) == 10
+    assert np.abs(table - np.eye(10)).max() < 0.1  # 4 standard errors
+    # Draws are equally likely throughout their range: log-uniform where the range is of factors.
+    for name, low, high in (("scale", 0.5, 2), ("gamma", 1 / 1.5, 1.5)):
+        place = np.log(columns[name] / low) / np.log(high / low)
+        assert np.abs(np.quantile(place, [0.25, 0.5, 0.75]) - [0.25, 0.5, 0.75]).max() < 0.05, name
+    for name, low, high in (("brightness", -0.2, 0.2), ("contrast", 0.6, 1.4)):
+        place = (columns[name] - low) / (high - low)
+        assert np.abs(np.quantile(place, [0.25, 0.5, 0.75]) - [0.25, 0.5, 0.75]).max() < 0.05, name
+    assert np.abs(np.bincount(columns["turns"].astype(int)) / 2000 - 0.25).max() < 0.05
+    assert abs(columns["flip"].mean() - 0.5) < 0.05
+
+
 def test_nothing_on_changes_nothing():
     assert Augmentation(flip=False, turn=False).draw(rng()) == Change()
 

@@ -1,14 +1,17 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from test_predictor import Bright
 
 from spatialembed.data import open_data
+from spatialembed.embedding import margin_to_sigma
 from spatialembed.errors import UserError
 from spatialembed.inference import official
-from spatialembed.inference.evaluate import evaluate, open_split
+from spatialembed.inference.evaluate import evaluate, open_split, ranked
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.metrics.average_precision import worst_first
@@ -184,6 +187,45 @@ def test_a_test_json_that_is_damaged_is_not_passed_over(coco) -> None:
         evaluate(model(), coco)
     test.write_text('{"images": [], "categories": []}')  # truth that is not public
     assert evaluate(model(), coco)["split"] == "val"
+
+
+class Graded(torch.nn.Module):
+    """Stands where a network would: a seed score of a pixel's own grey."""
+
+    stride = 8
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        zero = torch.zeros_like(image[:, :1])
+        sigma = zero + margin_to_sigma(9)
+        return torch.cat([zero, zero, sigma, torch.logit(image[:, :1], 1e-4)], dim=1)
+
+
+def graded(class_name: str = "object", **settings) -> Model:
+    spec = ModelSpec("residual_unet", {}, 1, (class_name,), 1, min_size=5, **settings)
+    spec = replace(spec, foreground_threshold=0.1, normalization=Normalization("range"))
+    return Model(TorchNetwork(Graded()), spec)
+
+
+def test_official_figures_rank_objects_below_the_models_own_threshold(coco) -> None:
+    """An object of a seed score of .6 is none to a model of .9; COCO's AP wants it, of .2 not."""
+    image = np.zeros((40, 48), np.uint8)
+    image[3:9, 3:10], image[20:30, 20:28], image[3:9, 30:40] = 250, 153, 51
+    for threshold, least in ((0.9, 0.3), (0.2, 0.2)):
+        model = graded(seed_threshold=threshold)
+        found = ranked(model, model.raw(image))
+        expected = [250 / 255, 0.6] + [0.2] * (least < 0.3)
+        assert found.scores.tolist() == pytest.approx(expected, abs=1e-3)
+    pytest.importorskip("faster_coco_eval")
+    save(coco / "images/val/two.png", image)
+    evaluation = evaluate(graded(seed_threshold=0.9), coco, "val")
+    assert evaluation["official"]["mean"]["AP50"] == pytest.approx(100, abs=1)
+    assert evaluation["classes"]["object"]["pooled"]["recall"][0] == pytest.approx(2 / 3)
+    curve = evaluation["objects"]["precision_recall"]["object"]
+    assert curve["recall"][-1] == 1
 
 
 def test_the_official_figure_can_be_demanded(label_folder, coco, monkeypatch) -> None:

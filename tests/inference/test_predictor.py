@@ -6,12 +6,13 @@ import torch
 from PIL import Image
 from torch import nn
 
-from spatialembed.embedding import PITCH, margin_to_sigma
+from spatialembed.embedding import PITCH, embed, margin_to_sigma
 from spatialembed.errors import UserError
-from spatialembed.inference import loading
+from spatialembed.inference import loading, predictor
 from spatialembed.inference.loading import load
 from spatialembed.inference.predictor import Model, to_array
 from spatialembed.inference.torch_network import TorchNetwork, evaluating, pick_device
+from spatialembed.inference.zoom import Part
 from spatialembed.models import build
 from spatialembed.models.checkpoint import save_model
 from spatialembed.models.normalization import Normalization
@@ -70,7 +71,47 @@ def test_objects_of_another_size_are_shown_as_those_of_training() -> None:
     # The same by the model's own zoom, of which minimum sizes do not take part.
     model = Model(TorchNetwork(Bright()), replace(spec, zoom=1 / 3, min_size=45))
     np.testing.assert_array_equal(model.predict(large).label_map, found.label_map)
-    assert model.pitch == pytest.approx((PITCH / 3, PITCH / 3))
+    assert model.geometry(large.shape)["pitch"] == pytest.approx((PITCH / 3, PITCH / 3))
+
+
+def pointing(image: np.ndarray) -> np.ndarray:
+    """Stands where a network would: every pixel points at line 10, column 20 of what it sees."""
+    y, x = np.indices(image.shape[1:])
+    steps = np.stack([20 - x, 10 - y]) * PITCH
+    rest = np.ones((2, *image.shape[1:]))
+    return np.concatenate([np.arctanh(steps), rest]).astype(np.float32)
+
+
+@pytest.mark.parametrize("zoom", [0.5, 0.35, 1.0, 1.7])
+@pytest.mark.parametrize("shape", [(101, 63), (64, 33), (7, 90)])
+def test_a_pixel_is_as_far_from_the_next_as_the_network_sees_it(zoom, shape) -> None:
+    """101 pixels at half their size are 50 or 51 lines: all still land on one point."""
+    spec = replace(bright().spec, zoom=zoom, margin=6.0)
+    model = Model(pointing, spec)
+    geometry = model.geometry(shape)
+    position = embed(model.raw(np.zeros(shape, np.uint8)), **geometry).position
+    inner = position[:, 4:-4, 4:-4] if min(shape) > 20 else position[:, 3:4, 4:-4]
+    assert np.ptp(inner, axis=(1, 2)).max() < 0.02 * PITCH
+    seen = Part.whole(shape).enlarged(zoom).shape
+    assert geometry["pitch"] == (PITCH * seen[1] / shape[1], PITCH * seen[0] / shape[0])
+    # A fixed bandwidth is as wide as the network was trained for.
+    assert geometry["margin"] * min(geometry["pitch"]) == pytest.approx(6 * PITCH, rel=1e-12)
+    if zoom == 1:
+        assert geometry == {"n_sigma": 1, "pitch": (PITCH, PITCH), "margin": 6.0}
+
+
+def test_a_part_has_the_geometry_of_its_whole(monkeypatch) -> None:
+    seen = []
+    for name in ("cluster", "refine"):
+        real = getattr(predictor, name)
+        monkeypatch.setattr(
+            predictor, name, lambda *a, real=real, **o: seen.append(o["pitch"]) or real(*a, **o)
+        )
+    spec = replace(bright().spec, zoom=0.5, refine=True)
+    part = Part(slice(0, 37), slice(0, 61), (101, 203))
+    assert len(Model(TorchNetwork(Bright()), spec).predict(squares(), part=part, min_size=1)) == 2
+    expected = PITCH * round(203 / 2) / 203, PITCH * round(101 / 2) / 101
+    assert seen == [expected, expected]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Overlaps against naive loops, assignments against every possible one."""
 
+import tracemalloc
 from itertools import permutations
 
 import numpy as np
@@ -8,7 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import reference
+from spatialembed import overlaps
 from spatialembed.errors import UserError
+from spatialembed.metrics import matching as matching_file
+from spatialembed.metrics.average_precision import Scores
 from spatialembed.metrics.matching import Matching, match
 
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=7)
@@ -39,9 +44,17 @@ def best_assignment(iou, threshold):
 
 
 def hand_made(iou):
-    n_true, n_found = iou.shape
-    true, found = np.arange(n_true), np.arange(n_found)
-    return Matching(iou, true + 1, found + 1, 0 * true, 0 * found, np.zeros(n_found, bool))
+    true, found = np.arange(iou.shape[0]), np.arange(iou.shape[1])
+    rows = {"true_labels": true + 1, "true_areas": true, "true_classes": 0 * true}
+    rows |= {"found_labels": found + 1, "found_areas": found, "found_classes": 0 * found}
+    return Matching(*np.nonzero(iou), iou[iou > 0], **rows, ignored=np.zeros(len(found), bool))
+
+
+def table(matching):
+    """(T, N) IoU of all pairs."""
+    iou = np.zeros((matching.n_true, matching.n_found), np.float32)
+    iou[matching.true, matching.found] = matching.iou
+    return iou
 
 
 @settings(deadline=None)
@@ -49,7 +62,13 @@ def hand_made(iou):
 def test_overlaps_equal_naive_loops(case):
     label_map, label_mask, ignore = case
     matching = match(label_map, label_mask, ignore)
-    np.testing.assert_array_equal(matching.iou, naive_iou(label_map, label_mask))
+    np.testing.assert_array_equal(table(matching), naive_iou(label_map, label_mask))
+    np.testing.assert_array_equal(table(matching), reference.overlap_table(label_map, label_mask))
+    for labels, ids, areas in (
+        (label_mask, matching.true_labels, matching.true_areas),
+        (label_map, matching.found_labels, matching.found_areas),
+    ):
+        assert areas.tolist() == [(labels == k).sum() for k in ids]
     assert matching.true_labels.tolist() == [t for t in np.unique(label_mask) if t]
     assert matching.found_labels.tolist() == [f for f in np.unique(label_map) if f]
     assert matching.ignored.tolist() == [
@@ -67,19 +86,93 @@ def test_overlaps_equal_naive_loops(case):
     st.sampled_from([0.1, 0.25, 0.5, 0.55, 0.9]),
 )
 def test_pairs_are_the_best_assignment(iou, threshold):
-    rows, columns = hand_made(iou).pairs(threshold)
-    assert len(set(rows)) == len(rows) == len(set(columns))
-    assert (iou[rows, columns] >= np.float32(threshold)).all()
-    assert len(rows) == best_assignment(iou, threshold)[0]
+    with pytest.MonkeyPatch.context() as patch:
+        for most in (matching_file.MOST_DENSE, 0):  # all pairs, and those that overlap alone
+            patch.setattr(matching_file, "MOST_DENSE", most)
+            rows, columns, values = hand_made(iou).pairs(threshold)
+            assert len(set(rows)) == len(rows) == len(set(columns))
+            np.testing.assert_array_equal(iou[rows, columns], values)
+            assert (values >= np.float32(threshold)).all()
+            assert len(rows) == best_assignment(iou, threshold)[0]
+
+
+@settings(deadline=None)
+@given(
+    st.integers(0, 2**32),
+    st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    st.floats(0.02, 0.3),
+    st.sampled_from([0.05, 0.3, 0.5]),
+)
+def test_pairs_that_overlap_are_enough_to_choose_from(seed, shape, share, threshold):
+    """No two assignments are equally good here, so that all ways must find the same one."""
+    rng = np.random.default_rng(seed)
+    iou = rng.uniform(0.01, 1, shape).astype(np.float32) * (rng.random(shape) < share)
+    expected = reference.pairs(iou, threshold)
+    with pytest.MonkeyPatch.context() as patch:
+        for most in (matching_file.MOST_DENSE, 0):
+            patch.setattr(matching_file, "MOST_DENSE", most)
+            true, found, _ = hand_made(iou).pairs(threshold)
+            np.testing.assert_array_equal((true, found), expected)
+
+
+@settings(deadline=None)
+@given(label_pairs(), st.sampled_from([0.05, 0.25, 1 / 3, 0.5, 0.75, 1.0]))
+def test_scores_equal_those_of_all_pairs(case, threshold):
+    label_map, label_mask, ignore = case
+    scores = Scores.of(match(label_map, label_mask, ignore), (threshold,))
+    found = scores.tp[0], scores.fp[0], scores.fn[0], scores.iou_sum[0]
+    assert found == reference.score(label_map, label_mask, ignore, threshold)
+
+
+@settings(deadline=None)
+@given(label_pairs())
+def test_an_image_is_read_in_parts_as_at_once(case):
+    label_map, label_mask, ignore = case
+    expected = match(label_map, label_mask, ignore, class_map=label_map % 5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(overlaps, "CHUNK", 7)
+        parts = match(label_map, label_mask, ignore, class_map=label_map % 5)
+    for name, array in vars(expected).items():
+        np.testing.assert_array_equal(getattr(parts, name), array)
+
+
+def test_many_objects_need_no_table_of_all_pairs():
+    """3,600 squares moved by a third: one chain of overlaps through the image, and a choice."""
+    rows, columns = np.indices((180, 180))
+    truth = rows // 3 * 60 + columns // 3 + 1
+    moved = np.roll(truth, 1, axis=1)
+    tracemalloc.start()
+    matching = match(moved, truth)
+    true, found, iou = matching.pairs(0.2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3600**2  # not a byte a pair
+    assert matching.n_true == matching.n_found == 3600
+    assert len(matching.iou) == 7200  # two neighbours each
+    assert len(true) == 3600
+    assert (iou == np.float32(0.5)).all()
+    np.testing.assert_array_equal(matching.true_labels[true], matching.found_labels[found])
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, np.float32])
+def test_an_ignore_region_may_be_given_as_numbers(kind):
+    label_map = np.array([1, 1, 2, 2, 2])
+    ignore = np.array([0, 0, 1, 1, 0])
+    expected = match(label_map, 0 * label_map, ignore > 0).ignored
+    assert match(label_map, 0 * label_map, (7 * ignore).astype(kind)).ignored.tolist() == [
+        False,
+        True,
+    ]
+    assert expected.tolist() == [False, True]
 
 
 def test_a_choice_between_pairs_takes_the_larger_overlap():
-    rows, columns = hand_made(np.array([[0.3, 0.4], [0.3, 0.35]], np.float32)).pairs(0.3)
+    rows, columns, _ = hand_made(np.array([[0.3, 0.4], [0.3, 0.35]], np.float32)).pairs(0.3)
     assert dict(zip(rows.tolist(), columns.tolist(), strict=True)) == {0: 1, 1: 0}
 
 
 def test_more_pairs_go_before_larger_overlap():
-    rows, columns = hand_made(np.array([[0.9, 0.3], [0.4, 0.0]], np.float32)).pairs(0.3)
+    rows, columns, _ = hand_made(np.array([[0.9, 0.3], [0.4, 0.0]], np.float32)).pairs(0.3)
     assert dict(zip(rows.tolist(), columns.tolist(), strict=True)) == {0: 1, 1: 0}
 
 
@@ -104,7 +197,9 @@ def test_classes_are_matched_apart():
     assert matching.found_classes.tolist() == [1, 1]
     assert [len(matching.of_class(k).pairs(0.5)[0]) for k in (0, 1)] == [0, 1]
     assert matching.of_class(1).found_labels.tolist() == [1, 3]
-    assert matching.of_class(0).iou.shape == (1, 0)
+    assert (matching.of_class(0).n_true, matching.of_class(0).n_found) == (1, 0)
+    assert matching.first(1).found_labels.tolist() == [1]
+    assert matching.first(1).pairs(0.5).found.tolist() == [0]
 
 
 @pytest.mark.parametrize(

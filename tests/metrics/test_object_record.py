@@ -78,3 +78,13 @@ def test_nothing_is_an_empty_summary():
     summary = record.summary()
     assert summary["precision_recall"] == {}
     assert summary["sizes"]["edges"] == []
+
+
+def test_an_object_that_matches_counts_even_in_an_ignore_region():
+    truth = squares((0, 0, 4), (10, 10, 4))
+    every = found(truth, [0.9, 0.8])
+    record = ObjectRecord(["a"])
+    record.add(every, every, truth, ignore=truth == 1)
+    curve = record.summary()["precision_recall"]["a"]
+    assert curve["recall"] == [0.5, 1]
+    assert curve["precision"] == [1, 1]

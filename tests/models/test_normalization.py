@@ -66,6 +66,14 @@ def test_percentile_of_a_constant_channel_is_zero_and_a_hot_pixel_is_clipped() -
     assert result[1, 0, 1] == 1
 
 
+def test_percentiles_are_clipped_where_networks_were_trained_to_see_them() -> None:
+    """Model files do not hold these bounds: at others every network would see other pixels."""
+    image = np.linspace(0, 1, 1001, dtype=np.float32).reshape(1, -1, 1)
+    result = Normalization("percentile", low=45, high=55)(image)[0, :, 0]
+    np.testing.assert_allclose(result, np.clip((image[0, :, 0] - 0.45) / 0.1, -1, 4), atol=1e-5)
+    assert (result.min(), result.max()) == (-1, 4)
+
+
 def test_mean_std_counts_in_stored_units() -> None:
     image = np.array([[[5, 6], [1, 4]]], np.uint8)
     np.testing.assert_allclose(KINDS[2](image), [[[1, 2], [-1, -2]]])

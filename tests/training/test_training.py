@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -110,10 +111,37 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(scenes, tmp_path, network) -
         assert steps[0] == steps[1]
 
 
-def started(scenes: Path, out: Path, *options: str) -> subprocess.Popen[bytes]:
+@pytest.mark.parametrize(
+    ("number", "code", "options"),
+    [(signal.SIGINT, 130, ["--workers=2"]), (signal.SIGTERM, 143, ["--devices=2", "--workers=1"])],
+)
+def test_an_interrupted_run_ends_in_one_line_with_its_processes(
+    scenes, tmp_path, number, code, options
+) -> None:
+    """All processes get the signal, as from a terminal or a batch system."""
+    stages = "--stages=[{crop_size: 64, batch_size: 2, steps: 99999, validations: 1}]"
+    out, said = tmp_path / "run", tmp_path / "said"
+    with said.open("w") as file:
+        options = ["--config=smoke", stages, "--device=cpu", *options]
+        process = started(scenes, out, *options, stderr=file)
+    deadline = time.monotonic() + 120
+    while not (out / "checkpoint.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(process.pid, number)
+    assert process.wait(60) == code
+    lines = [line for line in said.read_text().splitlines() if "compiling" not in line]
+    told = "interrupted; the same command with --resume goes on from the last checkpoint"
+    assert lines == [f"spatialembed: {told}"]
+
+
+def started(
+    scenes: Path, out: Path, *options: str, stderr: IO[str] | None = None
+) -> subprocess.Popen[bytes]:
     """The command ``spatialembed train`` in a process group of its own."""
-    command = [sys.executable, "-m", "spatialembed", "train", str(scenes), f"--out={out}"]
-    return subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, start_new_session=True)
+    command = [sys.executable, "-m", "spatialembed", "train", str(scenes), f"--out={out}", *options]
+    return subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True
+    )
 
 
 def _tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -170,7 +198,7 @@ def _exploding() -> str:
 def test_a_run_is_not_overwritten(scenes, tmp_path) -> None:
     out = train(smoke(scenes, tmp_path / "run"))
     before = (out / "model.safetensors").read_bytes()
-    with pytest.raises(UserError, match=r"is there already.*--resume"):
+    with pytest.raises(UserError, match=r"checkpoint.pt is there already.*--resume"):
         train(smoke(scenes, out))
     train(TrainConfig(data=scenes, out=out, resume=True))  # finished: nothing to do
     assert (out / "model.safetensors").read_bytes() == before

@@ -10,7 +10,7 @@ from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.metrics.average_precision import score_images
 from spatialembed.models.spec import ModelSpec
-from spatialembed.training.calibrate import _clearly_best
+from spatialembed.training.calibrate import _clearly_best, calibrate
 from spatialembed.training.validation import SEED_THRESHOLDS, Setting, Validation, validate
 
 
@@ -84,6 +84,25 @@ def test_what_two_images_agree_on_may_be_chance() -> None:
     settings = (Setting(0.9, 0.5, 20), Setting(0.7, 0.5, 20))
     scores = Validation(settings, np.array([[0.2, 0.3], [0.3, 0.37]]), np.zeros((2, 2)))
     assert _clearly_best(scores, settings, settings[0]) == settings[0]  # 5.7 standard errors
+
+
+@pytest.mark.parametrize("foreground", [0.0, 0.35, 0.5, 0.97])
+def test_any_foreground_threshold_may_be_the_default(scenes, foreground) -> None:
+    names = ("car", "person")
+    spec = ModelSpec(
+        "residual_unet", class_names=names, min_size=5, foreground_threshold=foreground
+    )
+    model = Model(TorchNetwork(Imperfect()), spec)
+    single = [scenes[0]]  # which decides nothing
+    calibrated, scores = calibrate(model, single)
+    assert calibrated == spec
+    tried = {s.foreground_threshold for s in scores.settings}
+    assert tried == {0.4, 0.5, 0.6, foreground}
+    row = scores.settings.index(Setting(spec.seed_threshold, foreground, 5))
+    found = model.cluster(model.raw(single[0].image))
+    truth = single[0].label_mask, single[0].class_map, single[0].ignore
+    rows = score_images([(found, *truth, "x")], names)["images"]
+    assert scores.ap[row, 0] == pytest.approx(rows[0]["ap"])
 
 
 def test_calibration_on_a_single_image_changes_nothing() -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spatialembed.app.drawing import HOVER, STYLE, drawing
-from spatialembed.app.study import MOST_MEGAPIXELS, Study, study, write_results
+from spatialembed.app.kept import Kept
+from spatialembed.app.study import MOST_MEGAPIXELS, study, write_results
+from spatialembed.app.temporary import keep_together
+from spatialembed.app.visitors import OwnVisitorsOnly
 from spatialembed.errors import UserError, missing_extra
 from spatialembed.inference.predictor import Model
 from spatialembed.pictures import VIEWS
@@ -21,6 +25,8 @@ LARGEST_FILE = "300mb"
 
 KEPT = 24 * 3600
 """Seconds after which files that were given or made are removed."""
+
+AWAY = "This image was put away, to make room or since it lay here for long: drop it in again."
 
 EMPTY = "Drop an image in: PNG, TIFF or JPEG."
 
@@ -40,10 +46,14 @@ def serve(
         The page and its address.
 
     Raises:
-        UserError: gradio is missing, or the port is taken.
+        UserError: gradio is missing, or host or port cannot be listened on.
     """
     gr = _gradio()
+    require_free(host, port)
+    keep_together()
     page = build(model)
+    from starlette.middleware import Middleware
+
     try:
         _, address, _ = page.launch(
             server_name=host,
@@ -58,12 +68,34 @@ def serve(
             quiet=True,
             share=False,
             ssr_mode=False,
+            app_kwargs={"middleware": [Middleware(OwnVisitorsOnly, host=host)]},
         )
     except OSError as error:
-        raise UserError(
-            f"{host} cannot be listened on at port {port}: choose another --port, or check --host"
-        ) from error
+        raise _taken(host, port) from error
     return page, address
+
+
+def require_free(host: str, port: int) -> None:
+    """Refuse an address that cannot be listened on, before a model is loaded for it.
+
+    Raises:
+        UserError: no such host, no such port, or one that is taken.
+    """
+    if not 1 <= port <= 65535:
+        raise UserError(f"a port is a number from 1 to 65535, not {port}; choose another --port")
+    try:
+        [family, *_], *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        with socket.socket(family, socket.SOCK_STREAM) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind((host, port))
+    except (OSError, UnicodeError) as error:
+        raise _taken(host, port) from error
+
+
+def _taken(host: str, port: int) -> UserError:
+    return UserError(
+        f"{host} cannot be listened on at port {port}: choose another --port, or check --host"
+    )
 
 
 def build(model: Model) -> gradio.Blocks:
@@ -73,12 +105,13 @@ def build(model: Model) -> gradio.Blocks:
         UserError: gradio is missing.
     """
     gr = _gradio()
+    kept = Kept()
     seed, foreground, size = model.settings()
     page: gradio.Blocks
     with gr.Blocks(
         title=f"spatialembed: {model.name}", analytics_enabled=False, delete_cache=(3600, KEPT)
     ) as page:
-        kept = gr.State(None, time_to_live=KEPT)
+        token = gr.State(None, delete_callback=kept.drop)
         finds = ", ".join(name for name in model.spec.class_names if name != "object")
         gr.Markdown(f"## {model.name}" + (f"\nFinds {finds}." if finds else ""))
         with gr.Row():
@@ -102,26 +135,29 @@ def build(model: Model) -> gradio.Blocks:
                 shown = gr.HTML(js_on_load=HOVER)
         answer = [said, shown]
         files = [labels, table]
-        again, write = partial(_again, model), partial(_files, model)
-        inputs, settled = [kept, view, *settings], [kept, *settings]
+        again, write = partial(_again, model, kept), partial(_files, model, kept)
+        inputs, settled = [token, view, *settings], [token, *settings]
         # Whatever is asked for while an answer is on its way is answered after it, the last alone.
         last = {"trigger_mode": "always_last"}
         quiet = last | {"show_progress": "hidden"}
-        given = file.upload(partial(_take, model), [file], [kept, said, *files], **last)
+        given = file.upload(
+            partial(_take, model, kept), [token, file], [token, said, *files], **last
+        )
         given.then(again, inputs, answer, **last).then(write, settled, files, **last)
-        gone = file.clear(_gone, None, [kept, said, *files])
+        gone = file.clear(partial(_gone, kept), [token], [token, said, *files])
         gone.then(again, inputs, answer)
         view.change(again, inputs, answer, **quiet)
         for slider in settings:
-            moved = slider.change(partial(_moved, model), inputs, [*answer, *files], **quiet)
+            moved = slider.change(partial(_moved, model, kept), inputs, [*answer, *files], **quiet)
             moved.then(write, settled, files, **quiet)
     return page
 
 
-def _take(model: Model, path: str) -> tuple[Any, ...]:
+def _take(model: Model, kept: Kept, token: str | None, path: str) -> tuple[Any, ...]:
     """Run the network on an image that was dropped in; or say what is wrong with it."""
+    kept.drop(token)
     try:
-        return study(model, Path(path)), "Clustering …", *_no_files()
+        return kept.put(study(model, Path(path))), "Clustering …", *_no_files()
     except UserError as error:
         text = str(error)
     except MemoryError:
@@ -131,7 +167,8 @@ def _take(model: Model, path: str) -> tuple[Any, ...]:
     return None, f"**{text[:1].upper()}{text[1:]}**", *_no_files()
 
 
-def _gone() -> tuple[Any, ...]:
+def _gone(kept: Kept, token: str | None) -> tuple[Any, ...]:
+    kept.drop(token)
     return None, EMPTY, *_no_files()
 
 
@@ -142,33 +179,43 @@ def _no_files() -> tuple[Any, Any]:
 
 
 def _again(
-    model: Model, kept: Study | None, view: str, seed: float, foreground: float, size: float
+    model: Model,
+    kept: Kept,
+    token: str | None,
+    view: str,
+    seed: float,
+    foreground: float,
+    size: float,
 ) -> tuple[Any, str]:
     """Cluster with these settings and draw; without an image, what was said stays."""
     gr = _gradio()
-    if kept is None:
+    if token is None:
         return gr.skip(), ""
-    found = model.cluster(kept.output, seed, foreground, int(size))
+    given = kept.get(token)
+    if given is None:
+        return AWAY, ""
+    found = model.cluster(given.output, seed, foreground, int(size))
     shows = "image" if view == "instances" else view  # the outlines show the instances
-    picture = model.explanation(kept.image, kept.output, found).picture(shows)
-    height, width = kept.image.shape[:2]
-    counted = f"**{len(found)}** found in {kept.name}, {width} × {height} pixels"
+    picture = model.explanation(given.image, given.output, found).picture(shows)
+    height, width = given.image.shape[:2]
+    counted = f"**{len(found)}** found in {given.name}, {width} × {height} pixels"
     return counted, drawing(picture, found, view)
 
 
-def _moved(model: Model, *inputs: Any) -> tuple[Any, ...]:
-    return *_again(model, *inputs), *_no_files()
+def _moved(model: Model, kept: Kept, *inputs: Any) -> tuple[Any, ...]:
+    return *_again(model, kept, *inputs), *_no_files()
 
 
 def _files(
-    model: Model, kept: Study | None, seed: float, foreground: float, size: float
+    model: Model, kept: Kept, token: str | None, seed: float, foreground: float, size: float
 ) -> tuple[Any, ...]:
     """Write what can be downloaded, and let it be."""
     gr = _gradio()
-    if kept is None:
+    given = None if token is None else kept.get(token)
+    if given is None:
         return _no_files()
-    found = model.cluster(kept.output, seed, foreground, int(size))
-    paths = write_results(Path(tempfile.mkdtemp(dir=_temporary())), kept, found)
+    found = model.cluster(given.output, seed, foreground, int(size))
+    paths = write_results(Path(tempfile.mkdtemp(dir=_temporary())), given, found)
     return tuple(gr.update(value=str(path), interactive=True) for path in paths)
 
 

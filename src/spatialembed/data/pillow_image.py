@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from .orientation import exif_orientation, turned, turned_size
+from .png_sums import require_sums
 from .refusals import lossy, readable
 from .series import Held, beside, take
 
@@ -97,6 +98,8 @@ def _deep(path: Path, image: Image.Image) -> np.ndarray | None:
 def _opened(path: Path, series: int | None) -> Iterator[tuple[Image.Image, list[Held], int]]:
     """A picture at the frame that is read, all frames, and that one's number."""
     with readable(path), Image.open(path, formats=_FORMATS) as image:
+        if image.format == "PNG":
+            require_sums(path)
         held = _frames(image)
         number = take(path, held, series)
         if len(held) > 1:

@@ -102,8 +102,12 @@ def make_scenes(
     jobs = [("train", k, k) for k in range(train)] + [("val", k, VAL_FIRST + k) for k in range(val)]
     with ProcessPoolExecutor() as pool:
         waiting = [pool.submit(_write, Path(out), *job, seed, size) for job in jobs]
-        for job in waiting:
-            job.result()
+        try:
+            for job in waiting:
+                job.result()
+        except BaseException:  # an interrupt waits for the scenes that are begun, not for all
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _write(out: Path, split: str, k: int, number: int, seed: int, size: tuple[int, int]) -> None:

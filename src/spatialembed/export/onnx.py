@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from spatialembed.errors import UserError, atomic_write
+from spatialembed.errors import UserError, atomic_write, require_writable
 from spatialembed.export.int8 import check, open_splits, quantized
 from spatialembed.inference.loading import load_network
+from spatialembed.inference.onnx_file import sealed
 from spatialembed.inference.onnx_network import EXPORT_KEY, SPEC_KEY, OnnxNetwork
 from spatialembed.inference.predictor import Model
 
@@ -59,6 +60,7 @@ def export_model(
         raise UserError(f"{out} does not end in .onnx; name the file to write so")
     if out.is_dir():
         raise UserError(f"{out} is a folder; name the file to write")
+    require_writable(out.parent, "file to write")
     if (precision == "int8") != (data is not None):
         raise UserError(
             "int8 is calibrated and checked on images with truth: add --data FOLDER"
@@ -118,7 +120,7 @@ def _save(written: onnx.ModelProto, spec: ModelSpec, notes: dict[str, Any], path
 
     texts = {SPEC_KEY: json.dumps(spec.to_dict()), EXPORT_KEY: json.dumps(notes)}
     onnx.helper.set_model_props(written, texts)
-    onnx.save(written, path)
+    path.write_bytes(sealed(written.SerializeToString()))
 
 
 def _opened(

@@ -16,7 +16,7 @@ import numpy as np
 from spatialembed.data.image_io import SUFFIXES, further_images, read_image
 from spatialembed.data.left_out import DOCUMENTS, STORES, in_words, is_visible, walk
 from spatialembed.data.names import composed
-from spatialembed.errors import ImageWarning, UserError
+from spatialembed.errors import ImageWarning, UserError, sweep
 
 if TYPE_CHECKING:
     from spatialembed.inference.predictor import Model
@@ -137,6 +137,7 @@ def agreed_settings(
     results.require(model.spec.class_names, names)
     used = {"model": model.name, **model.used(*settings)}
     used["series"] = images[0].series if images else None
+    sweep(results.out)
     results.agree(used, overwrite, names)
     return settings
 

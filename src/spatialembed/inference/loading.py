@@ -116,8 +116,9 @@ def _in_torch(
     from spatialembed.inference.torch_network import TorchNetwork, pick_device
     from spatialembed.models.folding import folded
 
+    place = pick_device(device)
     module, spec = load_network(path)
-    network = TorchNetwork(folded(module).to(pick_device(device)), precision)
+    network = TorchNetwork(folded(module).to(place), precision)
     if precision == "bf16":
         network.module.bfloat16()
     return network, spec

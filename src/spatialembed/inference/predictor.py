@@ -20,6 +20,7 @@ from spatialembed.inference.image_like import ImageLike, is_grey, to_array
 from spatialembed.inference.tiles import tiled
 from spatialembed.inference.zoom import Part, resized, sampled
 from spatialembed.models.noticed import tell
+from spatialembed.models.spec import require_zoom
 from spatialembed.pictures import Explanation
 from spatialembed.refinement import refine
 
@@ -85,23 +86,24 @@ class Model:
                 f"{self.name} does not say how wide its objects were, so that it cannot follow a "
                 "diameter"
             )
-        return self.spec.object_diameter / diameter
+        ratio = self.spec.object_diameter / diameter
+        require_zoom(self.spec.zoom * ratio, f"check the diameter, {diameter:g} pixels: zoom")
+        return ratio
 
     @property
     def zoom(self) -> float:
-        """Magnification at which the network sees images."""
+        """Magnification at which the network sees images, but for whole numbers of lines."""
         return self.spec.zoom * self.size_ratio
 
-    @property
-    def pitch(self) -> tuple[float, float]:
-        """Coordinate step per pixel of an image along (x, y)."""
-        x, y = self.spec.pitch
-        return x * self.zoom, y * self.zoom
+    def geometry(self, whole: tuple[int, int]) -> dict[str, Any]:
+        """Of an image of shape ``whole``, or a part of it: n_sigma; pitch along (x, y); margin.
 
-    @property
-    def margin(self) -> float | None:
-        """Radius in pixels of an image of a fixed bandwidth; None where it is learned."""
-        return None if self.spec.margin is None else self.spec.margin / self.zoom
+        By how much it is truly enlarged: to whole numbers of lines, which is not quite the zoom.
+        """
+        spec, ratios = self.spec, Part.whole(whole).ratios(self.zoom)
+        pitch = tuple(step * ratio for step, ratio in zip(spec.pitch, ratios, strict=True))
+        margin = spec.margin and spec.margin / (min(pitch) / min(spec.pitch))
+        return {"n_sigma": spec.n_sigma, "pitch": pitch, "margin": margin}
 
     def __repr__(self) -> str:
         classes = ", ".join(self.spec.class_names)
@@ -164,6 +166,7 @@ class Model:
         foreground_threshold: float | None = None,
         min_size: int | None = None,
         refined: bool = True,
+        whole: tuple[int, int] | None = None,
     ) -> Instances:
         """Instances of a raw output, refined if the model says so.
 
@@ -175,24 +178,23 @@ class Model:
             foreground_threshold: seed score above which a pixel may belong to one, in [0, 1].
             min_size: fewest pixels of an object.
             refined: False to leave :meth:`refined` to the caller.
+            whole: height and width of the image that the output's is a part of; None for its own.
 
         Raises:
             UserError: a setting out of its range.
         """
-        spec = self.spec
+        spec, whole = self.spec, whole or output.shape[1:]
         seed, foreground, size = self.settings(seed_threshold, foreground_threshold, min_size)
         found = cluster(
             output,
-            n_sigma=spec.n_sigma,
             seed_threshold=seed,
             foreground_threshold=foreground,
             min_size=size,
-            pitch=self.pitch,
-            margin=self.margin,
             class_names=spec.class_names,
+            **self.geometry(whole),
         )
         if refined and spec.refine:
-            return self.refined(found, output, foreground, size)
+            return self.refined(found, output, foreground, size, whole)
         return found
 
     def refined(
@@ -201,18 +203,12 @@ class Model:
         output: np.ndarray,
         foreground_threshold: float | None = None,
         min_size: int | None = None,
+        whole: tuple[int, int] | None = None,
     ) -> Instances:
         """:func:`spatialembed.refinement.refine` with the model's settings."""
         _, foreground, size = self.settings(None, foreground_threshold, min_size)
-        return refine(
-            found,
-            output,
-            n_sigma=self.spec.n_sigma,
-            foreground_threshold=foreground,
-            min_size=size,
-            pitch=self.pitch,
-            margin=self.margin,
-        )
+        geometry = self.geometry(whole or output.shape[1:])
+        return refine(found, output, foreground_threshold=foreground, min_size=size, **geometry)
 
     def settings(
         self,
@@ -264,12 +260,12 @@ class Model:
             UserError: the image cannot be read, or its channels are not the model's.
         """
         output = self.raw(image, name, part)
-        return self.cluster(output, seed_threshold, foreground_threshold, min_size)
+        whole = None if part is None else part.shape
+        return self.cluster(output, seed_threshold, foreground_threshold, min_size, whole=whole)
 
     def explanation(self, image: np.ndarray, output: np.ndarray, found: Instances) -> Explanation:
         """Pictures of how :meth:`cluster` came to what it found in a raw output of an image."""
-        spec = self.spec
-        return Explanation(image, output, found, spec.n_sigma, self.pitch, self.margin)
+        return Explanation(image, output, found, **self.geometry(output.shape[1:]))
 
     def require_channels(self, channels: int, name: str) -> None:
         """Raise a UserError for an image that has not the model's channels."""

@@ -57,8 +57,10 @@ def pick_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
+        if device.type == "meta" or (device.type == "cpu" and device.index):
+            raise RuntimeError("no device that computes")
         torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
+    except Exception as error:  # each kind of device ends in its own
         raise UserError(f"device '{name}' is not available here; use auto or cpu") from error
     return device
 

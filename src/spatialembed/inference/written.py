@@ -14,6 +14,7 @@ import numpy as np
 from spatialembed.data.cityscapes import LABEL_IDS
 from spatialembed.errors import UserError, atomic_write, missing_extra
 from spatialembed.inference.coco_ids import annotated_ids, numbered
+from spatialembed.inference.read_back import SETTINGS_FILE, rows_of, settings_of
 from spatialembed.measurements import write_measurements
 from spatialembed.outlines import geojson, write_imagej_rois
 from spatialembed.pictures import overlay, save_picture
@@ -26,9 +27,6 @@ Format = Literal["cityscapes", "coco", "geojson", "imagej", "measurements"]
 
 ENDS = {"geojson": ".geojson", "imagej": "_rois.zip", "measurements": ".csv"}
 """How the names of formats of one file an image end."""
-
-SETTINGS_FILE = "settings.json"
-"""What the results of a folder were made with."""
 
 COCO_FILES = "coco_results.json", "coco_images.json"
 """Of all images together."""
@@ -163,8 +161,7 @@ class Results:
         path = self.out / SETTINGS_FILE
         there = (file for file in self.out.rglob("*.tif") if not file.name.startswith("."))
         first = next(there, None)  # settings of a run that wrote nothing bind no other
-        known = path.is_file() and first is not None
-        before = json.loads(path.read_text(encoding="utf-8")) if known else settings
+        before = settings if first is None else settings_of(self.out, settings)
         other = [key for key in settings if settings[key] != before.get(key)]
         if other:
             told = ", ".join(f"{key} {before.get(key)} (now {settings[key]})" for key in other)
@@ -200,8 +197,7 @@ class Results:
         folder = self.out / "coco"
         there = (path for path in sorted(folder.rglob("*.json")) if not path.name.startswith("."))
         held = {
-            path.relative_to(folder).with_suffix("").as_posix(): json.loads(path.read_text())
-            for path in there
+            path.relative_to(folder).with_suffix("").as_posix(): rows_of(path) for path in there
         }
         ids, listed = (
             numbered(held) if self.annotations is None else (annotated_ids(self.annotations), None)

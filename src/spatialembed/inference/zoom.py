@@ -39,6 +39,11 @@ class Part:
             return part
         return Part(part.rows, _mirrored(part.columns, part.shape[1]), part.shape)
 
+    def ratios(self, zoom: float) -> tuple[float, float]:
+        """By how much the whole's x and y are truly enlarged, to a whole number of lines."""
+        height, width = self.shape
+        return _ratio(width, zoom), _ratio(height, zoom)
+
     def enlarged(self, zoom: float) -> Enlarged:
         """The lines of the enlarged whole that lie in the part."""
         sides = zip((self.rows, self.columns), self.shape, strict=True)
@@ -95,9 +100,16 @@ def _mirrored(side: slice, length: int) -> slice:
     return slice(length - side.stop, length - side.start)
 
 
+def _lines(side: int, zoom: float) -> int:
+    return max(1, round(side * zoom))
+
+
+def _ratio(side: int, zoom: float) -> float:
+    return _lines(side, zoom) / max(side, 1)
+
+
 def _side(start: int, stop: int, side: int, zoom: float) -> Side:
-    lines = max(1, round(side * zoom))
-    zoom = lines / side
+    lines, zoom = _lines(side, zoom), _ratio(side, zoom)
     first = math.ceil(start * zoom / SQUARE) * SQUARE
     last = lines if stop == side else math.floor(stop * zoom)
     if first >= last:  # a part too narrow to have squares of its own

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from spatialembed.console import Track, silent
 from spatialembed.data.zarr_image import plane_of
+from spatialembed.described import fitting, read_json
 from spatialembed.errors import UserError, atomic_write
 from spatialembed.large.labels import Paint, make_labels, number, write_table
 from spatialembed.large.mosaic import Mosaic, plan
@@ -223,7 +224,11 @@ def _agree(part: Path, settings: dict[str, Any]) -> dict[str, Any]:
 def _read(part: Path) -> dict[str, Any]:
     """What the run under way is made with; empty where there is none."""
     path = part / SETTINGS_FILE
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    content = read_json(path, "add --overwrite to begin anew") if path.is_file() else {}
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is no settings of a run; add --overwrite to begin anew")
+    fitting(tuple[int, int] | None, content.get("tiles"), "tiles", str(path))
+    return content
 
 
 def _write(part: Path, settings: dict[str, Any]) -> None:

@@ -13,10 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import count, islice
+from signal import SIGINT
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from spatialembed.errors import UserError, missing_extra
+from spatialembed.interrupts import undisturbed
 from spatialembed.large.work import TRIES, WorkTable
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 WAIT = 30
 """Seconds to wait for a scheduler's first worker."""
+
+MOST = 1024
+"""Processes of one machine."""
 
 LONGEST_REASON = 500
 
@@ -38,15 +43,15 @@ class Workers:
             same files by the same paths, and have spatialembed installed.
 
     Raises:
-        UserError: fewer than one process, or both a number and a scheduler.
+        UserError: fewer than one process or too many, or both a number and a scheduler.
     """
 
     number: int | None = None
     scheduler: str | None = None
 
     def __post_init__(self) -> None:
-        if self.number is not None and self.number < 1:
-            raise UserError(f"workers is a number of processes, 1 or more, not {self.number}")
+        if self.number is not None and not 1 <= self.number <= MOST:
+            raise UserError(f"workers is a number of processes from 1 to {MOST}, not {self.number}")
         if self.number is not None and self.scheduler is not None:
             raise UserError("give either workers or a scheduler, which has workers of its own")
 
@@ -86,13 +91,14 @@ class Workers:
     @contextmanager
     def _client(self, client_of: Any, cluster_of: Any) -> Iterator[Client]:
         if self.scheduler is None:
-            cluster = cluster_of(
-                n_workers=self.here,
-                threads_per_worker=1,
-                dashboard_address="127.0.0.1:0",
-                silence_logs=logging.CRITICAL,
-                memory_limit=0,  # tiles bound it; dask's own limit kills what it cannot spill
-            )
+            with undisturbed(SIGINT):
+                cluster = cluster_of(
+                    n_workers=self.here,
+                    threads_per_worker=1,
+                    dashboard_address="127.0.0.1:0",
+                    silence_logs=logging.CRITICAL,
+                    memory_limit=0,  # tiles bound it; dask's own limit kills what it cannot spill
+                )
             with cluster, client_of(cluster) as client:
                 yield client
             return

@@ -64,11 +64,11 @@ class Scores:
         """Scores of one image, arrays of shape (T,)."""
         rows = []
         for threshold in thresholds:
-            true, found = matching.pairs(threshold)
+            _, found, iou = matching.pairs(threshold)
             spared = np.count_nonzero(matching.ignored) - np.count_nonzero(matching.ignored[found])
             over = matching.n_found - len(found) - spared
-            iou = float(matching.iou[true, found].sum(dtype=np.float64))
-            rows.append((len(true), over, matching.n_true - len(true), iou))
+            whole = float(iou.sum(dtype=np.float64))
+            rows.append((len(found), over, matching.n_true - len(found), whole))
         tp, fp, fn, iou_sum = np.array(rows, float).reshape(-1, 4).T
         return cls(tp.astype(np.int64), fp.astype(np.int64), fn.astype(np.int64), iou_sum)
 

@@ -50,22 +50,19 @@ class ObjectRecord:
         whole = match(ranked.label_map, label_mask, ignore, ranked.classes, class_map)
         for k, rows in enumerate(self._ranked):
             matching = whole.of_class(k)
-            _, right = matching.pairs(self.threshold)
             hit = np.zeros(matching.n_found, bool)
-            hit[right] = True
+            hit[matching.pairs(self.threshold).found] = True
             counts = hit | ~matching.ignored
             score = ranked.scores[matching.found_labels - 1]
             rows.append(np.stack([score[counts], hit[counts].astype(np.float32)]))
             self._truth[k] += matching.n_true
         whole = match(found.label_map, label_mask, ignore, found.classes, class_map)
-        area = np.bincount(label_mask.ravel()) if label_mask.size else np.zeros(1, np.int64)
         for k in range(len(self.class_names)):
             matching = whole.of_class(k)
-            missed_not, _ = matching.pairs(self.threshold)
-            self._sizes["true"].append(area[matching.true_labels])
-            self._sizes["matched"].append(area[matching.true_labels[missed_not]])
-        spared = whole.found_labels[~whole.ignored]
-        self._sizes["found"].append(found.areas[spared - 1])
+            matched = matching.pairs(self.threshold).true
+            self._sizes["true"].append(matching.true_areas)
+            self._sizes["matched"].append(matching.true_areas[matched])
+        self._sizes["found"].append(whole.found_areas[~whole.ignored])
 
     def summary(self) -> dict[str, Any]:
         """Curves and histogram, ready for JSON.

@@ -8,8 +8,9 @@ Importing this does not import torch; building a network does. Every network tak
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
+from spatialembed.described import fitting, shown
 from spatialembed.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,8 +23,12 @@ NETWORKS: dict[str, str] = {
 """Name of a network -> where its class is."""
 
 
+MOST_PARAMETERS = 500_000_000
+"""Of a network: 2 GB of weights, a hundred times the largest recipe's."""
+
+
 def build(
-    network: str, in_channels: int, n_sigma: int, n_classes: int, **options: Any
+    network: str, in_channels: int, n_sigma: int, n_classes: int, /, **options: Any
 ) -> nn.Module:
     """Make a network with fresh weights, drawn from torch's global generator.
 
@@ -35,8 +40,23 @@ def build(
         options: the network's own, such as ``widths`` of "residual_unet".
 
     Raises:
-        UserError: unknown network or option, or a number out of bounds.
+        UserError: unknown network or option, a number out of bounds, or a network that is larger
+            than :data:`MOST_PARAMETERS`.
     """
+    outline(network, in_channels, n_sigma, n_classes, **options)
+    return _made(network, in_channels, n_sigma, n_classes, options)
+
+
+def outline(
+    network: str, in_channels: int, n_sigma: int, n_classes: int, /, **options: Any
+) -> nn.Module:
+    """The network of :func:`build` without weights, on torch's "meta" device: it takes no memory.
+
+    Raises:
+        UserError: as :func:`build` does.
+    """
+    import torch
+
     if network not in NETWORKS:
         raise UserError(f"there is no network {network!r}; choose one of {', '.join(NETWORKS)}")
     if in_channels < 1 or n_sigma not in (1, 2) or n_classes < 1:
@@ -44,14 +64,35 @@ def build(
             "a network takes 1 or more channels, 1 or 2 bandwidths and 1 or more classes, "
             f"not {in_channels}, {n_sigma} and {n_classes}"
         )
-    module, name = NETWORKS[network].split(":")
-    try:
-        made: nn.Module = getattr(import_module(module), name)(
-            in_channels=in_channels, n_sigma=n_sigma, n_classes=n_classes, **options
+    with torch.device("meta"):
+        made = _made(network, in_channels, n_sigma, n_classes, options)
+    count = sum(parameter.numel() for parameter in made.parameters())
+    if count > MOST_PARAMETERS:
+        raise UserError(
+            f"network {network!r} would have {count:,} parameters with these options, more than "
+            f"{MOST_PARAMETERS:,}; make it smaller"
         )
-    except TypeError as error:
-        raise UserError(f"network {network!r} does not take these options: {error}") from error
     return made
+
+
+def _made(
+    network: str, in_channels: int, n_sigma: int, n_classes: int, options: dict[str, Any]
+) -> nn.Module:
+    module, name = NETWORKS[network].split(":")
+    kind = getattr(import_module(module), name)
+    hints = get_type_hints(kind.__init__)
+    hints = {name: hint for name, hint in hints.items() if name not in (*_GIVEN, "return")}
+    for option, value in options.items():
+        if option not in hints:
+            known = f"it has {', '.join(hints)}" if hints else "it has none"
+            raise UserError(f"network {network!r} has no option {shown(option)}; {known}")
+        fitting(hints[option], value, option, f"network {network!r}")
+    made: nn.Module = kind(in_channels, n_sigma, n_classes, **options)
+    return made
+
+
+_GIVEN = ("in_channels", "n_sigma", "n_classes")
+"""What every network takes besides its own options."""
 
 
 def forward_any_size(network: nn.Module, image: Tensor) -> Tensor:

@@ -7,18 +7,19 @@ values are unpickled. Every size is read from the tensors' shapes; what the shap
 
 from __future__ import annotations
 
-import json
 import math
-import pickle
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
+from spatialembed.described import read_json
 from spatialembed.errors import UserError
 from spatialembed.models.normalization import Normalization
+from spatialembed.models.pickled import read_pickled
 from spatialembed.models.spec import ModelSpec
+from spatialembed.models.weights import require_finite, unlike_weights, with_weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -66,19 +67,21 @@ def load_authors_model(path: str | Path) -> tuple[nn.Module, ModelSpec]:
         licence=_NON_COMMERCIAL,
         **(_embedseg_settings(path) if is_embedseg else _original_settings()),
     )
-    network = spec.build()
-    try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
-        first = str(error).splitlines()[1:2] or [str(error)]
-        raise UserError(
-            f"{path} does not hold a branched ERFNet's weights: {first[0].strip()[:200]}"
-        ) from error
-    return network.eval(), spec
+    network = spec.outline()
+    if unlike := unlike_weights(network, {name: tuple(v.shape) for name, v in state.items()}):
+        raise UserError(f"{path} does not hold a branched ERFNet's weights: {unlike}")
+    require_finite(str(path), state, "get it again")
+    return with_weights(network, state), spec
 
 
 def _state_dict(path: Path) -> dict[str, Tensor]:
-    content = _unpickled(path)
+    from torch import Tensor
+
+    if not path.is_file():
+        raise UserError(f"there is no model at {path}; name a model file or a run folder")
+    refusal = f"{path} cannot be read as a PyTorch file of weights"
+    scalars = _numpy_scalars()  # ``best_iou`` may be one
+    content = read_pickled(path, refusal, scalars, "get it again")
     state = content.get("model_state_dict", content) if isinstance(content, dict) else None
     if not isinstance(state, Mapping) or not state:
         raise UserError(f"{path} holds no 'model_state_dict'; it is not a file of the authors'")
@@ -86,22 +89,11 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
     missing = [key for key in (_FIRST, _EMBEDDING, _SEED) if getattr(state.get(key), "ndim", 0) < 4]
     if missing:
         raise UserError(f"{path} is not a branched ERFNet of the authors': it has no {missing[0]}")
+    if not all(isinstance(value, Tensor) for value in state.values()):
+        raise UserError(f"{path} holds more than tensors among its weights; get it again")
     if state[_FIRST].ndim != 4:
         raise UserError(f"{path} is a network for volumes; only images can be predicted yet")
     return state
-
-
-def _unpickled(path: Path) -> Any:
-    import torch
-
-    if not path.is_file():
-        raise UserError(f"there is no model at {path}; name a model file or a run folder")
-    try:
-        with torch.serialization.safe_globals(_numpy_scalars()):  # ``best_iou`` may be one
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else "it ends too early"
-        raise UserError(f"{path} cannot be read as a PyTorch file of weights: {reason}") from error
 
 
 def _numpy_scalars() -> list[Any]:
@@ -208,10 +200,7 @@ def _read_json(path: Path, name: str) -> dict[str, Any]:
             f"{path} is a file of EmbedSeg's, which needs its {PROPERTIES_FILE} and "
             f"{NORMALIZATION_FILE} beside it; there is no {name}"
         )
-    try:
-        content = json.loads(found.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{found} is not a JSON file: {error}") from error
+    content = read_json(found, "write it anew")
     flat: dict[str, Any] = {}
     for key, value in _entries(content):
         flat.setdefault(key, value)

@@ -7,13 +7,14 @@ nobody normalises by hand. Needs numpy only.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from spatialembed.described import filled
 from spatialembed.errors import UserError
 from spatialembed.pixel_values import Values, values_of
 
@@ -222,10 +223,7 @@ class Normalization:
         Raises:
             UserError: an unknown key, or a value out of bounds.
         """
-        unknown = set(values) - {field.name for field in fields(cls)}
-        if unknown:
-            raise UserError(f"normalization has no setting {', '.join(sorted(unknown))}")
-        return cls(**values)
+        return filled(cls, values, "normalization")
 
 
 def parts_of(image: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:

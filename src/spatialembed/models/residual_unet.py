@@ -12,6 +12,8 @@ from spatialembed.errors import UserError
 from spatialembed.models.branched_erfnet import DIMS, start_embedding
 
 HEAD_WIDTH = 32
+MOST_WIDTH, MOST_BLOCKS = 4096, 64
+"""Of a level."""
 
 
 class ResidualUNet(nn.Module):
@@ -52,6 +54,8 @@ class ResidualUNet(nn.Module):
             raise UserError("widths and blocks take one number a level, for 2 to 7 levels")
         if min(*widths, *blocks) < 1 or fine < 0:
             raise UserError("widths and blocks are numbers of 1 or more, fine is 0 or more")
+        if max(*widths, fine) > MOST_WIDTH or max(blocks) > MOST_BLOCKS:
+            raise UserError(f"widths and fine go up to {MOST_WIDTH}, blocks up to {MOST_BLOCKS}")
         self.stride = 2 ** len(widths)
         self.fine = fine
         self.skip = (

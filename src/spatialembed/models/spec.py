@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from spatialembed.described import LARGEST_TEXT, filled, fitting, parse_json, shown
 from spatialembed.embedding import PITCH, per_axis
 from spatialembed.errors import UserError
-from spatialembed.models import NETWORKS, build
+from spatialembed.models import NETWORKS, build, outline
 from spatialembed.models.normalization import Normalization
 
 if TYPE_CHECKING:
     from torch import nn
+
+MOST_CHANNELS, MOST_CLASSES = 4096, 4096
+"""Of a network, so that no file makes one that fills the memory."""
+
+LEAST_ZOOM, MOST_ZOOM = 0.001, 100.0
+
+NOTES = {"symmetries": int, "holdout": float, "diameters": tuple[float, float]}
+"""Notes of a training that prediction goes by, and what they are."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,7 @@ class ModelSpec:
         object_diameter: median diameter of the training objects in pixels; None if not known.
         trained_on: the training data, in words.
         licence: what the weights may be used for.
-        training: free JSON-able notes: steps, recipe, date, figures.
+        training: free JSON-able notes: steps, recipe, figures.
 
     Raises:
         UserError: a value outside these bounds.
@@ -71,23 +80,26 @@ class ModelSpec:
                 f"there is no network {self.network!r}; choose one of {', '.join(NETWORKS)}, "
                 "or update spatialembed if the model comes from a newer version"
             )
-        if not self.class_names or len(set(self.class_names)) < len(self.class_names):
-            raise UserError(f"a model needs classes of different names, not {self.class_names}")
+        if not 1 <= len(set(self.class_names)) == len(self.class_names) <= MOST_CLASSES:
+            raise UserError(
+                f"a model needs classes of different names, up to {MOST_CLASSES}, not "
+                f"{shown(self.class_names)}"
+            )
         for name in ("seed_threshold", "foreground_threshold"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name} must be in [0, 1], not {getattr(self, name)}")
         if self.n_sigma not in (1, 2):
             raise UserError(f"n_sigma must be 1 or 2, not {self.n_sigma}")
-        for name in ("in_channels", "min_size"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} must be 1 or more, not {getattr(self, name)}")
-        if not 0 < self.zoom < math.inf:
-            raise UserError(f"zoom must be a positive factor, not {self.zoom}")
+        for name, most in (("in_channels", MOST_CHANNELS), ("min_size", 2**31 - 1)):
+            if not 1 <= getattr(self, name) <= most:
+                raise UserError(f"{name} must lie between 1 and {most}, not {getattr(self, name)}")
+        require_zoom(self.zoom, "zoom")
         for name in ("margin", "object_diameter"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise UserError(f"{name} must be a positive number of pixels or None, not {value}")
         self._check_normalization()
+        self._check_notes()
 
     def _check_normalization(self) -> None:
         means = len(self.normalization.mean)
@@ -97,39 +109,76 @@ class ModelSpec:
                 f"{self.in_channels}"
             )
 
+    def _check_notes(self) -> None:
+        """Those notes of the training that prediction goes by."""
+        for name, hint in NOTES.items():
+            if name in self.training:
+                fitting(hint, self.training[name], name, "training")
+        if self.training.get("symmetries", 1) not in (1, 2, 4, 8):
+            raise UserError(f"symmetries are 1, 2, 4 or 8, not {self.training['symmetries']}")
+        if not 0 <= self.training.get("holdout", 0) < 1:
+            raise UserError(f"holdout lies between 0 and 1, not {self.training['holdout']}")
+        if not all(0 < d < math.inf for d in self.training.get("diameters", ())):
+            raise UserError(f"diameters are above 0, not {self.training['diameters']}")
+
     def build(self) -> nn.Module:
         """The network with fresh weights, drawn from torch's global generator.
 
         Raises:
-            UserError: the network does not take ``network_options``.
+            UserError: the network does not take ``network_options``, or would be too large.
         """
-        return build(
-            self.network,
-            self.in_channels,
-            self.n_sigma,
-            len(self.class_names),
-            **self.network_options,
-        )
+        return build(*self._network(), **self.network_options)
+
+    def outline(self) -> nn.Module:
+        """The network without weights, which takes no memory; raises as :meth:`build` does."""
+        return outline(*self._network(), **self.network_options)
+
+    def _network(self) -> tuple[str, int, int, int]:
+        return self.network, self.in_channels, self.n_sigma, len(self.class_names)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON-able values; :meth:`from_dict` is the inverse."""
         return {**asdict(self), "normalization": self.normalization.to_dict()}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> ModelSpec:
+    def from_dict(
+        cls, values: Mapping[str, Any], where: str = "a model's description"
+    ) -> ModelSpec:
         """Build from :meth:`to_dict`'s values, also after JSON; missing keys take defaults.
 
         Raises:
-            UserError: no network, an unknown key, or a value out of bounds.
+            UserError: no network, an unknown key, or a value of a wrong type or out of bounds.
         """
-        values = dict(values)
-        unknown = set(values) - {f.name for f in fields(cls)}
-        if unknown or "network" not in values:
-            raise UserError(
-                f"a model's description has no setting {', '.join(sorted(unknown))}"
-                if unknown
-                else "a model's description must name its network"
-            )
-        if "normalization" in values:
-            values["normalization"] = Normalization.from_dict(values["normalization"])
-        return cls(**values)
+        return filled(cls, values, where)
+
+
+def require_zoom(zoom: float, what: str) -> None:
+    """Refuse a magnification at which images would fill the memory, or vanish.
+
+    Raises:
+        UserError: it begins with ``what``.
+    """
+    if not LEAST_ZOOM <= zoom <= MOST_ZOOM:
+        raise UserError(f"{what} must lie between {LEAST_ZOOM} and {MOST_ZOOM}, not {zoom:g}")
+
+
+def described(text: str, where: str, remedy: str) -> ModelSpec:
+    """The description of a model in a file's metadata, as JSON.
+
+    Args:
+        text: the JSON; "format_version" in it is the file's own and left out.
+        where: the file.
+        remedy: what to do where it cannot be used; ends the sentence.
+
+    Raises:
+        UserError: no JSON, or none that describes a model.
+    """
+    if len(text) > LARGEST_TEXT:
+        raise UserError(f"{where}: its description is larger than any; {remedy}")
+    values = parse_json(text, f"{where}: its description", remedy)
+    if isinstance(values, dict):
+        values.pop("format_version", None)
+    try:
+        return ModelSpec.from_dict(values, f"{where}: its description")
+    except UserError as error:
+        raise UserError(f"{error}; {remedy}") from error

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spatialembed.overlaps import common_pixels, numbered, pixels_of, runs
 from spatialembed.pictures.colors import RGB, Color, colors_of_objects, to_rgb
 
 HIT: Color = (64, 200, 150)
@@ -86,16 +87,15 @@ def judge(label_map: NDArray[Any], label_mask: NDArray[Any], threshold: float = 
         label_map: (H, W) integer, found objects.
         label_mask: (H, W) integer, the truth.
     """
-    found, f = np.unique(label_map, return_inverse=True)
-    truth, t = np.unique(label_mask, return_inverse=True)
-    pairs, count = np.unique(f.ravel() * len(truth) + t.ravel(), return_counts=True)
-    i, j = np.divmod(pairs, len(truth))
-    iou = count / (np.bincount(f.ravel())[i] + np.bincount(t.ravel())[j] - count)
-    iou[(found[i] == 0) | (truth[j] == 0)] = 0
+    (f, t), lengths = runs(label_map, label_mask)
+    (found, f), (truth, t) = numbered(f), numbered(t)
+    i, j, common = common_pixels(f, t, lengths)
+    size_i, size_j = pixels_of(f, lengths, len(found) + 1), pixels_of(t, lengths, len(truth) + 1)
+    iou = common / (size_i[i + 1] + size_j[j + 1] - common)
     best_i, best_j = np.zeros(len(found)), np.zeros(len(truth))
     np.maximum.at(best_i, i, iou)
     np.maximum.at(best_j, j, iou)
-    good = (iou >= threshold) & (iou > 0) & (iou == best_i[i]) & (iou == best_j[j])
+    good = (iou >= threshold) & (iou == best_i[i]) & (iou == best_j[j])
     i, j = i[good], j[good]
     # at exactly one half two objects may tie for a partner: the first takes it
     i, first = np.unique(i, return_index=True)
@@ -103,8 +103,8 @@ def judge(label_map: NDArray[Any], label_mask: NDArray[Any], threshold: float = 
     hit, matched = found[i[first]], truth[j]
     return Judgement(
         hit,
-        np.setdiff1d(truth[truth != 0], matched),
-        np.setdiff1d(found[found != 0], hit),
+        np.setdiff1d(truth, matched),
+        np.setdiff1d(found, hit),
     )
 
 
@@ -133,11 +133,13 @@ def found_against_truth(
     hit = np.where(np.isin(label_map, verdict.hit), label_map, 0)
     missed = np.where(np.isin(label_mask, verdict.missed), label_mask, 0)
     extra = np.where(np.isin(label_map, verdict.extra), label_map, 0)
-    rgb = _paint(rgb, HIT, _opacity(hit, 0.1, width))
-    rgb = _paint(rgb, EXTRA, _opacity(extra, 0.4, width))
     rows, columns = np.ogrid[: label_map.shape[0], : label_map.shape[1]]
     hatch = (rows + columns) % (5 * width) < 2 * width
-    return _paint(rgb, MISSED, np.maximum(_opacity(missed, 0.2, width), 0.7 * hatch * (missed > 0)))
+    missing = np.maximum(_opacity(missed, 0.2, width), 0.7 * hatch * (missed != 0))
+    rgb = _paint(rgb, MISSED, missing)
+    # Over the hatch, which would hide how what was missed has been cut.
+    rgb = _paint(rgb, HIT, _opacity(hit, 0.1, width))
+    return _paint(rgb, EXTRA, _opacity(extra, 0.25, width))
 
 
 def verdict_key(verdict: Judgement) -> list[tuple[str, Color]]:

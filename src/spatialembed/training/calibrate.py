@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 FOREGROUND_THRESHOLDS = (0.4, 0.5, 0.6)
+"""Foreground thresholds that are tried, and the model's own."""
 
 
 def calibrate(
@@ -32,7 +33,8 @@ def calibrate(
     """
     spec = model.spec
     sizes = sorted({max(1, spec.min_size // 2), spec.min_size, 2 * spec.min_size})
-    choices = [(f, m) for f in FOREGROUND_THRESHOLDS for m in sizes]
+    thresholds = sorted({*FOREGROUND_THRESHOLDS, spec.foreground_threshold})
+    choices = [(f, m) for f in thresholds for m in sizes]
     scores = validate(model, data, choices, fabric)
     default = Setting(spec.seed_threshold, spec.foreground_threshold, spec.min_size)
     same = [s for s in scores.settings if s.foreground_threshold == default.foreground_threshold]

@@ -12,6 +12,12 @@ from spatialembed.errors import UserError
 
 Precision = Literal["auto", "float32", "bf16"]
 
+MOST_PIXELS = 2**32
+"""Of a batch's crops, of all processes together."""
+
+MOST = {"workers": 1024, "devices": 4096, "nodes": 65_536, "seed": 2**63 - 1}
+"""Of numbers that a machine would otherwise be asked to follow."""
+
 
 @dataclass(frozen=True)
 class StageConfig:
@@ -26,7 +32,8 @@ class StageConfig:
         epochs: passes of ``crops_per_epoch`` crops.
         steps: optimizer steps.
         minutes: wall time on this machine with validation and calibration, turned into a number
-            of steps once at the start of the run, from the time of the first steps.
+            of steps at the start of the run, from the time of the first steps, and set right once
+            after a tenth of them.
         crops_per_epoch: crops an epoch stands for; None for as many as there are objects.
         background_share: share of crops in [0, 1] taken anywhere instead of around an object.
             None: images without an object get their share of the crops, at most a fifth; other
@@ -74,6 +81,11 @@ class StageConfig:
                 raise UserError(f"{name} must be above 0, not {value}")
         if self.crop_size < 8 or self.crop_size % 8:
             raise UserError(f"crop_size must be a multiple of 8, not {self.crop_size}")
+        if self.batch_size * self.crop_size**2 > MOST_PIXELS:
+            raise UserError(
+                f"a batch of {self.batch_size} crops of {self.crop_size} pixels a side fits in no "
+                f"memory; batch_size times crop_size squared may be up to {MOST_PIXELS:,}"
+            )
         share = self.background_share
         if share is not None and not 0 <= share <= 1:
             raise UserError(f"background_share lies between 0 and 1, not {share}")
@@ -113,6 +125,8 @@ class TrainConfig:
         instance_weight: weight of the loss's instance term.
         variance_weight: weight of its variance term.
         seed_weight: weight of its seed term.
+        drift_weight: weight of its drift term, which is beyond the paper: it keeps learned centers
+            from moving together; 0 leaves it out.
         optimizer: "adam" or "adamw".
         weight_decay: of the optimizer.
         clip_norm: largest norm of the gradient; None for no clipping.
@@ -128,7 +142,7 @@ class TrainConfig:
         batch: batch size of every stage.
         init: a trained model to start from, whose network, normalisation and thresholds the run
             takes instead of its own.
-        resume: go on with the run in ``out``.
+        resume: go on with the run in ``out``, from its checkpoint and the same data alone.
         device: "auto", "cpu", "cuda".
         devices: processes on each node that share every batch: a GPU each, or cores of the CPU.
         nodes: machines; torchrun or SLURM starts the same command on each.
@@ -159,6 +173,7 @@ class TrainConfig:
     instance_weight: float = 1.0
     variance_weight: float = 10.0
     seed_weight: float = 1.0
+    drift_weight: float = 10.0
     optimizer: Literal["adam", "adamw"] = "adam"
     weight_decay: float = 1e-4
     clip_norm: float | None = None
@@ -194,6 +209,12 @@ class TrainConfig:
             raise UserError(f"average is a decay from 0 up to but not including 1: {self.average}")
         if self.workers < 0 or self.seed < 0 or self.weight_decay < 0:
             raise UserError("workers, seed and weight_decay must be at least 0")
+        for name, most in MOST.items():
+            if getattr(self, name) > most:
+                raise UserError(f"{name} must be at most {most:,}, not {getattr(self, name):,}")
+        for name in ("instance_weight", "variance_weight", "seed_weight", "drift_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UserError(f"{name} must be a number from 0 up, not {getattr(self, name)}")
         if self.diameter is not None and not 0 < self.diameter < math.inf:
             raise UserError(f"diameter must be a number of pixels above 0, not {self.diameter}")
         if self.clip_norm is not None and not self.clip_norm > 0:

@@ -9,10 +9,10 @@ import torch
 
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import TorchNetwork
-from spatialembed.models.checkpoint import MODEL_FILE, load_model, save_model
+from spatialembed.models.checkpoint import MODEL_FILE, save_model
 from spatialembed.pictures import explain, save_picture
 from spatialembed.training.calibrate import calibrate
-from spatialembed.training.run import Run
+from spatialembed.training.run import Best, Run
 from spatialembed.training.validation import validate
 
 PICTURES = 4
@@ -27,16 +27,16 @@ def judge(run: Run) -> None:
     score, setting = float(scores.ap[scores.best].mean()), scores.settings[scores.best]
     improved = score > run.best
     if improved:
-        run.best = score
-    if not run.fabric.is_global_zero:
-        return
-    if improved:
         notes = {"step": run.step, "steps": run.plan.total, "validation_ap": score}
         spec = model.spec
         # Clustered with the threshold of its score until calibration chooses with more care.
         spec = replace(
             spec, seed_threshold=setting.seed_threshold, training={**spec.training, **notes}
         )
+        run.best, run.best_model = score, Best.of(run.kept, spec)
+    if not run.fabric.is_global_zero:
+        return
+    if improved:
         save_model(run.config.out / MODEL_FILE, run.kept, spec)
     _picture(run, model, setting.seed_threshold)
     row = {
@@ -52,8 +52,8 @@ def judge(run: Run) -> None:
 def finish(run: Run) -> None:
     """Calibrate the best model and store its thresholds."""
     path = run.config.out / MODEL_FILE
-    run.fabric.barrier()  # until the first process has written the file
-    network, spec = load_model(path)
+    assert run.best_model is not None  # a stage ends with a validation
+    network, spec = run.best_model.network(), run.best_model.spec
     if "calibrated" in spec.training:
         run.log.say("nothing left to do: the run is finished")
         return
@@ -70,6 +70,8 @@ def finish(run: Run) -> None:
     calibrated = {"images": len(run.material.val), "ap": ap, "ap50": ap50}
     spec = replace(spec, training={**spec.training, "calibrated": calibrated})
     save_model(path, network, spec)
+    run.best_model = Best.of(network, spec)
+    run.save(None)
     best = scores.settings[scores.best]
     gain = float(scores.ap[scores.best].mean()) - ap
     if gain > 0:

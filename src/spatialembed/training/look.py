@@ -26,7 +26,7 @@ SAY_EVERY = 10.0
 
 def look(
     config: TrainConfig, train: FileDataSet, val: FileDataSet
-) -> tuple[ObjectIndex, list[Problem]]:
+) -> tuple[ObjectIndex, ObjectIndex, list[Problem]]:
     """Look at every image, and say what is found.
 
     Validation images are decoded, and training images too unless there are very many, of which
@@ -34,7 +34,7 @@ def look(
 
     Returns:
         Objects of ``train`` without stray pixels that have ids of their own, which crops are drawn
-        around; and warnings.
+        around; objects of ``val``; and warnings.
 
     Raises:
         UserError: a file that cannot be read, image and mask of different sizes, images of
@@ -48,7 +48,7 @@ def look(
         console.print(sentence, highlight=False, soft_wrap=True)
     told = [*_absent_classes(train, index), *_about_specks(index)]
     warnings = [Problem(config.data, sentence, warning=True) for sentence in told]
-    return kept, [*warnings, *_about_masks(train)]
+    return kept, judged, [*warnings, *_about_masks(train)]
 
 
 def _about_masks(train: FileDataSet) -> list[Problem]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +12,19 @@ import torch
 
 from spatialembed.console import warn
 from spatialembed.errors import UserError
+from spatialembed.interrupts import interrupt_in
 from spatialembed.models import freeze_batch_norm_statistics
 from spatialembed.models.checkpoint import MODEL_FILE
+from spatialembed.models.spec import ModelSpec
 from spatialembed.training.config import StageConfig, TrainConfig
+from spatialembed.training.fingerprint import fingerprint, require_same
 from spatialembed.training.judge import finish, judge
-from spatialembed.training.prepare import gather
-from spatialembed.training.processes import must_start, run_in_processes
+from spatialembed.training.one_run import one_run
+from spatialembed.training.prepare import Material, gather
+from spatialembed.training.processes import is_first, must_start, run_in_processes
 from spatialembed.training.resume import checkpoint_path, load_checkpoint, resumed_config
 from spatialembed.training.run import Run, connect, start
-from spatialembed.training.schedule import learning_rate, validation_steps
+from spatialembed.training.schedule import Plan, learning_rate, validation_steps
 from spatialembed.training.step import advance, batches
 
 CHECKPOINT_EVERY = 300.0
@@ -44,28 +50,54 @@ def train(config: TrainConfig) -> Path:
             that was killed.
     """
     began = time.monotonic()
-    _refuse_to_overwrite(config)
-    state = load_checkpoint(config.out) if config.resume else None
-    if state is not None:
-        config = resumed_config(state, config)
-    if must_start(config):
-        config.scheduled()  # refuses once what every process would
-        run_in_processes(train, config)
-        return config.out
-    fabric = connect(config)
-    with fabric.rank_zero_first():  # which writes the index of objects that the others read
-        material = gather(config)
-    if fabric.is_global_zero:
-        warn(material.warnings)
-    run = start(config, material, fabric, began, state)
-    while run.step < run.plan.total:
-        _run_stage(run)
-    finish(run)
+    starts = must_start(config)
+    try:
+        with one_run(config.out) if starts or is_first(config) else nullcontext():
+            if starts:
+                _taken_up(config)[0].scheduled()  # refuses once what every process would
+                run_in_processes(_train, config)
+            else:
+                _train(config, began)
+    except BaseException as error:
+        if interrupt := interrupt_in(error):
+            interrupt.add_note(_how_to_go_on(config.out))
+        raise
     return config.out
 
 
+def _train(config: TrainConfig, began: float | None = None) -> None:
+    """The whole of a run, or the part of one of its processes."""
+    began = time.monotonic() if began is None else began
+    config, state = _taken_up(config)
+    fabric = connect(config)
+    spec = None if state is None else ModelSpec.from_dict(json.loads(state["spec"]))
+    with fabric.rank_zero_first():  # which writes the index of objects that the others read
+        material = gather(config, spec)
+    if fabric.is_global_zero:
+        warn(material.warnings)
+    data = _fingerprints(material) if fabric.is_global_zero else {}
+    if state is not None and data:
+        require_same(material.train, "training", state["data"]["train"], data["train"])
+        require_same(material.val, "validation", state["data"]["val"], data["val"])
+    run = start(config, material, fabric, began, data, state)
+    try:
+        while run.step < run.plan.total:
+            _run_stage(run)
+    except RuntimeError as error:
+        if "DataLoader worker (pid" not in str(error):
+            raise
+        raise UserError(
+            "a process that draws crops was ended from outside (memory may have run out); --resume "
+            "goes on from the last checkpoint, with --workers 0 in this process alone"
+        ) from error
+    finish(run)
+
+
 def _run_stage(run: Run) -> None:
-    """All steps of the stage that the run is in that are not done yet."""
+    """All steps of the stage that the run is in that are not done yet.
+
+    It ends early where the plan is set right, and is then to be called again.
+    """
     number, done = run.plan.locate(run.step)
     stage, steps = run.material.stages[number], run.plan.steps[number]
     network, optimizer = run.wrapped, _optimizer(run, stage)
@@ -74,6 +106,8 @@ def _run_stage(run: Run) -> None:
     first = run.plan.crops_before(run.step, run.material.stages)
     count = (steps - done) * stage.batch_size
     ranks = run.fabric.global_rank, run.fabric.world_size
+    if run.pace is not None:
+        run.pace.enter(number, done)
     for batch in batches(cropper, stage.batch_size, first, count, run.config.workers, *ranks):
         rate = learning_rate(stage, done, steps)
         for group in optimizer.param_groups:
@@ -87,10 +121,36 @@ def _run_stage(run: Run) -> None:
         done += 1
         run.step += 1
         run.log.step(run.step, rate, stage.batch_size, terms)
+        if run.pace is not None:
+            run.pace.tick()
         if done in judge_at:
             judge(run)
-        if done in judge_at or time.monotonic() - run.saved > CHECKPOINT_EVERY:
+        set_right = done < steps and _set_right(run, number, done)
+        if set_right or done in judge_at or time.monotonic() - run.saved > CHECKPOINT_EVERY:
             run.save(None if done == steps else optimizer)
+            if run.pace is not None:
+                run.pace.pause()
+        if set_right:
+            run.optimizer = optimizer.state_dict()
+            return
+
+
+def _set_right(run: Run, number: int, done: int) -> bool:
+    """Once, whether the plan of a run with minutes changes to what its steps really take."""
+    if run.pace is None or not run.pace.is_due(number, done):
+        return False
+    plan, seconds = run.pace.plan(run.plan, run.material.stages, done)
+    steps = tuple(run.fabric.broadcast(plan.steps))  # what the first process measured
+    planned, run.pace = run.pace.step[number], None
+    if steps == run.plan.steps:
+        return False
+    run.plan = Plan(steps)
+    run.log.total = run.plan.total
+    run.log.say(
+        f"measured again: a step takes {seconds:.2f} s, was planned with {planned:.2f} s; from now "
+        f"on {' + '.join(str(n) for n in steps)} steps"
+    )
+    return True
 
 
 def _optimizer(run: Run, stage: StageConfig) -> Any:
@@ -105,7 +165,36 @@ def _optimizer(run: Run, stage: StageConfig) -> Any:
     return optimizer
 
 
-def _refuse_to_overwrite(config: TrainConfig) -> None:
-    for file in (config.out / MODEL_FILE, checkpoint_path(config.out)):
-        if file.exists() and not config.resume:
-            raise UserError(f"{file} is there already: add --resume, or choose another --out")
+def _taken_up(config: TrainConfig) -> tuple[TrainConfig, dict[str, Any] | None]:
+    """The options of a run, and the state that it goes on from, if it is resumed.
+
+    Raises:
+        UserError: there is a run already, or none to resume.
+    """
+    if config.resume:
+        state = load_checkpoint(config.out)
+        return resumed_config(state, config), state
+    if checkpoint_path(config.out).exists():
+        raise UserError(
+            f"{checkpoint_path(config.out)} is there already: add --resume, or choose another --out"
+        )
+    if (config.out / MODEL_FILE).exists():
+        raise UserError(
+            f"{config.out / MODEL_FILE} is there already, without a checkpoint to resume: choose "
+            "another --out"
+        )
+    return config, None
+
+
+def _fingerprints(material: Material) -> dict[str, Any]:
+    train, val = (
+        fingerprint(material.train, material.index),
+        fingerprint(material.val, material.judged),
+    )
+    return {"train": train, "val": val}
+
+
+def _how_to_go_on(out: Path) -> str:
+    if checkpoint_path(out).exists():
+        return "the same command with --resume goes on from the last checkpoint"
+    return "there is no checkpoint yet: the same command begins anew"

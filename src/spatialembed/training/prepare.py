@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from torch import nn
 
+from spatialembed.console import console
 from spatialembed.data.augment import Augmentation
 from spatialembed.data.crops import Cropper
 from spatialembed.data.objects import ObjectIndex
@@ -33,6 +33,8 @@ class Material:
     val: FileDataSet
     index: ObjectIndex
     """The training objects that crops are drawn around."""
+    judged: ObjectIndex
+    """The validation objects."""
     spec: ModelSpec
     stages: list[StageConfig]
     warnings: tuple[Problem, ...] = ()
@@ -61,24 +63,37 @@ class Material:
         return self.spec.normalization.fixed(image)
 
 
-def gather(config: TrainConfig) -> Material:
+def gather(config: TrainConfig, spec: ModelSpec | None = None) -> Material:
     """Open the data, look at it, index its objects and describe the model.
+
+    Args:
+        config: the run.
+        spec: what a run that is resumed describes its model by.
 
     Raises:
         UserError: no usable data, or a file that training would stumble over later.
     """
     train, val = _open(config)
+    told = f"Reading {config.data}: {len(train)} training and {len(val)} validation images"
+    console.print(told, markup=False, highlight=False, soft_wrap=True)
     remarks = val.remarks()
     refuse(remarks, config.data)
-    config.out.mkdir(parents=True, exist_ok=True)
-    index, told = look(config, train, val)
-    start = _start(config)
+    index, judged, seen = look(config, train, val)
+    start = spec or _start(config)
     normalization, values = look_at_values(start.normalization, train)
-    told += [Problem(config.data, text, warning=True) for text in values]
-    warnings = dict.fromkeys((*train.problems, *val.problems, *remarks, *told))
+    seen += [Problem(config.data, text, warning=True) for text in values]
+    warnings = dict.fromkeys((*train.problems, *val.problems, *remarks, *seen))
+    spec = spec or _described(config, replace(start, normalization=normalization), train, index)
+    return Material(train, val, index, judged, spec, config.scheduled(), tuple(warnings))
+
+
+def _described(
+    config: TrainConfig, start: ModelSpec, train: FileDataSet, index: ObjectIndex
+) -> ModelSpec:
+    """How the model of a new run is described, which starts as ``start``."""
     diameter = float(np.median(index.diameter))
     smallest = max(1, round(float(np.quantile(index.area, 0.01)) / 2))
-    spec = ModelSpec(
+    return ModelSpec(
         network=start.network,
         network_options=start.network_options,
         in_channels=int(index.channels[0]),
@@ -87,7 +102,7 @@ def gather(config: TrainConfig) -> Material:
         zoom=float(f"{config.diameter / diameter:.3g}") if config.diameter else 1.0,
         pitch=(PITCH, PITCH),
         margin=config.margin,
-        normalization=normalization,
+        normalization=start.normalization,
         seed_threshold=start.seed_threshold,
         foreground_threshold=start.foreground_threshold,
         min_size=config.min_size or smallest,
@@ -96,7 +111,6 @@ def gather(config: TrainConfig) -> Material:
         trained_on=config.data.resolve().name,
         licence=config.licence,
         training={
-            "date": date.today().isoformat(),
             "images": len(train),
             "objects": len(index),
             "diameters": [round(float(d), 1) for d in np.quantile(index.diameter, (0.02, 0.98))],
@@ -107,7 +121,6 @@ def gather(config: TrainConfig) -> Material:
             "symmetries": _symmetries(config.stages[-1].augmentation),
         },
     )
-    return Material(train, val, index, spec, config.scheduled(), tuple(warnings))
 
 
 def _start(config: TrainConfig) -> ModelSpec:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 import pickle
 import sys
-import threading
 import traceback
 from collections.abc import Callable
-from multiprocessing import get_context, get_start_method, parent_process, set_start_method
+from multiprocessing import get_context, get_start_method, set_start_method
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from signal import Signals
+from signal import SIGINT, SIGTERM, Signals
 from typing import Any
 
 import torch
@@ -24,6 +23,7 @@ from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 
 from spatialembed.console import say_when_compiling
 from spatialembed.errors import UserError
+from spatialembed.interrupts import obey_parent, undisturbed
 from spatialembed.training.config import TrainConfig
 
 LOOK_EVERY = 1.0
@@ -55,6 +55,12 @@ def must_start(config: TrainConfig) -> bool:
             f"{config.nodes} is {config.processes}; give as many as the launcher starts"
         )
     return False
+
+
+def is_first(config: TrainConfig) -> bool:
+    """Whether this process is the first of a run, that which writes its files."""
+    rank = os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))
+    return config.processes == 1 or int(rank) == 0
 
 
 def _started_elsewhere(config: TrainConfig) -> int | None:
@@ -98,7 +104,8 @@ def run_in_processes(train: Callable[[TrainConfig], Any], config: TrainConfig) -
         for rank in range(config.devices):
             arguments = (task, rank, get_start_method(), environment, said)
             processes.append(context.Process(target=_run_one, args=arguments))
-            processes[-1].start()
+            with undisturbed(SIGINT, SIGTERM):
+                processes[-1].start()
         failed = _wait_for(processes)
         if failed:
             raise _reason(failed, len(processes), None if said.empty() else said.get())
@@ -130,28 +137,19 @@ def _run_one(
     """
     set_start_method(workers_start, force=True)
     os.environ.update(environment, RANK=str(rank), LOCAL_RANK=str(rank))
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    obey_parent()
     try:
         train, config = pickle.loads(task)
         if rank == 0:
             say_when_compiling()
         train(config)
         return
-    except KeyboardInterrupt:
-        pass
     except (UserError, OSError) as error:
         said.put(error)
     except Exception:
         said.put(RuntimeError(traceback.format_exc()))
     sys.stdout.flush()
     os._exit(1)  # an orderly end could wait for the other processes, which wait for this one
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _wait_for(processes: list[BaseProcess]) -> dict[int, int]:

@@ -1,13 +1,13 @@
-"""Checkpoints: all that a run needs to go on exactly where it was.
+"""Checkpoints: all that a run needs, besides its data, to go on exactly where it was.
 
 Crops need no state (each is a function of the seed and its number), so a checkpoint is weights,
-optimizer, average, the torch generators that dropout draws from, and the step.
+optimizer, average, the torch generators that dropout draws from, and the step; then the model that
+is the best so far, what the model is described by, the plan, and what the data looked like.
 """
 
 from __future__ import annotations
 
 import json
-import pickle
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ import torch
 
 from spatialembed.data.augment import Augmentation
 from spatialembed.errors import UserError, atomic_write
+from spatialembed.models.pickled import read_pickled
 from spatialembed.training.config import StageConfig, TrainConfig
+from spatialembed.training.sound import require_sound
 
-FORMAT = 1
+FORMAT = 2
 OWN = ("data", "out", "resume", "device", "devices", "nodes", "workers")
 """Options that a resumed run takes from its own command, all others from the checkpoint."""
 
@@ -49,21 +51,26 @@ def load_checkpoint(out: Path) -> dict[str, Any]:
     """The state given to :func:`save_checkpoint`, on the CPU.
 
     Raises:
-        UserError: there is no checkpoint, it is damaged, or it is from a newer version.
+        UserError: there is no checkpoint, it is damaged, or it is of another version.
     """
     path = checkpoint_path(out)
     if not path.is_file():
         raise UserError(f"{path} does not exist: nothing to resume; start without --resume")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        version = state["format"]
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
-        raise UserError(
-            f"{path} is damaged and cannot be resumed; start anew with --init "
-            f"{out / 'model.safetensors'} if that exists"
-        ) from error
-    if version > FORMAT:
+    refusal = f"{path} is damaged and cannot be resumed"
+    remedy = f"start anew with --init {out / 'model.safetensors'} if that exists, and another --out"
+    state = read_pickled(path, refusal, (), remedy)
+    version = state.get("format") if isinstance(state, dict) else None
+    if type(version) is int and version > FORMAT:
         raise UserError(f"{path} was written by a newer version of spatialembed; update it")
+    if type(version) is int and version < FORMAT:
+        raise UserError(
+            f"{path} was written by an older version of spatialembed; finish the run with that, "
+            f"or start another with --init {out / 'model.safetensors'}"
+        )
+    try:
+        require_sound(state)
+    except UserError as error:
+        raise UserError(f"{refusal}: {error}; {remedy}") from error
     return dict(state)
 
 
@@ -74,7 +81,7 @@ def resumed_config(state: dict[str, Any], config: TrainConfig) -> TrainConfig:
         UserError: the command asks for something else (an option neither as it was nor default).
     """
     default, now = json.loads(_as_json(TrainConfig())), json.loads(_as_json(config))
-    then = {**default, **json.loads(state["config"])}  # a run may be older than an option
+    then = default | json.loads(state["config"])  # options that are newer than the run
     asked = [name for name in now if name not in OWN and now[name] != default[name]]
     differing = [name for name in asked if now[name] != then[name]]
     if differing:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
-from torch import nn
+from torch import Tensor, nn
 
 from spatialembed.console import console
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import Precision, TorchNetwork, pick_device
 from spatialembed.loss import SpatialEmbeddingLoss
+from spatialembed.models.checkpoint import MODEL_FILE, save_model
+from spatialembed.models.spec import ModelSpec
 from spatialembed.training.averaging import WeightAverage
 from spatialembed.training.config import TrainConfig
+from spatialembed.training.pace import Pace
 from spatialembed.training.prepare import Material, build_network
 from spatialembed.training.resume import restore_generators, save_checkpoint
 from spatialembed.training.run_log import RunLog
@@ -28,6 +32,28 @@ from spatialembed.training.whole_batch import see_whole_batch
 
 TIMEOUT = timedelta(minutes=30)
 """Longest that a process waits for another, as for the pictures of the first."""
+
+
+class Best(NamedTuple):
+    """A model as it is kept in a checkpoint, so that a run needs no other file to go on."""
+
+    spec: ModelSpec
+    weights: dict[str, Tensor]
+    """On the CPU."""
+
+    @classmethod
+    def of(cls, network: nn.Module, spec: ModelSpec) -> Best:
+        """A copy of a network's weights, as they are now."""
+        return cls(spec, {k: v.detach().cpu().clone() for k, v in network.state_dict().items()})
+
+    def network(self) -> nn.Module:
+        """A network with these weights, on the CPU in evaluation mode.
+
+        Its first weights are drawn from torch's global generator.
+        """
+        network = self.spec.build()
+        network.load_state_dict(self.weights)
+        return network.eval()
 
 
 @dataclass
@@ -48,8 +74,14 @@ class Run:
     """Steps done."""
     best: float
     """Highest validation AP so far."""
+    best_model: Best | None
+    """That of it, which is what ``model.safetensors`` holds."""
+    pace: Pace | None
+    """What a plan in minutes was made by, until it is measured again."""
+    data: dict[str, Any]
+    """What the data looks like, of the first process alone."""
     optimizer: dict[str, Any] | None
-    """State that the optimizer goes on with, in a run that is resumed within a stage."""
+    """State that the optimizer goes on with, in a run that is taken up within a stage."""
     saved: float
     """Time of the last checkpoint."""
 
@@ -80,7 +112,13 @@ class Run:
         state = {
             "step": self.step,
             "plan": list(self.plan.steps),
+            "pace": None if self.pace is None else self.pace.state(),
+            "spec": _as_json(self.material.spec),
+            "data": self.data,
+            "sums": self.log.sums,
             "best": self.best,
+            "best_model": self.best_model
+            and {"spec": _as_json(self.best_model.spec), "weights": self.best_model.weights},
             "network": self.network.state_dict(),
             "optimizer": None if optimizer is None else optimizer.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
@@ -93,15 +131,17 @@ def start(
     material: Material,
     fabric: Fabric,
     began: float,
+    data: dict[str, Any],
     state: dict[str, Any] | None = None,
 ) -> Run:
-    """Build everything, from nothing or from a checkpoint's state.
+    """Build everything, from nothing or from a checkpoint's state; a new run writes its first.
 
     Args:
         config: the run.
         material: its data.
         fabric: of :func:`connect`.
         began: ``time.monotonic()`` when it was started, for lengths in minutes.
+        data: what the data looks like, for checkpoints.
         state: of the checkpoint to go on from.
     """
     torch.manual_seed(config.seed)
@@ -111,25 +151,30 @@ def start(
     network = network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = WeightAverage(network, config.average) if config.average else None
     loss = _loss(config, material).to(fabric.device)
+    new = state is None
     if state is None:
-        plan, state = measured_plan(config, material, fabric, network, loss, began), {}
+        plan, pace = measured_plan(config, material, fabric, network, loss, began)
+        state = {}
     else:
         network.load_state_dict(state["network"])
         if average is not None:
             average.load_state_dict(state["average"])
-        plan = Plan(tuple(state["plan"]))
+        plan, pace = Plan(tuple(state["plan"])), Pace.resumed(state["pace"])
+    best = _best(config, fabric, state.get("best_model"))
+    if not new:
         restore_generators(state)
     step = state.get("step", 0)
-    log = RunLog(config.out, plan.total, step, config.tensorboard, fabric.is_global_zero)
+    log = RunLog(
+        config.out, plan.total, step, config.tensorboard, fabric.is_global_zero, state.get("sums")
+    )
     parameters = sum(p.numel() for p in network.parameters())
     log.say(
-        f"{len(material.train)} training and {len(material.val)} validation images, "
         f"{len(material.index)} objects; {material.spec.network}, {parameters:,} parameters; "
         f"{' + '.join(str(n) for n in plan.steps)} steps on {fabric.device}"
         + (f", {fabric.world_size} processes" if fabric.world_size > 1 else "")
         + (f", from step {step}" if step else "")
     )
-    return Run(
+    run = Run(
         config,
         material,
         fabric,
@@ -141,9 +186,31 @@ def start(
         log,
         step=step,
         best=state.get("best", -1.0),
+        best_model=best,
+        pace=pace,
+        data=data,
         optimizer=state.get("optimizer"),
         saved=time.monotonic(),
     )
+    if new:
+        run.save(None)  # before anything else is written: from now on it can be resumed
+    return run
+
+
+def _best(config: TrainConfig, fabric: Fabric, state: dict[str, Any] | None) -> Best | None:
+    """The best model of a checkpoint, whose file then holds it again."""
+    if state is None:
+        return None
+    best = Best(ModelSpec.from_dict(json.loads(state["spec"])), state["weights"])
+    path = config.out / MODEL_FILE
+    finished = "calibrated" in best.spec.training and path.exists()
+    if fabric.is_global_zero and not finished:
+        save_model(path, best.network(), best.spec)
+    return best
+
+
+def _as_json(spec: ModelSpec) -> str:
+    return json.dumps(spec.to_dict(), allow_nan=False)
 
 
 def _loss(config: TrainConfig, material: Material) -> SpatialEmbeddingLoss:
@@ -156,6 +223,7 @@ def _loss(config: TrainConfig, material: Material) -> SpatialEmbeddingLoss:
         config.seed_weight,
         material.spec.pitch,
         config.margin,
+        config.drift_weight,
     )
 
 
@@ -167,10 +235,10 @@ def connect(config: TrainConfig) -> Fabric:
     device = pick_device(config.device)
     low = config.precision == "bf16" or (config.precision == "auto" and _fast_bf16(device))
     precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed" if low else "32-true"
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     if config.processes == 1:
         devices = 1 if device.index is None else [device.index]
         return Fabric(accelerator=device.type, devices=devices, precision=precision)
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     fabric = Fabric(
         accelerator=device.type,
         strategy=DDPStrategy(timeout=TIMEOUT),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ class RunLog:
         step: steps already done; rows of later steps, of a run that was killed, are dropped.
         tensorboard: also write TensorBoard's event files (extra "log").
         writes: whether to write at all, which only one of several processes does.
+        sums: those of :attr:`sums` at that step.
 
     Raises:
         UserError: TensorBoard is asked for and not installed.
@@ -38,19 +40,26 @@ class RunLog:
         step: int = 0,
         tensorboard: bool = False,
         writes: bool = True,
+        sums: dict[str, float] | None = None,
     ) -> None:
         self.out = out
         self.writes = writes
         self.total = total
-        self._sums: dict[str, float] = {}
-        self._count = 0
-        self._began = self._spoke = time.monotonic()
+        self._sums: dict[str, float] = dict(sums or {})
+        self._count = step % EVERY
+        self._began = time.monotonic()
+        self._spoke = -math.inf
         self._first = step
         self._crops = 0
         self._paused = 0.0
         self._board = _summary_writer(out, step) if tensorboard and writes else None
         for name in ("losses", "validation") if writes else ():
             _drop_rows_after(out / f"{name}.csv", step)
+
+    @property
+    def sums(self) -> dict[str, float]:
+        """Sums of the loss's terms in the row that is not full yet, for a checkpoint."""
+        return dict(self._sums)
 
     def say(self, text: str) -> None:
         """One line on the console."""
@@ -62,22 +71,23 @@ class RunLog:
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._count += 1
         self._crops += crops
-        if step % EVERY and step != self.total:
-            return
         means = {name: value / self._count for name, value in self._sums.items()}
-        self._sums, self._count = {}, 0
-        throughput = self._crops / self._elapsed()
-        row = {"step": step, "learning_rate": rate, **means, "crops_per_second": throughput}
-        self._write("losses", row)
         now = time.monotonic()
         if now - self._spoke > TALK or step == self.total:
             self._spoke = now
-            left = self._elapsed() / (step - self._first) * (self.total - step)
-            parts = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
-            self.say(
-                f"step {step}/{self.total}  {parts}  "
-                f"{throughput:.1f} crops/s  {_duration(left)} left"
-            )
+            self._tell(step, means)
+        if step % EVERY == 0 or step == self.total:
+            self._sums, self._count = {}, 0
+            speed = {"crops_per_second": self._crops / self._elapsed()}
+            self._write("losses", {"step": step, "learning_rate": rate, **means, **speed})
+
+    def _tell(self, step: int, means: dict[str, float]) -> None:
+        left = self._elapsed() / (step - self._first) * (self.total - step)
+        parts = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
+        self.say(
+            f"step {step}/{self.total}  {parts}  "
+            f"{self._crops / self._elapsed():.1f} crops/s  {_duration(left)} left"
+        )
 
     def validation(self, step: int, row: dict[str, Any], seconds: float) -> None:
         """Take note of a validation that took ``seconds``, which do not count as training."""
@@ -121,10 +131,13 @@ def _drop_rows_after(path: Path, step: int) -> None:
     if not path.exists():
         return
     with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
+        head, *rows = [*csv.reader(file)] or [[]]
+    whole = [row for row in rows if len(row) == len(head) and row[0].isdigit()]  # a kill may tear
+    if not (kept := [row for row in whole if int(row[0]) <= step]):
+        path.unlink()
+        return
     with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        kept = [row for row in rows[1:] if row and row[0].isdigit() and int(row[0]) <= step]
-        csv.writer(file).writerows([*rows[:1], *kept])
+        csv.writer(file).writerows([head, *kept])
 
 
 def _duration(seconds: float) -> str:

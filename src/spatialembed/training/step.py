@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from signal import SIGINT, SIGTERM
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from spatialembed.data.crops import Batch, CropDataset, Cropper, collate
 from spatialembed.errors import UserError
+from spatialembed.interrupts import obey_parent, undisturbed
 from spatialembed.loss import SpatialEmbeddingLoss
 
 
@@ -44,15 +46,22 @@ def batches(
         CropDataset(cropper, first, count),  # type: ignore[arg-type]
         batch_sampler=(list(range(start, start + share)) for start in starts),
         num_workers=workers,
+        worker_init_fn=_obey,
         collate_fn=collate,
         # Its own generator: the loader's draws must not shift those of dropout on a resume.
         generator=torch.Generator(),
     )
     try:
-        yield from loader
+        with undisturbed(SIGINT, SIGTERM):
+            drawn = iter(loader)
+        yield from drawn
     except UserError as error:
         # A worker's error arrives with its traceback as text; the sentence stands at the end.
         raise UserError(str(error).rsplit("UserError: ", 1)[-1].strip()) from error
+
+
+def _obey(number: int) -> None:
+    obey_parent()
 
 
 def advance(

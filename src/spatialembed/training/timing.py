@@ -1,4 +1,7 @@
-"""Turns minutes into a fixed number of steps, by timing the first ones on a throw-away copy."""
+"""Turns minutes into a number of steps, by timing the first ones on a throw-away copy.
+
+What else the machine had to do meanwhile makes such a plan wrong: pace.py measures it again.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.loss import SpatialEmbeddingLoss
 from spatialembed.training.config import StageConfig, TrainConfig
+from spatialembed.training.pace import Pace, steps_within
 from spatialembed.training.prepare import Material
 from spatialembed.training.schedule import Plan
 from spatialembed.training.step import advance, batches
@@ -29,9 +33,6 @@ TIMED_IMAGES = 5
 PICTURES = 1.1
 """A validation's time with its pictures over that without."""
 
-CALIBRATION = 3
-"""Validations that calibration takes the time of: the network runs once, clustering often."""
-
 
 def measured_plan(
     config: TrainConfig,
@@ -40,27 +41,32 @@ def measured_plan(
     network: nn.Module,
     loss: SpatialEmbeddingLoss,
     began: float,
-) -> Plan:
-    """Steps of each stage, from its epochs, its steps or its minutes.
+) -> tuple[Plan, Pace | None]:
+    """Steps of each stage, from its epochs, its steps or its minutes; and what these were by.
 
     Minutes count from ``began`` (a ``time.monotonic()``) and hold validations and calibration.
     """
+    stages = material.stages
+    seconds = [0.0] * len(stages)  # of a step, then of a validation
+    judging = 0.0
+    if any(stage.minutes is not None for stage in stages):
+        console.print("Timing the first steps, to turn minutes into a number of steps")
+        judging = _seconds_per_validation(material, fabric, network)
+    for number, stage in enumerate(stages):
+        if stage.minutes is not None:
+            seconds[number] = _seconds_per_step(config, material, stage, fabric, network, loss)
+    *seconds, judging = fabric.broadcast([*seconds, judging])  # what the first process measured
+    spent = fabric.broadcast(time.monotonic() - began)
     steps = []
-    for number, stage in enumerate(material.stages):
+    for number, stage in enumerate(stages):
         if stage.minutes is None:
-            per_epoch = stage.crops_per_epoch or len(material.index)
-            crops = (stage.epochs or 0) * per_epoch
+            crops = (stage.epochs or 0) * (stage.crops_per_epoch or len(material.index))
             steps.append(stage.steps or max(1, round(crops / stage.batch_size)))
             continue
-        one = _seconds_per_step(config, material, stage, fabric, network, loss)
-        judging = _seconds_per_validation(material, fabric, network)
-        last = number == len(material.stages) - 1
-        validations = stage.validations + CALIBRATION * last
-        before = time.monotonic() - began if number == 0 else 0.0
-        left = stage.minutes * 60 - before - validations * judging
-        steps.append(max(1, int(left / one)))
+        before = spent if number == 0 else 0.0
+        steps.append(steps_within(stages, number, seconds[number], judging, before))
         console.print(
-            f"{stage.minutes:g} minutes: {steps[-1]} steps of {one:.2f} s and "
+            f"{stage.minutes:g} minutes: {steps[-1]} steps of {seconds[number]:.2f} s and "
             f"{stage.validations} validations of {judging:.0f} s",
             highlight=False,
         )
@@ -70,7 +76,8 @@ def measured_plan(
                 "validations, or start again when the machine has less else to do",
                 highlight=False,
             )
-    return Plan(tuple(fabric.broadcast(steps)))  # what the first process measured
+    plan = Plan(tuple(steps))
+    return plan, Pace.of(plan, stages, tuple(seconds), judging, began)
 
 
 def _seconds_per_step(
@@ -82,17 +89,17 @@ def _seconds_per_step(
     loss: SpatialEmbeddingLoss,
 ) -> float:
     """Median time from one step to the next, the wait for crops included, on a copy."""
-    generator = torch.get_rng_state()  # dropout draws from it; the run must not notice
     copied = copy.deepcopy(network).train()
     model, optimizer = fabric.setup(copied, torch.optim.Adam(copied.parameters(), lr=0.0))
     count = (WARMUP_STEPS + TIMED_STEPS) * stage.batch_size
     cropper = material.cropper(stage, config.seed)
     times = []
     ranks = fabric.global_rank, fabric.world_size
-    for batch in batches(cropper, stage.batch_size, 0, count, config.workers, *ranks):
-        advance(fabric, model, optimizer, loss, batch, config.clip_norm)
-        times.append(time.monotonic())
-    torch.set_rng_state(generator)
+    on_gpu = [fabric.device] if fabric.device.type == "cuda" else []
+    with torch.random.fork_rng(on_gpu):  # dropout draws from it; the run must not notice
+        for batch in batches(cropper, stage.batch_size, 0, count, config.workers, *ranks):
+            advance(fabric, model, optimizer, loss, batch, config.clip_norm)
+            times.append(time.monotonic())
     return float(np.median(np.diff(times[WARMUP_STEPS - 1 :])))
 
 

@@ -7,7 +7,7 @@ the first ones of a lower threshold: one clustering serves every seed threshold.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,7 +109,7 @@ def _score(
             first = model.refined(found.at_least(seed), output, foreground, min_size)
             matching = _match(first, sample)
         else:
-            matching = _first(whole, n)
+            matching = whole.first(n)
         classes = range(len(model.spec.class_names))
         scores[n] = Scores.stack([Scores.of(matching.of_class(k)) for k in classes]).pooled()
     return [scores[n] for n in counts]
@@ -117,14 +117,3 @@ def _score(
 
 def _match(found: Instances, sample: Sample) -> Matching:
     return match(found.label_map, sample.label_mask, sample.ignore, found.classes, sample.class_map)
-
-
-def _first(matching: Matching, n: int) -> Matching:
-    """The matching as if only the first ``n`` objects had been found."""
-    return replace(
-        matching,
-        iou=matching.iou[:, :n],
-        found_labels=matching.found_labels[:n],
-        found_classes=matching.found_classes[:n],
-        ignored=matching.ignored[:n],
-    )

@@ -1,0 +1,228 @@
+"""Whole images on a card: networks, clustering, folders of files, and the shipped model.
+
+The networks of the street scenes have no training: their output is computed and thrown away, and a
+trained-like output of the same size is clustered in its place, so that there is something to find.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+import spatialembed
+from gpu_equality import cells
+from gpu_timing import Bench, Case, Figure, median_seconds, product_rate
+from measure import operations, show
+from workload import NETWORKS, ellipses, trained_output
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+import reference
+from spatialembed.data.image_io import read_image
+from spatialembed.inference.folder import find_images, predict_files
+from spatialembed.inference.loading import load, load_network
+from spatialembed.inference.predictor import Model
+from spatialembed.inference.written import Results
+from spatialembed.models.checkpoint import save_model
+from spatialembed.models.folding import folded
+from spatialembed.models.spec import ModelSpec
+from spatialembed.refinement import refine
+from spatialembed.results import save_label_tiff
+
+SHAPE, SMALL = (1024, 2048), (64, 96)
+CARS = 20
+FOLDER_SECONDS = 5.0
+
+WAYS = {
+    "float32": (torch.float32, torch.contiguous_format),
+    "float32, channels last": (torch.float32, torch.channels_last),
+    "bf16, channels last": (torch.bfloat16, torch.channels_last),
+    "fp16, channels last": (torch.float16, torch.channels_last),
+}
+
+
+def whole_images(bench: Bench) -> Iterator[Case]:
+    """One street scene: networks alone, then array to instances, then clustering alone."""
+    shape = bench.pick(SHAPE, SMALL)
+    objects = bench.pick(CARS, 4)
+    label_mask = ellipses(shape, objects)
+    output = trained_output(label_mask, 1)
+    pixels = street(label_mask, 0)
+    for name in bench.pick(("branched_erfnet", "residual_unet"), ("residual_unet",)):
+        path = untrained(name, bench.scratch)
+        for way in WAYS:
+            yield f"{name}, {way}", partial(forward, bench, path, shape, way)
+        if bench.device.type == "cuda":
+            yield (
+                f"{name}, bf16, channels last, as a CUDA graph",
+                partial(forward, bench, path, shape, "bf16, channels last", graph=True),
+            )
+        for precision in ("float32", "bf16"):
+            yield (
+                f"{name}, {precision}: array to instances, by the library",
+                partial(array_to_instances, bench, path, pixels, output, precision),
+            )
+    yield from clusterings(bench, output, objects)
+
+
+def street(label_mask: np.ndarray, seed: int) -> np.ndarray:
+    """Picture (H, W, 3) uint8 that PNG packs about as well as a photograph of a street."""
+    noise = np.random.default_rng(seed).integers(0, 12, (*label_mask.shape, 3))
+    slope = np.linspace(40, 120, len(label_mask))[:, None, None]
+    return (noise + slope + 90 * (label_mask > 0)[..., None]).astype(np.uint8)
+
+
+def untrained(name: str, folder: Path) -> Path:
+    """File of a network with fresh weights."""
+    path = folder / f"{name}.safetensors"
+    spec = ModelSpec(*NETWORKS[name], min_size=128)
+    save_model(path, spec.build(), spec)
+    return path
+
+
+def forward(
+    bench: Bench, path: Path, shape: tuple[int, int], way: str, graph: bool = False
+) -> Figure:
+    """A network alone, as the library prepares it, from an image on the card."""
+    dtype, layout = WAYS[way]
+    module = folded(load_network(path)[0]).to(bench.device, dtype)
+    module = module.to(memory_format=layout)
+    image = torch.rand(1, 3, *shape, device=bench.device).to(dtype)
+    image = image.contiguous(memory_format=layout)
+    with torch.inference_mode():
+        counted = operations(lambda: module(image))
+        work = captured(module, image) if graph else partial(module, image)
+        seconds = median_seconds(bench.device, work)
+    share = counted / seconds / product_rate(bench.device, dtype)
+    return Figure(seconds, beside=f"{share:.1%} of the limit of products")
+
+
+def captured(module: torch.nn.Module, image: torch.Tensor):
+    """The same work, put together once and then started as a whole."""
+    aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        for _ in range(3):
+            module(image)
+    torch.cuda.current_stream().wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        module(image)
+    return graph.replay
+
+
+def array_to_instances(
+    bench: Bench, path: Path, pixels: np.ndarray, output: np.ndarray, precision: str
+) -> Figure:
+    """A decoded picture to its instances, with everything that crosses between card and host."""
+    model = load(path, str(bench.device), precision)
+    seconds = median_seconds(bench.device, lambda: (model.raw(pixels), model.cluster(output)))
+    return Figure(seconds, beside=f"{1 / seconds:.0f} a second")
+
+
+def clusterings(bench: Bench, output: np.ndarray, objects: int) -> Iterator[Case]:
+    """Clustering of a raw output that lies on the card."""
+    there = torch.from_numpy(output).to(bench.device)
+    found = spatialembed.cluster(there)
+
+    def timed(work, beside: str = "", warm: int = 3) -> Figure:
+        return Figure(median_seconds(bench.device, work, warm), beside=beside)
+
+    count = f"{len(found)} found of {objects}"
+    yield "clustering", lambda: timed(lambda: spatialembed.cluster(there), count)
+    yield "refinement", lambda: timed(lambda: refine(found, there))
+    naive = partial(reference.cluster, output, min_size=128)
+    yield "clustering by naive loops, on the CPU", lambda: timed(naive, warm=0)
+
+
+class Seen:
+    """A network that runs as it is, and then says that it saw something else.
+
+    Args:
+        model: whose network it is.
+        output: what it says that it saw.
+    """
+
+    def __init__(self, model: Model, output: np.ndarray) -> None:
+        self.network, self.output = model.network, output
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        self.network(image)
+        return self.output
+
+
+def folders(bench: Bench) -> Iterator[Case]:
+    """A folder of PNGs to a folder of label TIFFs, and what each part of it takes alone."""
+    shape, count = bench.pick(SHAPE, SMALL), bench.pick(200, 4)
+    label_mask = ellipses(shape, bench.pick(CARS, 4))
+    output = trained_output(label_mask, 1)
+    images = bench.scratch / "images"
+    write_pictures(images, label_mask, count)
+    for name in ("branched_erfnet", "residual_unet"):
+        model = load(untrained(name, bench.scratch), str(bench.device), "bf16")
+        model.network = Seen(model, output)
+        yield f"{name}, bf16: files", partial(files, model, images, bench.scratch / name)
+    yield from parts(bench, model, images, output)
+
+
+def write_pictures(folder: Path, label_mask: np.ndarray, count: int) -> None:
+    """PNGs of few contents; each has a file of its own, so that each is read and decoded."""
+    folder.mkdir()
+    for k in range(count):
+        path = folder / f"street_{k:04}.png"
+        if k < 4:
+            Image.fromarray(street(label_mask, k)).save(path, compress_level=3)
+        else:
+            path.write_bytes((folder / f"street_{k % 4:04}.png").read_bytes())
+
+
+def files(model: Model, images: Path, out: Path) -> Figure:
+    """Images a second, from the first one's end on; cut short where that takes long."""
+    ends = []
+    for outcome in predict_files(model, find_images([images], out), Results(out, pictures=False)):
+        assert outcome.found, outcome.error
+        ends.append(time.perf_counter())
+        if ends[-1] - ends[0] > FOLDER_SECONDS:
+            break
+    rate = (len(ends) - 1) / (ends[-1] - ends[0])
+    return Figure(rate, "images a second", f"{len(ends)} images, {show(1 / rate)} each")
+
+
+def parts(bench: Bench, model: Model, images: Path, output: np.ndarray) -> Iterator[Case]:
+    """What the last model's images go through, one part after the other."""
+    png = images / "street_0000.png"
+    pixels = read_image(png)
+    prepared = model.prepared(pixels)
+    found = model.cluster(output)
+    works = {
+        "decoding": lambda: read_image(png),
+        "normalising": lambda: model.prepared(pixels),
+        "network, to and from the card": lambda: model.network(prepared),
+        "clustering": lambda: model.cluster(output),
+        "writing": lambda: save_label_tiff(bench.scratch / "labels.tif", found.label_map),
+    }
+    for name, work in works.items():
+        yield (
+            f"of these: {name}",
+            lambda work=work: Figure(median_seconds(bench.device, work, warm=1)),
+        )
+
+
+def shipped(bench: Bench) -> Iterator[Case]:
+    """The shipped model of nuclei on a large picture."""
+    image = cells(bench.pick(2048, 64), bench.pick(1000, 4))
+    for precision, symmetries in (("float32", False), ("bf16", False), ("bf16", True)):
+        name = f"{image.shape[0]}², {precision}{', symmetries' if symmetries else ''}"
+        yield name, partial(nuclei, bench, image, precision, symmetries)
+
+
+def nuclei(bench: Bench, image: np.ndarray, precision: str, symmetries: bool) -> Figure:
+    """One picture to its instances."""
+    model = load("nuclei", str(bench.device), precision, symmetries)
+    found = len(model.predict(image))
+    seconds = median_seconds(bench.device, lambda: model.predict(image), warm=1, budget=1.5)
+    return Figure(seconds, beside=f"{found} found; network sees {model.zoom:.2f} × the size")

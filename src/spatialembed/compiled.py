@@ -1,0 +1,90 @@
+"""Compiling of kernels, and where what was compiled is kept: a folder for each state of sources.
+
+numba compares a kernel's own file to tell whether what it kept is still right. But kernels call
+those of other files, which are compiled into them, and would stay as they were after an edit or a
+pull of these. So the folder is named by all files with kernels: other sources, another folder.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+
+config: Any = numba.config
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+KEPT = 4
+"""Folders of former sources that stay: branches that are worked on in turns."""
+
+
+def kernel(**options: Any) -> Callable[[Function], Function]:
+    """Compile a function when it is first called, as ``numba.njit(**options)``, and keep that.
+
+    Every file with kernels must have them by this decorator: it is what it is recognised by.
+    """
+
+    def decorate(function: Function) -> Function:
+        folder, before = cache_folder(), config.CACHE_DIR
+        config.CACHE_DIR = folder  # looked at once, here
+        try:
+            compiled: Function = numba.njit(cache=bool(folder), **options)(function)
+        finally:
+            config.CACHE_DIR = before
+        return compiled
+
+    return decorate
+
+
+@lru_cache(maxsize=1)
+def cache_folder() -> str:
+    """Where kernels of these sources are kept; empty where nothing can be written.
+
+    In ``NUMBA_CACHE_DIR`` if that is set, else beside the package, else in the user's cache.
+    """
+    package = Path(__file__).parent
+    user = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    places = [package / "__pycache__", Path(user) / "spatialembed"]
+    if config.CACHE_DIR:
+        places = [Path(config.CACHE_DIR)]
+    mine = f"kernels-{sha256(str(package).encode()).hexdigest()[:8]}-"
+    for place in places:
+        folder = place / f"{mine}{_digest(package)[:16]}"
+        with suppress(OSError):
+            is_new = not folder.is_dir()
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+            os.utime(folder)
+            if is_new:
+                _forget(place.glob(f"{mine}*"))
+            return str(folder)
+    return ""
+
+
+def _digest(package: Path) -> str:
+    """Of all files with kernels."""
+    whole = sha256()
+    for path in sorted(package.rglob("*.py")):
+        source = path.read_bytes()
+        if b"@kernel(" in source:
+            whole.update(path.relative_to(package).as_posix().encode() + b"\0" + source + b"\0")
+    return whole.hexdigest()
+
+
+def _forget(folders: Iterable[Path]) -> None:
+    """Delete all but the latest."""
+    ages = []
+    for folder in folders:
+        with suppress(OSError):  # another process deletes it
+            ages.append((folder.stat().st_mtime, str(folder)))
+    for _, former in sorted(ages)[: -KEPT - 1]:
+        shutil.rmtree(former, ignore_errors=True)

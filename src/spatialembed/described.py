@@ -1,0 +1,243 @@
+"""What files say: JSON read within limits, and values put into the dataclass they are to fill.
+
+A type hint is the only place where it stands what a value may be. What does not fit it is refused
+in a person's words, before anything is made of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from spatialembed.errors import UserError
+
+Made = TypeVar("Made")
+
+
+class UnknownName(UserError):
+    """A name that a mapping may not have.
+
+    Attributes:
+        name: as it was given.
+        known: those that it may have.
+    """
+
+    def __init__(self, where: str, name: Any, known: list[str]) -> None:
+        hint = did_you_mean(name, known) or f"it may have {', '.join(known)}"
+        super().__init__(f"{where} has an unknown key {shown(name)}; {hint}")
+        self.name = shown(name).strip("'")
+        self.known = known
+
+
+LARGEST_TEXT = 4_000_000
+"""Bytes of JSON that describe a model or settings, at most; real ones have some thousands."""
+
+KINDS: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+    Path: "a path",
+    NoneType: "nothing",
+}
+"""Types in a person's words."""
+
+
+def read_json(path: Path, remedy: str, largest: int = LARGEST_TEXT) -> Any:
+    """The content of a JSON file.
+
+    Args:
+        path: the file.
+        remedy: what to do where it cannot be read; ends the sentence.
+        largest: bytes that it may have.
+
+    Raises:
+        UserError: it cannot be opened, is too large, or is no JSON.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(largest + 1)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); {remedy}") from error
+    if len(content) > largest:
+        raise UserError(f"{path} is larger than {largest / 1e6:.0f} MB, unlike any such; {remedy}")
+    return parse_json(content, str(path), remedy, "a JSON file")
+
+
+def parse_json(text: str | bytes, where: str, remedy: str, kind: str = "JSON") -> Any:
+    """Values of a JSON text.
+
+    Raises:
+        UserError: it is none, or is nested deeper than any description; the sentence begins with
+            ``where`` and ends with ``remedy``.
+    """
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where} is not {kind} ({str(error)[:100]}); {remedy}") from error
+    if not is_shallow(content):
+        raise UserError(f"{where} is nested too deep; {remedy}")
+    return content
+
+
+def is_shallow(content: Any, deepest: int = 50) -> bool:
+    """Whether lists and mappings of JSON are nested at most so deep."""
+    level = [content]
+    for _ in range(deepest):
+        lists = [list(v.values()) if isinstance(v, dict) else v for v in level]
+        level = [inner for v in lists if isinstance(v, list) for inner in v]
+    return not level
+
+
+def filled(kind: type[Made], values: Any, where: str) -> Made:
+    """A dataclass with values from a file; missing ones take their defaults.
+
+    Lists become tuples, text becomes paths and mappings become dataclasses where hints say so.
+
+    Args:
+        kind: the dataclass; its hints are of numbers, text, truth values, paths, literals, lists,
+            tuples, mappings, unions and other dataclasses.
+        values: as JSON has them.
+        where: what has these values; begins each sentence.
+
+    Raises:
+        UserError: no mapping, an unknown or a missing name, a value that does not fit its hint, or
+            what the dataclass itself refuses.
+    """
+    if not isinstance(values, Mapping):
+        raise UserError(f"{where} must be {KINDS_OF_MAPPING}, not {shown(values)}")
+    hints = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    for name in values:
+        if name not in hints:
+            raise UnknownName(where, name, list(hints))
+    for name, field in hints.items():
+        needed = field.default is MISSING and field.default_factory is MISSING
+        if needed and name not in values:
+            raise UserError(f"{where} must name its {name}")
+    types = get_type_hints(kind)
+    made = {name: fitting(types[name], value, name, where) for name, value in values.items()}
+    try:
+        return kind(**made)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UserError(f"{where} holds a value that cannot be ({error})") from error
+
+
+def fitting(hint: Any, value: Any, name: str, where: str) -> Any:
+    """A value as its type hint has it.
+
+    Raises:
+        UserError: it does not fit; the sentence begins with ``where`` and ``name``.
+    """
+    try:
+        return _fitted(hint, value, name, where)
+    except _Unfit:
+        given = f"not {shown(value)}" if value is not None else "and it is empty"
+        raise UserError(f"{where}: {name} must be {said(hint)}, {given}") from None
+
+
+class _Unfit(Exception):
+    """A value is not what its hint says."""
+
+
+def _fitted(hint: Any, value: Any, name: str, where: str) -> Any:
+    origin, parts = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return value
+    if is_dataclass(hint) and isinstance(hint, type):
+        return value if isinstance(value, hint) else filled(hint, value, f"{where}: {name}")
+    if origin in (Union, UnionType):
+        return _one_of(parts, value, name, where)
+    if origin is Literal:
+        return _required(isinstance(value, str) and value in parts, value)
+    if origin in (list, tuple, Sequence):
+        return _listed(origin, parts, value, name, where)
+    if origin is dict:
+        return _required(isinstance(value, dict) and all(isinstance(k, str) for k in value), value)
+    if hint is float:
+        return _number(value)
+    if hint is int:
+        return _required(type(value) is int and abs(value) < 2**63, value)
+    if hint is Path:
+        return Path(_required(isinstance(value, str | Path), value))
+    return _required(type(value) is hint, value)
+
+
+def _one_of(hints: Sequence[Any], value: Any, name: str, where: str) -> Any:
+    for hint in hints:
+        try:
+            return _fitted(hint, value, name, where)
+        except _Unfit:
+            continue
+    raise _Unfit
+
+
+def _listed(kind: Any, parts: Sequence[Any], value: Any, name: str, where: str) -> Any:
+    _required(isinstance(value, list | tuple), value)
+    each = (
+        list(parts[:1]) * len(value) if kind is not tuple or parts[-1] is Ellipsis else list(parts)
+    )
+    _required(len(each) == len(value), value)
+    made = [
+        _fitted(hint, v, f"{name}[{i}]", where)
+        for i, (hint, v) in enumerate(zip(each, value, strict=True))
+    ]
+    return made if kind is list else tuple(made)
+
+
+def _number(value: Any) -> Any:
+    _required(isinstance(value, int | float) and not isinstance(value, bool), value)
+    try:
+        float(value)
+    except OverflowError as error:
+        raise _Unfit from error
+    return value
+
+
+def _required(fits: bool, value: Any) -> Any:
+    if not fits:
+        raise _Unfit
+    return value
+
+
+KINDS_OF_MAPPING = "a mapping of names to values"
+
+
+def said(hint: Any) -> str:
+    """A type hint in a person's words."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return f"one of {', '.join(map(str, parts))}"
+    if origin in (Union, UnionType):
+        return " or ".join(said(part) for part in parts if part is not NoneType)
+    if origin in (list, tuple, Sequence):
+        count = f"{len(parts)} " if origin is tuple and parts[-1] is not Ellipsis else ""
+        return f"a list of {count}{_PLURAL.get(parts[0], 'mappings')}"
+    return KINDS.get(hint, KINDS_OF_MAPPING)
+
+
+_PLURAL: dict[Any, str] = {int: "whole numbers", float: "numbers", str: "names"}
+
+
+def shown(value: Any) -> str:
+    """A value in a sentence: short, whatever it is."""
+    if isinstance(value, dict | list | tuple) and len(value) > 8:
+        return f"{len(value)} values"
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of more digits than Python writes
+        return f"a {type(value).__name__} beyond all bounds"
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def did_you_mean(name: Any, known: Sequence[str]) -> str:
+    """A hint at the closest known name, never at the one that was given; empty without one."""
+    others = [other for other in known if other != name]
+    close = get_close_matches(str(name), others, n=1)
+    return f"did you mean '{close[0]}'?" if close else ""

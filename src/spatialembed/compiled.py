@@ -37,7 +37,11 @@ def kernel(**options: Any) -> Callable[[Function], Function]:
         folder, before = cache_folder(), config.CACHE_DIR
         config.CACHE_DIR = folder  # looked at once, here
         try:
-            compiled: Function = numba.njit(cache=bool(folder), **options)(function)
+            # What is called and not inlined would be a kernel's own copy where it is loaded, and
+            # another, of other rounding, in the process that compiled both.
+            inlined = not options.get("parallel")
+            jit = numba.njit(cache=bool(folder), forceinline=inlined, **options)
+            compiled: Function = jit(function)
         finally:
             config.CACHE_DIR = before
         return compiled

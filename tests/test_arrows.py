@@ -47,6 +47,7 @@ LEVELS = [
     {"recipe"},
     {"options"},
     {"demo"},
+    {"predict_command"},
     {"commands"},
     {"cli"},
     {"__main__"},

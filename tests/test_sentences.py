@@ -192,6 +192,7 @@ def test_a_folder_is_looked_at_and_left_as_it_was(tmp_path: Path) -> None:
 )
 def test_settings_of_results_that_were_damaged(tmp_path: Path, content: bytes, told: str) -> None:
     (tmp_path / "settings.json").write_bytes(content)
+    (tmp_path / "x.tif").touch()  # without results they bind none
     with pytest.raises(UserError, match=told) as error:
         Results(tmp_path).agree({"model": "a"}, False, ["x"])
     assert "settings.json" in str(error.value)

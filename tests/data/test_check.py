@@ -72,7 +72,7 @@ def test_every_problem_is_named_by_file(tmp_path):
         "images/b.png": "has no mask",
         "images/c.png": "has no mask",
         "images/d.png": "is 30x20, its truth",
-        "images/e.png": "truncated",
+        "images/e.png": "damaged",
         "masks/f.jpg": "lossy",
         "masks/g.tif": "is not integer",
         "masks/h.png": "3 channels that differ",

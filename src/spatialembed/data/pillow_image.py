@@ -41,6 +41,8 @@ def read_picture(path: Path, indices: bool, series: int | None) -> np.ndarray:
     with _opened(path, series) as (image, _, _):
         if indices and image.format not in _LOSSLESS:
             raise lossy(path)
+        if image.format == "PNG":
+            require_sums(path)
         array = _deep(path, image)
         array = pillow_array(image, indices) if array is None else array
         return turned(array, exif_orientation(image))
@@ -98,8 +100,6 @@ def _deep(path: Path, image: Image.Image) -> np.ndarray | None:
 def _opened(path: Path, series: int | None) -> Iterator[tuple[Image.Image, list[Held], int]]:
     """A picture at the frame that is read, all frames, and that one's number."""
     with readable(path), Image.open(path, formats=_FORMATS) as image:
-        if image.format == "PNG":
-            require_sums(path)
         held = _frames(image)
         number = take(path, held, series)
         if len(held) > 1:

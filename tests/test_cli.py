@@ -349,6 +349,14 @@ class Parsed:
         return SimpleNamespace()
 
 
+@pytest.mark.parametrize("words", [["--out", ""], ["--out="], [""]])
+def test_what_is_empty_is_refused(capsys, words) -> None:
+    """An unset variable of a shell would else be the current folder."""
+    before = words[0].removesuffix("=") or "a.tif"
+    told = errors_of(capsys, "predict", "nuclei", "a.tif", *words)
+    assert f"nothing is given after {before};" in told
+
+
 def test_a_demo_that_cannot_be_is_refused_before_anything_is_made(tmp_path, capsys) -> None:
     for minutes in ("-1", "nan", "inf"):
         assert "minutes" in errors_of(capsys, "demo", "--out", tmp_path / "d", "--minutes", minutes)

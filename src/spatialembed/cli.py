@@ -19,6 +19,7 @@ from spatialembed.options import (
     build_parser,
     options_of,
     refuse,
+    require_values,
     resolve_recipes,
     train_config,
     underscored,
@@ -71,6 +72,7 @@ def _how_to_go_on(given: list[str], interrupt: KeyboardInterrupt) -> list[str]:
 
 def _run(given: list[str]) -> int:
     parser = build_parser(COMMANDS, __version__)
+    require_values(given)
     arguments = resolve_recipes(underscored(given))
     try:
         parsed = parser.instantiate(parser.parse_args(arguments or ["--help"]))

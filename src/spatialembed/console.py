@@ -26,7 +26,8 @@ from rich.text import Text
 
 Item = TypeVar("Item")
 
-console = Console()
+# Tables that are piped or stored keep their columns; rich would fold them at 80 letters.
+console = Console(width=None if sys.stdout.isatty() else 200)
 errors = Console(stderr=True)
 
 

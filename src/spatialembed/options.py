@@ -108,6 +108,18 @@ def underscored(arguments: Sequence[str]) -> list[str]:
     ]
 
 
+def require_values(arguments: Sequence[str]) -> None:
+    """Refuse what is empty, as an unset variable of a shell leaves it; a path would be ".".
+
+    Raises:
+        UserError: names the option, or what stands before.
+    """
+    for before, argument in pairwise(["spatialembed", *arguments]):
+        name = argument.partition("=")[0] if argument.startswith("--") else before
+        if not argument or argument == f"{name}=":
+            raise UserError(f"nothing is given after {name}; is a variable of the shell unset?")
+
+
 def resolve_recipes(arguments: Sequence[str]) -> list[str]:
     """Arguments with ``--config nuclei`` replaced by the path of the packaged recipe.
 

@@ -64,7 +64,7 @@ def test_pixels_that_are_no_number_are_counted(tmp_path):
     image[0, :4] = np.nan
     found = warnings(folder(tmp_path, {"a": image, "b": ramp("float32", 1)}))
     assert list(found) == ["a"]
-    assert found["a"].startswith("has 4 pixels (0.05 of all) that are NaN or infinite")
+    assert found["a"].startswith("has 4 pixels (5.00% of all) that are NaN or infinite")
 
 
 def test_a_large_image_is_looked_at_by_windows(tmp_path):

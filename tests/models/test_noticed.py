@@ -98,7 +98,7 @@ def test_pixels_that_are_no_number_are_counted(kind) -> None:
     image = picture() / np.float32(255)
     image[3, :5], image[9, 9] = np.nan, -np.inf
     [told] = noticed(Normalization(kind), image)
-    assert told.startswith("6 pixels (0.0037 of all) are NaN or infinite")
+    assert told.startswith("6 pixels (0.38% of all) are NaN or infinite")
 
 
 def test_a_warning_names_the_image_and_survives_the_way_between_processes() -> None:

@@ -14,11 +14,14 @@ from .coco import Coco
 from .image_io import read_mask
 from .label_folder import LabelFolder
 from .large import LargeSample
-from .mask_report import Seen
+from .mask_report import Seen, mask_problems
 from .mask_signs import Sign, Signs, rim_sign, signs_of
 from .parts import Ints, joined, objects_in, parts_of
-from .sample import FileDataSet
+from .sample import FileDataSet, Problem
 from .windowed import blocks
+
+MASKS = 32
+"""Masks that are looked at closely before work begins; `spatialembed check` does so with all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +70,12 @@ def mask_seen(dataset: FileDataSet, i: int) -> Seen:
     table = parts_of(truth.label_mask, truth.class_map).table
     signs = _signs(dataset, i, truth.label_mask, table)
     return mask_file(dataset, i), signs, objects_in(table)[:, 6]
+
+
+def about_masks(dataset: FileDataSet) -> list[Problem]:
+    """Whether some masks, evenly spaced, look like masks of something else than objects."""
+    chosen = {round(i) for i in np.linspace(0, len(dataset) - 1, min(MASKS, len(dataset)))}
+    return mask_problems(mask_seen(dataset, i) for i in sorted(chosen) if dataset.large(i) is None)
 
 
 def mask_file(dataset: FileDataSet, i: int) -> Path:

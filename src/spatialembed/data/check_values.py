@@ -16,7 +16,7 @@ def value_problems(values: Mapping[Path, Values]) -> Iterator[Problem]:
         if found.not_finite:
             share = found.not_finite / found.pixels
             message = (
-                f"has {found.not_finite} pixels ({share:.2g} of all) that are NaN or infinite, "
+                f"has {found.not_finite} pixels ({share:.2%} of all) that are NaN or infinite, "
                 "which become 0; replace them"
             )
             yield Problem(file, message, warning=True)
@@ -29,8 +29,8 @@ def value_problems(values: Mapping[Path, Values]) -> Iterator[Problem]:
         of = f" ({len(files)} such images)" if len(files) > 1 else ""
         if kind != usual and usual is not None:
             message = (
-                f"is {found.words}, most images are {usual[0]} up to {usual[1]:g}{of}; convert it "
-                "to their range"
+                f"is {found.words}, most images are {usual[0]} up to {usual[1]:g}{of}; with "
+                "--normalization range convert it to theirs, percentile goes by each image's own"
             )
             yield Problem(files[0], message, warning=True)
         elif not found.fills_type:

@@ -18,7 +18,7 @@ Sorted = tuple[Annotation, Kind]
 
 WORDS: dict[Kind, str] = {
     "crowd": "marked as crowds (iscrowd or ignore), so ignored; where they are single objects, as "
-    "CVAT's brush, datumaro and supervision mark masks, take them with --crowds objects",
+    "CVAT's brush, datumaro and supervision mark masks, --crowds objects takes those of iscrowd",
     "box": "only a box, which is ignored; outline the object",
     "shares": "outlined in shares of the image's size, from 0 to 1, so only the box is ignored; "
     "multiply x by the width and y by the height",

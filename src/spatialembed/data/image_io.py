@@ -25,7 +25,7 @@ from .windowed import MOST_PIXELS
 from .zarr_image import SUFFIX as ZARR
 from .zarr_image import beside_zarr, is_zarr, open_zarr
 
-SUFFIXES = (".png", *TIFF, ".jpg", ".jpeg", ".bmp", ".webp", ".jp2")
+SUFFIXES = (".png", *TIFF, ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".jp2")
 """Suffixes taken as images, in lower case."""
 
 LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp", ".jp2")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from spatialembed.console import Track, silent
 from spatialembed.data import coco
+from spatialembed.data.check_sample import about_masks
 from spatialembed.data.cityscapes import Cityscapes
 from spatialembed.data.refusal import refuse
 from spatialembed.data.sample import HOLDOUT, FileDataSet, Sample, Split, open_data, scan_data
@@ -90,6 +91,7 @@ def evaluate(
         )
     remarks = dataset.remarks()
     refuse(remarks, dataset.root)
+    remarks += about_masks(dataset)
     clock = {"network": 0.0, "clustering": 0.0}
     record = ObjectRecord(dataset.class_names)
     folder = None if out is None else Path(out)

@@ -55,7 +55,7 @@ def not_finite(image: npt.NDArray[Any]) -> str | None:
     if not count:
         return None
     share = count / max(int(np.prod(pixels)), 1)
-    return f"{count} pixels ({share:.2g} of all) are NaN or infinite and become 0; replace them"
+    return f"{count} pixels ({share:.2%} of all) are NaN or infinite and become 0; replace them"
 
 
 def range_noticed(normalization: Normalization, values: Values) -> str | None:

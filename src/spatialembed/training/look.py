@@ -9,16 +9,12 @@ import numpy as np
 
 from spatialembed.console import console
 from spatialembed.data.check_report import some
-from spatialembed.data.check_sample import mask_seen
+from spatialembed.data.check_sample import about_masks
 from spatialembed.data.crops import empty_share
-from spatialembed.data.mask_report import mask_problems
 from spatialembed.data.objects import ObjectIndex, Progress, object_index, specks
 from spatialembed.data.sample import FileDataSet, Problem
 from spatialembed.errors import UserError
 from spatialembed.training.config import StageConfig, TrainConfig
-
-MASKS = 32
-"""Training masks that are looked at closely; `spatialembed check` does so with all."""
 
 SAY_EVERY = 10.0
 """Seconds between two lines about how many images were looked at."""
@@ -48,13 +44,7 @@ def look(
         console.print(sentence, highlight=False, soft_wrap=True)
     told = [*_absent_classes(train, index), *_about_specks(index)]
     warnings = [Problem(config.data, sentence, warning=True) for sentence in told]
-    return kept, judged, [*warnings, *_about_masks(train)]
-
-
-def _about_masks(train: FileDataSet) -> list[Problem]:
-    """Whether some masks, evenly spaced, look like masks of something else than objects."""
-    chosen = {round(i) for i in np.linspace(0, len(train) - 1, min(MASKS, len(train)))}
-    return mask_problems(mask_seen(train, i) for i in sorted(chosen) if train.large(i) is None)
+    return kept, judged, [*warnings, *about_masks(train)]
 
 
 def _progress() -> Progress:

@@ -91,11 +91,17 @@ class TiffImage:
         if offset is not None:
             last = offset + math.prod(self.pages.shape) * np.dtype(self.pages.dtype).itemsize
         else:
-            last = max(
-                start + count
+            places = [
+                (start, count)
                 for page in self.pages.pages
                 for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)
-            )
+            ]
+            if any(count and not start for start, count in places):  # neither may be, or both
+                raise UserError(
+                    f"{self.path} is damaged: it has lost the places of parts of its pixels, which "
+                    "would be read as 0; replace it"
+                )
+            last = max(start + count for start, count in places)
         if size < last:
             raise UserError(f"{self.path} is truncated: it ends before its pixels do; replace it")
 

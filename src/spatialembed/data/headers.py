@@ -8,7 +8,7 @@ from PIL import Image
 
 from .image_io import image_size
 from .pillow_image import pillow_array
-from .refusals import readable
+from .reading_errors import readable
 from .tiff_file import is_tiff
 from .windowed import open_windowed
 from .zarr_image import is_zarr

@@ -16,7 +16,7 @@ from ..errors import UserError
 from .names import is_hidden
 from .orientation import turned_size
 from .pillow_image import beside_picture, picture_orientation, picture_size, read_picture
-from .refusals import lossy, too_large
+from .reading_errors import lossy, too_large
 from .series import beside
 from .tiff_file import SUFFIXES as TIFF
 from .tiff_file import image_of, is_tiff, opened

@@ -12,7 +12,7 @@ from PIL import Image
 
 from .orientation import exif_orientation, turned, turned_size
 from .png_sums import require_sums
-from .refusals import lossy, readable
+from .reading_errors import lossy, readable
 from .series import Held, beside, take
 
 _LOSSLESS = ("PNG", "BMP", "DIB", "GIF")

@@ -162,11 +162,6 @@ class FileDataSet(ABC):
         """
         return None
 
-    def channels(self, i: int) -> int:
-        """Channels of image ``i``, whatever its size."""
-        large = self.large(i)
-        return self[i].image.shape[2] if large is None else large.image.channels
-
     def require_whole(self, i: int) -> None:
         """Raise a UserError if image ``i`` is too large to be read whole, as scoring does."""
         large = self.large(i)

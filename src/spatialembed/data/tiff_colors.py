@@ -13,7 +13,7 @@ import numpy as np
 import tifffile
 
 from ..errors import UserError
-from .refusals import lossy
+from .reading_errors import lossy
 
 _PHOTOMETRIC = 262
 _PLAIN = ("MINISBLACK", "RGB", "MASK")

@@ -16,7 +16,7 @@ import tifffile
 
 from ..errors import UserError
 from .orientation import TAG, known
-from .refusals import readable
+from .reading_errors import readable
 from .series import Held, take
 
 SUFFIXES = (".tif", ".tiff")

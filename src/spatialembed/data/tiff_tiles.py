@@ -14,7 +14,7 @@ import tifffile
 
 from ..errors import UserError
 from .orientation import stored_window, turned, turned_size
-from .refusals import too_large
+from .reading_errors import too_large
 from .tiff_colors import Colors
 from .tiff_file import TiffImage, arranged, image_of, opened
 from .windowed import MOST_PIXELS, Reader, WindowedImage

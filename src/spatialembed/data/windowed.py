@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from ..errors import UserError
-from .refusals import reason
+from .reading_errors import reason
 
 BLOCK = 2**22
 """About how many pixels :func:`blocks` gives at a time."""

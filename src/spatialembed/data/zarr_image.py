@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import UserError, missing_extra
-from .refusals import reason
+from .reading_errors import reason
 from .series import Held, beside
 from .windowed import WindowedImage
 from .zarr_series import ZarrImage, image_of, require_mask

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import UserError
-from .refusals import lossy
+from .reading_errors import lossy
 from .series import Held, take
 
 _LOOKED_AT = 16

@@ -157,7 +157,7 @@ def test_what_training_is_asked_is_refused_before_data_is_read(
         (["evaluate", "{run}", "none", "--device", "meta"], "device 'meta' is not available"),
         (["evaluate", "{run}", "none", "--device", "cpu:7"], "device 'cpu:7' is not available"),
         (["evaluate", "{run}", "none", "--device", "cuda:99"], "device 'cuda:99'"),
-        (["evaluate", "{run}", "none", "--device", ""], "device '' is not available"),
+        (["evaluate", "{run}", "none", "--device", ""], "nothing is given after --device"),
     ],
 )
 def test_what_can_be_refused_before_the_work_is(

@@ -14,8 +14,8 @@ import numpy as np
 
 import spatialembed as se
 from measure import write_table
+from spatialembed.cli.options import read_recipe
 from spatialembed.data import open_data
-from spatialembed.options import read_recipe
 from spatialembed.plugin.painted import Painted, write_data, write_recipe
 from spatialembed.training import train
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import torch
 
 from measure import seconds, write_table
-from spatialembed.data.augment import Augmentation
-from spatialembed.data.crops import Cropper
-from spatialembed.data.objects import object_index
-from spatialembed.data.sample import open_data
-from spatialembed.data.scenes import make_scenes
+from spatialembed.data.crops.augmentation import Augmentation
+from spatialembed.data.crops.cropper import Cropper
+from spatialembed.data.object_index import object_index
+from spatialembed.data.open import open_data
+from spatialembed.demo.scenes import make_scenes
 from spatialembed.loss import SpatialEmbeddingLoss
 from spatialembed.models.normalization import Normalization
 from training_step import step

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from spatialembed.commands import COMMANDS
-from spatialembed.options import options_of
+from spatialembed.cli.commands import COMMANDS
+from spatialembed.cli.options import options_of
 
 VALUES = [
     "", "abc", "-1", "0", "1", "0.5", "1e999", "nan", "inf", "-inf", "1000000000", str(10**30),

@@ -19,11 +19,11 @@ import yaml
 import zarr
 from PIL import Image
 
-from spatialembed.cli import main
+from spatialembed.cli.main import main
+from spatialembed.cli.options import read_recipe
 from spatialembed.export.onnx import export_model
 from spatialembed.models.checkpoint import save_model
 from spatialembed.models.spec import ModelSpec
-from spatialembed.options import read_recipe
 from spatialembed.training import train
 
 SIZE = 48, 64

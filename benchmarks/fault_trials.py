@@ -57,7 +57,7 @@ def work(connection: Connection) -> None:
 
 
 def _tried(trial: Trial, sink: Any) -> End:
-    from spatialembed.cli import main
+    from spatialembed.cli.main import main
 
     sink.seek(0)
     sink.truncate()
@@ -90,8 +90,8 @@ def _tried(trial: Trial, sink: Any) -> End:
 
 def _stop_before_work() -> None:
     """Training and the page end where their work would begin."""
-    import spatialembed.app.page
-    import spatialembed.demo
+    import spatialembed.app.web_page
+    import spatialembed.demo.recipe
     import spatialembed.export.onnx
     import spatialembed.training.loop
 
@@ -99,9 +99,9 @@ def _stop_before_work() -> None:
         raise Reached
 
     spatialembed.training.loop.start = reached
-    spatialembed.demo.make_scenes = reached
+    spatialembed.demo.recipe.make_scenes = reached
     spatialembed.export.onnx._traced = reached
-    spatialembed.app.page.serve = reached
+    spatialembed.app.web_page.serve = reached
 
 
 def content_of(kind: str, path: Path) -> str:
@@ -116,7 +116,7 @@ def content_of(kind: str, path: Path) -> str:
 
 
 def _image(path: Path, file: io.BytesIO) -> None:
-    from spatialembed.data.image_io import read_image
+    from spatialembed.data.images.reading import read_image
 
     pixels = read_image(path)
     file.write(f"{pixels.shape}".encode() + pixels.astype(float).tobytes())
@@ -139,7 +139,7 @@ def _coco(path: Path, file: io.BytesIO) -> None:
 
 
 def _zarr(path: Path, file: io.BytesIO) -> None:
-    from spatialembed.data.zarr_image import open_zarr
+    from spatialembed.data.images.zarr_image import open_zarr
 
     image = open_zarr(path.parent)
     pixels = image.read(slice(0, image.shape[0]), slice(0, image.shape[1]))
@@ -185,7 +185,7 @@ def _onnx(path: Path, file: io.BytesIO) -> None:
 
 
 def _recipe(path: Path, file: io.BytesIO) -> None:
-    from spatialembed.options import read_recipe
+    from spatialembed.cli.options import read_recipe
 
     file.write(repr(read_recipe(path, "data")).encode())
 

@@ -15,7 +15,7 @@ import numpy as np
 
 import spatialembed as se
 from measure import write_table
-from spatialembed.options import read_recipe
+from spatialembed.cli.options import read_recipe
 from spatialembed.training import train
 
 COUNTS = (5, 10, 20, 50, 447)

@@ -13,12 +13,12 @@ import torch
 
 import spatialembed
 from gpu_timing import Bench, Case, Figure
-from spatialembed.centers import CENTERS
 from spatialembed.inference.loading import load
 from spatialembed.inference.predictor import Model
 from spatialembed.loss import SpatialEmbeddingLoss
 from spatialembed.models import forward_any_size
 from spatialembed.refinement import refine
+from spatialembed.terms.centers import CENTERS
 from workload import ellipses, initial_output, trained_output
 
 VALUE, GRADIENT = 1e-5, 1e-3

@@ -22,16 +22,16 @@ from workload import NETWORKS, ellipses, trained_output
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import reference
-from spatialembed.data.image_io import read_image
+from spatialembed.data.images.reading import read_image
+from spatialembed.formats.results import save_label_tiff
+from spatialembed.formats.results_folder import Results
 from spatialembed.inference.folder import find_images, predict_files
 from spatialembed.inference.loading import load, load_network
 from spatialembed.inference.predictor import Model
-from spatialembed.inference.written import Results
 from spatialembed.models.checkpoint import save_model
 from spatialembed.models.folding import folded
 from spatialembed.models.spec import ModelSpec
 from spatialembed.refinement import refine
-from spatialembed.results import save_label_tiff
 
 SHAPE, SMALL = (1024, 2048), (64, 96)
 CARS = 20

@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "training"))
 import killed
 
-from spatialembed.data.scenes import make_scenes
+from spatialembed.demo.scenes import make_scenes
 
 TIMES = 5
 """Kills at random times."""

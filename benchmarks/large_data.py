@@ -21,10 +21,10 @@ import torch
 import zarr
 
 from measure import seconds, write_table
-from spatialembed.data.augment import Augmentation
-from spatialembed.data.crops import Cropper
-from spatialembed.data.objects import object_index
-from spatialembed.data.sample import open_data
+from spatialembed.data.crops.augmentation import Augmentation
+from spatialembed.data.crops.cropper import Cropper
+from spatialembed.data.object_index import object_index
+from spatialembed.data.open import open_data
 from spatialembed.models.normalization import Normalization
 
 SIDE, CHUNK, CELL, IMAGES, DRAWN = 20_000, 512, 20, 100_000, 100

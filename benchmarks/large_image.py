@@ -27,7 +27,7 @@ from pointing import Pointing, pointing_image
 
 from spatialembed.large import Workers, predict_large
 from spatialembed.large.mosaic import plan
-from spatialembed.large.source import Source
+from spatialembed.large.worker_model import Source
 
 PERIOD = 2000
 

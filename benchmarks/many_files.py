@@ -27,8 +27,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "large"))
 
 from pointing import Pointing, pointing_image
 
+from spatialembed.formats.results_folder import Results
 from spatialembed.inference.folder import find_images
-from spatialembed.inference.written import Results
 from spatialembed.large import Workers, predict_large, predict_many
 from spatialembed.large.mosaic import plan
 

@@ -15,7 +15,7 @@ CODE = {
     "import spatialembed": "import spatialembed, sys; print('torch' in sys.modules)",
     "spatialembed --help": (
         "import sys, contextlib, io\n"
-        "from spatialembed.cli import main\n"
+        "from spatialembed.cli.main import main\n"
         "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
         "    main(['--help'])\n"
         "print('torch' in sys.modules)"

@@ -18,7 +18,7 @@ from scipy import ndimage
 
 import spatialembed as se
 from measure import write_table
-from spatialembed.options import read_recipe
+from spatialembed.cli.options import read_recipe
 from spatialembed.training import train
 
 TRAIN, TEST = 40, 10

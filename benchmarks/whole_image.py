@@ -19,7 +19,7 @@ from workload import NETWORKS, ellipses, exported, trained_output
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import reference
-from spatialembed.data.image_io import read_image
+from spatialembed.data.images.reading import read_image
 from spatialembed.inference.loading import load
 from spatialembed.inference.predictor import Model
 from spatialembed.models.checkpoint import save_model

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from spatialembed.data.scenes import make_scenes
+from spatialembed.demo.scenes import make_scenes
 from spatialembed.embedding import PITCH, margin_to_sigma
 from spatialembed.export.onnx import export_model
 from spatialembed.inference.loading import load

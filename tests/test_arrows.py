@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,42 +14,22 @@ SOURCE = Path(spatialembed.__file__).parent
 
 # Lowest first. Names on one line are siblings: they do not import each other.
 LEVELS = [
-    {"", "errors", "console", "packaged", "interrupts", "compiled"},
-    {
-        "embedding",
-        "described",
-        "lovasz",
-        "sorting",
-        "instances",
-        "overlaps",
-        "threads",
-        "pixel_values",
-        "label_types",
-    },
-    {"cells", "centers", "lovasz_kernel", "pairs", "batch_objects", "bandwidth_clamp"},
-    {"instance_reach", "foreground", "refinement_kernel", "clustering_kernel"},
-    {"instance_kernel"},
-    {"instance_term"},
-    {
-        "loss",
-        "clustering",
-        "refinement",
-        "results",
-        "outlines",
-        "measurements",
-        "models",
-        "data",
-        "metrics",
-        "pictures",
-    },
+    {"", "errors", "console"},
+    {"files", "embedding", "instances", "lovasz"},
+    {"kernels", "metrics", "models", "data.images"},
+    {"terms", "pictures", "data.sample", "data.sample_files"},
+    {"loss", "clustering", "refinement", "data.large_sample", "data.parts"},
+    {"data.data_set"},
+    {"data.annotations", "data.index_cache"},
+    {"data.layouts", "data.object_index"},
+    {"data.open", "data.crops"},
+    {"data.checks"},
+    {"data.check"},
+    {"data", "formats"},
     {"inference"},
     {"training", "export", "large"},
     {"report", "app", "plugin"},
-    {"recipe"},
-    {"options"},
     {"demo"},
-    {"predict_command"},
-    {"commands"},
     {"cli"},
     {"__main__"},
 ]
@@ -94,17 +75,42 @@ def points_down(importer: str, imported: str) -> bool:
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
 
 
+def is_package(path: Path) -> bool:
+    return path.name == "__init__.py"
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(parts[:-1] if is_package(path) else parts)
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_imports_point_down(path: Path) -> None:
-    is_package = path.name == "__init__.py"
-    parts = path.relative_to(SOURCE).with_suffix("").parts
-    module = ".".join(parts[:-1] if is_package else parts)
+    module = module_of(path)
     upward = {
         name
-        for name in imports(path.read_text(encoding="utf-8"), module, is_package)
+        for name in imports(path.read_text(encoding="utf-8"), module, is_package(path))
         if not points_down(module, name)
     }
     assert not upward, f"{module} imports upwards or sideways: {sorted(upward)}"
+
+
+def test_no_file_imports_itself_by_way_of_others() -> None:
+    modules = {module_of(path): path for path in FILES}
+    graph = {
+        module: {
+            name if name in modules else name.rpartition(".")[0]
+            for name in imports(path.read_text(encoding="utf-8"), module, is_package(path))
+        }
+        - {module}
+        for module, path in modules.items()
+    }
+    list(TopologicalSorter(graph).static_order())  # raises CycleError, which names them
+
+
+def test_the_paper_alone_is_at_the_top() -> None:
+    top = {path.stem for path in SOURCE.glob("*.py")} - {"__init__", "__main__"}
+    assert top == {"embedding", "lovasz", "loss", "clustering", "refinement", "instances"}
 
 
 @pytest.mark.parametrize(
@@ -112,8 +118,8 @@ def test_imports_point_down(path: Path) -> None:
     [
         ("loss", "lovasz", True),
         ("loss", "clustering.cluster", False),
-        ("data.crops", "data.sample.Sample", True),
-        ("data.crops", "models.normalization", False),
+        ("data.crops.cropper", "data.sample.Sample", True),
+        ("data.crops.cropper", "report.page", False),
         ("training.loop", "inference.predictor", True),
         ("inference.predictor", "training.loop", False),
         ("training.loop", "pictures.overlay", True),
@@ -144,17 +150,17 @@ LIGHT = [
     "spatialembed",
     "spatialembed.clustering",
     "spatialembed.instances",
-    "spatialembed.results",
+    "spatialembed.formats.results",
     "spatialembed.embedding",
     "spatialembed.models.normalization",
     "spatialembed.data",
     "spatialembed.data.check",
-    "spatialembed.data.scenes",
+    "spatialembed.demo.scenes",
     "spatialembed.metrics",
     "spatialembed.pictures",
     "spatialembed.report.page",
     "spatialembed.training.config",
-    "spatialembed.cli",
+    "spatialembed.cli.main",
 ]
 
 
@@ -166,7 +172,7 @@ def test_loads_no_torch(module: str) -> None:
 
 def test_help_loads_no_torch() -> None:
     code = (
-        "import sys\nfrom spatialembed.cli import main\n"
+        "import sys\nfrom spatialembed.cli.main import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
         "print('torch' in sys.modules)"
     )

@@ -3,7 +3,7 @@
 import os
 from contextlib import suppress
 
-from spatialembed.errors import atomic_write, sweep
+from spatialembed.files.writing import atomic_write, sweep
 
 
 def left_behind(folder):

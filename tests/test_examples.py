@@ -17,9 +17,9 @@ from jsonargparse import ArgumentError
 from PIL import Image
 
 from spatialembed import __version__
-from spatialembed.cli import main
-from spatialembed.commands import COMMANDS
-from spatialembed.options import build_parser, resolve_recipes
+from spatialembed.cli.commands import COMMANDS
+from spatialembed.cli.main import main
+from spatialembed.cli.options import build_parser, resolve_recipes
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "pages").glob("*.md"))]

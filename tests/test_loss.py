@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reference
-from spatialembed.bandwidth_clamp import clamped_with_return
-from spatialembed.batch_objects import gather_objects
-from spatialembed.centers import CENTERS, object_centers
 from spatialembed.embedding import PITCH, margin_to_sigma
 from spatialembed.loss import SpatialEmbeddingLoss
-from spatialembed.pairs import pairs_within_reach
+from spatialembed.terms.bandwidth import clamped_with_return
+from spatialembed.terms.centers import CENTERS, object_centers
+from spatialembed.terms.objects import gather_objects
+from spatialembed.terms.reach import pairs_within_reach
 
 
 def scene(objects, shape=(48, 56), n_sigma=1, classes=1, batch=1, trained=True, seed=0):

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reference
+from spatialembed.kernels.hinge import hinge_steps
 from spatialembed.lovasz import lovasz_hinge, lovasz_hinge_segments
-from spatialembed.lovasz_kernel import hinge_steps
 
 
 @given(st.integers(1, 60), st.integers(0, 60), st.integers(0, 10_000))

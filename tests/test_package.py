@@ -47,7 +47,7 @@ def test_it_is_the_wheel_that_is_imported(installed) -> None:
 def test_recipes_are_inside(installed) -> None:
     names = outside(
         installed,
-        "from spatialembed.options import recipes, read_recipe\n"
+        "from spatialembed.cli.options import recipes, read_recipe\n"
         "for path in recipes():\n    print(path, read_recipe(path.stem, 'data').n_sigma)",
     )
     inside = [Path(line.split(" ")[0]) for line in names.splitlines()]
@@ -71,5 +71,5 @@ def test_files_that_are_not_code_are_inside(installed) -> None:
 
 def test_command_runs(installed) -> None:
     assert (installed / "bin" / "spatialembed").is_file()
-    code = "import sys; from spatialembed.cli import main; sys.exit(main(['--help']))"
+    code = "import sys; from spatialembed.cli.main import main; sys.exit(main(['--help']))"
     assert "predict" in outside(installed, code)

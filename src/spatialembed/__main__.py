@@ -2,7 +2,7 @@
 
 import sys
 
-from spatialembed.cli import main
+from spatialembed.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spatialembed.clustering_kernel import best_unspent, finish, visit_seeds
 from spatialembed.embedding import PITCH, Array, Pitch
-from spatialembed.foreground import (
+from spatialembed.instances import Instances
+from spatialembed.kernels.foreground import (
     Foreground,
     as_float32,
     bandwidths,
@@ -24,7 +24,7 @@ from spatialembed.foreground import (
     take_foreground,
     widths,
 )
-from spatialembed.instances import Instances
+from spatialembed.kernels.visit import best_unspent, finish, visit_seeds
 
 FIRST_SEEDS = 4000
 """About as many seeds are sorted and visited at first, four times as many at each further time."""

@@ -18,9 +18,6 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
-from spatialembed.bandwidth_clamp import clamped_with_return
-from spatialembed.batch_objects import BatchObjects, at_pixels, gather_objects
-from spatialembed.centers import CENTERS, Center, mean_by_object, object_centers
 from spatialembed.embedding import (
     PITCH,
     Embedded,
@@ -29,8 +26,11 @@ from spatialembed.embedding import (
     inverse_squared_width,
     pixel_coordinates,
 )
-from spatialembed.instance_term import instance_term
-from spatialembed.label_types import as_integers
+from spatialembed.terms.bandwidth import clamped_with_return
+from spatialembed.terms.centers import CENTERS, Center, mean_by_object, object_centers
+from spatialembed.terms.instance import instance_term
+from spatialembed.terms.labels import as_integers
+from spatialembed.terms.objects import BatchObjects, at_pixels, gather_objects
 
 
 class SpatialEmbeddingLoss(nn.Module):

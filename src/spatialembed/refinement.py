@@ -12,15 +12,15 @@ import math
 import numpy as np
 
 from spatialembed.embedding import PITCH, Array, Pitch, clamped
-from spatialembed.foreground import (
+from spatialembed.instances import Instances
+from spatialembed.kernels.foreground import (
     as_float32,
     bandwidths,
     bin_foreground,
     take_foreground,
     widths,
 )
-from spatialembed.instances import Instances
-from spatialembed.refinement_kernel import nearest_instances
+from spatialembed.kernels.nearest import nearest_instances
 
 LEAST_PHI = 0.2
 """φ below which a pixel goes to no object. Chosen on validation images (DSB2018)."""

@@ -8,8 +8,8 @@ from PIL import Image
 import spatialembed as se
 from spatialembed.app.drawing import MOST_SIDE, drawing
 from spatialembed.app.kept import Kept
-from spatialembed.app.page import AWAY, _again, _files, _gone, _take, build
 from spatialembed.app.study import study, write_results
+from spatialembed.app.web_page import AWAY, _again, _files, _gone, _take, build
 from spatialembed.errors import UserError
 from spatialembed.instances import Instances
 

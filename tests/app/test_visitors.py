@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from spatialembed.app import temporary
-from spatialembed.app.page import require_free, serve
 from spatialembed.app.visitors import refusal
-from spatialembed.cli import main
+from spatialembed.app.web_page import require_free, serve
+from spatialembed.cli.main import main
 from spatialembed.errors import UserError
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from test_study import blobs
 
 import spatialembed as se
-from spatialembed.app.page import serve
+from spatialembed.app.web_page import serve
 from spatialembed.errors import UserError
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)

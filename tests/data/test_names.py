@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from spatialembed.data import check_data, open_data
-from spatialembed.data.left_out import in_words, walk
-from spatialembed.data.names import composed, file_in_json, is_hidden, stem
-from spatialembed.data.splits import by_split, split_of
+from spatialembed.data.layouts.left_out import in_words, walk
+from spatialembed.data.layouts.splits import by_split, split_of
+from spatialembed.files.names import composed, file_in_json, is_hidden, stem
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from spatialembed.data.images.windows import WindowedImage, blocks
 from spatialembed.data.parts import joined, objects_in, part_map, parts_of
-from spatialembed.data.windowed import WindowedImage, blocks
 
 
 def naive(mask, classes):

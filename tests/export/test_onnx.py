@@ -11,8 +11,8 @@ import tifffile
 import torch
 
 import spatialembed
-from spatialembed.cli import main
-from spatialembed.data.scenes import make_scenes
+from spatialembed.cli.main import main
+from spatialembed.demo.scenes import make_scenes
 from spatialembed.errors import UserError
 from spatialembed.export import int8
 from spatialembed.export.onnx import export_model

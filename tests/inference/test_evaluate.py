@@ -10,7 +10,7 @@ from test_predictor import Bright
 from spatialembed.data import open_data
 from spatialembed.embedding import margin_to_sigma
 from spatialembed.errors import UserError
-from spatialembed.inference import official
+from spatialembed.inference import layout_scores
 from spatialembed.inference.evaluate import evaluate, open_split, ranked
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import TorchNetwork
@@ -233,7 +233,7 @@ def test_the_official_figure_can_be_demanded(label_folder, coco, monkeypatch) ->
         evaluate(model(), label_folder, official=True)
     with pytest.raises(UserError, match="min_region"):
         evaluate(model(), label_folder, min_region=10)
-    monkeypatch.setattr(official, "find_spec", lambda name: None)
+    monkeypatch.setattr(layout_scores, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"spatialembed\[eval\]"):
         evaluate(model(), coco, "val", official=True)
     assert evaluate(model(), coco, "val")["official"] is None

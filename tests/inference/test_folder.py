@@ -10,7 +10,8 @@ from pycocotools import mask as coco_mask
 from test_predictor import Bright, bright, squares
 
 from spatialembed.errors import UserError
-from spatialembed.inference import written
+from spatialembed.formats import results_folder
+from spatialembed.formats.results_folder import Results
 from spatialembed.inference.folder import (
     Outcome,
     find_images,
@@ -21,7 +22,6 @@ from spatialembed.inference.folder import (
 from spatialembed.inference.notes import notes_of
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import TorchNetwork
-from spatialembed.inference.written import Results
 from spatialembed.models.normalization import Normalization
 
 
@@ -212,7 +212,7 @@ def test_overwriting_leaves_no_result_of_other_settings(images, tmp_path) -> Non
 
 
 def test_formats_of_a_missing_extra_are_refused(monkeypatch) -> None:
-    monkeypatch.setattr(written, "find_spec", lambda name: None)
+    monkeypatch.setattr(results_folder, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"spatialembed\[formats\]"):
         Results("out", ["geojson"])
     Results("out", ["coco"])

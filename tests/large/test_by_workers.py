@@ -12,8 +12,8 @@ from pointing import Pointing, pointing_image
 from test_seams import same_objects
 
 from spatialembed.errors import UserError
+from spatialembed.formats.results_folder import Results
 from spatialembed.inference.folder import find_images, predict_files
-from spatialembed.inference.written import Results
 from spatialembed.large import ModelSource, Workers, predict_large, predict_many
 from spatialembed.large import image as large_image
 from spatialembed.large import labels as large_labels

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pointing import Pointing, pointing_image
 
-from spatialembed.errors import atomic_write
+from spatialembed.files.writing import atomic_write
 from spatialembed.instances import Instances
 from spatialembed.large.labels import number, painted
 from spatialembed.large.mosaic import Mosaic, plan

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from spatialembed.errors import UserError
-from spatialembed.metrics.cityscapes import cityscapes_ap
+from spatialembed.metrics.cityscapes_ap import cityscapes_ap
 
 official = pytest.importorskip("cityscapesscripts.evaluation.evalInstanceLevelSemanticLabeling")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spatialembed.errors import UserError
-from spatialembed.metrics.coco import coco_ap
+from spatialembed.metrics.coco_ap import coco_ap
 
 pytest.importorskip("faster_coco_eval")
 mask_tools = pytest.importorskip("pycocotools.mask")

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import reference
-from spatialembed import overlaps
 from spatialembed.errors import UserError
 from spatialembed.metrics import matching as matching_file
+from spatialembed.metrics import overlaps
 from spatialembed.metrics.average_precision import Scores
 from spatialembed.metrics.matching import Matching, match
 

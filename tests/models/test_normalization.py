@@ -7,12 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from spatialembed.errors import UserError
-from spatialembed.models.normalization import (
-    MOST_SIDE,
-    PERCENTILE_CLIP,
-    Normalization,
-    sampled,
-)
+from spatialembed.models.normalization import MOST_SIDE, PERCENTILE_CLIP, Normalization, sampled
 
 KINDS = [
     Normalization("range"),

@@ -1,12 +1,7 @@
 import numpy as np
 import pytest
 
-from spatialembed.pictures import (
-    bandwidth_ellipses,
-    embedding_space,
-    offset_wheel,
-    seed_picture,
-)
+from spatialembed.pictures import bandwidth_ellipses, embedding_space, offset_wheel, seed_picture
 
 BLACK = np.zeros((60, 80), np.uint8)
 

@@ -3,9 +3,9 @@ import pytest
 import tifffile
 
 import spatialembed as se
+from spatialembed.cli.options import read_recipe
 from spatialembed.data import open_data
 from spatialembed.errors import UserError
-from spatialembed.options import read_recipe
 from spatialembed.plugin.painted import RIM, Painted, write_data, write_recipe
 from spatialembed.training.prepare import gather
 

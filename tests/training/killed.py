@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from spatialembed.console import console
-from spatialembed.data import objects
+from spatialembed.console.output import console
 from spatialembed.errors import UserError
-from spatialembed.training import StageConfig, TrainConfig, judge, loop, train
+from spatialembed.training import StageConfig, TrainConfig, best_model, loop, train
 from spatialembed.training.one_run import one_run
 from spatialembed.training.run_log import RunLog
 
@@ -152,7 +151,7 @@ def _hold(out: Path) -> None:
 
 def _run(config: TrainConfig, moment: str | None) -> None:
     torch.set_num_threads(1)
-    judge.PICTURES = 1
+    best_model.PICTURES = 1
     console.quiet = True
     if moment is not None:
         MOMENTS[moment]()

@@ -5,7 +5,7 @@ from pathlib import Path
 import killed
 import pytest
 
-from spatialembed.data.scenes import make_scenes
+from spatialembed.demo.scenes import make_scenes
 
 
 @pytest.fixture(scope="module")

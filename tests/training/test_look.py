@@ -97,7 +97,7 @@ def test_validation_images_are_decoded_once(data, monkeypatch):
     gather(config(data))
     truncate(data / "train" / "images" / "0.png")
     reads = []
-    monkeypatch.setattr("spatialembed.data.sample.read_image", reads.append)
+    monkeypatch.setattr("spatialembed.data.data_set.read_image", reads.append)
     with pytest.raises(AttributeError):  # what changed is read again
         gather(config(data))
     assert reads == [data / "train" / "images" / "0.png"]

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from spatialembed.cli import main
-from spatialembed.data.crops import Crop
-from spatialembed.data.scenes import make_scenes
+from spatialembed.cli.main import main
+from spatialembed.cli.options import read_recipe
+from spatialembed.data.crops.cropper import Crop
+from spatialembed.demo.scenes import make_scenes
 from spatialembed.errors import UserError
 from spatialembed.models import build, freeze_batch_norm_statistics
-from spatialembed.options import read_recipe
 from spatialembed.training import StageConfig, TrainConfig, run, train
 from spatialembed.training.processes import must_start, run_in_processes
 from spatialembed.training.run import connect

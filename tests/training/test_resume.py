@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from spatialembed.data.objects import object_index
-from spatialembed.data.sample import open_data
+from spatialembed.data.object_index import object_index
+from spatialembed.data.open import open_data
 from spatialembed.errors import UserError
 from spatialembed.training import StageConfig, TrainConfig, pace, run, timing, train
 from spatialembed.training.fingerprint import fingerprint, require_same

@@ -7,9 +7,9 @@ import pytest
 import tifffile
 
 import spatialembed as se
+from spatialembed.cli.options import read_recipe
 from spatialembed.data import open_data
 from spatialembed.models.normalization import Normalization
-from spatialembed.options import read_recipe
 from spatialembed.training import train
 from spatialembed.training.stored_values import look_at_values
 

@@ -16,10 +16,10 @@ import torch
 from safetensors.torch import load_file
 
 import spatialembed as se
-from spatialembed.data.scenes import make_scenes
+from spatialembed.cli.options import read_recipe
+from spatialembed.demo.scenes import make_scenes
 from spatialembed.errors import UserError
 from spatialembed.models.checkpoint import load_model, save_model
-from spatialembed.options import read_recipe
 from spatialembed.training import TrainConfig, resume, train
 from spatialembed.training.run_log import RunLog
 
@@ -284,10 +284,10 @@ def test_crops_must_fit_the_network(scenes, tmp_path) -> None:
 
 
 def test_a_demo_clears_only_a_demo(tmp_path) -> None:
-    from spatialembed.demo import demo
+    from spatialembed.demo.recipe import demo
 
     (tmp_path / "scenes").mkdir()
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(UserError, match=r"thesis\.tex"):
-        demo(tmp_path)
+        demo(tmp_path, read_recipe("demo", tmp_path / "scenes"))
     assert (tmp_path / "scenes").exists()

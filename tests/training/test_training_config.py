@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from spatialembed.cli.options import read_recipe, recipes
 from spatialembed.errors import UserError
-from spatialembed.options import read_recipe, recipes
 from spatialembed.training.averaging import WeightAverage
 from spatialembed.training.config import StageConfig, TrainConfig
 from spatialembed.training.schedule import Plan, learning_rate, validation_steps

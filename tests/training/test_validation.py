@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from spatialembed.data import open_data
-from spatialembed.data.scenes import make_scenes
+from spatialembed.demo.scenes import make_scenes
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.metrics.average_precision import score_images

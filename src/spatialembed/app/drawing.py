@@ -10,8 +10,8 @@ from html import escape
 import numpy as np
 from PIL import Image
 
+from spatialembed.formats.outlines import polygons
 from spatialembed.instances import Instances
-from spatialembed.outlines import polygons
 from spatialembed.pictures import colors_of_objects, data_address
 from spatialembed.pictures.colors import RGB
 

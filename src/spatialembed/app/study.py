@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from spatialembed.data.image_io import pixels_of, read_image
+from spatialembed.data.images.reading import pixels_of, read_image
 from spatialembed.errors import UserError
+from spatialembed.formats.measurements import write_measurements
+from spatialembed.formats.results import save_label_tiff
 from spatialembed.inference.predictor import Model
 from spatialembed.instances import Instances
-from spatialembed.measurements import write_measurements
-from spatialembed.results import save_label_tiff
 
 MOST_MEGAPIXELS = 25
 """Of an image on the page; ``spatialembed predict`` takes larger ones."""

@@ -6,19 +6,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .check import check_data
-    from .objects import ObjectIndex, object_index
-    from .sample import DataSet, Sample, open_data
+    from spatialembed.data.check import check_data
+    from spatialembed.data.data_set import DataSet
+    from spatialembed.data.object_index import ObjectIndex, object_index
+    from spatialembed.data.open import open_data
+    from spatialembed.data.sample import Sample
 
 __all__ = ["DataSet", "ObjectIndex", "Sample", "check_data", "object_index", "open_data"]
 
 _HOMES = {
-    "DataSet": "sample",
+    "DataSet": "data_set",
     "Sample": "sample",
-    "open_data": "sample",
+    "open_data": "open",
     "check_data": "check",
-    "ObjectIndex": "objects",
-    "object_index": "objects",
+    "ObjectIndex": "object_index",
+    "object_index": "object_index",
 }
 
 

@@ -8,19 +8,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import UserError
-from . import cityscapes
-from .check_report import Report, SplitReport, some
-from .check_sample import Look, look_at, mask_file
-from .check_tally import Tally
-from .check_values import value_problems
-from .file_notes import notes
-from .mask_report import mask_problems, speck_problems
-from .objects import Progress
-from .sample import HOLDOUT, SPLITS, FileDataSet, Problem, Split, scan_data
+from spatialembed.data.checks.file_notes import notes
+from spatialembed.data.checks.mask_report import mask_problems, speck_problems
+from spatialembed.data.checks.report import Report, SplitReport, some
+from spatialembed.data.checks.sample_check import Look, look_at, mask_file
+from spatialembed.data.checks.tally import Tally
+from spatialembed.data.checks.values import value_problems
+from spatialembed.data.data_set import HOLDOUT, SPLITS, FileDataSet, Problem, Split
+from spatialembed.data.layouts import cityscapes
+from spatialembed.data.object_index import Progress
+from spatialembed.data.open import scan_data
+from spatialembed.errors import UserError
 
 if TYPE_CHECKING:
-    from .coco_reading import Crowds
+    from spatialembed.data.data_set import Crowds
 
 
 def check_data(

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import UserError, atomic_write
-from .sample import DataSet, FileDataSet
+from spatialembed.data.data_set import DataSet, FileDataSet
+from spatialembed.errors import UserError
+from spatialembed.files.writing import atomic_write
 
 _FORMAT = 3
 """Goes up when what is stored of an image changes."""

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spatialembed.data.sample import HOLDOUT, FileDataSet, Sample, open_data
+from spatialembed.data.data_set import HOLDOUT, FileDataSet
+from spatialembed.data.open import open_data
+from spatialembed.data.sample import Sample
 from spatialembed.errors import UserError
 from spatialembed.inference.evaluate import crowds_of
 from spatialembed.metrics.average_precision import score_images

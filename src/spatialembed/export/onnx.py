@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from spatialembed.errors import UserError, atomic_write, require_writable
+from spatialembed.errors import UserError
 from spatialembed.export.int8 import check, open_splits, quantized
+from spatialembed.files.writing import atomic_write, require_writable
 from spatialembed.inference.loading import load_network
 from spatialembed.inference.onnx_file import sealed
 from spatialembed.inference.onnx_network import EXPORT_KEY, SPEC_KEY, OnnxNetwork

@@ -11,24 +11,26 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spatialembed.console import Track, silent
-from spatialembed.data import coco
-from spatialembed.data.check_sample import about_masks
-from spatialembed.data.cityscapes import Cityscapes
-from spatialembed.data.refusal import refuse
-from spatialembed.data.sample import HOLDOUT, FileDataSet, Sample, Split, open_data, scan_data
-from spatialembed.errors import UserError, atomic_write
+from spatialembed.console.progress import Track, silent
+from spatialembed.data.checks.sample_check import about_masks
+from spatialembed.data.data_set import HOLDOUT, FileDataSet, Split
+from spatialembed.data.layouts import coco
+from spatialembed.data.layouts.cityscapes import Cityscapes
+from spatialembed.data.open import open_data, refuse, scan_data
+from spatialembed.data.sample import Sample
+from spatialembed.errors import UserError
+from spatialembed.files.writing import atomic_write
+from spatialembed.inference.layout_scores import official_score
 from spatialembed.inference.loading import load
-from spatialembed.inference.official import official_score
 from spatialembed.inference.predictor import Model
 from spatialembed.metrics.average_precision import score_images
-from spatialembed.metrics.coco import MAX_FOUND
+from spatialembed.metrics.coco_ap import MAX_FOUND
 from spatialembed.metrics.object_record import ObjectRecord
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from spatialembed.data.coco_reading import Crowds
+    from spatialembed.data.data_set import Crowds
     from spatialembed.instances import Instances
     from spatialembed.metrics.average_precision import Scored
     from spatialembed.models.spec import ModelSpec

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from spatialembed.data.image_io import SUFFIXES, further_images, read_image
-from spatialembed.data.left_out import DOCUMENTS, STORES, in_words, is_visible, walk
-from spatialembed.data.names import composed
-from spatialembed.errors import ImageWarning, UserError, sweep
+from spatialembed.data.images.reading import SUFFIXES, further_images, read_image
+from spatialembed.data.layouts.left_out import DOCUMENTS, STORES, in_words, is_visible, walk
+from spatialembed.errors import ImageWarning, UserError
+from spatialembed.files.names import composed
+from spatialembed.files.writing import sweep
 
 if TYPE_CHECKING:
+    from spatialembed.formats.results_folder import Results
     from spatialembed.inference.predictor import Model
-    from spatialembed.inference.written import Results
     from spatialembed.instances import Instances
 
 

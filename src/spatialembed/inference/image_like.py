@@ -10,8 +10,8 @@ from typing import TypeAlias
 import numpy as np
 from PIL import Image
 
-from spatialembed.data.image_io import further_images, read_image
-from spatialembed.data.pillow_image import pillow_array
+from spatialembed.data.images.pillow_image import pillow_array
+from spatialembed.data.images.reading import further_images, read_image
 from spatialembed.errors import UserError
 
 ImageLike: TypeAlias = "str | os.PathLike[str] | np.ndarray | Image.Image"

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from spatialembed.errors import UserError
+from spatialembed.files.packaged import packaged
 from spatialembed.inference.predictor import Model, Network
-from spatialembed.packaged import packaged
 
 if TYPE_CHECKING:
     from torch import nn

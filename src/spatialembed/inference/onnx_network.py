@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from spatialembed.described import parse_json
 from spatialembed.errors import UserError
+from spatialembed.files.described import parse_json
 from spatialembed.inference.onnx_file import damaged, read_metadata
 from spatialembed.models.spec import described
 

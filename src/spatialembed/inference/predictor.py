@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import Float
 
 from spatialembed.clustering import cluster
-from spatialembed.data.large import MOST_PIXELS
+from spatialembed.data.images.windows import MOST_PIXELS
 from spatialembed.errors import UserError
-from spatialembed.inference.augment import Symmetry, averaged
 from spatialembed.inference.image_like import ImageLike, is_grey, to_array
+from spatialembed.inference.symmetries import Symmetry, averaged
 from spatialembed.inference.tiles import tiled
 from spatialembed.inference.zoom import Part, resized, sampled
 from spatialembed.models.noticed import tell

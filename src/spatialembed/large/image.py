@@ -12,23 +12,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from spatialembed.console import Track, silent
-from spatialembed.data.zarr_image import plane_of
-from spatialembed.described import fitting, read_json
-from spatialembed.errors import UserError, atomic_write
+from spatialembed.console.progress import Track, silent
+from spatialembed.data.images.zarr_image import plane_of
+from spatialembed.errors import UserError
+from spatialembed.files.described import fitting, read_json
+from spatialembed.files.writing import atomic_write
 from spatialembed.large.labels import Paint, make_labels, number, write_table
 from spatialembed.large.mosaic import Mosaic, plan
 from spatialembed.large.seams import Compare, pairs_of, settle
 from spatialembed.large.segment import Segment, file_of, open_image
-from spatialembed.large.source import Source
 from spatialembed.large.work import TABLE, Failure, WorkTable, refuse_if_used
+from spatialembed.large.worker_model import Source
 from spatialembed.large.workers import Workers, work_through
 from spatialembed.models.noticed import tell_sampled
 
 if TYPE_CHECKING:
     from distributed import Client
 
-    from spatialembed.data.windowed import WindowedImage
+    from spatialembed.data.images.windows import WindowedImage
     from spatialembed.inference.predictor import Model
 
 SETTINGS_FILE = "settings.json"
@@ -58,7 +59,7 @@ def predict_large(
 
     Args:
         source: of the model; percentiles are taken of the whole image.
-        image: an OME-Zarr or Zarr folder, or a TIFF; see data/windowed.py.
+        image: an OME-Zarr or Zarr folder, or a TIFF; see data/images/windows.py.
         out: the folder that is made, ending in .zarr.
         workers: who does it; by default a process a core.
         overwrite: replace ``out``, and begin anew whatever is done; to go on with a run that was

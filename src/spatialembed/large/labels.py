@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from spatialembed.data.zarr_image import Plane
+from spatialembed.data.images.zarr_image import Plane
 from spatialembed.large.mosaic import LEVELS, Mosaic
 from spatialembed.large.seams import KEY, claims
 from spatialembed.large.segment import read_arrays, read_objects, write_arrays

@@ -15,12 +15,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from spatialembed.data.windowed import WindowedImage, open_windowed
-from spatialembed.errors import UserError, atomic_write
+from spatialembed.data.images.reading import open_windowed
+from spatialembed.data.images.windows import WindowedImage
+from spatialembed.errors import UserError
+from spatialembed.files.writing import atomic_write
 from spatialembed.inference.zoom import Part
 from spatialembed.instances import Instances
 from spatialembed.large.mosaic import Mosaic, Window
-from spatialembed.large.source import Source, model_here
+from spatialembed.large.worker_model import Source, model_here
 from spatialembed.models.normalization import Normalize
 
 TOLERANCE = 8

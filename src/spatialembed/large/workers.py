@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from spatialembed.errors import UserError, missing_extra
-from spatialembed.interrupts import undisturbed
+from spatialembed.errors.interrupts import undisturbed
 from spatialembed.large.work import TRIES, WorkTable
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from spatialembed.errors import UserError
-from spatialembed.overlaps import common_pixels, numbered, pixels_of, runs
+from spatialembed.metrics.overlaps import common_pixels, numbered, pixels_of, runs
 
 IntArray = np.ndarray[Any, np.dtype[np.integer[Any]]]
 FloatArray = np.ndarray[Any, np.dtype[np.floating[Any]]]

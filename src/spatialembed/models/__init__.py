@@ -10,8 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from spatialembed.described import fitting, shown
 from spatialembed.errors import UserError
+from spatialembed.files.described import fitting, shown
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

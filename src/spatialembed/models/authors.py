@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
-from spatialembed.described import read_json
 from spatialembed.errors import UserError
+from spatialembed.files.described import read_json
 from spatialembed.models.normalization import Normalization
 from spatialembed.models.pickled import read_pickled
 from spatialembed.models.spec import ModelSpec

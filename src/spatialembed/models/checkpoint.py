@@ -12,7 +12,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spatialembed.errors import UserError, atomic_write
+from spatialembed.errors import UserError
+from spatialembed.files.writing import atomic_write
 from spatialembed.models.authors import load_authors_model
 from spatialembed.models.spec import ModelSpec, described
 from spatialembed.models.weights import digest, require_finite, unlike_weights, with_weights

@@ -14,9 +14,9 @@ from typing import Any, Literal, Protocol, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from spatialembed.described import filled
 from spatialembed.errors import UserError
-from spatialembed.pixel_values import Values, values_of
+from spatialembed.files.described import filled
+from spatialembed.files.pixel_values import Values, values_of
 
 Kind = Literal["range", "percentile", "mean-std", "none"]
 
@@ -71,7 +71,7 @@ class Normalization:
         kind: "range": divided by what is white, so that images of any type end in [0, 1] (the
             papers' Cityscapes recipe). White is ``white``, unless the image fills its type (255
             of uint8, 65535 of uint16, 1 of floats and bools) or goes beyond: then the full scale
-            of its own depth; see :mod:`spatialembed.pixel_values`.
+            of its own depth; see :mod:`spatialembed.files.pixel_values`.
             "percentile": per image and channel, ``low`` to ``high`` percentile become 0 to 1,
             clipped to [-1, 4]; a constant channel becomes 0. Of an image with a side above 4096
             pixels they are those of a sample; see :func:`sampled`.

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from spatialembed.errors import ImageWarning
+from spatialembed.files.pixel_values import Values, values_of
 from spatialembed.models.normalization import Normalization, Windows, parts_of, sampled
-from spatialembed.pixel_values import Values, values_of
 
 FAR = 10.0
 """Standard deviations of training that an image's mean may lie from the mean of training."""

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from spatialembed.described import LARGEST_TEXT, filled, fitting, parse_json, shown
 from spatialembed.embedding import PITCH, per_axis
 from spatialembed.errors import UserError
+from spatialembed.files.described import LARGEST_TEXT, filled, fitting, parse_json, shown
 from spatialembed.models import NETWORKS, build, outline
 from spatialembed.models.normalization import Normalization
 

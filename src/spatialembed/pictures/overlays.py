@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialembed.overlaps import common_pixels, numbered, pixels_of, runs
+from spatialembed.metrics.overlaps import common_pixels, numbered, pixels_of, runs
 from spatialembed.pictures.colors import RGB, Color, colors_of_objects, to_rgb
 
 HIT: Color = (64, 200, 150)

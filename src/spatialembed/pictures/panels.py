@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from spatialembed.errors import atomic_write
+from spatialembed.files.writing import atomic_write
 from spatialembed.pictures.colors import RGB, Color
 
 PAPER = (18, 20, 24)

@@ -16,9 +16,10 @@ import tifffile
 import yaml
 from scipy import ndimage
 
-from spatialembed.errors import UserError, atomic_write
+from spatialembed.errors import UserError
+from spatialembed.files.writing import atomic_write
+from spatialembed.formats.results import save_label_tiff
 from spatialembed.models.spec import ModelSpec
-from spatialembed.results import save_label_tiff
 
 RIM = 4
 """Pixels around a painted object that are background: it ends where its paint does."""

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialembed.errors import atomic_write, missing_extra
+from spatialembed.errors import missing_extra
+from spatialembed.files.writing import atomic_write
 from spatialembed.metrics.average_precision import worst_first
 from spatialembed.pictures import data_address
 from spatialembed.report.charts import bars, curves

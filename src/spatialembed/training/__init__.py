@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .config import StageConfig, TrainConfig
-    from .loop import train
+    from spatialembed.training.config import StageConfig, TrainConfig
+    from spatialembed.training.loop import train
 
 __all__ = ["StageConfig", "TrainConfig", "train"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import stdtrit
 
-from spatialembed.data.sample import DataSet
+from spatialembed.data.data_set import DataSet
 from spatialembed.inference.predictor import Model
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.validation import Setting, Validation, validate

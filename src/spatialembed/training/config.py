@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from spatialembed.data.augment import Augmentation
+from spatialembed.data.crops.augmentation import Augmentation
 from spatialembed.errors import UserError
 
 Precision = Literal["auto", "float32", "bf16"]

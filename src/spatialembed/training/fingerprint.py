@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from spatialembed.data.objects import ObjectIndex
-from spatialembed.data.sample import FileDataSet
+from spatialembed.data.data_set import FileDataSet
+from spatialembed.data.object_index import ObjectIndex
 from spatialembed.errors import UserError
 
 BLOCK = 4096

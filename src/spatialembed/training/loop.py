@@ -10,15 +10,15 @@ from typing import Any
 
 import torch
 
-from spatialembed.console import warn
+from spatialembed.console.output import warn
 from spatialembed.errors import UserError
-from spatialembed.interrupts import interrupt_in
+from spatialembed.errors.interrupts import interrupt_in
 from spatialembed.models import freeze_batch_norm_statistics
 from spatialembed.models.checkpoint import MODEL_FILE
 from spatialembed.models.spec import ModelSpec
+from spatialembed.training.best_model import finish, judge
 from spatialembed.training.config import StageConfig, TrainConfig
 from spatialembed.training.fingerprint import fingerprint, require_same
-from spatialembed.training.judge import finish, judge
 from spatialembed.training.one_run import one_run
 from spatialembed.training.prepare import Material, gather
 from spatialembed.training.processes import is_first, must_start, run_in_processes

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from spatialembed.errors import UserError, sweep
+from spatialembed.errors import UserError
+from spatialembed.files.writing import sweep
 
 try:
     import fcntl

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from spatialembed.console import console
-from spatialembed.data.augment import Augmentation
-from spatialembed.data.crops import Cropper
-from spatialembed.data.objects import ObjectIndex
-from spatialembed.data.refusal import refuse
-from spatialembed.data.sample import FileDataSet, Problem, open_data, split_names
-from spatialembed.data.windowed import WindowedImage
+from spatialembed.console.output import console
+from spatialembed.data.crops.augmentation import Augmentation
+from spatialembed.data.crops.cropper import Cropper
+from spatialembed.data.data_set import FileDataSet, Problem
+from spatialembed.data.images.windows import WindowedImage
+from spatialembed.data.layouts.splits import split_names
+from spatialembed.data.object_index import ObjectIndex
+from spatialembed.data.open import open_data, refuse
 from spatialembed.embedding import PITCH
 from spatialembed.errors import UserError
 from spatialembed.inference.loading import load_network
@@ -139,7 +140,7 @@ def _start(config: TrainConfig) -> ModelSpec:
 
 
 def _symmetries(augmentation: Augmentation) -> int:
-    """Symmetries of an image that the network learns to treat alike; see inference/augment.py."""
+    """Symmetries of an image that the network learns to treat alike (inference/symmetries.py)."""
     return (2 if augmentation.flip else 1) * (4 if augmentation.turn else 1)
 
 

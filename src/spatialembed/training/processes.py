@@ -21,9 +21,9 @@ import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 
-from spatialembed.console import say_when_compiling
 from spatialembed.errors import UserError
-from spatialembed.interrupts import obey_parent, undisturbed
+from spatialembed.errors.interrupts import obey_parent, undisturbed
+from spatialembed.kernels.compiling import say_when_compiling
 from spatialembed.training.config import TrainConfig
 
 LOOK_EVERY = 1.0

@@ -14,11 +14,12 @@ from typing import Any
 
 import torch
 
-from spatialembed.data.augment import Augmentation
-from spatialembed.errors import UserError, atomic_write
+from spatialembed.data.crops.augmentation import Augmentation
+from spatialembed.errors import UserError
+from spatialembed.files.writing import atomic_write
 from spatialembed.models.pickled import read_pickled
+from spatialembed.training.checkpoint_fields import require_sound
 from spatialembed.training.config import StageConfig, TrainConfig
-from spatialembed.training.sound import require_sound
 
 FORMAT = 2
 OWN = ("data", "out", "resume", "device", "devices", "nodes", "workers")

@@ -14,7 +14,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 
-from spatialembed.console import console
+from spatialembed.console.output import console
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import Precision, TorchNetwork, pick_device
 from spatialembed.loss import SpatialEmbeddingLoss

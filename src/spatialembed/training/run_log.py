@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from spatialembed.console import console
-from spatialembed.errors import atomic_write, missing_extra
+from spatialembed.console.output import console
+from spatialembed.errors import missing_extra
+from spatialembed.files.writing import atomic_write
 
 EVERY = 10
 """Steps averaged into one row of losses."""

@@ -11,9 +11,9 @@ import torch
 from lightning_fabric import Fabric
 from torch.utils.data import DataLoader
 
-from spatialembed.data.crops import Batch, CropDataset, Cropper, collate
+from spatialembed.data.crops.cropper import Batch, CropDataset, Cropper, collate
 from spatialembed.errors import UserError
-from spatialembed.interrupts import obey_parent, undisturbed
+from spatialembed.errors.interrupts import obey_parent, undisturbed
 from spatialembed.loss import SpatialEmbeddingLoss
 
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from spatialembed.data.sample import FileDataSet
+from spatialembed.data.data_set import FileDataSet
+from spatialembed.files.pixel_values import Values, values_of
 from spatialembed.models.normalization import Normalization, parts_of, sampled
 from spatialembed.models.noticed import range_noticed
-from spatialembed.pixel_values import Values, values_of
 
 LOOKED_AT = 64
 """Images, evenly spaced, that are looked at first; all are where these leave a doubt."""

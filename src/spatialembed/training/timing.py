@@ -14,7 +14,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from spatialembed.console import console
+from spatialembed.console.output import console
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.loss import SpatialEmbeddingLoss

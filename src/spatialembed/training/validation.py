@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from spatialembed.data.sample import DataSet, Sample
+from spatialembed.data.data_set import DataSet
+from spatialembed.data.sample import Sample
 from spatialembed.inference.predictor import Model
 from spatialembed.instances import Instances
 from spatialembed.metrics.average_precision import Scores

@@ -1,0 +1,245 @@
+"""The commands, a typed function each: its signature is the grammar, its docstring the help.
+
+Heavy parts load when a command runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+from typing import Literal
+
+from spatialembed.cli.options import read_recipe
+from spatialembed.cli.predict import run_predict
+from spatialembed.console.output import console, errors, warn
+from spatialembed.console.progress import track
+from spatialembed.errors import UserError
+from spatialembed.files.writing import require_writable
+from spatialembed.training.config import TrainConfig
+
+FEW = 20
+"""Fewer validation images say little of an exported model's accuracy."""
+
+
+def run_demo(out: Path = Path("demo"), minutes: float | None = None, seed: int = 0) -> int:
+    """Make street scenes, train on them, evaluate, predict and write a page about it.
+
+    Args:
+        out: folder for scenes, run, results and page.
+        minutes: how long to train; None for the recipe's own length.
+        seed: of scenes, weights and crops.
+    """
+    from spatialembed.demo.recipe import demo
+
+    require_writable(out)
+    options = [f"--out={out / 'run'}", f"--seed={seed}"]
+    if minutes is not None:
+        options.append(f"--minutes={minutes}")
+    page = demo(out, read_recipe("demo", out / "scenes", *options), track)
+    console.print(f"Open {page}", highlight=False)
+    return 0
+
+
+def run_check(
+    data: Path,
+    classes: list[str] | None = None,
+    crowds: Literal["ignore", "objects"] = "ignore",
+) -> int:
+    """Say what a data set holds and what is wrong with it, file by file.
+
+    Args:
+        data: folder of the data set.
+        classes: classes to look at; all by default.
+        crowds: what COCO's annotations marked iscrowd are.
+    """
+    from spatialembed.data.check import check_data
+
+    def progress(split: str, done: int, total: int) -> None:
+        if done % 200 == 0:
+            errors.print(f"{split}: {done} of {total} images read", highlight=False)
+
+    report = check_data(data, classes, progress=progress, crowds=crowds)
+    for line in report.lines():
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    return 1 if report.errors else 0
+
+
+def run_crops(
+    data: Path,
+    out: Path,
+    size: int = 512,
+    classes: list[str] | None = None,
+    crowds: Literal["ignore", "objects"] = "ignore",
+) -> int:
+    """Store one crop around each object, as the paper did; training itself crops on the fly.
+
+    Args:
+        data: folder of the data set.
+        out: folder for the crops, a data set again: train, and val from held-out images.
+        size: side of a crop in pixels.
+        classes: classes to take; the layout's own by default.
+        crowds: what COCO's annotations marked iscrowd are.
+    """
+    from spatialembed.data import object_index, open_data
+    from spatialembed.data.crops.stored import store_crops
+
+    require_writable(out, "OUT")
+    splits = [open_data(data, split, classes, crowds=crowds) for split in ("train", "val")]
+    indexed = [(dataset, object_index(dataset)) for dataset in splits]
+    for dataset, index in indexed:
+        count = store_crops(dataset, index, out, size)
+        console.print(f"{dataset.split}: {count} crops in {out}", highlight=False)
+    return 0
+
+
+def run_train(config: TrainConfig) -> int:
+    """Train a model on a data set, by a recipe or by options over one.
+
+    Args:
+        config: the run.
+    """
+    from spatialembed.models.spec import ModelSpec
+    from spatialembed.training import train
+
+    require_writable(config.out)
+    config.scheduled()
+    if config.init is None and not config.resume:
+        own = (config.network, config.network_options)
+        ModelSpec(*own, n_sigma=config.n_sigma, margin=config.margin).outline()
+    folder = train(config)
+    console.print(f"Trained: {folder}", highlight=False)
+    return 0
+
+
+def run_evaluate(
+    model: str,
+    data: Path,
+    split: Literal["train", "val", "test"] | None = None,
+    out: Path | None = None,
+    official: bool | None = None,
+    min_region: int | None = None,
+    max_found: int = 100,
+    crowds: Literal["ignore", "objects"] | None = None,
+    symmetries: bool = False,
+    diameter: float | None = None,
+    pictures: int = 8,
+    device: str = "auto",
+    precision: Literal["float32", "bf16"] | None = None,
+) -> int:
+    """Score a model on a data set: tables, JSON, the worst images as pictures, and a page.
+
+    Args:
+        model: a shipped model (nuclei), run folder, model file, exported .onnx or authors' file.
+        data: folder of the data set.
+        split: test where there is one with truth, else val, by default.
+        out: folder for what is written; by default "evaluation_SPLIT" in the run folder, or
+            beside a single file by its name.
+        official: the layout's official score; by default where the eval extra is installed.
+        min_region: Cityscapes' AP leaves out objects of fewer pixels; its own rule by default.
+        max_found: COCO's AP looks at so many found objects of an image and class, best first.
+        crowds: what COCO's annotations marked iscrowd are; as in training by default.
+        symmetries: average over the symmetries of training: better, up to 8 times slower.
+        diameter: pixels across of objects in these images; those of training by default.
+        pictures: how many of the worst images to show.
+        device: auto, cpu, cuda, ….
+        precision: float32 (the default) or bf16; an exported model has its own.
+    """
+    from spatialembed.inference.evaluate import evaluate, open_split
+    from spatialembed.inference.layout_scores import is_scored_officially
+    from spatialembed.inference.loading import load
+    from spatialembed.report.evaluation import folder_beside, tables, write_evaluation
+
+    if pictures < 0:
+        raise UserError(f"--pictures is a number from 0 up, not {pictures}")
+    if out is not None:
+        require_writable(out)
+    loaded = load(model, device, precision, symmetries, diameter)
+    dataset = open_split(data, split, loaded.spec, crowds)
+    folder = out or folder_beside(Path(model), dataset.split)
+    evaluation = evaluate(loaded, dataset, None, folder, official, min_region, track, max_found)
+    warn(evaluation["warnings"])
+    for table in tables(evaluation):
+        console.print(table)
+    if evaluation["official"] is None and official is None and is_scored_officially(dataset):
+        console.print("No official score: it needs pip install 'spatialembed[eval]'")
+    page = write_evaluation(loaded, dataset, evaluation, folder, pictures)
+    console.print(f"Written: {folder / 'evaluation.json'} and {page}", highlight=False)
+    return 0
+
+
+def run_export(
+    model: str,
+    out: Path,
+    precision: Literal["float32", "bf16", "int8"] = "float32",
+    data: Path | None = None,
+) -> int:
+    """Write a model as an ONNX file, which predicts without torch and, in int8, much faster.
+
+    Args:
+        model: a shipped model (nuclei), run folder, model file or authors' file.
+        out: the file to write, ending in .onnx; one that is there is replaced.
+        precision: float32, bf16 or int8.
+        data: data set that int8 is calibrated and checked on; it is refused if accuracy suffers.
+    """
+    from spatialembed.export.onnx import export_model
+
+    notes = export_model(model, out, precision, data)
+    said = f"Written: {out}, {out.stat().st_size / 1e6:.1f} MB, {precision}"
+    if precision == "int8":
+        said += (
+            f"; mean AP {notes['ap']['int8']:.3f} where float32 has {notes['ap']['float32']:.3f}, "
+            f"validation images: {notes['checked_on']}"
+        )
+        said += " (too few to tell)" if notes["checked_on"] < FEW else ""
+    console.print(said, highlight=False, soft_wrap=True)
+    return 0
+
+
+def run_serve(
+    model: str,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    browser: bool = True,
+    symmetries: bool = False,
+    diameter: float | None = None,
+    device: str = "auto",
+    precision: Literal["float32", "bf16"] | None = None,
+) -> int:
+    """Open a web page: drop an image in, see its instances, move the thresholds.
+
+    Args:
+        model: a shipped model (nuclei), run folder, model file, exported .onnx or authors' file.
+        host: address to listen on; the default can be reached from this machine alone.
+        port: of the page.
+        browser: open it in the browser.
+        symmetries: average over the symmetries of training: better, up to 8 times slower.
+        diameter: pixels across of objects in the images; those of training by default.
+        device: auto, cpu, cuda, ….
+        precision: float32 (the default) or bf16; an exported model has its own.
+    """
+    from spatialembed.app.web_page import require_free, serve
+    from spatialembed.inference.loading import load
+
+    require_free(host, port)
+    page, address = serve(load(model, device, precision, symmetries, diameter), host, port, browser)
+    console.print(f"Open {address} (Ctrl+C ends it)", highlight=False)
+    try:
+        Event().wait()
+    finally:
+        page.close(verbose=False)
+    return 0
+
+
+# The functions are not named like the commands: jsonargparse looks a function's name up in every
+# package above it, and would find the library's own `evaluate` there and load torch for it.
+COMMANDS: dict[str, Callable[..., int]] = {
+    "demo": run_demo,
+    "check": run_check,
+    "crops": run_crops,
+    "train": run_train,
+    "evaluate": run_evaluate,
+    "predict": run_predict,
+    "export": run_export,
+    "serve": run_serve,
+}

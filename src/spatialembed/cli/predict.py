@@ -1,0 +1,108 @@
+"""The command ``predict``, as those of commands.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from spatialembed.console.output import console, errors, warn
+from spatialembed.console.progress import track
+from spatialembed.errors import UserError
+from spatialembed.files.writing import require_writable
+
+if TYPE_CHECKING:
+    from spatialembed.inference.folder import Outcome
+
+
+def run_predict(
+    model: str,
+    images: list[str],
+    out: Path = Path("found"),
+    format: list[str] | None = None,
+    annotations: Path | None = None,
+    overlay: bool = True,
+    overwrite: bool = False,
+    seed_threshold: float | None = None,
+    foreground_threshold: float | None = None,
+    min_size: int | None = None,
+    series: int | None = None,
+    symmetries: bool = False,
+    diameter: float | None = None,
+    device: str = "auto",
+    precision: Literal["float32", "bf16"] | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> int:
+    """Find the instances in images: a label TIFF and a picture each, other formats on demand.
+
+    One image that does not fit in memory (OME-Zarr, Zarr or TIFF) becomes OME-Zarr labels where
+    --out ends in .zarr.
+
+    Args:
+        model: a shipped model (nuclei), run folder, model file, exported .onnx or authors' file.
+        images: files, folders or patterns.
+        out: folder for the results; ending in .zarr, for the labels of one image of any size.
+        format: further results: cityscapes, coco, geojson, imagej, measurements.
+        annotations: COCO json whose image and category ids the COCO results take.
+        overlay: write a picture of every image with its instances; none of an image of any size.
+        overwrite: predict again where results exist; what other formats hold of them is removed.
+        seed_threshold: least seed score that starts an object; the model's own by default.
+        foreground_threshold: seed score of an object's pixels; the model's own by default.
+        min_size: fewest pixels of an object; the model's own by default.
+        series: which image of files that hold several (scenes, positions, pages), from 0.
+        symmetries: average over the symmetries of training: better, up to 8 times slower.
+        diameter: pixels across of objects in these images; those of training by default.
+        device: auto, cpu, cuda, ….
+        precision: float32 (the default) or bf16; an exported model has its own.
+        workers: processes that share the work; by default one, or for an image of any size as
+            many as there are cores.
+        scheduler: address of a dask scheduler whose workers share the work instead.
+    """
+    from spatialembed.data.images.reading import further_images
+    from spatialembed.formats.results_folder import Results
+    from spatialembed.inference.folder import cautions, find_images, predict_files, summary
+    from spatialembed.inference.loading import load
+    from spatialembed.inference.notes import notes_of
+
+    require_writable(out)
+    settings = (seed_threshold, foreground_threshold, min_size)
+    given = (model, device, precision, symmetries, diameter)
+    if out.suffix == ".zarr":
+        if format or annotations:
+            raise UserError(f"{out} takes labels alone; leave --format and --annotations out")
+        if len(images) != 1 or (Path(images[0]).is_dir() and Path(images[0]).suffix != ".zarr"):
+            raise UserError(f"{out} takes the labels of one image; for many give --out a folder")
+        from spatialembed.large import ModelSource, Workers, predict_large
+
+        source, image, who = ModelSource(*given), Path(images[0]), Workers(workers, scheduler)
+        count = predict_large(source, image, out, who, overwrite, *settings, None, track, series)
+        console.print(f"{count} instances in {out}", highlight=False, soft_wrap=True)
+        if further := further_images(image, series):
+            warn([f"{image} {further}"])
+        return 0
+    results = Results(out, format or (), overlay, annotations)
+    found = find_images(images, out, lambda text: warn([text]))
+    files = [file._replace(series=series) for file in found]
+    loaded = load(*given)
+    if workers is not None or scheduler is not None:
+        from spatialembed.large import ModelSource, Workers, predict_many
+
+        who = Workers(workers, scheduler)
+        outcomes = predict_many(ModelSource(*given), files, results, who, overwrite, *settings)
+    else:
+        outcomes = predict_files(loaded, files, results, overwrite, *settings)
+    done = list(track(outcomes, len(files), "Predicting"))
+    warn([*notes_of(done), *cautions(done, loaded)])
+    code = _report_outcomes(done, summary(done, out))
+    results.gather([file.name for file in files])
+    return code
+
+
+def _report_outcomes(outcomes: Sequence[Outcome], said: str) -> int:
+    """Say what became of the images, the failed ones last and by name."""
+    console.print(said, highlight=False, soft_wrap=True)
+    failed = [outcome for outcome in outcomes if outcome.error]
+    for outcome in failed:
+        errors.print(f"failed: {outcome.error}", markup=False, highlight=False, soft_wrap=True)
+    return 1 if failed else 0

@@ -1,0 +1,88 @@
+"""What the masks of a split look like, together: one sentence a cause, with the files it is in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from spatialembed.data.checks.mask_signs import Sign, Signs
+from spatialembed.data.data_set import Problem
+from spatialembed.data.object_index import SPECK, specks
+
+PREVALENT = 0.2
+"""Share of the masks with objects that must hint at something for it to be said."""
+
+MANY_SHARED, MANY_STRAY = 0.02, 0.01
+"""Shares of the objects from which parts far away are no single slips."""
+
+NAMED = 3
+"""Files that a sentence names."""
+
+Seen = tuple[Path, Signs, np.ndarray]
+"""A mask's file, its signs, and the areas of its objects."""
+
+
+def mask_problems(seen: Iterable[Seen]) -> list[Problem]:
+    """Warnings about the masks of a split, each of one cause."""
+    seen = [mask for mask in seen if mask[1].objects]
+    found: dict[Sign, list[Path]] = {}
+    for file, signs, _ in seen:
+        for sign in signs.clear:
+            found.setdefault(sign, []).append(file)
+    for sign in {sign for _, signs, _ in seen for sign in signs.hints}:
+        like = [file for file, signs, _ in seen if sign in signs.clear | signs.hints]
+        if len(like) >= PREVALENT * len(seen):
+            found[sign] = like
+    named = {file for files in found.values() for file in files}
+    others = [mask for mask in seen if mask[0] not in named]
+    objects = sum(signs.objects for _, signs, _ in others)
+    shared = [(file, signs.shared) for file, signs, _ in others if signs.shared]
+    stray = [(file, signs.stray) for file, signs, _ in others if signs.stray]
+    problems = [_problem(sign.value, files) for sign, files in _in_order(found)]
+    for sign, counted, many in (
+        (Sign.SHARED, shared, MANY_SHARED),
+        (Sign.STRAY, stray, MANY_STRAY),
+    ):
+        count = sum(n for _, n in counted)
+        if count and count >= many * objects:
+            sentence = f"{sign.value} ({count} of {objects} objects)"
+            problems.append(_problem(sentence, [file for file, _ in counted]))
+    return problems
+
+
+def speck_problems(seen: Iterable[Seen]) -> list[Problem]:
+    """A warning where stray pixels with ids of their own are many among the objects of a split."""
+    seen = list(seen)
+    areas = [area for _, _, area in seen]
+    found = specks(np.concatenate([np.zeros(0, np.int64), *areas]))
+    starts = np.cumsum([0, *map(len, areas)])
+    files = [
+        file for (file, *_), a, b in zip(seen, starts, starts[1:], strict=False) if found[a:b].any()
+    ]
+    if not files:
+        return []
+    sentence = (
+        f"has objects of at most {SPECK} pixels beside far larger ones: stray pixels with ids of "
+        f"their own? Training gives them no crops and no say in the zoom; remove them "
+        f"({np.count_nonzero(found)} of {len(found)} objects)"
+    )
+    return [_problem(sentence, files)]
+
+
+def _in_order(found: dict[Sign, list[Path]]) -> list[tuple[Sign, list[Path]]]:
+    return [(sign, found[sign]) for sign in Sign if sign in found]
+
+
+def _problem(sentence: str, files: list[Path]) -> Problem:
+    """A warning about the first file that counts and names the others."""
+    if len(files) > 1:
+        names = ", ".join(file.name for file in files[1 : 1 + NAMED])
+        more = ", ..." if len(files) > 1 + NAMED else ""
+        sentence += f"; so {_are(len(files) - 1)} more: {names}{more}"
+    return Problem(files[0], sentence, warning=True)
+
+
+def _are(count: int) -> str:
+    return f"is {count}" if count == 1 else f"are {count}"

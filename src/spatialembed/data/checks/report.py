@@ -1,0 +1,136 @@
+"""The report of a check: what each split holds, in words and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from spatialembed.data.crops.cropper import empty_share
+from spatialembed.data.data_set import Problem
+
+QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+"""Quantiles of the objects' areas that a report gives."""
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """What one split holds, of the images that could be read.
+
+    Attributes:
+        split: "train", "val" or "test".
+        images: readable images with readable truth.
+        images_without_objects: how many of them have no object of the classes.
+        objects: number of objects of every class.
+        sizes, channels, dtypes: images by (width, height), by channels and by stored type.
+        area_quantiles: pixels of the objects at :data:`QUANTILES`; empty without objects.
+        median_diameter: pixels, of the disc of an object's area; None without objects.
+        ignored: share of all pixels that is ignored, 0 to 1.
+    """
+
+    split: str
+    images: int
+    images_without_objects: int
+    objects: dict[str, int]
+    sizes: dict[tuple[int, int], int]
+    channels: dict[int, int]
+    dtypes: dict[str, int]
+    area_quantiles: tuple[float, ...]
+    median_diameter: float | None
+    ignored: float
+
+    def lines(self) -> Iterator[str]:
+        """The report in words, a line each."""
+        yield f"{self.split}: {some(self.images, 'image')}, {_objects(self.objects)}"
+        if not self.images:
+            return
+        widths, heights = zip(*self.sizes, strict=True)
+        least, most = f"{min(widths)}x{min(heights)}", f"{max(widths)}x{max(heights)}"
+        sizes = least if least == most else f"{least} to {most}"
+        channels = ", ".join(f"{n} channels" if n > 1 else "1 channel" for n in self.channels)
+        yield f"  {sizes} pixels, {channels}, {', '.join(self.dtypes)}"
+        if self.median_diameter is not None:
+            low, middle, high = (self.area_quantiles[QUANTILES.index(q)] for q in (0.05, 0.5, 0.95))
+            yield (
+                f"  objects of {middle:.0f} pixels (90 % between {low:.0f} and {high:.0f}), "
+                f"median diameter {self.median_diameter:.1f} pixels"
+            )
+        if self.images_without_objects:
+            yield f"  {some(self.images_without_objects, 'image')} without an object{self._shown()}"
+        if self.ignored:
+            yield f"  {self.ignored:.1%} of the pixels ignored"
+
+    def _shown(self) -> str:
+        """How many crops show images without an object, if any does."""
+        if self.split != "train" or self.images_without_objects == self.images:
+            return ""
+        share = 100 * empty_share(self.images_without_objects, self.images)
+        return f": {share:.3g} % of the crops show them, where a recipe has no background_share"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a data set holds and what is wrong with it.
+
+    Attributes:
+        path: the data set's folder.
+        layout: "Cityscapes", "Coco" or "LabelFolder"; None where none was recognized.
+        class_names: the classes looked at.
+        splits: one report a split; a "val" held out of train is one too.
+        problems: everything that is wrong, warnings included, in the order it was found.
+    """
+
+    path: Path
+    layout: str | None
+    class_names: tuple[str, ...]
+    splits: tuple[SplitReport, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """Problems that keep the data set from being used."""
+        return tuple(problem for problem in self.problems if not problem.warning)
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """Problems to look at that do not keep the data set from being used."""
+        return tuple(problem for problem in self.problems if problem.warning)
+
+    def lines(self) -> Iterator[str]:
+        """The report in words, a line each; problems last."""
+        for split in self.splits:
+            yield from split.lines()
+        for problem in self.problems:
+            yield f"{'warning' if problem.warning else 'error'}: {problem}"
+        if not self.problems:
+            yield "no problem found"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report for JSON."""
+        splits = [asdict(split) for split in self.splits]
+        for split in splits:
+            split["sizes"] = {f"{w}x{h}": n for (w, h), n in split["sizes"].items()}
+        problems = [
+            {"file": str(p.file), "message": p.message, "warning": p.warning} for p in self.problems
+        ]
+        return {
+            "path": str(self.path),
+            "layout": self.layout,
+            "class_names": list(self.class_names),
+            "splits": splits,
+            "problems": problems,
+        }
+
+
+def some(count: int, noun: str) -> str:
+    """A number of things in words."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _objects(objects: Mapping[str, int]) -> str:
+    if len(objects) == 1:
+        name, count = next(iter(objects.items()))
+        return some(count, "object") + ("" if name == "object" else f" of class {name}")
+    counts = ", ".join(f"{name} {count}" for name, count in objects.items())
+    return f"{some(sum(objects.values()), 'object')} ({counts})"

@@ -1,0 +1,1 @@
+"""Crops for training: drawn around objects, varied, cut, or stored."""

@@ -1,0 +1,265 @@
+"""Crops for training, drawn on the fly: each is a function of (seed, its number in the run).
+
+Which image, which object, which augmentation: all come from a counter-based generator keyed by
+those two numbers. Any number of loader workers, in any order, before or after a resume, draws
+the same crops without saved state.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialembed.data.crops.augmentation import Augmentation, Change, shade
+from spatialembed.data.crops.decoded import Fix, Sources, Window
+from spatialembed.data.crops.warp import Warp
+from spatialembed.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+    from spatialembed.data.data_set import DataSet
+    from spatialembed.data.object_index import ObjectIndex
+
+CROPS_PER_VISIT, VISITS_AT_ONCE = 4, 8
+"""Crops cut from an image each time it is decoded, and images that are visited in turns, where
+they do not all fit in memory: decoding a large image takes longer than ten crops of it."""
+
+FIRST_VISIT = 2**63
+"""Keys from here on draw the images that are visited, those below the crops of a run."""
+
+BYTES_PER_PIXEL = 10
+"""Of a decoded image in memory: three channels of 8 bits, label mask, class map, ignore regions."""
+
+MOST_EMPTY = 0.2
+"""Largest share of crops that images without an object get where no share is asked for."""
+
+JITTER = 0.25
+"""How far an object's center may lie from its crop's center, as a share of the crop's side."""
+
+
+class Crop(NamedTuple):
+    """One square cut of an image with its truth."""
+
+    image: torch.Tensor
+    """(C, S, S) float32, normalised; 0 outside of the image."""
+    label_mask: torch.Tensor
+    """(S, S) int32 with the image's own ids; 0 is background and outside of the image."""
+    class_map: torch.Tensor
+    """(S, S) int64 class index on objects, -1 elsewhere."""
+    ignore: torch.Tensor
+    """(S, S) bool, true where no loss is taken: the data's ignore regions, and outside."""
+    name: str
+    """Name of the image."""
+
+
+class Batch(NamedTuple):
+    """Crops stacked along a first axis; fields as in :class:`Crop`."""
+
+    image: torch.Tensor
+    label_mask: torch.Tensor
+    class_map: torch.Tensor
+    ignore: torch.Tensor
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Cropper:
+    """Draws the crops of a run.
+
+    A crop shows an object chosen uniformly among all objects, of one in several parts the largest
+    and what lies near it. A share of the crops shows any place of an image chosen uniformly
+    instead: of all images, or by default of those without an object. A crop hangs over the image's
+    border only where it must. Where the images do not fit in memory, each that is decoded gives
+    several crops, eight apart from each other in the run; every object is still as likely as any
+    other.
+
+    Args:
+        dataset: the images and their truth.
+        normalization: gives the normalisation of one image: a function from any window (H, W, C)
+            of it, as stored, to float32, such as the model's ``normalization.fixed``.
+        size: side of a crop in pixels.
+        index: every object of ``dataset``.
+        seed: of the run, from 0 up.
+        background_share: share in [0, 1] of crops that are centered anywhere. None: the images
+            without an object get their share, as :func:`empty_share` says, and no other does.
+        augmentation: how crops are varied.
+        zoom: magnification of the crops before they are varied.
+        cache_bytes: how much memory decoded images may take, shared by a loader's workers.
+
+    Raises:
+        UserError: a value out of its range.
+    """
+
+    dataset: DataSet
+    normalization: Fix
+    size: int
+    index: ObjectIndex
+    seed: int = 0
+    background_share: float | None = 0.0
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    zoom: float = 1.0
+    cache_bytes: int = 2 * 1024**3
+    _sources: Sources = field(init=False, repr=False)
+    _visits: bool = field(init=False, repr=False)
+    _anywhere: tuple[float, NDArray[np.integer]] = field(init=False, repr=False)
+    """Share of crops that are centered anywhere, and the images that they are of."""
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise UserError(f"the crop size must be at least 1 pixel, not {self.size}")
+        share = self.background_share
+        if share is not None and not 0 <= share <= 1:
+            raise UserError(f"background_share lies between 0 and 1, not {share}")
+        if not 0 < self.zoom < math.inf:
+            raise UserError(f"zoom must be a positive factor, not {self.zoom}")
+        if self.cache_bytes < 0:
+            raise UserError(f"cache_bytes must be 0 or more, not {self.cache_bytes}")
+        if not 0 <= self.seed < 2**64:
+            raise UserError(f"the seed must be a number from 0 up, not {self.seed}")
+        object.__setattr__(self, "_sources", self._unread())
+        decoded = int(self.index.image_size.astype(np.int64).prod(1).sum()) * BYTES_PER_PIXEL
+        object.__setattr__(self, "_visits", decoded > self.cache_bytes)
+        images = np.arange(len(self.dataset)) if share is not None else self.index.empty
+        if share is None:
+            share = empty_share(len(images), len(self.dataset))
+        object.__setattr__(self, "_anywhere", (share, images))
+
+    def draw(self, number: int) -> Crop:
+        """Crop ``number`` of the run: the same bytes at every call, in every process."""
+        rng = self._generator(number)
+        image, box = self._choose(rng, number)
+        jitter = rng.random(2) * 2 - 1
+        change = self.augmentation.draw(rng)
+        change = replace(change, scale=self.zoom * change.scale)
+        height, width = self.index.image_size[image].tolist()
+        extent = self.size / change.scale
+        top, left, bottom, right = box
+        center = (
+            _keep_inside((top + bottom - 1) / 2 + jitter[0] * JITTER * extent, extent, height),
+            _keep_inside((left + right - 1) / 2 + jitter[1] * JITTER * extent, extent, width),
+        )
+        warp = Warp.about(center, change, self.size)
+        window, warp = self._sources.of(image, (height, width), warp, change.blur)
+        return _cut(window, warp, change, rng)
+
+    def share_cache(self, workers: int) -> None:
+        """Lower this process's cache to its share among ``workers``."""
+        self._sources.decoded.limit = self.cache_bytes // workers
+
+    def _unread(self) -> Sources:
+        return Sources(self.dataset, self.normalization, self.cache_bytes)
+
+    def _generator(self, number: int) -> np.random.Generator:
+        key = np.array([self.seed, number], np.uint64)  # a list would pass through float64
+        return np.random.Generator(np.random.Philox(key=key))
+
+    def _choose(self, rng: np.random.Generator, number: int) -> tuple[int, Sequence[float]]:
+        """Image to cut from and the box (y0, x0, y1, x1) to center on; of one point, anywhere."""
+        anywhere, pick, y, x = rng.random(4)
+        objects = len(self.index)
+        own_pick = pick
+        if self._visits:
+            turn, place = divmod(number, CROPS_PER_VISIT * VISITS_AT_ONCE)
+            visit = turn * VISITS_AT_ONCE + place % VISITS_AT_ONCE
+            anywhere, pick = self._generator(FIRST_VISIT + visit).random(2)
+        share, images = self._anywhere
+        if objects and anywhere >= share:
+            chosen = int(pick * objects)
+            if self._visits:  # another object of the same image, each as likely
+                first, last = np.searchsorted(
+                    self.index.image, self.index.image[chosen] + np.arange(2)
+                )
+                chosen = int(first + own_pick * (last - first))
+            return int(self.index.image[chosen]), self.index.box[chosen].tolist()
+        image = int(images[int(pick * len(images))])
+        height, width = self.index.image_size[image].tolist()
+        return image, (y * height, x * width, y * height, x * width)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A worker that is started anew gets the settings, not the decoded images.
+        return {**self.__dict__, "_sources": self._unread()}
+
+
+def empty_share(empty: int, images: int) -> float:
+    """Share of the crops that shows images without an object, by default.
+
+    It is their share of the images, but never above :data:`MOST_EMPTY`: they teach what is no
+    object, and hardly more by being seen more often.
+    """
+    return min(empty / max(images, 1), MOST_EMPTY)
+
+
+class CropDataset:
+    """Crops ``first`` to ``first + count - 1`` of a run, for a torch ``DataLoader``.
+
+    Give the loader :func:`collate`, no shuffling, and any number of workers.
+    """
+
+    def __init__(self, cropper: Cropper, first: int, count: int) -> None:
+        self.cropper = cropper
+        self.first = first
+        self.count = count
+        self._shared = False
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, i: int) -> Crop:
+        if not 0 <= i < self.count:
+            raise IndexError(i)
+        if not self._shared:
+            from torch.utils.data import get_worker_info
+
+            worker = get_worker_info()
+            if worker is not None:
+                self.cropper.share_cache(worker.num_workers)
+            self._shared = True
+        return self.cropper.draw(self.first + i)
+
+
+def collate(crops: Sequence[Crop]) -> Batch:
+    """Stack crops of one size into a batch."""
+    import torch
+
+    image, label_mask, class_map, ignore, names = zip(*crops, strict=True)
+    return Batch(
+        torch.stack(image),
+        torch.stack(label_mask),
+        torch.stack(class_map),
+        torch.stack(ignore),
+        tuple(names),
+    )
+
+
+def _keep_inside(center: float, extent: float, length: int) -> float:
+    """Move a center so that the crop stays inside the image, or shows all of a smaller one."""
+    first, last = extent / 2 - 0.5, length - extent / 2 - 0.5
+    return float(min(max(center, min(first, last)), max(first, last)))
+
+
+def _cut(window: Window, warp: Warp, change: Change, rng: np.random.Generator) -> Crop:
+    import torch
+
+    truth = window.truth
+    height, width = truth.ignore.shape
+    at, inside = warp.nearest((height, width))
+    outside = ~inside
+    image = shade(warp.image(window.image, change.blur), change, rng)
+    image *= inside
+    label_mask, class_map, ignore = (np.ascontiguousarray(a).reshape(-1).take(at) for a in truth)
+    label_mask[outside] = 0
+    class_map[outside] = -1
+    ignore |= outside
+    return Crop(
+        torch.from_numpy(np.ascontiguousarray(image)),
+        torch.from_numpy(label_mask.astype(np.int32, copy=False)),
+        torch.from_numpy(class_map.astype(np.int64)),
+        torch.from_numpy(ignore),
+        window.name,
+    )

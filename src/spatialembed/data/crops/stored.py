@@ -1,0 +1,207 @@
+"""The paper's stored crops: one around each object, written once as a data set of its own.
+
+Training crops on the fly; stored crops are for comparing with the paper, and for images so large
+that decoding them would be what training waits for.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialembed.data.data_set import DataSet, FileDataSet
+from spatialembed.data.layouts.cityscapes import IMAGE_ENDING, LABEL_IDS, THINGS, TRUTH_ENDING
+from spatialembed.data.object_index import ObjectIndex
+from spatialembed.data.sample import Sample
+from spatialembed.errors import UserError
+
+CITY = "crops"
+"""Name of the one city that stored crops in the Cityscapes layout come from."""
+
+_BACKGROUND = LABEL_IDS["road"]
+_IGNORED = LABEL_IDS["out of roi"]
+
+Writer = Callable[[Path, str, Sample], None]
+
+
+def store_crops(dataset: DataSet, index: ObjectIndex, out: str | Path, size: int) -> int:
+    """Write one crop centered on each object of one split, to be opened by ``open_data``.
+
+    Parts that lie far from an object's largest one do not count. A crop is moved inside the image
+    where it would hang over the border, and is as small as the image where that is smaller than
+    ``size``; nothing is resampled. Classes of Cityscapes are written in its layout, any other
+    single class as a label folder of TIFFs, both with their ignore regions. Nothing is left behind
+    when it fails.
+
+    Args:
+        dataset: the split to cut from; its crops go to a split of the same name.
+        index: the objects of ``dataset``.
+        out: folder, made if need be. It may hold crops of other splits already.
+        size: side of a crop in pixels.
+
+    Returns:
+        The number of crops written.
+
+    Raises:
+        UserError: a size below 1, crops of this split are in ``out`` already, classes that no
+            layout holds, an image that is not 8-bit grey or
+            RGB in the Cityscapes layout, or a folder that cannot be written.
+    """
+    out = Path(out)
+    if size < 1:
+        raise UserError(f"the crop size must be at least 1 pixel, not {size}")
+    write, folders = _layout(dataset)
+    present = [str(out / folder) for folder in folders if (out / folder).exists()]
+    if present:
+        raise UserError(f"{present[0]} exists already; remove it or choose another folder")
+    try:
+        return _store(dataset, index, out, size, write, folders)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(
+            f"could not write crops to {out}: {reason}; free space or choose another folder"
+        ) from error
+
+
+def cut(sample: Sample, box: Sequence[int], size: int) -> Sample:
+    """The part of ``sample`` of at most ``size`` by ``size`` pixels about a box's center.
+
+    Args:
+        sample: an image with its truth.
+        box: y0, x0, y1, x1 in pixels, half open.
+        size: side in pixels.
+    """
+    rows, columns = window(sample.label_mask.shape, box, size)
+    return Sample(
+        sample.name,
+        sample.image[rows, columns],
+        sample.label_mask[rows, columns],
+        sample.class_map[rows, columns],
+        sample.ignore[rows, columns],
+    )
+
+
+def window(shape: tuple[int, ...], box: Sequence[int], size: int) -> tuple[slice, slice]:
+    """Rows and columns that :func:`cut` takes of an image of ``shape`` (H, W)."""
+    sides = []
+    for axis, length in enumerate(shape):
+        start = (int(box[axis]) + int(box[axis + 2]) - size) // 2
+        start = min(max(start, 0), max(length - size, 0))
+        sides.append(slice(start, min(start + size, length)))
+    return sides[0], sides[1]
+
+
+def _store(
+    dataset: DataSet,
+    index: ObjectIndex,
+    out: Path,
+    size: int,
+    write: Writer,
+    folders: Sequence[Path],
+) -> int:
+    out.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".crops-", dir=out))
+    try:
+        for folder in folders:
+            (scratch / folder).mkdir(parents=True)
+        for number in np.unique(index.image).tolist():
+            large = dataset.large(number) if isinstance(dataset, FileDataSet) else None
+            sample = dataset[number] if large is None else large
+            first, last = np.searchsorted(index.image, [number, number + 1])
+            for k in range(first, last):
+                stem, box = f"{sample.name}_{int(index.label[k]):06d}", index.box[k].tolist()
+                if isinstance(sample, Sample):
+                    crop = cut(sample, box, size)
+                else:
+                    crop = sample.read(*window(sample.image.shape, box, size))
+                write(scratch, stem, crop)
+        for folder in folders:
+            (out / folder).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(scratch / folder, out / folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return len(index)
+
+
+def _layout(dataset: DataSet) -> tuple[Writer, list[Path]]:
+    """What writes a crop of ``dataset``, and the folders that it fills."""
+    names, split = dataset.class_names, dataset.split
+    if set(names) <= set(THINGS):
+        images, truths = Path("leftImg8bit") / split, Path("gtFine") / split
+
+        def write_cityscapes(root: Path, stem: str, crop: Sample) -> None:
+            _write_png(root / images / CITY / f"{stem}{IMAGE_ENDING}.png", _eight_bit(crop))
+            _write_png(root / truths / CITY / f"{stem}{TRUTH_ENDING}", _instance_ids(crop, names))
+
+        return write_cityscapes, [images, truths]
+    if len(names) > 1:
+        raise UserError(
+            f"crops of the classes {', '.join(names)} fit no layout: label folders hold one "
+            f"class, Cityscapes' are {', '.join(THINGS)}; train on the data set itself"
+        )
+
+    def write_label_folder(root: Path, stem: str, crop: Sample) -> None:
+        if crop.ignore.any():
+            ignored = crop.ignore.astype(np.uint8)
+            _write_tiff(root / split / "ignore" / f"{stem}.tif", ignored)
+        _write_tiff(root / split / "images" / f"{stem}.tif", _grey_flat(crop.image))
+        _write_tiff(root / split / "masks" / f"{stem}.tif", _smallest(crop.label_mask))
+
+    return write_label_folder, [Path(split)]
+
+
+def _eight_bit(crop: Sample) -> NDArray[np.uint8]:
+    if crop.image.dtype != np.uint8 or crop.image.shape[2] not in (1, 3):
+        raise UserError(
+            f"{crop.name} has {crop.image.shape[2]} channels of {crop.image.dtype}; crops in the "
+            "Cityscapes layout hold 8-bit grey or RGB; train on the data set itself"
+        )
+    return _grey_flat(crop.image)
+
+
+def _grey_flat(image: NDArray[Any]) -> NDArray[Any]:
+    """(H, W) of a grey image, else (H, W, C)."""
+    return image[..., 0] if image.shape[2] == 1 else image
+
+
+def _instance_ids(crop: Sample, names: Sequence[str]) -> NDArray[np.uint16]:
+    """Cityscapes' ids: 1000 * label + n on the n-th object of a class, else a label alone."""
+    ids = np.where(crop.ignore, _IGNORED, _BACKGROUND).astype(np.uint16)
+    count = dict.fromkeys(names, 0)
+    for label in np.unique(crop.label_mask[crop.label_mask > 0]):
+        pixels = crop.label_mask == label
+        name = names[crop.class_map[pixels][0]]
+        if count[name] == 1000:
+            raise UserError(f"{crop.name} has over 1000 objects of {name} in one crop; use less")
+        ids[pixels & ~crop.ignore] = 1000 * LABEL_IDS[name] + count[name]
+        count[name] += 1
+    return ids
+
+
+def _smallest(label_mask: NDArray[np.int32]) -> NDArray[np.unsignedinteger]:
+    return label_mask.astype(np.min_scalar_type(int(label_mask.max(initial=0))))
+
+
+def _write_png(path: Path, array: NDArray[np.integer]) -> None:
+    from PIL import Image
+
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(array).save(path)
+
+
+def _write_tiff(path: Path, array: NDArray[np.generic]) -> None:
+    import tifffile
+
+    path.parent.mkdir(exist_ok=True)
+    if array.ndim == 2:
+        tifffile.imwrite(path, array, photometric="minisblack")
+    else:  # all channels of a pixel lie together
+        kind: Literal["rgb", "minisblack"] = "rgb" if array.shape[2] == 3 else "minisblack"
+        tifffile.imwrite(path, array, photometric=kind, planarconfig="contig")

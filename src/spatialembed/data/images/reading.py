@@ -1,0 +1,217 @@
+"""Images and label masks from files: every format as (H, W, C) in its stored type.
+
+tifffile reads every TIFF (tiff_file.py, tiff_tiles.py), zarr its folders (zarr_image.py), Pillow
+the rest (pillow_image.py). What a file says of orientation, palettes, white and several images
+counts for images and masks alike.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+
+from spatialembed.data.images.orientation import turned_size
+from spatialembed.data.images.pillow_image import (
+    beside_picture,
+    picture_orientation,
+    picture_size,
+    read_picture,
+)
+from spatialembed.data.images.reading_errors import lossy, too_large
+from spatialembed.data.images.series import beside
+from spatialembed.data.images.tiff_file import SUFFIXES as TIFF
+from spatialembed.data.images.tiff_file import image_of, is_tiff, opened
+from spatialembed.data.images.tiff_tiles import open_tiff, read_tiff
+from spatialembed.data.images.windows import MOST_PIXELS, WindowedImage
+from spatialembed.data.images.zarr_image import SUFFIX as ZARR
+from spatialembed.data.images.zarr_image import beside_zarr, is_zarr, open_zarr
+from spatialembed.errors import UserError
+from spatialembed.files.names import is_hidden
+
+SUFFIXES = (".png", *TIFF, ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".jp2")
+"""Suffixes taken as images, in lower case."""
+
+LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp", ".jp2")
+
+
+def read_image(path: str | Path, series: int | None = None) -> np.ndarray:
+    """Read an image as (H, W, C) of its stored type (integer, float or bool).
+
+    Grey images have C = 1. Alpha is dropped, palettes become RGB, the orientation that the file
+    states is applied. TIFFs may have any number of channels, first or last; a stack is refused.
+
+    Args:
+        path: the file, or the folder of a zarr.
+        series: which of the images it holds, from 0; None for the only one, at full resolution.
+
+    Raises:
+        UserError: the file is missing, truncated, not an image, or not a 2D image; it holds
+            several and none is asked for, or not so many.
+    """
+    return np.ascontiguousarray(_read(Path(path), False, series))
+
+
+def image_size(path: str | Path, series: int | None = None) -> tuple[int, int]:
+    """Height and width of what :func:`read_image` gives, by the header alone; raises as it does."""
+    path = _existing(path)
+    if is_zarr(path):
+        return open_zarr(path, series=series).shape
+    if not is_tiff(path):
+        return picture_size(path, series)
+    with opened(path) as file:
+        image = image_of(path, file, series)
+        return turned_size(image.size, image.orientation)
+
+
+def pixels_of(path: str | Path) -> int:
+    """How many pixels an image has in a plane, by its header; raises as :func:`read_image`."""
+    height, width = image_size(path)
+    return height * width
+
+
+def stated_orientation(path: str | Path) -> int:
+    """The orientation that a file states, 1 (as stored) to 8; raises as :func:`read_image`."""
+    path = _existing(path)
+    if is_zarr(path):
+        return 1
+    if not is_tiff(path):
+        return picture_orientation(path)
+    with opened(path) as file:
+        return image_of(path, file, None).orientation
+
+
+def further_images(path: str | Path, series: int | None = None) -> str | None:
+    """What a file holds beside the image that :func:`read_image` gives; None for nothing.
+
+    Returns:
+        A sentence without its subject, the file.
+
+    Raises:
+        UserError: as :func:`read_image`, but for what only decoding shows.
+    """
+    path = _existing(path)
+    if is_zarr(path):
+        return beside_zarr(path, series)
+    if not is_tiff(path):
+        return beside_picture(path, series)
+    with opened(path) as file:
+        image = image_of(path, file, series)
+        return beside(image.held, image.number)
+
+
+def read_mask(path: str | Path) -> np.ndarray:
+    """Read a label mask as (H, W) int32, int64 if an id needs it: 0 background, else an object.
+
+    A palette's indices are the ids, and values are taken as they are stored where white is 0, but
+    for masks of 1 bit, whose black is the background. Floats are accepted if every value is whole,
+    RGB if its channels are equal.
+
+    Raises:
+        UserError: as :func:`read_image`; a lossy format (it invents ids), a value that is
+            negative, not whole or 2^63 and more, or several channels that differ.
+    """
+    path = Path(path)
+    if path.suffix.lower() in LOSSY_SUFFIXES:
+        raise lossy(path)
+    return as_mask(path, _read(path, True, None))
+
+
+def as_mask(path: Path, array: np.ndarray) -> np.ndarray:
+    """A label mask (H, W) of pixels (H, W, C) as stored, or of a window of them; see
+    :func:`read_mask`.
+    """
+    mask = array[..., 0]
+    if array.shape[2] > 1 and not (array == mask[..., None]).all():
+        raise UserError(
+            f"{path} has {array.shape[2]} channels that differ; a label mask has one channel with "
+            "an integer per object"
+        )
+    if mask.dtype.kind == "f" and not np.isfinite(mask).all():
+        raise UserError(
+            f"{path} is not integer: {np.count_nonzero(~np.isfinite(mask))} of its values are NaN "
+            "or infinite; store an integer per object, 0 for background"
+        )
+    if mask.dtype.kind == "f" and not (mask == np.rint(mask)).all():
+        raise UserError(f"{path} is not integer; store an integer per object, 0 for background")
+    if mask.dtype.kind in "if" and mask.size and mask.min() < 0:
+        raise UserError(f"{path} has negative ids; store an integer per object, 0 for background")
+    small = mask.dtype.itemsize < 4 and mask.dtype.kind in "bui"
+    most = 0 if small or not mask.size else int(mask.max())
+    if most > np.iinfo(np.int64).max:
+        raise UserError(f"{path} has ids of 2^63 and more; number its objects anew")
+    large = most > np.iinfo(np.int32).max
+    return np.ascontiguousarray(mask.astype(np.int64 if large else np.int32))
+
+
+def image_names(folder: Path) -> list[str]:
+    """Names in ``folder`` of image files and of folders of zarr, sorted, hidden ones left out."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:  # knows files from folders without asking for each
+        return sorted(entry.name for entry in entries if _is_image(entry))
+
+
+def _is_image(entry: os.DirEntry[str]) -> bool:
+    ending = os.path.splitext(entry.name)[1].lower()
+    if is_hidden(entry.name):
+        return False
+    return entry.is_file() if ending in SUFFIXES else ending == ZARR and entry.is_dir()
+
+
+def _existing(path: str | Path) -> Path:
+    path = Path(path)
+    if not is_zarr(path) and not path.is_file():
+        raise UserError(f"{path} does not exist; give an image file")
+    return path
+
+
+def _read(path: Path, indices: bool, series: int | None) -> np.ndarray:
+    """(H, W, C) without alpha; ``indices``: for masks, palette indices and no lossy coding."""
+    path = _existing(path)
+    if is_zarr(path):
+        image = open_zarr(path, indices, series)
+        if image.shape[0] * image.shape[1] > MOST_PIXELS:
+            raise too_large(path)
+        array = image.whole()
+    elif is_tiff(path):
+        array = read_tiff(path, indices, series)
+    else:
+        array = read_picture(path, indices, series)
+    if 0 in array.shape or array.dtype.kind not in "buif":
+        raise UserError(
+            f"{path} holds {array.dtype} values in shape {array.shape}; an image is integer or "
+            "float and not empty"
+        )
+    return array
+
+
+def open_windowed(
+    path: str | Path, indices: bool = False, least: int = 0, series: int | None = None
+) -> WindowedImage | None:
+    """Open an image for reading by windows; not a pixel is read.
+
+    Args:
+        path: an x.zarr folder, or a file in any format.
+        indices: for masks: values are kept as they are stored, and a lossy coding is refused.
+        least: pixels up to which an image is left alone.
+        series: which of the file's images, from 0; None for the only one.
+
+    Returns:
+        None where windows would gain nothing: the image is that small, the format is neither zarr
+        nor TIFF, or the TIFF is compressed in one piece or in a way that is not read by tiles.
+
+    Raises:
+        UserError: there is no such file, it is damaged, a stack in z or time, or of several
+            images, or zarr is not installed.
+    """
+    path = Path(path)
+    if not path.is_file() and not (is_zarr(path) and path.exists()):
+        raise UserError(f"{path} does not exist; give an image file")
+    if is_zarr(path):
+        image: WindowedImage | None = open_zarr(path, indices, series)
+    else:
+        image = open_tiff(path, indices, least, series) if is_tiff(path) else None
+    return None if image is None or math.prod(image.shape) <= least else image

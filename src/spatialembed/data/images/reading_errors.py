@@ -1,0 +1,53 @@
+"""What goes wrong in reading a file, as one sentence that names it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+
+from spatialembed.errors import UserError
+
+# What tifffile logs of odd files is said in our sentence, or is nothing that a user can act on.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Whatever goes wrong in decoding ``path``, of whatever library, as a UserError."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (MemoryError, Image.DecompressionBombError) as error:
+        raise too_large(path) from error
+    except Exception as error:  # every codec and every damage has errors of its own
+        raise UserError(
+            f"{path} cannot be read as an image ({reason(error)}); it may be truncated or of "
+            "another format: replace it"
+        ) from error
+
+
+def reason(error: BaseException) -> str:
+    """The first line of what an error says, or its name where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def too_large(path: Path) -> UserError:
+    """The error for an image that is not read whole."""
+    return UserError(
+        f"{path} is too large to be read at once; store it as OME-Zarr or as a tiled TIFF, "
+        "which are read in parts (to predict, with --out labels.zarr)"
+    )
+
+
+def lossy(path: Path, coding: str = "") -> UserError:
+    """The error for a label mask in a coding that invents ids, or may."""
+    what = f"the lossy coding {coding}" if coding else "a lossy format"
+    return UserError(
+        f"{path} is in {what}, which changes ids; store label masks as PNG, or as TIFF with "
+        "deflate or LZW"
+    )

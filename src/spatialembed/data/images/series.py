@@ -1,0 +1,103 @@
+"""Which image of a file is read: the only one, in full resolution, or the one asked for by number.
+
+A file may hold several: scenes, positions, pages, a thumbnail. None is taken in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from spatialembed.errors import UserError
+
+_NAMED = 6
+"""Images that a sentence names at most."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """One of the images that a file holds.
+
+    Attributes:
+        height, width: in pixels; 0 where that was not looked at.
+        name: that the file gives it.
+        aside: the file says that it is none of its own: a reduced copy, a slide's label.
+        page: one of several planes of which the file does not say what they are.
+    """
+
+    height: int = 0
+    width: int = 0
+    name: str = ""
+    aside: bool = False
+    page: bool = False
+
+    def copies(self, other: Held) -> bool:
+        """Whether its size is that of a smaller copy of another image."""
+        if not 0 < 2 * self.width <= other.width + 1 or not 0 < self.height < other.height:
+            return False
+        return abs(self.height - other.height * self.width / other.width) <= 1
+
+
+def take(path: Path, held: Sequence[Held], series: int | None) -> int:
+    """Number of the image that is read.
+
+    Args:
+        path: the file.
+        held: its images.
+        series: the number asked for, from 0; None for the only one that is an image of its own.
+
+    Raises:
+        UserError: no such number, or several images and none asked for.
+    """
+    if series is not None and not 0 <= series < len(held):
+        raise UserError(
+            f"{path} has no series {series}: it holds {_count(held)}, counted from 0; choose "
+            "another --series, or leave it out"
+        )
+    own = _own(held) if series is None else [series]
+    if len(own) == 1:
+        return own[0]
+    first = held[own[0]]
+    if first.page and all(held[number] == first for number in own):
+        raise UserError(
+            f"{path} is a stack of {len(own)} planes of {first.width}x{first.height} pixels that "
+            "does not say what they are: if they are the channels of one image, store it with its "
+            "axes (tifffile: metadata={'axes': 'CYX'}; ImageJ: as a hyperstack with channels); if "
+            "they are images, store each as a file, or predict one with --series N"
+        )
+    raise UserError(
+        f"{path} holds {_count(own)} ({_listed(held, own)}); predict one of them with --series N, "
+        "or store each as a file"
+    )
+
+
+def beside(held: Sequence[Held], taken: int) -> str | None:
+    """A sentence about the images that are left out where ``taken`` is read; None for none."""
+    others = [number for number in range(len(held)) if number != taken]
+    if not others:
+        return None
+    return (
+        f"holds further images, which are left out: {_listed(held, others)}; taken is "
+        f"{_listed(held, [taken])} (predict another with --series N)"
+    )
+
+
+def _own(held: Sequence[Held]) -> list[int]:
+    """Numbers of the images that are neither aside nor smaller copies of the largest."""
+    own = [number for number, one in enumerate(held) if not one.aside] or list(range(len(held)))
+    largest = max((held[number] for number in own), key=lambda one: one.height * one.width)
+    return [number for number in own if not held[number].copies(largest)]
+
+
+def _count(some: Sequence[object]) -> str:
+    return "one image" if len(some) == 1 else f"{len(some)} images"
+
+
+def _listed(held: Sequence[Held], numbers: Sequence[int]) -> str:
+    told = []
+    for number in numbers[:_NAMED]:
+        one = held[number]
+        size = [f"{one.width}x{one.height}"] if one.width else []
+        told.append(" ".join([f"series {number}", *filter(None, [one.name]), *size]))
+    return ", ".join(told) + (f" and {len(numbers) - _NAMED} more" if len(numbers) > _NAMED else "")

@@ -1,0 +1,224 @@
+"""TIFFs by tifffile: which of a file's images is read, and where rows, columns and channels lie."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+
+import numpy as np
+import tifffile
+
+from spatialembed.data.images.orientation import TAG, known
+from spatialembed.data.images.reading_errors import readable
+from spatialembed.data.images.series import Held, take
+from spatialembed.errors import UserError
+
+SUFFIXES = (".tif", ".tiff")
+_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+_UNSAID = "IQ"
+"""tifffile's letters for pages of which a file does not say what they are."""
+
+_MOST_CHANNELS = 16
+"""Of an array (H, W, C) that tifffile wrote without axes, as pages of W x C."""
+
+_SLIDES = ("svs", "ndpi", "scn", "bif", "qpi", "avs", "philips")
+_ASIDE = {"label", "macro", "map", "thumbnail", "overview"}
+_OME_ASIDE = {"label image", "macro image", "overview image", "thumbnail image"}
+
+
+def is_tiff(path: Path) -> bool:
+    """Whether ``path`` is a TIFF by its first bytes; by its name where it has no such."""
+    with readable(path), path.open("rb") as file:
+        start = file.read(4)
+    return start in _MAGIC or (len(start) < 4 and path.suffix.lower() in SUFFIXES)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tifffile.TiffFile]:
+    """A TIFF alone, without the other files of its set, of which OME-XML may speak."""
+    with readable(path), tifffile.TiffFile(path, _multifile=False) as file:
+        yield file
+
+
+class _Stored(NamedTuple):
+    """An image of a TIFF: a series of pages, or one plane of it."""
+
+    series: Any
+    axes: str
+    held: Held
+    plane: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TiffImage:
+    """The image of a TIFF that is read, while the file is open.
+
+    Attributes:
+        path: of the file.
+        pages: tifffile's series of its pages.
+        axes: a letter for each axis of their array, two of them Y and X, perhaps C or S.
+        held: all images of the file.
+        number: which of them this is.
+    """
+
+    path: Path
+    pages: Any
+    axes: str
+    held: list[Held]
+    number: int
+
+    @property
+    def orientation(self) -> int:
+        """How its pixels are turned to be looked at, from 1 (not) to 8."""
+        tag = self.pages.keyframe.tags.get(TAG)
+        return 1 if tag is None else known(tag.value)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width as stored."""
+        return self.held[self.number].height, self.held[self.number].width
+
+    def require_whole(self) -> None:
+        """Refuse a file that ends before its pixels do: tifffile fills with zeros in silence."""
+        size, offset = self.path.stat().st_size, self.pages.dataoffset
+        if offset is not None:
+            last = offset + math.prod(self.pages.shape) * np.dtype(self.pages.dtype).itemsize
+        else:
+            places = [
+                (start, count)
+                for page in self.pages.pages
+                for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)
+            ]
+            if any(count and not start for start, count in places):  # neither may be, or both
+                raise UserError(
+                    f"{self.path} is damaged: it has lost the places of parts of its pixels, which "
+                    "would be read as 0; replace it"
+                )
+            last = max(start + count for start, count in places)
+        if size < last:
+            raise UserError(f"{self.path} is truncated: it ends before its pixels do; replace it")
+
+
+def arranged(array: np.ndarray, axes: str) -> np.ndarray:
+    """A view (H, W, C) of the array of a TIFF's pages, of these axes."""
+    kept, letters = _long(array.shape, axes)
+    array = array.reshape([array.shape[i] for i in kept])
+    array = array.transpose(sorted(range(len(kept)), key=lambda i: "YXCS".index(letters[i])))
+    return array if array.ndim == 3 else array[..., None]
+
+
+def image_of(path: Path, file: tifffile.TiffFile, series: int | None) -> TiffImage:
+    """The image of an open TIFF that is read: see :func:`spatialembed.data.images.series.take`.
+
+    Raises:
+        UserError: there is none, several and none is asked for, or it is a stack or not complete.
+    """
+    planes = (series for series in file.series if {"Y", "X"} <= set(series.axes))
+    stored = [image for one in planes for image in _images(file, one)]
+    if not stored:
+        raise UserError(f"{path} is a TIFF without an image; replace it")
+    number = take(path, [image.held for image in stored], series)
+    pages, axes, _, plane = stored[number]
+    if plane is not None:
+        page = pages[plane]
+        pages, axes = tifffile.TiffPageSeries([page], page.shape, page.dtype, page.axes), page.axes
+    _require_image(path, file, pages, axes)
+    return TiffImage(path, pages, axes, [image.held for image in stored], number)
+
+
+def _require_image(path: Path, file: tifffile.TiffFile, pages: Any, axes: str) -> None:
+    kept, letters = _long(pages.shape, axes)
+    if "".join(sorted(letters)) not in ("XY", "CXY", "SXY"):
+        shape = tuple(pages.shape[i] for i in kept)
+        raise UserError(
+            f"{path} is a stack of shape {shape} (axes {letters}), not a 2D image; store its "
+            "planes as separate files"
+        )
+    if any(page is None or page.parent is not file for page in pages.pages):
+        raise UserError(
+            f"{path} lacks planes of its image, or is one file of a set that belongs together; "
+            "store the image in one file"
+        )
+
+
+def _images(file: tifffile.TiffFile, series: Any) -> list[_Stored]:
+    """The images of one of tifffile's series: its full resolution, or the planes of a stack."""
+    full = max(series.levels, key=lambda level: math.prod(_size(level, level.axes)))
+    axes = _axes(file, full)
+    size, aside = _size(full, axes), _is_aside(full)
+    kept, letters = _long(full.shape, axes)
+    unsaid = [full.shape[i] for i in kept if axes[i] in _UNSAID]
+    if unsaid and not letters.strip(_UNSAID + "YXS") and math.prod(unsaid) == len(full):
+        held = Held(*size, aside=aside, page=True)
+        return [_Stored(full, axes, held, plane) for plane in range(len(full))]
+    name = "" if re.fullmatch(r"Image:?\d+", full.name) else full.name
+    held = Held(*size, name, aside, page=len(letters) == 2 and full.kind != "ome" and not name)
+    return [_Stored(full, axes, held)] + [
+        _Stored(level, level.axes, Held(*_size(level, level.axes), level.name, aside=True))
+        for level in series.levels
+        if level is not full and not _is_level(level)
+    ]
+
+
+def _axes(file: tifffile.TiffFile, series: Any) -> str:
+    """A letter for each axis of a series, from what the file says and tifffile does not look at."""
+    kept, letters = _long(series.shape, series.axes)
+    if len(letters) != 3 or letters[0] not in _UNSAID or letters[1:] != "YX":
+        return str(series.axes)
+    shape = [series.shape[i] for i in kept]
+    if series.kind == "shaped" and 2 * shape[2] <= min(*shape[:2], 2 * _MOST_CHANNELS):
+        letters = "YXC"
+    elif series.kind == "generic" and file.is_ome and _holds_channels(file):
+        letters = "CYX"
+    axes = list(series.axes)
+    for place, letter in zip(kept, letters, strict=True):
+        axes[place] = letter
+    # of axes of length 1 no letter matters, but for being none of an image's
+    return "".join(axis if i in kept else "Q" for i, axis in enumerate(axes))
+
+
+def _holds_channels(file: tifffile.TiffFile) -> bool:
+    """Whether the pages of one file of an OME-TIFF set are the channels of one image."""
+    root = ElementTree.fromstring(file.ome_metadata or "<OME/>")
+    own = []
+    for pixels in root.iter():
+        if not pixels.tag.endswith("Pixels"):
+            continue
+        names = [one for one in pixels.iter() if one.tag.endswith("UUID")]
+        if any(
+            one.text == root.get("UUID") or one.get("FileName") == file.filename for one in names
+        ):
+            own.append([int(pixels.get(f"Size{axis}", 0)) for axis in "ZTC"])
+    return own == [[1, 1, len(file.pages)]]
+
+
+def _long(shape: tuple[int, ...], axes: str) -> tuple[list[int], str]:
+    """Axes of more than one pixel, Y and X always among them: their places and letters."""
+    kept = [i for i, n in enumerate(shape) if n > 1 or axes[i] in "YX"]
+    return kept, "".join(axes[i] for i in kept)
+
+
+def _size(series: Any, axes: str) -> tuple[int, int]:
+    """Height and width."""
+    lengths = dict(zip(axes, map(int, series.shape), strict=True))
+    return lengths.get("Y", 1), lengths.get("X", 1)
+
+
+def _is_level(series: Any) -> bool:
+    """Whether a file says that a series is another one in a lower resolution."""
+    page = series.keyframe
+    return bool(page.is_reduced or page.is_subifd or series.kind != "generic")
+
+
+def _is_aside(series: Any) -> bool:
+    """Whether a file says of a series that it is no image of its own."""
+    page, name = series.keyframe, series.name.lower()
+    slide = series.kind in _SLIDES and name in _ASIDE
+    return bool(page.is_reduced or page.is_mask or slide or name in _OME_ASIDE)

@@ -1,0 +1,171 @@
+"""Images in zarr: a plain array, or the full-resolution level of an OME-Zarr group.
+
+Axes are read from OME-Zarr's metadata or the array's dimension names; without either an array is
+(H, W), (H, W, C) or (C, H, W), the channels being the shorter of first and last axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from spatialembed.data.images.reading_errors import reason
+from spatialembed.data.images.series import Held, beside
+from spatialembed.data.images.windows import WindowedImage
+from spatialembed.data.images.zarr_series import ZarrImage, image_of, require_mask
+from spatialembed.errors import UserError, missing_extra
+
+SUFFIX = ".zarr"
+_PLANE, _LETTERS = "yxc", tuple("tczyx")
+_CHANNELS = dict.fromkeys(("channel", "channels", "band", "bands", "sample", "s"), "c")
+
+_GUESSED = {2: "yx", 5: "tczyx"}
+"""Axes of an array without names, by how many there are."""
+
+_MOST_CHANNELS = 32
+"""Of an array without names of axes; one with more planes is taken for a stack."""
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether ``path`` is named as a folder of zarr, such as x.zarr or x.ome.zarr."""
+    return path.suffix.lower() == SUFFIX
+
+
+def open_zarr(path: Path, indices: bool = False, series: int | None = None) -> WindowedImage:
+    """Open the image at ``path`` without reading a pixel.
+
+    Args:
+        path: the folder.
+        indices: for masks: the codecs must keep every id.
+        series: which of its images, from 0; None for the only one.
+
+    Raises:
+        UserError: zarr is not installed, there is no array, it is not a 2D image, or there are
+            several and none is asked for.
+    """
+    node, image, _, _ = _opened(path, series)
+    with _named(path):
+        axes = _axes(path, image.array, image.names)
+        if indices:
+            require_mask(path, node, image)
+        return _windowed(path, image.array, axes)
+
+
+def beside_zarr(path: Path, series: int | None = None) -> str | None:
+    """A sentence about the images of a zarr that are left out; None where none is."""
+    _, _, held, number = _opened(path, series)
+    return beside(held, number)
+
+
+class Plane(NamedTuple):
+    """What OME-Zarr says of the full resolution's y and x."""
+
+    axes: list[dict[str, str]]
+    size: list[float]
+    """Of a pixel."""
+    place: list[float]
+    """Of the first pixel."""
+
+
+def plane_of(path: Path, series: int | None = None) -> Plane:
+    """The plane of an image; without such metadata axes have no units, pixels size 1, place 0.
+
+    Raises:
+        UserError: the metadata cannot be read.
+    """
+    if not is_zarr(path):
+        return _plane({}, {})
+    image = _opened(path, series)[1]
+    with _named(path):
+        return _plane(image.scales, image.level)
+
+
+def _plane(scales: dict[str, Any], level: dict[str, Any]) -> Plane:
+    axes = [{"name": name, "type": "space"} for name in ("y", "x")]
+    size, place = [1.0, 1.0], [0.0, 0.0]
+    named = [axis for axis in scales.get("axes") or [] if isinstance(axis, dict)]
+    at = [i for name in ("y", "x") for i, axis in enumerate(named) if axis["name"] == name]
+    if len(at) != 2:
+        return Plane(axes, size, place)
+    axes = [axis | {"unit": named[i]["unit"]} if "unit" in named[i] else axis
+            for axis, i in zip(axes, at, strict=True)]  # fmt: skip
+    changes = level.get("coordinateTransformations") or []
+    for change in [*changes, *(scales.get("coordinateTransformations") or [])]:
+        for d, i in enumerate(at):
+            if "scale" in change:
+                size[d] *= float(change["scale"][i])
+                place[d] *= float(change["scale"][i])
+            if "translation" in change:
+                place[d] += float(change["translation"][i])
+    return Plane(axes, size, place)
+
+
+def _opened(path: Path, series: int | None) -> tuple[Any, ZarrImage, list[Held], int]:
+    """The zarr at ``path``, its image that is read, all that there are, and that one's number."""
+    try:
+        import zarr
+    except ImportError as error:
+        raise missing_extra(f"reading {path}", "large") from error
+    with _named(path):
+        node = zarr.open(path, mode="r")
+        return node, *image_of(path, node, series)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """What goes wrong in opening a zarr as one sentence."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # stores, formats and metadata each have errors of their own
+        raise UserError(
+            f"{path} holds no image in zarr ({type(error).__name__}: {reason(error)}); it must be "
+            "an array, or an OME-Zarr group with multiscales"
+        ) from error
+
+
+def _windowed(path: Path, array: Any, axes: str) -> WindowedImage:
+    """The image of an array with one letter an axis: y, x, perhaps c; others are of length 1."""
+    kept = [axis for axis in axes if axis in _PLANE]
+    order = [kept.index(axis) for axis in _PLANE if axis in kept]
+
+    def read(rows: slice, columns: slice) -> np.ndarray:
+        wanted = {"y": rows, "x": columns, "c": slice(None)}
+        part = np.asarray(array[tuple(wanted.get(axis, 0) for axis in axes)]).transpose(order)
+        return part if part.ndim == 3 else part[..., None]
+
+    length = dict(zip(axes, map(int, array.shape), strict=True))
+    chunk = dict(zip(axes, map(int, array.chunks), strict=True))
+    return WindowedImage(
+        path,
+        (length["y"], length["x"]),
+        length.get("c", 1),
+        np.dtype(array.dtype).newbyteorder("="),
+        (chunk["y"], chunk["x"]),
+        read,
+    )
+
+
+def _axes(path: Path, array: Any, names: list[str] | None) -> str:
+    """A letter an axis, by its name, or where axes have none by their lengths."""
+    shape = tuple(array.shape)
+    if names is None:
+        dimensions = getattr(array.metadata, "dimension_names", None) or ()
+        names = [str(name).lower() for name in dimensions if name is not None]
+    if len(names) != len(shape):
+        names = list(_GUESSED.get(len(shape), ""))
+        if len(shape) == 3 and min(shape[0], shape[2]) <= _MOST_CHANNELS:
+            names = list("yxc" if shape[2] < shape[0] else "cyx")
+    axes = [_CHANNELS.get(name, name if name in _LETTERS else "?") for name in names]
+    stacked = any(n > 1 for axis, n in zip(axes, shape, strict=False) if axis not in _PLANE)
+    if stacked or any(axes.count(axis) != 1 for axis in "yx") or axes.count("c") > 1:
+        raise UserError(
+            f"{path} is a stack of shape {shape} (axes {', '.join(names) or 'unknown'}), not a 2D "
+            "image; store its planes as separate arrays"
+        )
+    return "".join(axes)

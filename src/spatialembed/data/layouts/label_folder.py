@@ -1,0 +1,201 @@
+"""Folders of images and label masks: images/ and masks/ with equal stems, or x beside x_masks.
+
+One class. In the first form ``{train,val,test}/{images,masks}``, in Cellpose's ``x.png`` and
+``x_masks.png`` in ``{train,val,test}/``; both also without a folder per split, which is "train".
+Beside images/ and masks/ there may be ignore/ with images that are above 0 where nobody knows.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spatialembed.data.data_set import FileDataSet, Problem
+from spatialembed.data.images.reading import LOSSY_SUFFIXES, image_names, read_mask
+from spatialembed.data.large_sample import LargeSample, open_parts
+from spatialembed.data.layouts.left_out import left_out_of
+from spatialembed.data.layouts.other_tools import other_layout
+from spatialembed.data.layouts.splits import beside, source_split, split_names, splits_in
+from spatialembed.data.sample import Truth
+from spatialembed.data.sample_files import Items, row
+from spatialembed.errors import UserError
+from spatialembed.files.names import stem
+
+_MASKS = "_masks"
+_CELLPOSE_MASKS = "_cp_masks"  # as its window and its command write them
+_OTHER = ("_flows", "_overlay")  # its outputs that are neither images nor masks
+_PARTS = ("images", "masks", "ignore")
+
+
+@dataclass(frozen=True, eq=False)
+class LabelFolder(FileDataSet):
+    """One split of a folder of images and label masks."""
+
+    def truth(self, i: int) -> Truth:
+        """Every id but 0 is an object of the one class."""
+        _, _, truth, unknown = self.items[i]
+        mask = read_mask(truth)
+        if mask.dtype != np.int32:  # ids above 2^31: numbered anew, in their order
+            ids, inverse = np.unique(mask, return_inverse=True)
+            mask = (inverse.reshape(mask.shape) + (ids[0] != 0)).astype(np.int32)
+        return _truth(mask, None if unknown is None else read_mask(unknown))
+
+    def large(self, i: int) -> LargeSample | None:
+        """Images in zarr and TIFFs in tiles or strips, where image and masks are so stored."""
+        name, *files = self.items[i]
+        parts = open_parts(*(file for file in files if file is not None))
+        if parts is None:
+            return None
+        image, mask, *unknown = parts
+        return LargeSample(name, image, mask, unknown[0] if unknown else None, _truth)
+
+
+def _truth(mask: np.ndarray, unknown: np.ndarray | None) -> Truth:
+    """Truth of a label mask (H, W) int32 of one class, and what is ignored where above 0."""
+    class_map = (mask > 0).astype(np.int16) - np.int16(1)
+    ignore = np.zeros(mask.shape, bool) if unknown is None else unknown > 0
+    return Truth(mask, class_map, ignore)
+
+
+def recognize(root: Path) -> bool:
+    """Whether ``root`` is a label folder, with or without a folder per split."""
+    return bool(splits_in(root)[0]) or _holds_pairs(root)
+
+
+def scan(root: Path, split: str, class_names: Sequence[str] | None, holdout: float) -> LabelFolder:
+    """List one split; see :func:`spatialembed.data.sample.scan_data`.
+
+    Raises:
+        UserError: the split does not exist, its folder is empty, or more than one class is asked
+            for.
+    """
+    names = tuple(class_names or ("object",))
+    if len(names) > 1:
+        raise UserError(
+            f"{root} is a label folder and holds one class, but {len(names)} were asked for: "
+            f"{', '.join(names)}; give one name, or use the Cityscapes or COCO layout"
+        )
+    named, told = splits_in(root)
+    folders = {name: root / folder for name, folder in named.items()} or {"train": root}
+    if named:
+        told += _beside_splits(root)
+    source = source_split(split, tuple(folders), root)
+    rows, problems = _pairs(root, folders[source])
+    data = LabelFolder(root, split, names, Items(root, rows), (*problems, *told))
+    if "val" in folders or split == "test":
+        return data
+    return data.only(set(split_names(data.names, split, holdout)))
+
+
+def _beside_splits(root: Path) -> Iterator[Problem]:
+    """Images that lie in the data set's folder and in none of its splits."""
+    remedy = "name it train, val or test, or put them there, if they are to be used"
+    yield from beside(root, (), remedy)
+    if names := image_names(root):
+        message = f"holds {len(names)} images beside its splits, which are left out"
+        yield Problem(root, message, warning=True)
+
+
+def _holds_pairs(folder: Path) -> bool:
+    return (folder / "masks").is_dir() or any(_ends(name, _MASKS) for name in image_names(folder))
+
+
+def _pairs(root: Path, folder: Path) -> tuple[list[str], list[Problem]]:
+    if (folder / "images").is_dir() or (folder / "masks").is_dir():
+        images, masks = _Named(folder / "images", "_img"), _Named(folder / "masks", _MASKS)
+        unknown = _Named(folder / "ignore", "_ignore")
+        where = str(folder / "masks" / "{}.png (or .tif)")
+        left = [problem for part in _PARTS for problem in left_out_of(folder / part)]
+        if folder != root or not splits_in(root)[0]:
+            left += beside(folder, _PARTS, f"put them into {folder / 'images'} and masks")
+    else:
+        names = image_names(folder)
+        masks = _Named(folder, _MASKS, _masks_of(names))
+        images = _Named(
+            folder, "_img", [name for name in names if not _ends(name, _MASKS, *_OTHER)]
+        )
+        unknown = _Named(folder / "ignore", "_ignore", [])
+        where = str(folder / ("{}" + _MASKS + ".png (or .tif)"))
+        left = [*left_out_of(folder, ("_seg.npy",))]
+    other = (
+        f"; {told}"
+        if not (images.by_stem and masks.by_stem) and (told := other_layout(root))
+        else ""
+    )
+    if not images.by_stem:
+        formats = "".join(f"; {problem}" for problem in left)
+        raise UserError(
+            f"{images.folder} has no image; put images with their masks there{other or formats}"
+        )
+    if not masks.by_stem:
+        raise UserError(
+            f"{folder} has no mask; expected {where.format('NAME')} for every image{other}"
+        )
+    rows, problems = _match(root, images, masks, unknown, where)
+    return rows, [*problems, *left]
+
+
+def _masks_of(names: Sequence[str]) -> list[str]:
+    """Names of masks beside images; those that Cellpose wrote where there are no others."""
+    own = [name for name in names if _ends(name, _MASKS) and not _ends(name, _CELLPOSE_MASKS)]
+    held = {stem(name, _MASKS) for name in own}
+    written = (name for name in names if _ends(name, _CELLPOSE_MASKS))
+    return [*own, *(name for name in written if stem(name, _CELLPOSE_MASKS) not in held)]
+
+
+class _Named:
+    """Files of one folder by stem without ``ending``; of two of one stem, either may be meant."""
+
+    def __init__(self, folder: Path, ending: str, names: list[str] | None = None) -> None:
+        self.folder = folder
+        self.by_stem: dict[str, str] = {}
+        self.problems: list[Problem] = []
+        for name in image_names(folder) if names is None else names:
+            plain = stem(name, _CELLPOSE_MASKS, ending)
+            if (other := self.by_stem.setdefault(plain, name)) is not name:
+                message = f"has the stem of {folder / other}; remove one of them"
+                self.problems.append(Problem(folder / name, message))
+
+    def below(self, root: Path) -> str:
+        """The folder as text, to be followed by a name."""
+        inside = self.folder.relative_to(root)
+        return "" if inside == Path() else f"{inside}{os.sep}"
+
+
+def _match(
+    root: Path, images: _Named, masks: _Named, unknown: _Named, where: str
+) -> tuple[list[str], list[Problem]]:
+    problems = [*images.problems, *masks.problems, *unknown.problems]
+    starts = [named.below(root) for named in (images, masks, unknown)]
+    rows = []
+    for name, image in sorted(images.by_stem.items()):
+        mask = masks.by_stem.get(name)
+        if mask is None:
+            problems.append(
+                Problem(images.folder / image, f"has no mask; expected {where.format(name)}")
+            )
+        elif mask.lower().endswith(LOSSY_SUFFIXES):
+            message = "is in a lossy format, which changes ids; use PNG or TIFF"
+            problems.append(Problem(masks.folder / mask, message))
+        else:
+            files = [image, mask, *filter(None, [unknown.by_stem.get(name)])]
+            rows.append(row(name, *map("".join, zip(starts, files, strict=False))))
+    for named in (masks, unknown):
+        unused = sorted(set(named.by_stem) - set(images.by_stem))
+        problems += [
+            Problem(
+                named.folder / named.by_stem[name],
+                "is a mask without an image; is it misnamed?",
+                warning=True,
+            )
+            for name in unused
+        ]
+    return rows, problems
+
+
+def _ends(name: str, *endings: str) -> bool:
+    return stem(name).endswith(endings)

@@ -1,0 +1,229 @@
+"""Every object of a data set in one table, so that crops are drawn around objects without reading.
+
+Made by reading all label masks once, large ones block by block; index_cache.py keeps it. Images
+are looked at on the way, so that one that does not fit its mask is found before training begins.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from spatialembed.data.data_set import DataSet, FileDataSet, Problem
+from spatialembed.data.images.headers import header_of
+from spatialembed.data.images.windows import blocks
+from spatialembed.data.index_cache import Known, known_index, places, save_index, signatures
+from spatialembed.data.large_sample import LargeSample
+from spatialembed.data.parts import joined, objects_in, parts_of
+from spatialembed.errors import UserError
+
+DECODED = 2**28
+"""Pixels of images that are decoded where headers would do: those of a set of ordinary size."""
+
+SPECK, LARGER, FEWEST_SPECKS = 9, 20, 0.1
+"""See :func:`specks`."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with a split, how many of its images were looked at, and how many there are."""
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectIndex:
+    """N objects of M images, in the order of images, then of ids.
+
+    Attributes:
+        image: (N,) int32, number of the image in the data set.
+        label: (N,) int32, id in the image's label mask.
+        class_index: (N,) int32, index into the data set's ``class_names``.
+        box: (N, 4) int32, y0 x0 y1 x1 in pixels, half open, of the object without parts that lie
+            far from its largest one: a stray pixel does not move it.
+        area: (N,) int32, pixels of all parts.
+        image_size: (M, 2) int32, height and width of every image of the data set.
+        channels: (M,) int32 of every image.
+
+    Raises:
+        UserError: arrays that do not fit together.
+    """
+
+    image: np.ndarray
+    label: np.ndarray
+    class_index: np.ndarray
+    box: np.ndarray
+    area: np.ndarray
+    image_size: np.ndarray
+    channels: np.ndarray
+
+    def __post_init__(self) -> None:
+        n = len(self.image)
+        shapes = {"image": (n,), "label": (n,), "class_index": (n,), "box": (n, 4), "area": (n,)}
+        m = len(self.image_size)
+        shapes |= {"image_size": (m, 2), "channels": (m,)}
+        for name, shape in shapes.items():
+            array: np.ndarray = getattr(self, name)
+            if array.shape != shape or array.dtype != np.int32:
+                raise UserError(
+                    f"an object index needs {name} of shape {shape} and type int32, not "
+                    f"{array.shape} and {array.dtype}"
+                )
+        if n and not 0 <= self.image.min() <= self.image.max() < len(self.image_size):
+            raise UserError("an object index names an image that the data set does not have")
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    @property
+    def diameter(self) -> np.ndarray:
+        """(N,) float64 pixels: diameter of the disc of each object's area."""
+        return np.sqrt(self.area * (4 / np.pi))
+
+    @property
+    def empty(self) -> np.ndarray:
+        """Numbers of the images without an object."""
+        return np.flatnonzero(np.bincount(self.image, minlength=len(self.image_size)) == 0)
+
+    def without_specks(self) -> ObjectIndex:
+        """The objects without those that :func:`specks` names."""
+        kept = ~specks(self.area)
+        names = ("image", "label", "class_index", "box", "area")
+        return replace(self, **{name: getattr(self, name)[kept] for name in names})
+
+
+def object_index(
+    dataset: DataSet,
+    cache: str | Path | None = None,
+    whole: bool = False,
+    progress: Progress | None = None,
+) -> ObjectIndex:
+    """The index of a data set, of which only files are read that changed since it was last made.
+
+    Args:
+        dataset: one split.
+        cache: file that the index is kept in. None: a hidden file in the data set's folder, or
+            where that cannot be written one in the user's cache folder, or none.
+        whole: whether every image is decoded; otherwise the first :data:`DECODED` pixels are, and
+            only the headers of further images.
+        progress: told of every image that is read.
+
+    Raises:
+        UserError: no object anywhere, a file that cannot be read, image and truth of different
+            sizes, with ``whole`` an image too large to be read so, or ``cache`` not written.
+    """
+    files = [Path(cache)] if cache is not None else places(dataset, whole)
+    if not files:
+        return build_object_index(dataset)
+    signature = signatures(dataset)
+    known = known_index(files, signature)
+    if known is not None and known.is_all_of(signature):
+        return _from_table(known.table, known.image_shape)
+    table, shape = _read(dataset, known, signature, whole, progress)
+    save_index(files, Known(signature, table, shape), cache is not None)
+    return _from_table(table, shape)
+
+
+def build_object_index(dataset: DataSet) -> ObjectIndex:
+    """Read every label mask of ``dataset`` once.
+
+    Raises:
+        UserError: no object anywhere, or a file that cannot be read.
+    """
+    return _from_table(*_read(dataset, None, np.zeros(len(dataset), np.uint64), False, None))
+
+
+def specks(area: np.ndarray) -> np.ndarray:
+    """(N,) bool: which of N objects of these areas are stray pixels with ids of their own.
+
+    They have at most :data:`SPECK` pixels where most pixels are of objects of :data:`LARGER` times
+    as many, and are a tenth of all objects or more: fewer decide nothing.
+    """
+    if not len(area):
+        return np.zeros(0, bool)
+    ordered = np.sort(area).astype(np.int64)
+    typical = ordered[np.searchsorted(np.cumsum(ordered), ordered.sum() / 2)]
+    found: np.ndarray = (area <= SPECK) & (area * LARGER <= typical)
+    return found if found.mean() >= FEWEST_SPECKS else np.zeros(len(area), bool)
+
+
+def _look(
+    dataset: DataSet, number: int, whole: bool, decode: bool
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Objects of one image, as :func:`objects_in` gives them, and its height, width, channels.
+
+    Args:
+        dataset: one split.
+        number: of the image.
+        whole: whether the image is read as scoring does, in one piece.
+        decode: whether it is read where it is not large.
+    """
+    large = dataset.large(number) if isinstance(dataset, FileDataSet) else None
+    if large is not None and not whole:
+        return _large_objects(large), (*large.image.shape, large.image.channels)
+    if isinstance(dataset, FileDataSet) and not whole and not decode:
+        header = header_of(dataset.items[number].image)
+        if header is not None:
+            truth = dataset.truth(number)
+            if header[:2] == truth.label_mask.shape:
+                return objects_in(parts_of(truth.label_mask, truth.class_map).table), header
+    sample = dataset[number]  # which refuses sizes that differ
+    return objects_in(parts_of(sample.label_mask, sample.class_map).table), sample.image.shape
+
+
+def _large_objects(large: LargeSample) -> np.ndarray:
+    """As :func:`objects_in`; read block by block."""
+    parts = []
+    for rows, columns in blocks(large.mask):
+        truth = large.truth(rows, columns)
+        corner = (rows.start, columns.start)
+        parts.append(parts_of(truth.label_mask, truth.class_map, corner))
+    return objects_in(joined(parts))
+
+
+def _read(
+    dataset: DataSet,
+    known: Known | None,
+    signature: np.ndarray,
+    whole: bool,
+    progress: Progress | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Table of objects, and shapes of images: what is known of the files, the others read."""
+    count = len(dataset)
+    shape = np.zeros((count, 3), np.int32)
+    fresh = np.ones(count, bool)
+    table = np.zeros((0, 8), np.int32)
+    if known is not None:
+        table, shape, fresh = known.of(signature)
+    rows = bytearray()  # tables of a million images as arrays of their own would be large
+    decoded = 0
+    for number in np.flatnonzero(fresh).tolist():
+        found, shape[number] = _look(dataset, number, whole, decoded < DECODED)
+        decoded += math.prod(shape[number, :2].tolist())
+        rows += np.insert(found, 0, number, axis=1).tobytes()
+        if progress is not None:
+            progress(dataset.split, number + 1, count)
+    table = np.concatenate([table, np.frombuffer(rows, np.int32).reshape(-1, 8)])
+    table = table[np.argsort(table[:, 0], kind="stable")]
+    if not len(table):
+        where = dataset.files(0)[-1].parent if count else "the data set"
+        raise UserError(
+            f"no object of {', '.join(dataset.class_names)} in any of the {count} "
+            f"{dataset.split} images (masks in {where}); label some, or choose other classes"
+            + (", or hold out more images (--holdout)" if dataset.split == "val" else "")
+            + "".join(f"; {problem}" for problem in _warnings(dataset)[:2])
+        )
+    return table, shape
+
+
+def _warnings(dataset: DataSet) -> Sequence[Problem]:
+    """What may be why there is no object, as where all annotations are set aside."""
+    return dataset.problems if isinstance(dataset, FileDataSet) else ()
+
+
+def _from_table(table: np.ndarray, shape: np.ndarray) -> ObjectIndex:
+    """The index of (N, 8) image, label, class, box and area of all objects, and images' shapes."""
+    image, label, class_index, *_, area = np.ascontiguousarray(table.T)
+    box, size = np.ascontiguousarray(table[:, 3:7]), np.ascontiguousarray(shape[:, :2])
+    channels = np.ascontiguousarray(shape[:, 2])
+    return ObjectIndex(image, label, class_index, box, area, size, channels)

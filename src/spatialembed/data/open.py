@@ -1,0 +1,83 @@
+"""Opening a data set: the layout is recognised by what is in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import cast
+
+from spatialembed.data.data_set import HOLDOUT, SPLITS, Crowds, FileDataSet, Problem, Split
+from spatialembed.data.layouts import cityscapes, coco, label_folder
+from spatialembed.data.layouts.unrecognized import unrecognized
+from spatialembed.errors import UserError
+
+
+def open_data(
+    path: str | Path,
+    split: Split = "train",
+    class_names: Sequence[str] | None = None,
+    holdout: float = HOLDOUT,
+    crowds: Crowds = "ignore",
+) -> FileDataSet:
+    """Open one split of a data set in a Cityscapes, COCO or label folder layout.
+
+    Args:
+        path: the data set's folder; the layout is recognised by what is in it.
+        split: which part. Where there is no "val", a share of "train" is held out by name.
+        class_names: classes to take, in this order; the others are background. None: the
+            layout's default (Cityscapes: car; COCO: every category; label folders: "object").
+        holdout: share of the training images held out where there is no "val"; 0 for none.
+        crowds: what COCO's annotations marked iscrowd are: "ignore" them, or "objects".
+
+    Raises:
+        UserError: no such folder, an unknown layout, a split or class that does not exist, an
+            image without its truth.
+    """
+    data = scan_data(path, split, class_names, holdout, crowds)
+    refuse(data.problems, path)
+    if not data.items:
+        held = "; held out of train, it needs two images there and a holdout above 0"
+        raise UserError(f"{path} has no image in its {split} split{held * (split == 'val')}")
+    return data
+
+
+def scan_data(
+    path: str | Path,
+    split: Split = "train",
+    class_names: Sequence[str] | None = None,
+    holdout: float = HOLDOUT,
+    crowds: Crowds = "ignore",
+) -> FileDataSet:
+    """As :func:`open_data`, but unmatched files are left in ``problems`` and nothing more."""
+    root = Path(path)
+    if split not in SPLITS:
+        raise UserError(f"a split is one of {', '.join(SPLITS)}, not {split!r}")
+    if not 0 <= holdout < 1:
+        raise UserError(f"holdout is a share from 0 up to but not including 1, not {holdout}")
+    if class_names is not None and (not class_names or len(set(class_names)) < len(class_names)):
+        raise UserError(f"class_names must be one or more different names, not {class_names!r}")
+    if not root.exists():
+        raise UserError(f"{root} does not exist; give the folder of a data set")
+    if not root.is_dir():
+        raise UserError(f"{root} is a file; give the folder of the data set it belongs to")
+    for layout in (cityscapes, coco, label_folder):
+        if layout.recognize(root):
+            if layout is coco:
+                return coco.scan(root, split, class_names, holdout, crowds)
+            if crowds != "ignore":
+                raise UserError(f"crowds are of COCO data, and {root} is none; leave them out")
+            return cast(FileDataSet, layout.scan(root, split, class_names, holdout))
+    raise UserError(unrecognized(root))
+
+
+def refuse(problems: Iterable[Problem], path: str | Path) -> None:
+    """Raise a UserError of the first problem that is no warning, if there is one.
+
+    Args:
+        problems: of a data set.
+        path: its folder, which ``check`` lists them of.
+    """
+    errors = [problem for problem in problems if not problem.warning]
+    if errors:
+        others = f" (and {len(errors) - 1} more such)" if len(errors) > 1 else ""
+        raise UserError(f"{errors[0]}{others}; `spatialembed check {path}` lists every problem")

@@ -1,0 +1,1 @@
+"""The demo: generated street scenes, and all steps on them."""

@@ -1,0 +1,126 @@
+"""How files are written: whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+
+from spatialembed.errors import UserError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+_PART = ".spatialembed-part-"
+"""How names of temporary files begin."""
+
+
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` that takes its place only if the block succeeds.
+
+    The temporary name keeps the suffix, so that writers which look at it still work. On any
+    error the temporary file is removed and an existing ``path`` stays as it was. What a process
+    that was killed left is removed by the next that writes into the folder; see :func:`sweep`.
+
+    Raises:
+        UserError: the folder does not exist and cannot be made, or the disk is full.
+    """
+    path = Path(path)
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep_once(path.parent)
+        handle, temporary = _reserve(path)
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(
+            f"could not write {path}: {reason}; free space or choose another folder"
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+            os.close(handle)
+
+
+def sweep(folder: str | Path) -> None:
+    """Remove the temporary files in a folder, and below it, whose writers are no more.
+
+    A writer holds a lock on its file, which ends with it, on whichever machine that was; where
+    the file system has no locks nothing is removed.
+    """
+    for place, _, names in os.walk(folder):
+        _remove_parts(Path(place), names)
+
+
+@lru_cache(maxsize=1000)
+def _sweep_once(folder: Path) -> None:
+    with suppress(OSError):
+        _remove_parts(folder, os.listdir(folder))
+
+
+def _remove_parts(folder: Path, names: list[str]) -> None:
+    for name in names:
+        if re.fullmatch(re.escape(_PART) + r"[a-z0-9_]{8}(\.[^.]*)?", name):
+            with suppress(OSError):
+                _remove_part(folder / name)
+
+
+def _remove_part(path: Path) -> None:
+    if fcntl is None:
+        return
+    handle = os.open(path, os.O_RDWR)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
+    finally:
+        os.close(handle)
+
+
+def _reserve(path: Path) -> tuple[int, Path]:
+    """A new temporary file beside ``path``, and the open file that holds its lock."""
+    while True:
+        handle, name = tempfile.mkstemp(prefix=_PART, suffix=path.suffix, dir=path.parent)
+        if fcntl is not None:
+            with suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:
+            return handle, Path(name)
+        os.close(handle)  # swept before the lock was taken
+
+
+def require_writable(folder: str | Path, option: str = "--out") -> None:
+    """Refuse a folder that results could not be written to, before they are made.
+
+    Args:
+        folder: which need not be there yet; nothing is left in it.
+        option: that names it.
+
+    Raises:
+        UserError: it, or a folder above it, is a file or cannot be written to.
+    """
+    there = Path(folder)
+    try:
+        while not there.exists() and there != there.parent:
+            there = there.parent
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be written to ({there}: {error.strerror}); choose another {option}"
+        ) from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,1 @@
+"""What results are written as: label images, Cityscapes, COCO, outlines, measurements."""

@@ -1,0 +1,79 @@
+"""A table of what was found: one row an instance, for spreadsheets and statistics."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from spatialembed.errors import missing_extra
+from spatialembed.files.writing import atomic_write
+from spatialembed.instances import Instances
+
+SHAPE = ("perimeter", "eccentricity", "solidity", "axis_major_length", "axis_minor_length")
+"""Properties of an instance's shape, in pixels, by scikit-image."""
+
+
+def measurements(instances: Instances, image: np.ndarray | None = None) -> list[dict[str, object]]:
+    """One row an instance, in their order.
+
+    Args:
+        instances: of an image (H, W).
+        image: (H, W) or (H, W, C) pixels as stored, for mean intensities; None leaves them out.
+
+    Returns:
+        Rows of "label" (as in the label map), "class", "score" in [0, 1], "area" in pixels, "y" and
+        "x" of the centroid, box "y0", "x0", "y1", "x1" (half-open), the properties of
+        :data:`SHAPE`, and "mean_0", "mean_1", … of the image's channels.
+
+    Raises:
+        UserError: scikit-image is missing.
+        ValueError: a volume.
+    """
+    try:
+        from skimage.measure import regionprops
+    except ImportError as error:
+        raise missing_extra("a table of measurements", "formats") from error
+    if instances.label_map.ndim != 2:
+        raise ValueError(f"measurements are for images, not {instances.label_map.ndim} axes")
+    channels = None if image is None else image.reshape(*image.shape[:2], -1)
+    rows = []
+    for region in regionprops(instances.label_map, channels):  # type: ignore[no-untyped-call]
+        k = region.label - 1
+        y, x = region.centroid
+        means = () if channels is None else np.atleast_1d(region.intensity_mean)
+        values = (
+            region.label,
+            instances.class_names[instances.classes[k]],
+            float(instances.scores[k]),
+            int(region.area),
+            round(float(y), 2),
+            round(float(x), 2),
+            *map(int, region.bbox),
+            *(round(float(getattr(region, name)), 3) for name in SHAPE),
+            *(round(float(mean), 3) for mean in means),
+        )
+        rows.append(dict(zip(_columns(image), values, strict=True)))
+    return rows
+
+
+def _columns(image: np.ndarray | None) -> list[str]:
+    channels = 0 if image is None else image[..., None].shape[2]
+    means = [f"mean_{c}" for c in range(channels)]
+    return ["label", "class", "score", "area", "y", "x", "y0", "x0", "y1", "x1", *SHAPE, *means]
+
+
+def write_measurements(
+    path: str | Path, instances: Instances, image: np.ndarray | None = None
+) -> None:
+    """Write :func:`measurements` as CSV; of no instances, the names of the columns.
+
+    Raises:
+        UserError: scikit-image is missing, or the file cannot be written.
+    """
+    rows = measurements(instances, image)
+    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, _columns(image))
+        writer.writeheader()
+        writer.writerows(rows)

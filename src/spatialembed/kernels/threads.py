@@ -1,0 +1,31 @@
+"""Threads of the compiled kernels: as many as torch has, which keeps its own number of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numba
+
+
+@contextmanager
+def as_many_as_torch() -> Iterator[int]:
+    """Let compiled kernels run on torch's number of threads, and give it.
+
+    Both may share one pool of OpenMP threads. A kernel that starts it would change the number
+    that torch goes on with, and with it the order of torch's sums.
+    """
+    import torch
+
+    wanted = torch.get_num_threads()
+    try:
+        yield use_threads(wanted)
+    finally:
+        torch.set_num_threads(wanted)
+
+
+def use_threads(wanted: int) -> int:
+    """Let compiled kernels run on that many threads, or as many as there are; how many that is."""
+    threads: int = min(wanted, numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+    numba.set_num_threads(threads)
+    return threads

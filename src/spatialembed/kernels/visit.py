@@ -1,0 +1,167 @@
+"""The loop of clustering, compiled: seeds, best first, and the pixels within their margins.
+
+Entries are (class, pixel) pairs of the foreground and slots their places in the grid of cells;
+see foreground.py.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from spatialembed.kernels.compiling import kernel
+from spatialembed.kernels.grid import cells_in_reach, give_pixel, next_row, scaled_distances
+from spatialembed.kernels.sort import largest_first
+
+LIMIT = np.float32(math.log(2))
+"""A pixel belongs where φ > 0.5, that is where its scaled distance is less than ln 2."""
+
+
+@kernel()
+def _propose(
+    center: np.ndarray,
+    width: np.ndarray,
+    first_cell: int,
+    origin: np.ndarray,
+    density: np.ndarray,
+    counts: np.ndarray,
+    start: np.ndarray,
+    position: np.ndarray,
+    members: np.ndarray,
+    distance: np.ndarray,
+    block: np.ndarray,
+) -> int:
+    """Write the entries within the margin of ``center`` to ``members``; give their number.
+
+    ``first_cell`` is the first of the seed's class; ``distance`` and ``block`` are scratch.
+    """
+    cells_in_reach(center, width, LIMIT, origin, density, counts, block)
+    n = 0
+    row = next_row(block, counts, True)
+    while row >= 0:
+        first = start[first_cell + row + block[0, 0]]
+        last = start[first_cell + row + block[1, 0] + 1]
+        run = distance[: last - first]
+        scaled_distances(position, first, center, width, run)
+        for e in range(len(run)):
+            members[n] = first + e
+            n += int(run[e] < LIMIT)
+        row = next_row(block, counts, False)
+    return n
+
+
+@kernel()
+def best_unspent(
+    seeds: np.ndarray,
+    score: np.ndarray,
+    slot: np.ndarray,
+    label: np.ndarray,
+    bound: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Seeds whose pixels are still unassigned: the sorted ones that score ``bound``, and others.
+
+    Args:
+        seeds: entries, in their order.
+        score, slot: score and slot of every entry.
+        label: of every slot, 0 where unassigned.
+        bound: least score of the seeds to be sorted: best first, equal ones in their order.
+    """
+    best, others = np.empty(len(seeds) + 1, np.int32), np.empty(len(seeds) + 1, np.int32)
+    chosen = left = 0
+    for entry in seeds:
+        unspent, good = label[slot[entry]] == 0, score[entry] >= bound
+        best[chosen], others[left] = entry, entry
+        chosen += int(unspent and good)
+        left += int(unspent and not good)
+    best = best[:chosen]
+    order = largest_first(score[best], np.empty(3 * chosen, np.uint64))
+    sorted_best = np.empty(chosen, np.int32)
+    for i in range(chosen):
+        sorted_best[i] = best[np.uint32(order[i])]
+    return sorted_best, others[:left]
+
+
+@kernel()
+def visit_seeds(
+    seed_slot: np.ndarray,
+    seed_kind: np.ndarray,
+    seed_width: np.ndarray,
+    origin: np.ndarray,
+    density: np.ndarray,
+    counts: np.ndarray,
+    start: np.ndarray,
+    position: np.ndarray,
+    twin: np.ndarray,
+    min_size: int,
+    accepted: int,
+    label: np.ndarray,
+) -> np.ndarray:
+    """Visit seeds in order and label the slots of their pixels; −1 is spent without an instance.
+
+    ``accepted`` is how many were before. Returns which of the seeds were accepted now.
+    """
+    dims, cells = len(origin), counts.prod()
+    block = np.empty((3, dims), np.int64)
+    center, width = np.empty(dims, np.float32), np.empty(dims, np.float32)
+    members, distance = np.empty(len(label) + 1, np.int32), np.empty(len(label), np.float32)
+    found = np.empty(len(seed_slot), np.int64)
+    n_found = 0
+    for s in range(len(seed_slot)):
+        own = seed_slot[s]
+        if label[own] != 0:
+            continue
+        for d in range(dims):
+            center[d], width[d] = position[d, own], seed_width[d, s]
+        n = _propose(
+            center, width, seed_kind[s] * cells, origin, density, counts, start, position,
+            members, distance, block,
+        )  # fmt: skip
+        unassigned = 0
+        for m in range(n):
+            unassigned += label[members[m]] == 0
+        value = -1
+        if n >= min_size and 2 * unassigned > n:
+            found[n_found] = s
+            n_found += 1
+            value = accepted + n_found
+        else:
+            give_pixel(own, -1, twin, label)  # a seed without a proposal ends here too
+        for m in range(n):
+            if label[members[m]] == 0:
+                give_pixel(members[m], value, twin, label)
+    return found[:n_found]
+
+
+@kernel()
+def finish(
+    pixel: np.ndarray,
+    place: np.ndarray,
+    slot: np.ndarray,
+    label: np.ndarray,
+    n: int,
+    label_map: np.ndarray,
+) -> np.ndarray:
+    """Write the labels of n instances to their pixels; (n, 2 D) boxes of them."""
+    dims, entries = place.shape
+    boxes = np.zeros((n, 2 * dims), np.int32)
+    boxes[:, :dims] = np.iinfo(np.int32).max
+    e = 0
+    while e < entries:
+        value, first = label[slot[e]], e
+        x = place[-1, first]
+        while (
+            e < entries
+            and pixel[e] == pixel[first] + e - first
+            and place[-1, e] == x + e - first
+            and label[slot[e]] == value
+        ):
+            if value > 0:
+                label_map[pixel[e]] = value
+            e += 1
+        if value > 0:  # a run of its pixels along x
+            for d in range(dims):
+                for i in (first, e - 1):
+                    boxes[value - 1, d] = min(boxes[value - 1, d], place[d, i])
+                    boxes[value - 1, dims + d] = max(boxes[value - 1, dims + d], place[d, i] + 1)
+    return boxes

@@ -1,0 +1,80 @@
+"""Where workers take the model from: each loads it once, with as many threads as are its share."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from spatialembed.errors import UserError
+from spatialembed.kernels.threads import use_threads
+
+if TYPE_CHECKING:
+    from spatialembed.inference.predictor import Model
+
+
+class Source(Protocol):
+    """What gives a worker its model: hashable, and small enough to be sent with every task."""
+
+    def __hash__(self) -> int: ...
+
+    def load(self) -> Model: ...
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model by its name or path; the arguments are those of :func:`spatialembed.load`.
+
+    Attributes:
+        where: the path, absolute, since workers may run in other folders; or a shipped name.
+        weights: as :attr:`Model.weights`; workers that are still there from an earlier run load
+            a model that was trained again.
+
+    Raises:
+        UserError: there is no such model.
+    """
+
+    path: str
+    device: str = "auto"
+    precision: Literal["float32", "bf16"] | None = None
+    symmetries: bool = False
+    diameter: float | None = None
+    where: str = field(init=False)
+    weights: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        from spatialembed.inference.loading import model_file, shipped_models, weights_of
+
+        file = model_file(self.path)
+        shipped = file in shipped_models().values()
+        object.__setattr__(self, "where", self.path if shipped else str(file.absolute()))
+        object.__setattr__(self, "weights", weights_of(file))
+
+    def load(self) -> Model:
+        """The model.
+
+        Raises:
+            UserError: what :func:`spatialembed.load` refuses, or a file that has changed since.
+        """
+        from spatialembed.inference.loading import load
+
+        model = load(self.where, self.device, self.precision, self.symmetries, self.diameter)
+        if model.weights != self.weights:
+            raise UserError(f"{self.path} was replaced during prediction; run the command again")
+        model.name = str(Path(self.path))
+        return model
+
+
+@lru_cache(maxsize=1)
+def model_here(source: Source, threads: int) -> Model:
+    """The model in this process, loaded at the first call; ``threads`` are its network's."""
+    from spatialembed.inference.onnx_network import OnnxNetwork
+
+    OnnxNetwork.threads = threads
+    use_threads(threads)
+    model = source.load()
+    if torch := sys.modules.get("torch"):  # exported models do without it
+        torch.set_num_threads(threads)
+    return model

@@ -1,0 +1,193 @@
+"""The instance term: the Lovász hinge of each object's membership φ, and its gradient.
+
+Neven et al. 2019, section 3.1: the hinge of the margin logits 2 φ − 1 against an object's mask
+runs over the whole image, once per object. Nearly all of these pixels add nothing, so this does:
+
+1. φ of each object's own pixels. The error of one is 2 − 2 φ; of a pixel off the object it is 2 φ.
+2. How far the object reaches. The hinge's weight of a pixel off the mask is 0 once every pixel
+   inside has come before it in the order of errors (``I = 0``, see lovasz.py). So only those count
+   whose error is above the least one inside: leaving out the others changes nothing. A pixel with
+   φ below ``NEGLIGIBLE`` is left out in any case.
+3. The pixels within reach. Embeddings are binned into a grid of cells, in which they lie in a few
+   runs of neighbouring cells.
+4. The errors of an object, inside and within reach, sorted from large to small and weighted by the
+   closed forms of lovasz.py.
+
+The cost follows the pixels within reach, not objects times image. On the CPU compiled kernels
+(kernels/reach.py for step 3, kernels/instance.py for the rest) do this object by object and give
+value and gradient together; on any other device, and in float64, the same steps are torch
+operations over all objects at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from spatialembed.embedding import membership, scaled_distance
+from spatialembed.kernels.grid import MOST_CELLS
+from spatialembed.kernels.threads import as_many_as_torch
+from spatialembed.lovasz import lovasz_hinge_segments
+from spatialembed.terms.objects import BatchObjects
+from spatialembed.terms.reach import pairs_within_reach
+
+NEGLIGIBLE = 1e-6
+"""Pixels off an object with φ below this are always left out of its hinge."""
+
+
+def instance_term(
+    position: Float[Tensor, "B D pixels"],
+    center: Float[Tensor, "D objects"],
+    width: Float[Tensor, "S objects"],
+    objects: BatchObjects,
+    valid: Bool[Tensor, " pixels"],
+) -> tuple[Tensor, Float[Tensor, " own"]]:
+    """Mean hinge over the objects of each image, then over images; an image without adds 0.
+
+    Args:
+        position: (B, D, P) embeddings of all pixels of the batch.
+        center: (D, N) object centers.
+        width: (1 or D, N) inverse squared widths s.
+        objects: the N objects.
+        valid: (B · P,) pixels that take part.
+
+    Returns:
+        The term, differentiable once in ``position``, ``center`` and ``width``; and φ of each
+        object pixel to its own object, in the order of ``objects.pixel``, detached.
+    """
+    width = width.expand_as(center)
+    if position.device.type == "cpu" and position.dtype == torch.float32:
+        term, phi = _CompiledTerm.apply(position, center, width, objects, valid)  # type: ignore[no-untyped-call]
+        return term, phi
+    position = position.movedim(1, 0).flatten(1)  # (D, B·P)
+    own = scaled_distance(
+        position[:, objects.pixel], center[:, objects.owner], width[:, objects.owner]
+    )
+    nearest = own.new_full((len(objects.counts),), torch.inf)
+    nearest = nearest.scatter_reduce(0, objects.owner, own.detach(), "amin")
+    k, pixel = _others_in_reach(position, center, width, _cutoff(nearest), objects, valid)
+    far = membership(position[:, pixel], center[:, k], width[:, k])
+    hinge = lovasz_hinge_segments(
+        torch.cat([-2 * torch.expm1(-own), 2 * far]),  # 2 − 2 φ, without its cancellation near 0
+        torch.arange(len(own) + len(far), device=own.device) < len(own),
+        torch.cat([objects.owner, k]),
+        len(objects.counts),
+    )
+    return (hinge * objects.share).sum().to(position.dtype), torch.exp(-own.detach())
+
+
+def _cutoff(nearest: Float[Tensor, " objects"]) -> Float[Tensor, " objects"]:
+    """Scaled distance each object reaches, from that of its nearest own pixel: step 2."""
+    least_error = -torch.expm1(-nearest) * (1 - 1e-5)  # half of it: that of φ
+    return -least_error.clamp(NEGLIGIBLE, 1 - 1e-7).log()
+
+
+def _others_in_reach(
+    position: Tensor,
+    center: Tensor,
+    width: Tensor,
+    cutoff: Tensor,
+    objects: BatchObjects,
+    valid: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Pairs of an object and a pixel off it that adds to its hinge: step 3."""
+    usable = valid.nonzero().squeeze(1)
+    image = usable // max(len(valid) // max(objects.images, 1), 1)
+    k, slot = pairs_within_reach(position[:, usable], image, center, width, objects.image, cutoff)
+    pixel = usable[slot]
+    off = objects.object_of[pixel] != k
+    return k[off], pixel[off]
+
+
+class _CompiledTerm(torch.autograd.Function):
+    """Value and gradient of the term by the compiled kernel."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        position: Tensor,
+        center: Tensor,
+        width: Tensor,
+        objects: BatchObjects,
+        valid: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        with as_many_as_torch() as threads:
+            term, own, gradient = _compiled(position, center, width, objects, valid, threads)
+        ctx.save_for_backward(*gradient)
+        phi = torch.exp(-own)
+        ctx.mark_non_differentiable(phi)
+        return term, phi
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        return (*(upstream * gradient for gradient in ctx.saved_tensors), None, None)
+
+
+def _compiled(
+    position: Tensor,
+    center: Tensor,
+    width: Tensor,
+    objects: BatchObjects,
+    valid: Tensor,
+    threads: int,
+) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    """The term, the own scaled distances, and gradients in position, center and width."""
+    from spatialembed.kernels.instance import hinges, own_distances
+    from spatialembed.kernels.reach import bin_pixels
+
+    start = torch.nn.functional.pad(objects.counts.cumsum(0), (1, 0)).numpy()
+    share = objects.share.numpy()
+    at, middle, s = (t.detach().contiguous().numpy() for t in (position, center, width))
+    pixel = objects.pixel.numpy()
+    own = own_distances(at, middle, s, pixel, start)
+    nearest = np.minimum.reduceat(own, start[:-1]) if len(share) else own
+    cutoff = _cutoff(torch.from_numpy(nearest)).numpy()
+    reach = np.sqrt(cutoff / s)
+    first_object = np.searchsorted(objects.image.numpy(), np.arange(objects.images + 1))
+    grid = _grid(middle, reach, at.shape[2])
+    binned = bin_pixels(
+        at, valid.numpy(), objects.object_of.numpy(), middle, reach, first_object, *grid
+    )
+    loss, *gradient = hinges(
+        at,
+        middle,
+        s,
+        pixel,
+        start,
+        own,
+        cutoff,
+        reach,
+        share,
+        first_object,
+        *binned,
+        *grid,
+        threads,
+    )
+    term = position.new_tensor(float(loss @ share))
+    return term, torch.from_numpy(own), tuple(torch.from_numpy(g) for g in gradient)
+
+
+def _grid(
+    center: np.ndarray, reach: np.ndarray, pixels: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Origin, cells per unit and number of cells along each axis: a grid over all in reach.
+
+    Cells are a quarter of a typical reach; there are never more than a few pixels to one.
+    """
+    usable = np.isfinite(center).all(0) & np.isfinite(reach).all(0)
+    if not usable.any():
+        dims = len(center)
+        return np.zeros(dims), np.ones(dims), np.ones(dims, np.int64)
+    low = (center - reach * 1.001)[:, usable].min(1).astype(np.float64)
+    extent = (center + reach * 1.001)[:, usable].max(1) - low
+    edge = np.maximum(np.median(reach[:, usable], 1).astype(np.float64) / 4, 1e-9)
+    most = min(max(1, pixels // 4), MOST_CELLS)
+    while (counts := np.floor(extent / edge) + 1).prod() > most:
+        edge = edge * 1.25
+    return low, 1 / edge, counts.astype(np.int64)

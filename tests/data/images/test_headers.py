@@ -1,0 +1,52 @@
+"""A header says what reading the image gives, or nothing."""
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from spatialembed.data.images.headers import header_of
+from spatialembed.data.images.reading import read_image
+from spatialembed.errors import UserError
+
+MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F")
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", ["png", "jpg", "webp", "bmp", "tif"])
+def test_formats_of_pillow(mode, kind, tmp_path):
+    path = tmp_path / f"x.{kind}"
+    try:
+        Image.new("L", (7, 5)).convert(mode).save(path)
+    except (OSError, ValueError, KeyError):
+        pytest.skip(f"{kind} holds no {mode}")
+    if (kind, mode) == ("tif", "CMYK"):  # colors that are not read
+        with pytest.raises(UserError, match="SEPARATED"):
+            header_of(path)
+        return
+    header = header_of(path)
+    assert header in (None, read_image(path).shape)
+    assert (header is None) <= (kind == "tif")
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (5, 7, 3), (5, 7, 4), (4, 50, 70)])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_tiffs(shape, compression, tmp_path):
+    path = tmp_path / "x.tif"
+    tifffile.imwrite(path, np.zeros(shape, np.uint16), compression=compression)
+    try:
+        expected = read_image(path).shape
+    except UserError:
+        with pytest.raises(UserError):
+            header_of(path)
+    else:
+        assert header_of(path) in (None, expected)
+
+
+def test_what_is_no_image_is_named(tmp_path):
+    path = tmp_path / "x.png"
+    path.write_bytes(b"nothing")
+    with pytest.raises(UserError, match=r"x\.png cannot be read"):
+        header_of(path)
+    with pytest.raises(UserError, match=r"y\.png cannot be read"):
+        header_of(tmp_path / "y.png")

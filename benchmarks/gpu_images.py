@@ -23,7 +23,7 @@ from workload import NETWORKS, ellipses, trained_output
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import reference
 from spatialembed.data.images.reading import read_image
-from spatialembed.formats.results import save_label_tiff
+from spatialembed.formats.label_images import save_label_tiff
 from spatialembed.formats.results_folder import Results
 from spatialembed.inference.folder import find_images, predict_files
 from spatialembed.inference.loading import load, load_network

@@ -150,7 +150,7 @@ LIGHT = [
     "spatialembed",
     "spatialembed.clustering",
     "spatialembed.instances",
-    "spatialembed.formats.results",
+    "spatialembed.formats.label_images",
     "spatialembed.embedding",
     "spatialembed.models.normalization",
     "spatialembed.data",

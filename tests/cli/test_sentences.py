@@ -205,7 +205,8 @@ def test_settings_of_results_that_were_damaged(tmp_path: Path, content: bytes, t
     ["{", "[]", "{}", '{"height": "1", "width": 1, "categories": {}, "rows": []}',
      '{"height": 1, "width": 1, "categories": {"a": 1}, "rows": [3]}',
      '{"height": 1, "width": 1, "categories": {"a": [1]}, "rows": []}',
-     '{"height": 1, "width": 1, "categories": {"a": 1}, "rows": [{"category_id": 2}]}'],
+     '{"height": 1, "width": 1, "categories": {"a": 1}, "rows": [{"category_id": 2}]}',
+     '{"height": 1, "width": 1, "categories": {"a": 1}, "rows": [{"category_id": 1}]}'],
 )  # fmt: skip
 def test_an_images_rows_that_were_damaged(tmp_path: Path, content: str) -> None:
     results = Results(tmp_path, ["coco"])

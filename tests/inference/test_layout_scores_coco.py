@@ -9,7 +9,8 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from spatialembed.data import check_data, open_data
-from spatialembed.formats.results import compress, rle_counts
+from spatialembed.data.annotations.masks import run_lengths
+from spatialembed.formats.coco_results import compressed_rle
 from spatialembed.inference.layout_scores import official_score
 from spatialembed.instances import Instances
 from spatialembed.metrics.average_precision import score_images
@@ -24,9 +25,8 @@ def box(x, y, w, h):
 
 
 def runs(x, y, w, h, as_text=False):
-    mask = np.ones((h, w), bool)
-    counts = rle_counts(mask, (y, x), SIZE)
-    return {"size": list(SIZE), "counts": compress(counts) if as_text else counts.tolist()}
+    rle = compressed_rle(np.ones((h, w), bool), (y, x), SIZE)
+    return rle if as_text else {**rle, "counts": run_lengths(rle["counts"]).tolist()}
 
 
 def row(image, category, segmentation, **more):

@@ -12,8 +12,8 @@ import numpy as np
 
 from spatialembed.data.images.reading import pixels_of, read_image
 from spatialembed.errors import UserError
+from spatialembed.formats.label_images import save_label_tiff
 from spatialembed.formats.measurements import write_measurements
-from spatialembed.formats.results import save_label_tiff
 from spatialembed.inference.predictor import Model
 from spatialembed.instances import Instances
 

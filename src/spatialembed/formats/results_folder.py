@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from spatialembed.data.layouts.cityscapes import LABEL_IDS
 from spatialembed.errors import UserError, missing_extra
+from spatialembed.files.described import read_json
 from spatialembed.files.writing import atomic_write
+from spatialembed.formats.cityscapes_results import cityscapes_ids, write_cityscapes_results
 from spatialembed.formats.coco_ids import annotated_ids, numbered
+from spatialembed.formats.coco_results import image_part, read_part
+from spatialembed.formats.label_images import save_label_tiff
 from spatialembed.formats.measurements import write_measurements
 from spatialembed.formats.outlines import geojson, write_imagej_rois
-from spatialembed.formats.read_back import SETTINGS_FILE, rows_of, settings_of
-from spatialembed.formats.results import coco_results, save_label_tiff, write_cityscapes_results
 from spatialembed.pictures import overlay, save_picture
 
 if TYPE_CHECKING:
@@ -26,11 +27,22 @@ if TYPE_CHECKING:
 
 Format = Literal["cityscapes", "coco", "geojson", "imagej", "measurements"]
 
-ENDS = {"geojson": ".geojson", "imagej": "_rois.zip", "measurements": ".csv"}
-"""How the names of formats of one file an image end."""
+PLACES = {
+    "cityscapes": "cityscapes/{}.txt",
+    "coco": "coco/{}.json",
+    "geojson": "{}.geojson",
+    "imagej": "{}_rois.zip",
+    "measurements": "{}.csv",
+    "picture": "{}_overlay.png",
+    "labels": "{}.tif",
+}
+"""Where the results of an image of that name are; labels, written last, say that it is done."""
 
 COCO_FILES = "coco_results.json", "coco_images.json"
 """Of all images together."""
+
+SETTINGS_FILE = "settings.json"
+"""What the results of a folder were made with."""
 
 LIBRARIES = {
     "geojson": ("skimage",),
@@ -93,13 +105,9 @@ class Results:
         if self.annotations is not None:
             annotated_ids(self.annotations).require(names, class_names)
 
-    def paths(self, name: str) -> tuple[Path, ...]:
-        """Every file that must be there for an image of that name to be done."""
-        return self._paths(name, self.formats, self.pictures)
-
     def has(self, name: str) -> bool:
-        """Whether the results of an image are there."""
-        return all(path.is_file() for path in self.paths(name))
+        """Whether every file of an image's results is there."""
+        return all(self._path(kind, name).is_file() for kind in self._kinds)
 
     def write(self, name: str, image: np.ndarray, found: Instances, overwrite: bool = True) -> None:
         """Write the results of one image (H, W, C); each file appears whole or not at all.
@@ -118,31 +126,23 @@ class Results:
         """
         if self.annotations is not None:
             annotated_ids(self.annotations).require_size(name, found.label_map.shape)
-        paths = self.paths(name)
-        todo = {path for path in paths if overwrite or not path.is_file()}
         if overwrite:
-            self._remove(set(self._paths(name, get_args(Format), pictures=True)) - todo)
-        if self.out / "cityscapes" / f"{name}.txt" in todo:
-            target = self.out / "cityscapes" / name
-            write_cityscapes_results(
-                target.parent, target.name, found, cityscapes_ids(found.class_names)
-            )
-        if self._rows_path(name) in todo:
-            ids = {kind: index + 1 for index, kind in enumerate(found.class_names)}
-            rows = coco_results(found, 0, ids)
-            height, width = found.label_map.shape
-            content = {"height": height, "width": width, "categories": ids, "rows": rows}
-            _write_json(self._rows_path(name), content)
-        if (path := self.out / f"{name}{ENDS['geojson']}") in todo:
-            _write_json(path, geojson(found))
-        if (path := self.out / f"{name}{ENDS['imagej']}") in todo:
-            write_imagej_rois(path, found)
-        if (path := self.out / f"{name}{ENDS['measurements']}") in todo:
-            write_measurements(path, found, image)
-        if (path := self.out / f"{name}_overlay.png") in todo:
-            save_picture(path, overlay(image, found.label_map))
-        if (path := self.out / f"{name}.tif") in todo:
-            save_label_tiff(path, found.label_map)
+            self._remove(name, set(PLACES) - self._kinds)
+        writers: dict[str, Callable[[Path], object]] = {
+            "cityscapes": lambda path: write_cityscapes_results(
+                path.parent, path.stem, found, cityscapes_ids(found.class_names)
+            ),
+            "coco": lambda path: write_json(path, image_part(found)),
+            "geojson": lambda path: write_json(path, geojson(found)),
+            "imagej": lambda path: write_imagej_rois(path, found),
+            "measurements": lambda path: write_measurements(path, found, image),
+            "picture": lambda path: save_picture(path, overlay(image, found.label_map)),
+            "labels": lambda path: save_label_tiff(path, found.label_map),
+        }
+        for kind, write in writers.items():
+            path = self._path(kind, name)
+            if kind in self._kinds and (overwrite or not path.is_file()):
+                write(path)
 
     def agree(self, settings: dict[str, Any], overwrite: bool, names: Collection[str]) -> None:
         """Keep what the results are made with, so that a folder never mixes two settings.
@@ -159,10 +159,9 @@ class Results:
             UserError: results that are there were made with others, and are not to be overwritten
                 or are of other images.
         """
-        path = self.out / SETTINGS_FILE
         there = (file for file in self.out.rglob("*.tif") if not file.name.startswith("."))
         first = next(there, None)  # settings of a run that wrote nothing bind no other
-        before = settings if first is None else settings_of(self.out, settings)
+        before = settings if first is None else _settings_in(self.out, settings)
         other = [key for key in settings if settings[key] != before.get(key)]
         if other:
             told = ", ".join(f"{key} {before.get(key)} (now {settings[key]})" for key in other)
@@ -179,10 +178,11 @@ class Results:
                     "another --out"
                 )
             for name in names:
-                self._remove(self._paths(name, get_args(Format), pictures=True))
-        _write_json(path, settings)
+                self._remove(name, PLACES)
+        write_json(self.out / SETTINGS_FILE, settings)
         if overwrite and "coco" not in self.formats:
-            self._remove(self.out / name for name in COCO_FILES)
+            for name in COCO_FILES:
+                (self.out / name).unlink(missing_ok=True)
 
     def gather(self, names: Sequence[str]) -> Path | None:
         """Put the rows of all images of the folder into one COCO file, and say where it is.
@@ -198,66 +198,51 @@ class Results:
         folder = self.out / "coco"
         there = (path for path in sorted(folder.rglob("*.json")) if not path.name.startswith("."))
         held = {
-            path.relative_to(folder).with_suffix("").as_posix(): rows_of(path) for path in there
+            path.relative_to(folder).with_suffix("").as_posix(): read_part(path) for path in there
         }
         ids, listed = (
             numbered(held) if self.annotations is None else (annotated_ids(self.annotations), None)
         )
         asked = set(names)
-        held = {n: each for n, each in held.items() if n in asked or ids.image(n) is not None}
-        ids.require(held, {kind for result in held.values() for kind in result["categories"]})
+        held = {n: part for n, part in held.items() if n in asked or ids.image(n) is not None}
+        ids.require(held, {kind for part in held.values() for kind in part["categories"]})
         rows: list[dict[str, Any]] = []
-        for name, result in held.items():
-            kinds = {index: ids.categories[kind] for kind, index in result["categories"].items()}
+        for name, part in held.items():
+            kinds = {index: ids.categories[kind] for kind, index in part["categories"].items()}
             rows += [
-                {
-                    "image_id": ids.image(name),
-                    "category_id": kinds[row["category_id"]],
-                    "score": row["score"],
-                    "segmentation": row["segmentation"],
-                }
-                for row in result["rows"]
+                {**row, "image_id": ids.image(name), "category_id": kinds[row["category_id"]]}
+                for row in part["rows"]
             ]
         if listed is not None:
-            _write_json(self.out / COCO_FILES[1], listed)
-        _write_json(self.out / COCO_FILES[0], rows)
+            write_json(self.out / COCO_FILES[1], listed)
+        write_json(self.out / COCO_FILES[0], rows)
         return self.out / COCO_FILES[0]
 
-    def _paths(self, name: str, formats: Collection[str], pictures: bool) -> tuple[Path, ...]:
-        paths = [self.out / f"{name}.tif"]
-        if pictures:
-            paths.append(self.out / f"{name}_overlay.png")
-        if "cityscapes" in formats:
-            paths.append(self.out / "cityscapes" / f"{name}.txt")
-        if "coco" in formats:
-            paths.append(self._rows_path(name))
-        paths += [self.out / f"{name}{end}" for kind, end in ENDS.items() if kind in formats]
-        return tuple(paths)
+    @property
+    def _kinds(self) -> set[str]:
+        return {*self.formats, "labels", *["picture"] * self.pictures}
 
-    @staticmethod
-    def _remove(paths: Iterable[Path]) -> None:
-        for path in paths:
-            path.unlink(missing_ok=True)
+    def _path(self, kind: str, name: str) -> Path:
+        return self.out / PLACES[kind].format(name)
 
-    def _rows_path(self, name: str) -> Path:
-        return self.out / "coco" / f"{name}.json"
+    def _remove(self, name: str, kinds: Iterable[str]) -> None:
+        for kind in kinds:
+            self._path(kind, name).unlink(missing_ok=True)
 
 
-def cityscapes_ids(class_names: Sequence[str]) -> dict[str, int]:
-    """Cityscapes' label ids of these classes.
-
-    Raises:
-        UserError: a class that Cityscapes does not have.
-    """
-    unknown = [name for name in class_names if name not in LABEL_IDS]
-    if unknown:
-        raise UserError(
-            f"Cityscapes has no class {', '.join(map(repr, unknown))}; "
-            "write label or COCO results for this model"
-        )
-    return {name: LABEL_IDS[name] for name in class_names}
+def _settings_in(folder: Path, otherwise: dict[str, Any]) -> dict[str, Any]:
+    """What the results of a folder were made with; ``otherwise`` where it says nothing."""
+    path = folder / SETTINGS_FILE
+    if not path.is_file():
+        return otherwise
+    remedy = "remove the results that are there, or choose another --out"
+    content = read_json(path, remedy)
+    if not isinstance(content, dict):
+        raise UserError(f"{path} does not say what the results there were made with; {remedy}")
+    return content
 
 
-def _write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: Any) -> None:
+    """Write plain values as JSON, whole or not at all."""
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content), encoding="utf-8")

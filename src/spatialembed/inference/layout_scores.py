@@ -14,8 +14,9 @@ from spatialembed.data.layouts.cityscapes import Cityscapes
 from spatialembed.data.layouts.coco import Coco
 from spatialembed.errors import UserError, missing_extra
 from spatialembed.files.writing import atomic_write
-from spatialembed.formats.results import coco_results, write_cityscapes_results
-from spatialembed.formats.results_folder import COCO_FILES, cityscapes_ids
+from spatialembed.formats.cityscapes_results import cityscapes_ids, write_cityscapes_results
+from spatialembed.formats.coco_results import coco_results
+from spatialembed.formats.results_folder import COCO_FILES
 from spatialembed.metrics.coco_ap import MAX_FOUND
 
 if TYPE_CHECKING:

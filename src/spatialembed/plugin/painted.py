@@ -18,7 +18,7 @@ from scipy import ndimage
 
 from spatialembed.errors import UserError
 from spatialembed.files.writing import atomic_write
-from spatialembed.formats.results import save_label_tiff
+from spatialembed.formats.label_images import save_label_tiff
 from spatialembed.models.spec import ModelSpec
 
 RIM = 4

@@ -1,0 +1,52 @@
+"""Label maps as images: TIFFs of any label, and 16-bit PNGs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from PIL import Image
+
+from spatialembed.errors import UserError
+from spatialembed.files.writing import atomic_write
+from spatialembed.formats.limits import image_size
+
+
+def save_label_tiff(path: str | Path, label_map: np.ndarray) -> None:
+    """Write an integer label map (*spatial) as a TIFF of the smallest unsigned type that fits.
+
+    Raises:
+        UserError: the file cannot be written.
+        ValueError: labels that are not integers, negative, or above 4,294,967,295.
+    """
+    labels = label_map.astype(_unsigned(label_map))
+    with atomic_write(path) as temporary:
+        tifffile.imwrite(temporary, labels, photometric="minisblack", compression="zlib")
+
+
+def save_label_png(path: str | Path, label_map: np.ndarray) -> None:
+    """Write an integer label map (H, W) as a 16-bit PNG.
+
+    Raises:
+        UserError: more than 65,535 labels, or the file cannot be written.
+        ValueError: labels that are not integers or negative, or not an image.
+    """
+    image_size(label_map)
+    if _unsigned(label_map).itemsize > 2:
+        raise UserError(
+            f"{path} cannot hold label {label_map.max()}: a PNG stops at 65535; write a TIFF"
+        )
+    with atomic_write(path) as temporary:
+        Image.fromarray(label_map.astype(np.uint16)).save(temporary, format="PNG")
+
+
+def _unsigned(label_map: np.ndarray) -> np.dtype[Any]:
+    """The smallest unsigned type that holds every label."""
+    if label_map.dtype.kind not in "ui":
+        raise ValueError(f"labels are integers, not {label_map.dtype}")
+    lowest, highest = (label_map.min(), label_map.max()) if label_map.size else (0, 0)
+    if lowest < 0 or highest > np.iinfo(np.uint32).max:
+        raise ValueError(f"labels run from {lowest} to {highest}; a file holds 0 to 4294967295")
+    return np.min_scalar_type(int(highest))

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from spatialembed.data import check_data, open_data
-from spatialembed.data.layouts.left_out import in_words, walk
 from spatialembed.data.layouts.splits import by_split, split_of
+from spatialembed.data.layouts.unread_files import in_words, walk
 from spatialembed.files.names import composed, file_in_json, is_hidden, stem
 
 

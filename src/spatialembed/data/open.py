@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from spatialembed.data.data_set import HOLDOUT, SPLITS, Crowds, FileDataSet, Problem, Split
 from spatialembed.data.layouts import cityscapes, coco, label_folder
-from spatialembed.data.layouts.unrecognized import unrecognized
+from spatialembed.data.layouts.other_layouts import other_layout
 from spatialembed.errors import UserError
+from spatialembed.files.names import is_hidden
+
+PARTS = ("images", "masks", "labels", "annotations", "ignore")
+"""Folders that are part of a data set and none of their own, whatever they hold."""
 
 
 def open_data(
@@ -60,14 +64,14 @@ def scan_data(
         raise UserError(f"{root} does not exist; give the folder of a data set")
     if not root.is_dir():
         raise UserError(f"{root} is a file; give the folder of the data set it belongs to")
-    for layout in (cityscapes, coco, label_folder):
-        if layout.recognize(root):
-            if layout is coco:
-                return coco.scan(root, split, class_names, holdout, crowds)
-            if crowds != "ignore":
-                raise UserError(f"crowds are of COCO data, and {root} is none; leave them out")
-            return cast(FileDataSet, layout.scan(root, split, class_names, holdout))
-    raise UserError(unrecognized(root))
+    layout = _layout_of(root)
+    if layout is None:
+        raise UserError(_data_sets_inside(root) or other_layout(root) or _unknown(root))
+    if layout is coco:
+        return coco.scan(root, split, class_names, holdout, crowds)
+    if crowds != "ignore":
+        raise UserError(f"crowds are of COCO data, and {root} is none; leave them out")
+    return cast(FileDataSet, layout.scan(root, split, class_names, holdout))
 
 
 def refuse(problems: Iterable[Problem], path: str | Path) -> None:
@@ -81,3 +85,33 @@ def refuse(problems: Iterable[Problem], path: str | Path) -> None:
     if errors:
         others = f" (and {len(errors) - 1} more such)" if len(errors) > 1 else ""
         raise UserError(f"{errors[0]}{others}; `spatialembed check {path}` lists every problem")
+
+
+def _layout_of(root: Path) -> Any:
+    """The module of the layout of a folder; None where it is none that is read."""
+    # The surest names first: images with masks beside them may lie in a folder of any layout.
+    return next((each for each in (cityscapes, coco, label_folder) if each.recognize(root)), None)
+
+
+def _data_sets_inside(root: Path) -> str | None:
+    """What to do where the folders in a folder are data sets of their own."""
+    folders = [f for f in sorted(root.iterdir()) if f.is_dir() and not is_hidden(f.name)][:20]
+    found = [folder for folder in folders if folder.name not in PARTS and _layout_of(folder)]
+    if len(found) == 1:
+        return f"{root} is no data set, but {found[0]} in it is one: give that"
+    if found:
+        return (
+            f"{root} is no data set, but {found[0]} and others in it are: give one of them; if "
+            "each holds one image and a mask for each object, make label masks of these first"
+        )
+    return None
+
+
+def _unknown(root: Path) -> str:
+    inside = sorted(entry.name for entry in root.iterdir())
+    held = ", ".join(inside[:6]) + (", ..." if len(inside) > 6 else "") if inside else "nothing"
+    return (
+        f"{root} holds no layout that is known; it needs leftImg8bit/ and gtFine/ (Cityscapes), "
+        "annotations/*.json and images/ (COCO), {train,val,test}/images and masks with equal "
+        f"stems, or x.png beside x_masks.png (label folders); it holds {held}"
+    )

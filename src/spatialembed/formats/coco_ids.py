@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from spatialembed.data.annotations.fields import key, read_json
+from spatialembed.data.annotations.coco_json import key, read_json
 from spatialembed.errors import UserError
 from spatialembed.files.names import composed, file_in_json
 

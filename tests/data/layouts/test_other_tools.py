@@ -9,7 +9,7 @@ import tifffile
 from PIL import Image
 
 from spatialembed.data import check_data, open_data
-from spatialembed.data.layouts.json_kinds import kind_of_json
+from spatialembed.data.layouts.other_layouts import kind_of_json
 from spatialembed.errors import UserError
 
 LABELME = {"version": "5.0", "flags": {}, "shapes": [], "imagePath": "a.jpg", "imageData": None}

@@ -15,9 +15,9 @@ import numpy as np
 
 from spatialembed.data.data_set import FileDataSet, Problem
 from spatialembed.data.images.reading import image_names, read_mask
-from spatialembed.data.layouts.left_out import left_out_of
-from spatialembed.data.layouts.other_tools import other_layout
-from spatialembed.data.layouts.splits import beside, source_split, split_names, splits_in
+from spatialembed.data.layouts.other_layouts import other_layout
+from spatialembed.data.layouts.splits import beside, share_of, source_split, splits_in
+from spatialembed.data.layouts.unread_files import left_out_of
 from spatialembed.data.sample import Truth
 from spatialembed.data.sample_files import Item, Items
 from spatialembed.errors import UserError
@@ -26,49 +26,20 @@ from spatialembed.files.names import composed, is_hidden
 THINGS = ("person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")
 """The eight classes that Cityscapes scores by instance."""
 
-LABEL_IDS: dict[str, int] = {
-    "unlabeled": 0,
-    "ego vehicle": 1,
-    "rectification border": 2,
-    "out of roi": 3,
-    "static": 4,
-    "dynamic": 5,
-    "ground": 6,
-    "road": 7,
-    "sidewalk": 8,
-    "parking": 9,
-    "rail track": 10,
-    "building": 11,
-    "wall": 12,
-    "fence": 13,
-    "guard rail": 14,
-    "bridge": 15,
-    "tunnel": 16,
-    "pole": 17,
-    "polegroup": 18,
-    "traffic light": 19,
-    "traffic sign": 20,
-    "vegetation": 21,
-    "terrain": 22,
-    "sky": 23,
-    "person": 24,
-    "rider": 25,
-    "car": 26,
-    "truck": 27,
-    "bus": 28,
-    "caravan": 29,
-    "trailer": 30,
-    "train": 31,
-    "motorcycle": 32,
-    "bicycle": 33,
-}
+_LABELS = (
+    "unlabeled, ego vehicle, rectification border, out of roi, static, dynamic, ground, road, "
+    "sidewalk, parking, rail track, building, wall, fence, guard rail, bridge, tunnel, pole, "
+    "polegroup, traffic light, traffic sign, vegetation, terrain, sky, person, rider, car, truck, "
+    "bus, caravan, trailer, train, motorcycle, bicycle"
+)
+LABEL_IDS = {name: label for label, name in enumerate(_LABELS.split(", "))}
 """Cityscapes' label ids by name."""
 
 VOID = (0, 1, 2, 3, 4, 5, 6)
 """Label ids of the void category, which are ignored, as are caravans and trailers (unscored)."""
 
 _UNSCORED = (LABEL_IDS["caravan"], LABEL_IDS["trailer"])
-_IDS = 1 << 16
+_IDS = 1 << 16  # as many as the files' 16 bits hold
 _IMAGES = (".png", ".jpg", ".jpeg")
 IMAGE_ENDING, TRUTH_ENDING = "_leftImg8bit", "_gtFine_instanceIds.png"
 
@@ -104,7 +75,7 @@ def recognize(root: Path) -> bool:
 
 
 def scan(root: Path, split: str, class_names: Sequence[str] | None, holdout: float) -> Cityscapes:
-    """List one split; see :func:`spatialembed.data.sample.scan_data`.
+    """List one split; see :func:`spatialembed.data.open.scan_data`.
 
     Raises:
         UserError: the split or a class does not exist, or there is no image.
@@ -128,9 +99,7 @@ def scan(root: Path, split: str, class_names: Sequence[str] | None, holdout: flo
             f"{images / source} has no image; expected CITY/X{IMAGE_ENDING}.png or .jpg"
         )
     data = Cityscapes(root, split, names, Items.of(root, items), tuple(problems))
-    if "val" in available or split == "test":
-        return data
-    return data.only(set(split_names(data.names, split, holdout)))
+    return share_of(data, available, holdout)
 
 
 def _left_out(images: Path, split: str) -> Iterator[Problem]:
@@ -164,13 +133,13 @@ def _pairs(root: Path, split: str) -> tuple[list[Item], list[Problem]]:
         if not image.stem.endswith(IMAGE_ENDING):
             problems.append(Problem(image, f"is not named X{IMAGE_ENDING}{image.suffix}"))
         elif name in items:
-            problems.append(
-                Problem(image, f"has the name of {items[name].image}; remove one of them")
-            )
+            message = f"has the name of {items[name].image}; remove one of them"
+            problems.append(Problem(image, message))
         elif name not in truths:
             problems.append(Problem(image, f"has no mask; expected {expected}"))
         else:
             items[name] = Item(name, image, truths.pop(name))
+    # Truth of an image that was complained of is no second slip.
     named = {problem.file.stem.removesuffix(IMAGE_ENDING) for problem in problems}
     problems += [
         Problem(path, "is a mask without an image; is it misnamed?", warning=True)
@@ -182,11 +151,8 @@ def _pairs(root: Path, split: str) -> tuple[list[Item], list[Problem]]:
 
 def _files(folder: Path) -> Iterator[Path]:
     """Files of every city of a split, in order."""
-    return (
-        path
-        for path in sorted(folder.glob("*/*"))
-        if not is_hidden(path.name) and not is_hidden(path.parent.name)
-    )
+    found = sorted(folder.glob("*/*"))
+    return (f for f in found if not is_hidden(f.name) and not is_hidden(f.parent.name))
 
 
 @lru_cache(maxsize=8)

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from spatialembed.data.annotations.fields import Annotation, Content, Image, key, load
-from spatialembed.data.annotations.problems import (
+from spatialembed.data.annotations.annotation_problems import (
     Sorted,
     at_sight,
     once_drawn,
@@ -22,16 +21,18 @@ from spatialembed.data.annotations.problems import (
     repeated,
     unplaced,
 )
-from spatialembed.data.annotations.regions import Drawing, Drawn, Kind, draw, kind_at_sight
+from spatialembed.data.annotations.coco_json import Annotation, Content, Image, key, load
+from spatialembed.data.annotations.drawn import Drawing, Drawn, Kind, draw, kind_at_sight
 from spatialembed.data.data_set import Crowds, FileDataSet, Problem, unequal
 from spatialembed.data.images.reading import image_size
 from spatialembed.data.layouts.coco_files import (
     annotation_files,
     holds_coco,
     image_finder,
+    is_file,
     sample_name,
 )
-from spatialembed.data.layouts.splits import source_split, split_names
+from spatialembed.data.layouts.splits import share_of, source_split
 from spatialembed.data.sample import Truth
 from spatialembed.data.sample_files import Item, Items
 from spatialembed.errors import UserError
@@ -133,14 +134,14 @@ def scan(
     holdout: float,
     crowds: Crowds = "ignore",
 ) -> Coco:
-    """List one split; see :func:`spatialembed.data.sample.scan_data`.
+    """List one split; see :func:`spatialembed.data.open.scan_data`.
 
     Raises:
         UserError: the split or a class does not exist, or the json is not one of COCO instances.
     """
     files, told = annotation_files(root)
     file = files[source_split(split, tuple(files), root)]
-    content = _load(file)
+    content = load(file)
     names = tuple(class_names or content.categories)
     problems = _lacking(file, content, names, files.get("train", file))
     categories = {content.categories[n]: k for k, n in enumerate(names) if n in content.categories}
@@ -158,13 +159,7 @@ def scan(
         tuple(record for _, record in found),
         crowds,
     )
-    if "val" in files or split == "test":
-        return data
-    return data.only(set(split_names(data.names, split, holdout)))
-
-
-def _load(file: Path) -> Content:
-    return load(file, file.stat().st_mtime_ns)
+    return share_of(data, files, holdout)
 
 
 def _lacking(file: Path, content: Content, names: Sequence[str], train: Path) -> list[Problem]:
@@ -173,7 +168,7 @@ def _lacking(file: Path, content: Content, names: Sequence[str], train: Path) ->
     if not unknown:
         return []
     told, have = ", ".join(map(repr, unknown)), ", ".join(content.categories)
-    if not set(unknown) <= _load(train).categories.keys():
+    if not set(unknown) <= load(train).categories.keys():
         raise UserError(f"{file} has no category {told}; it has {have}")
     message = f"has no category {told}, which {train.name} has, so no object of it; it has {have}"
     return [Problem(file, message, warning=True)]
@@ -216,17 +211,10 @@ def _match(
             message = f"has the name of {other}; rename one of them"
             same = f"is listed twice, as images {ids}; list it once, with all its annotations"
             problems.append(Problem(path, same if other == path else message))
-        elif not _is_file(path):
+        elif not is_file(path):
             problems.append(Problem(path, f"does not exist, though {file} names it"))
         else:
             own = rows.get(str(key(image.id)), ())
             record = _Record(image, tuple(a for a, _ in own), tuple(kind for _, kind in own))
             found[name] = Item(name, path, file), record
     return [found[name] for name in sorted(found)], problems
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name longer than a disk holds
-        return False

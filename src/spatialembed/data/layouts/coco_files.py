@@ -11,10 +11,9 @@ from itertools import chain
 from pathlib import Path
 
 from spatialembed.data.data_set import SPLITS, Problem
-from spatialembed.data.layouts.json_kinds import COCO, kind_of_json
-from spatialembed.data.layouts.left_out import images_left_out
-from spatialembed.data.layouts.other_tools import about_json
+from spatialembed.data.layouts.other_layouts import COCO, about_json, kind_of_json
 from spatialembed.data.layouts.splits import ALIASES, by_split, split_of, splits_in
+from spatialembed.data.layouts.unread_files import images_left_out
 from spatialembed.errors import UserError
 from spatialembed.files.names import composed, file_in_json, is_hidden
 
@@ -166,7 +165,7 @@ def image_finder(root: Path, file: Path, names: Sequence[str]) -> Callable[[str]
         inside, _, own = file_in_json(name).rpartition("/")
         places = [folder / inside for folder in folders]
         places += folders if inside and last[_loose(own)] == 1 else []
-        exact = (path for place in places if _is_file(path := place / own))
+        exact = (path for place in places if is_file(path := place / own))
         loose = (alike for place in places if (alike := _loosely_in(place, own)))
         return next(chain(exact, loose), folders[0] / inside / own)
 
@@ -187,7 +186,8 @@ def sample_name(name: str) -> str:
     return os.path.splitext(file_in_json(name).replace("/", "_"))[0]
 
 
-def _is_file(path: Path) -> bool:
+def is_file(path: Path) -> bool:
+    """Whether there is such a file."""
     try:
         return path.is_file()
     except OSError:  # a name longer than a disk holds

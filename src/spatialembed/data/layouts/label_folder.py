@@ -17,9 +17,9 @@ import numpy as np
 from spatialembed.data.data_set import FileDataSet, Problem
 from spatialembed.data.images.reading import LOSSY_SUFFIXES, image_names, read_mask
 from spatialembed.data.large_sample import LargeSample, open_parts
-from spatialembed.data.layouts.left_out import left_out_of
-from spatialembed.data.layouts.other_tools import other_layout
-from spatialembed.data.layouts.splits import beside, source_split, split_names, splits_in
+from spatialembed.data.layouts.other_layouts import other_layout
+from spatialembed.data.layouts.splits import beside, share_of, source_split, splits_in
+from spatialembed.data.layouts.unread_files import left_out_of
 from spatialembed.data.sample import Truth
 from spatialembed.data.sample_files import Items, row
 from spatialembed.errors import UserError
@@ -67,7 +67,7 @@ def recognize(root: Path) -> bool:
 
 
 def scan(root: Path, split: str, class_names: Sequence[str] | None, holdout: float) -> LabelFolder:
-    """List one split; see :func:`spatialembed.data.sample.scan_data`.
+    """List one split; see :func:`spatialembed.data.open.scan_data`.
 
     Raises:
         UserError: the split does not exist, its folder is empty, or more than one class is asked
@@ -86,9 +86,7 @@ def scan(root: Path, split: str, class_names: Sequence[str] | None, holdout: flo
     source = source_split(split, tuple(folders), root)
     rows, problems = _pairs(root, folders[source])
     data = LabelFolder(root, split, names, Items(root, rows), (*problems, *told))
-    if "val" in folders or split == "test":
-        return data
-    return data.only(set(split_names(data.names, split, holdout)))
+    return share_of(data, folders, holdout)
 
 
 def _beside_splits(root: Path) -> Iterator[Problem]:
@@ -115,26 +113,19 @@ def _pairs(root: Path, folder: Path) -> tuple[list[str], list[Problem]]:
     else:
         names = image_names(folder)
         masks = _Named(folder, _MASKS, _masks_of(names))
-        images = _Named(
-            folder, "_img", [name for name in names if not _ends(name, _MASKS, *_OTHER)]
-        )
+        plain = [name for name in names if not _ends(name, _MASKS, *_OTHER)]
+        images = _Named(folder, "_img", plain)
         unknown = _Named(folder / "ignore", "_ignore", [])
         where = str(folder / ("{}" + _MASKS + ".png (or .tif)"))
         left = [*left_out_of(folder, ("_seg.npy",))]
-    other = (
-        f"; {told}"
-        if not (images.by_stem and masks.by_stem) and (told := other_layout(root))
-        else ""
-    )
+    complete = images.by_stem and masks.by_stem
+    other = "" if complete or not (told := other_layout(root)) else f"; {told}"
     if not images.by_stem:
-        formats = "".join(f"; {problem}" for problem in left)
-        raise UserError(
-            f"{images.folder} has no image; put images with their masks there{other or formats}"
-        )
+        other = other or "".join(f"; {problem}" for problem in left)
+        raise UserError(f"{images.folder} has no image; put images with their masks there{other}")
     if not masks.by_stem:
-        raise UserError(
-            f"{folder} has no mask; expected {where.format('NAME')} for every image{other}"
-        )
+        needed = where.format("NAME")
+        raise UserError(f"{folder} has no mask; expected {needed} for every image{other}")
     rows, problems = _match(root, images, masks, unknown, where)
     return rows, [*problems, *left]
 
@@ -175,9 +166,8 @@ def _match(
     for name, image in sorted(images.by_stem.items()):
         mask = masks.by_stem.get(name)
         if mask is None:
-            problems.append(
-                Problem(images.folder / image, f"has no mask; expected {where.format(name)}")
-            )
+            message = f"has no mask; expected {where.format(name)}"
+            problems.append(Problem(images.folder / image, message))
         elif mask.lower().endswith(LOSSY_SUFFIXES):
             message = "is in a lossy format, which changes ids; use PNG or TIFF"
             problems.append(Problem(masks.folder / mask, message))
@@ -185,14 +175,10 @@ def _match(
             files = [image, mask, *filter(None, [unknown.by_stem.get(name)])]
             rows.append(row(name, *map("".join, zip(starts, files, strict=False))))
     for named in (masks, unknown):
-        unused = sorted(set(named.by_stem) - set(images.by_stem))
+        message = "is a mask without an image; is it misnamed?"
         problems += [
-            Problem(
-                named.folder / named.by_stem[name],
-                "is a mask without an image; is it misnamed?",
-                warning=True,
-            )
-            for name in unused
+            Problem(named.folder / named.by_stem[name], message, warning=True)
+            for name in sorted(set(named.by_stem) - set(images.by_stem))
         ]
     return rows, problems
 

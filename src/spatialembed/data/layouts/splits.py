@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
-from spatialembed.data.data_set import SPLITS, Problem, Split
-from spatialembed.data.layouts.left_out import holds_images, images_left_out
+from spatialembed.data.data_set import SPLITS, FileDataSet, Problem, Split
+from spatialembed.data.layouts.unread_files import holds_images, images_left_out
 from spatialembed.errors import UserError
 from spatialembed.files.names import is_hidden
+
+FilesT = TypeVar("FilesT", bound=FileDataSet)
 
 ALIASES: dict[str, Split] = {
     "training": "train",
@@ -78,6 +81,13 @@ def split_names(names: Sequence[str], split: str, holdout: float) -> list[str]:
     count = min(max(round(holdout * n), 1), n - 1) if holdout > 0 and n > 1 else 0
     ranked = sorted(names, key=lambda name: (hashlib.sha256(name.encode()).digest(), name))
     return sorted(ranked[:count] if split == "val" else ranked[count:])
+
+
+def share_of(data: FilesT, available: Collection[str], holdout: float) -> FilesT:
+    """A split as it is, or its share of the training images where no val is ``available``."""
+    if "val" in available or data.split == "test":
+        return data
+    return data.only(set(split_names(data.names, data.split, holdout)))
 
 
 def source_split(split: str, available: Sequence[str], root: Path) -> str:

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from spatialembed.data.annotations.fields import Annotation, Image, key
-from spatialembed.data.annotations.regions import Drawn, Kind, has_box
+from spatialembed.data.annotations.coco_json import Annotation, Image, key
+from spatialembed.data.annotations.drawn import Drawn, Kind, has_box
 from spatialembed.data.data_set import Problem
 
 Sorted = tuple[Annotation, Kind]

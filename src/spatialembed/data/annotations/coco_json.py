@@ -71,13 +71,17 @@ class Content(NamedTuple):
     """The id of every class name as it is written."""
 
 
-@lru_cache(maxsize=2)
-def load(file: Path, _modified: int) -> Content:
+def load(file: Path) -> Content:
     """Read a json of COCO instances; the last two are kept, as splits may share them.
 
     Raises:
         UserError: it is none, or a field has a value that it cannot have.
     """
+    return _load(file, file.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=2)
+def _load(file: Path, _modified: int) -> Content:
     content = read_json(file)
     rows = {name: list(_rows(file, content, name)) for name in NEEDED}
     ids = _categories(file, rows["categories"])

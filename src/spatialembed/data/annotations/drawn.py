@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from spatialembed.data.annotations.fields import Annotation
+from spatialembed.data.annotations.coco_json import Annotation
 from spatialembed.data.annotations.masks import (
     CORNERS,
     Rle,

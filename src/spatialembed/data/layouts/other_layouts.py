@@ -1,0 +1,202 @@
+"""Layouts that annotation tools write: whose a folder or json is, and what to do if it is not read.
+
+Known by names and by words that only the files of one tool have; nothing is parsed.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import chain, islice
+from pathlib import Path
+
+from spatialembed.data.images.reading import image_names
+from spatialembed.files.names import is_hidden, stem
+
+COCO = "COCO"
+
+_LIST, _OBJECT = b"[", b"{"
+
+KINDS: tuple[tuple[bytes, tuple[bytes, ...], str], ...] = (
+    (_OBJECT, (b'"segments_info"', b'"images"', b'"annotations"'), "COCO panoptic"),
+    (_OBJECT, (b'"images"', b'"annotations"', b'"categories"'), COCO),
+    (_OBJECT, (b'"dm_format_version"',), "Datumaro"),
+    (_OBJECT, (b'"items"', b'"categories"'), "Datumaro"),
+    (_OBJECT, (b'"shapes"', b'"imagePath"'), "LabelMe"),
+    (_OBJECT, (b'"_via_img_metadata"',), "VGG Image Annotator"),
+    (_OBJECT, (b'"regions"', b'"shape_attributes"'), "VGG Image Annotator"),
+    (_OBJECT, (b'"objects"', b'"geometryType"'), "Supervisely"),
+    (_OBJECT, (b'"classes"', b'"projectType"'), "Supervisely"),
+    (_OBJECT, (b'"FeatureCollection"', b'"geometry"'), "QuPath"),
+    (_LIST, (b'"Feature"', b'"geometry"'), "QuPath"),
+    (_LIST, (b'"image_id"', b'"category_id"', b'"score"'), "COCO results"),
+    (_LIST, (b'"annotations"', b'"result"'), "Label Studio"),
+    (_LIST, (b'"lead_time"',), "Label Studio"),
+    (_LIST, (b'"annotations"', b'"coordinates"'), "CreateML"),
+)
+"""First character, words that are all there, and whose file it is; the first that fits."""
+
+
+COCO_OF = {
+    "CVAT": "in CVAT, export the task as COCO 1.0 with images",
+    "Label Studio": "in Label Studio, export as COCO with images (painted: Brush labels to COCO)",
+    "Roboflow": "in Roboflow, export the version as COCO Segmentation",
+}
+"""How to get a COCO export, which is read as it is unpacked, of the tools that give one."""
+
+STEPS = {
+    "COCO panoptic": "take the set's file of instances",
+    "COCO results": "this is what a model found; put the file of the annotations there",
+    "Datumaro": COCO_OF["CVAT"],
+    "LabelMe": "convert it with labelme2coco of LabelMe's examples, and give the folder it writes",
+    "VGG Image Annotator": "there, choose Export Annotations (COCO format), and put it in "
+    "annotations/",
+    "Supervisely": "there, run the app Export to COCO",
+    "QuPath": "in QuPath, export label images with a LabeledImageServer and useInstanceLabels(), "
+    "and put them in masks/, named as their images",
+    "Label Studio": COCO_OF["Label Studio"],
+    "CreateML": COCO_OF["Roboflow"],
+}
+"""What to do about a json of each kind."""
+
+_YOLO = (
+    "YOLO",
+    f"export as COCO instead: {COCO_OF['Roboflow']}; {COCO_OF['CVAT']}; " + COCO_OF["Label Studio"],
+)
+_VOC = (
+    "Pascal VOC",
+    f"{COCO_OF['CVAT']}; of another tool, put JPEGImages in train/images and SegmentationObject "
+    "in train/masks, with 0 where the border of 255 was",
+)
+_BOXES = "Pascal VOC", "boxes have no outlines to learn from; annotate polygons and export as COCO"
+_ROIS = "ImageJ", "make label images of the ROIs and put them in masks/, named as their images"
+_PICKLE = "it is a pickle, which is not opened: in Cellpose choose File > Save masks as PNG/tif, "
+_LABELS = "it has a mask for each label, not for each object: "
+_SEG = "put the images in train/images and SEG in train/masks, with equal names"
+
+SIGNS = {
+    "annotations.xml": ("CVAT", COCO_OF["CVAT"]),
+    "imgsFine": ("CVAT's Cityscapes", COCO_OF["CVAT"]),
+    "SegmentationObject": _VOC,
+    "SegmentationClass": _VOC,
+    "Annotations/*.xml": _BOXES,
+    "*.xml": _BOXES,
+    "*_seg.npy": ("Cellpose", _PICKLE + "which writes X_cp_masks.png"),
+    "task-*-annotation-*": ("Label Studio", _LABELS + COCO_OF["Label Studio"]),
+    "_classes.csv": ("Roboflow", f"masks of classes: {COCO_OF['Roboflow']}"),
+    **dict.fromkeys(("data.yaml", "obj.names", "labels/*.txt", "labels/*/*.txt"), _YOLO),
+    "*.tfrecord": ("TFRecord", COCO_OF["Roboflow"]),
+    "*.geojson": ("QuPath", STEPS["QuPath"]),
+    **dict.fromkeys(("*.roi", "*RoiSet*.zip", "*_rois.zip"), _ROIS),
+    "*_GT/SEG": ("Cell Tracking Challenge", _SEG),
+    **dict.fromkeys(("*.zip", "*.tar*", "*.7z"), ("an archive", "unpack it")),
+}
+"""What lies in a folder of each layout: its name and the next step; the first that is there."""
+
+BEGINNINGS = {
+    "annotations.xml": b"<annotations",
+    "Annotations/*.xml": b"<annotation",
+    "*.xml": b"<bndbox",
+}
+"""Words near the beginning without which such a file is no sign."""
+
+JSON_FILES = 3
+"""Files of json that are looked at in a folder."""
+
+
+def other_layout(root: Path) -> str | None:
+    """What lies in a folder that is none of our layouts, and the step that is missing.
+
+    A sentence that names the file at fault; None where nothing is recognised.
+    """
+    folders = [f for f in sorted(root.iterdir()) if f.is_dir() and not is_hidden(f.name)]
+    # What is sure comes first; the same sign may lie in the folder of a split, or one deeper.
+    for place in (root, *folders[:20]):
+        jsons = islice(_visible(place, "*.json"), JSON_FILES)
+        if told := next(filter(None, chain(map(about_json, jsons), _signs(place))), None):
+            return told
+    return next(_renames(root, folders), None)
+
+
+def about_json(file: Path) -> str | None:
+    """What to do about a json of another kind than COCO's instances, if it is known."""
+    kind = kind_of_json(file)
+    return None if kind is None or kind == COCO else _sentence(file, kind, STEPS[kind])
+
+
+def _sentence(file: Path, name: str, step: str) -> str:
+    whose = name if name.startswith("an ") else f"of the layout of {name}, which is not read"
+    return f"{file} is {whose}: {step}"
+
+
+def _signs(place: Path) -> Iterator[str]:
+    for pattern, (name, step) in SIGNS.items():
+        for file in islice(_visible(place, pattern), 1):
+            if pattern not in BEGINNINGS or _begins_with(file, BEGINNINGS[pattern]):
+                yield _sentence(file, name, step)
+
+
+def _begins_with(file: Path, words: bytes) -> bool:
+    if not file.is_file():
+        return False
+    with file.open("rb") as stream:
+        return words in stream.read(4096)
+
+
+def _visible(place: Path, pattern: str) -> Iterator[Path]:
+    found = sorted(place.glob(pattern))
+    return (file for file in found if not is_hidden(file.name))
+
+
+def _renames(root: Path, folders: list[Path]) -> Iterator[str]:
+    """Folders that have the right content under other names, or in another place."""
+    if (root / "images" / "train").is_dir() and (root / "masks" / "train").is_dir():
+        yield (
+            f"{root / 'images' / 'train'} and {root / 'masks' / 'train'} are the other way round: "
+            f"name them {root / 'train' / 'images'} and {root / 'train' / 'masks'}"
+        )
+    for place in (root, *folders):
+        if pair := _pair(place):
+            images, masks = pair
+            yield (
+                f"{masks} seems to hold the masks of {images}: name the two "
+                f"{place / 'images'} and {place / 'masks'}"
+            )
+
+
+def _pair(place: Path) -> tuple[Path, Path] | None:
+    """Two folders with images of the same stems, the second of them named as masks may be."""
+    names = {
+        f: {stem(name) for name in image_names(f)}
+        for f in sorted(place.iterdir())
+        if f.is_dir() and not is_hidden(f.name)
+    }
+    likely = ("mask", "label", "gt", "ground", "truth", "annot", "instance", "target", "seg")
+    for masks, theirs in names.items():
+        if not theirs or not any(word in masks.name.lower() for word in likely):
+            continue
+        for images, ours in names.items():
+            if images != masks and 2 * len(ours & theirs) > len(ours):
+                return images, masks
+    return None
+
+
+def kind_of_json(file: Path) -> str | None:
+    """Whose json it is: "COCO" of instances, or another tool's; None where that is not known."""
+    try:
+        state = file.stat()
+        return _kind(file, state.st_size, state.st_mtime_ns)
+    except (OSError, ValueError):  # gone, or empty, which no file in memory can be
+        return None
+
+
+@lru_cache(maxsize=256)
+def _kind(file: Path, _size: int, _modified: int) -> str | None:
+    # Searched for words, not parsed: a json of a gigabyte takes minutes and ten times the memory.
+    with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        first = text[:64].removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+        for start, words, kind in KINDS:
+            if first == start and all(text.find(word) >= 0 for word in words):
+                return kind
+    return None

@@ -53,7 +53,7 @@ def run_check(
         classes: classes to look at; all by default.
         crowds: what COCO's annotations marked iscrowd are.
     """
-    from spatialembed.data.check import check_data
+    from spatialembed.data.checks.check import check_data
 
     def progress(split: str, done: int, total: int) -> None:
         if done % 200 == 0:

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spatialembed.data.check import check_data
+    from spatialembed.data.checks.check import check_data
     from spatialembed.data.data_set import DataSet
     from spatialembed.data.object_index import ObjectIndex, object_index
     from spatialembed.data.open import open_data
@@ -18,7 +18,7 @@ _HOMES = {
     "DataSet": "data_set",
     "Sample": "sample",
     "open_data": "open",
-    "check_data": "check",
+    "check_data": "checks.check",
     "ObjectIndex": "object_index",
     "object_index": "object_index",
 }

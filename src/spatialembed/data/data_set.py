@@ -60,7 +60,7 @@ class FileDataSet(ABC):
     """A :class:`DataSet` whose samples are pairs of files matched by name, sorted by name.
 
     ``problems`` lists what did not match; :func:`open_data` refuses a data set with any that is
-    not a warning, :func:`~spatialembed.data.check.check_data` prints them all.
+    not a warning, :func:`~spatialembed.data.checks.check.check_data` prints them all.
     """
 
     root: Path

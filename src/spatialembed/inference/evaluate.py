@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spatialembed.console.progress import Track, silent
-from spatialembed.data.checks.sample_check import about_masks
+from spatialembed.data.checks.one_image import about_masks
 from spatialembed.data.data_set import HOLDOUT, FileDataSet, Split
 from spatialembed.data.layouts import coco
 from spatialembed.data.layouts.cityscapes import Cityscapes

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from spatialembed.console.output import console
+from spatialembed.data.checks.one_image import about_masks
 from spatialembed.data.checks.report import some
-from spatialembed.data.checks.sample_check import about_masks
 from spatialembed.data.crops.cropper import empty_share
 from spatialembed.data.data_set import FileDataSet, Problem
 from spatialembed.data.object_index import ObjectIndex, Progress, object_index, specks

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy import ndimage
 
-from spatialembed.data.checks.mask_report import mask_problems, speck_problems
 from spatialembed.data.checks.mask_signs import Sign, Signs, rim_sign, signs_of
+from spatialembed.data.checks.mask_warnings import mask_warnings, speck_warnings
 from spatialembed.data.parts import objects_in, parts_of
 
 GRID = [(20 + 30 * i, 20 + 30 * j) for i in range(4) for j in range(4)]
@@ -132,7 +132,7 @@ def seen(*masks):
 
 
 def test_files_of_one_cause_are_one_sentence():
-    problems = mask_problems(seen(*[FULL] * 6, MASK + 1, MASK))
+    problems = mask_warnings(seen(*[FULL] * 6, MASK + 1, MASK))
     assert all(problem.warning for problem in problems)
     first, second = problems
     assert (first.file, second.file) == (Path("0.png"), Path("6.png"))
@@ -142,8 +142,8 @@ def test_files_of_one_cause_are_one_sentence():
 
 def test_hints_are_said_where_they_are_many():
     pair = np.where((MASK == 1) | (MASK == 16), 7, 0)
-    assert mask_problems(seen(pair, *[MASK] * 5)) == []
-    (problem,) = mask_problems(seen(pair, MASK, MASK * 0, MASK, MASK, MASK))
+    assert mask_warnings(seen(pair, *[MASK] * 5)) == []
+    (problem,) = mask_warnings(seen(pair, MASK, MASK * 0, MASK, MASK, MASK))
     assert problem.message == Sign.SEMANTIC.value
 
 
@@ -151,19 +151,19 @@ def test_slips_are_said_where_they_are_many():
     slip, stray = MASK.copy(), MASK.copy()
     slip[slip == 16] = 1
     stray[127, 127] = 1
-    assert mask_problems(seen(slip, *[MASK] * 5)) == []
-    (problem,) = mask_problems(seen(slip, MASK))
+    assert mask_warnings(seen(slip, *[MASK] * 5)) == []
+    (problem,) = mask_warnings(seen(slip, MASK))
     assert problem.message == f"{Sign.SHARED.value} (1 of 31 objects)"
-    assert mask_problems(seen(stray, *[MASK] * 6)) == []
-    (problem,) = mask_problems(seen(MASK, stray, stray))
+    assert mask_warnings(seen(stray, *[MASK] * 6)) == []
+    (problem,) = mask_warnings(seen(MASK, stray, stray))
     assert problem.message == f"{Sign.STRAY.value} (2 of 48 objects); so is 1 more: 2.png"
 
 
 def test_specks_are_said_where_they_would_decide():
     speckled = MASK.copy()
     speckled[::16, 127] = np.arange(100, 108)
-    (problem,) = speck_problems(seen(MASK, speckled))
+    (problem,) = speck_warnings(seen(MASK, speckled))
     assert problem.file == Path("1.png")
     assert "at most 9 pixels" in problem.message
     assert "(8 of 40 objects)" in problem.message
-    assert speck_problems(seen(*[MASK] * 6, speckled)) == []
+    assert speck_warnings(seen(*[MASK] * 6, speckled)) == []

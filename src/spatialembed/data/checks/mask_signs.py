@@ -113,6 +113,7 @@ def signs_of(
     shared, strays = np.count_nonzero(far), np.count_nonzero(stray)
     clear: set[Sign] = set()
     hints: set[Sign] = set()
+    # One cause a mask: a background of its own, say, also lies in several parts far apart.
     if rims is not None:
         clear.add(rims)
         if rims is Sign.BORDER and shared == len(labels):  # classes: inside and border
@@ -201,12 +202,11 @@ def _has_fringes(label_mask: NDArray[np.integer]) -> bool:
 
 def _inside(parts: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Pixels of parts whose four neighbours are of the same part, or outside of the image."""
-    inside = parts > 0
-    across, down = parts[:, 1:] == parts[:, :-1], parts[1:] == parts[:-1]
-    inside[:, 1:] &= across
-    inside[:, :-1] &= across
-    inside[1:] &= down
-    inside[:-1] &= down
+    around = np.pad(parts, 1, "edge")
+    sides = around[:-2, 1:-1], around[2:, 1:-1], around[1:-1, :-2], around[1:-1, 2:]
+    inside: NDArray[np.bool_] = (parts > 0) & np.logical_and.reduce(
+        [each == parts for each in sides]
+    )
     return inside
 
 
@@ -219,5 +219,5 @@ def _meeting(array: NDArray[np.integer]) -> tuple[NDArray[np.integer], NDArray[n
         (array[1:, :-1], array[:-1, 1:]),
     )
     pairs = [(one[differ], other[differ]) for one, other in views for differ in [one != other]]
-    one, other = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    one, other = map(np.concatenate, zip(*pairs, strict=True))
     return np.concatenate([one, other]), np.concatenate([other, one])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from spatialembed.data.checks.one_image import Look
 from spatialembed.data.crops.cropper import empty_share
-from spatialembed.data.data_set import Problem
+from spatialembed.data.data_set import FileDataSet, Problem
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 """Quantiles of the objects' areas that a report gives."""
@@ -48,7 +52,7 @@ class SplitReport:
         widths, heights = zip(*self.sizes, strict=True)
         least, most = f"{min(widths)}x{min(heights)}", f"{max(widths)}x{max(heights)}"
         sizes = least if least == most else f"{least} to {most}"
-        channels = ", ".join(f"{n} channels" if n > 1 else "1 channel" for n in self.channels)
+        channels = ", ".join(some(n, "channel") for n in self.channels)
         yield f"  {sizes} pixels, {channels}, {', '.join(self.dtypes)}"
         if self.median_diameter is not None:
             low, middle, high = (self.area_quantiles[QUANTILES.index(q)] for q in (0.05, 0.5, 0.95))
@@ -67,6 +71,26 @@ class SplitReport:
             return ""
         share = 100 * empty_share(self.images_without_objects, self.images)
         return f": {share:.3g} % of the crops show them, where a recipe has no background_share"
+
+
+def split_report(dataset: FileDataSet, looks: Sequence[Look]) -> SplitReport:
+    """What a split holds, by what was seen of its images."""
+    table = np.concatenate([np.zeros((0, 7), np.int32), *(look.objects for look in looks)])
+    counts = np.bincount(table[:, 1], minlength=len(dataset.class_names))
+    area = table[:, 6]
+    pixels = sum(look.shape[0] * look.shape[1] for look in looks)
+    return SplitReport(
+        split=dataset.split,
+        images=len(looks),
+        images_without_objects=sum(not len(look.objects) for look in looks),
+        objects={name: int(n) for name, n in zip(dataset.class_names, counts, strict=True)},
+        sizes=dict(Counter((look.shape[1], look.shape[0]) for look in looks)),
+        channels=dict(Counter(look.channels for look in looks)),
+        dtypes=dict(Counter(str(look.dtype) for look in looks)),
+        area_quantiles=tuple(map(float, np.quantile(area, QUANTILES))) if len(area) else (),
+        median_diameter=float(np.sqrt(np.median(area) * 4 / np.pi)) if len(area) else None,
+        ignored=sum(look.ignored for look in looks) / max(pixels, 1),
+    )
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,40 @@
-"""What a check says of the images' values: pixels that are no number, and ranges that mislead."""
+"""What a check says of images that are read nevertheless: of their files, and of their values."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from spatialembed.data.data_set import Problem
+from spatialembed.data.images.orientation import turned_size
+from spatialembed.data.images.reading import further_images, image_size, stated_orientation
 from spatialembed.files.pixel_values import Values
 
 
-def value_problems(values: Mapping[Path, Values]) -> Iterator[Problem]:
+def file_warnings(files: Sequence[Path]) -> Iterator[Problem]:
+    """Warnings about an image's file and those of its truth, which may be a json.
+
+    Raises:
+        UserError: a file that cannot be read.
+    """
+    image, *masks = (file for file in files if file.suffix != ".json")
+    for file in (image, *masks):
+        if further := further_images(file):
+            yield Problem(file, further, warning=True)
+    orientation = stated_orientation(image)
+    if orientation == 1 or any(stated_orientation(mask) != 1 for mask in masks):
+        return
+    size = image_size(image)
+    if turned_size(size, orientation) == size:  # else truth of another size is refused
+        message = (
+            f"states orientation {orientation}, which is applied; its truth states none and must "
+            "be of the turned picture, as viewers show it"
+        )
+        yield Problem(image, message, warning=True)
+
+
+def value_warnings(values: Mapping[Path, Values]) -> Iterator[Problem]:
     """Warnings about the images of one split, whose values are given by file."""
     for file, found in values.items():
         if found.not_finite:

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from spatialembed.data.checks.file_notes import notes
-from spatialembed.data.checks.mask_report import mask_problems, speck_problems
-from spatialembed.data.checks.report import Report, SplitReport, some
-from spatialembed.data.checks.sample_check import Look, look_at, mask_file
-from spatialembed.data.checks.tally import Tally
-from spatialembed.data.checks.values import value_problems
-from spatialembed.data.data_set import HOLDOUT, SPLITS, FileDataSet, Problem, Split
+from spatialembed.data.checks.image_warnings import file_warnings, value_warnings
+from spatialembed.data.checks.mask_warnings import mask_warnings, speck_warnings
+from spatialembed.data.checks.one_image import Look, look_at
+from spatialembed.data.checks.report import Report, SplitReport, some, split_report
+from spatialembed.data.data_set import HOLDOUT, SPLITS, Crowds, FileDataSet, Problem, Split
 from spatialembed.data.layouts import cityscapes
 from spatialembed.data.object_index import Progress
 from spatialembed.data.open import scan_data
 from spatialembed.errors import UserError
-
-if TYPE_CHECKING:
-    from spatialembed.data.data_set import Crowds
 
 
 def check_data(
@@ -45,21 +39,20 @@ def check_data(
     if class_names is None and root.is_dir() and cityscapes.recognize(root):
         class_names = cityscapes.THINGS
     datasets, problems = _scan(root, class_names, holdout, crowds)
-    reports = []
-    channels: dict[str, dict[Path, int]] = {}
+    looks: dict[str, dict[Path, Look]] = {}
     for dataset in datasets:
-        report, looks, found = _check_split(dataset, progress)
-        reports.append(report)
-        channels[dataset.split] = {file: look.channels for file, look in looks.items()}
-        problems += [problem for problem in found if problem not in problems]
-    problems += [problem for problem in _channels(channels) if problem not in problems]
+        looks[dataset.split], found = _look_through(dataset, progress)
+        problems += found
+    reports = [split_report(dataset, list(looks[dataset.split].values())) for dataset in datasets]
+    problems += _other_channels(looks)
     problems += _without_objects(root, reports)
     problems += _without_validation(root, datasets)
     layout = type(datasets[0]).__name__ if datasets else None
     names = datasets[0].class_names if datasets else tuple(class_names or ())
-    if chosen or layout != "Cityscapes":
+    if chosen or layout != "Cityscapes":  # all eight of which are looked at unasked
         problems += _absent_classes(root, reports)
-    return Report(root, layout, names, tuple(reports), tuple(problems))
+    # Splits of one folder or json find the same: each is said once, where it was found first.
+    return Report(root, layout, names, tuple(reports), tuple(dict.fromkeys(problems)))
 
 
 def _scan(
@@ -76,53 +69,47 @@ def _scan(
             refused[split] = str(error)
             continue
         class_names = dataset.class_names
-        problems += [problem for problem in dataset.problems if problem not in problems]
+        problems += dataset.problems
         if dataset.items or dataset.problems:
             datasets.append(dataset)
-    absent = {split for split in refused if f"has no {split} split" in refused[split]}
-    for split, message in refused.items():
-        if split in absent and len(absent) < len(SPLITS):
-            continue
-        problem = _as_problem(message, root)
-        problems += [problem] if problem not in problems else []
-    return datasets, problems
+    absent = [split for split, told in refused.items() if f"has no {split} split" in told]
+    if len(absent) < len(SPLITS):
+        refused = {split: told for split, told in refused.items() if split not in absent}
+    return datasets, problems + [_as_problem(told, root) for told in refused.values()]
 
 
-def _check_split(
+def _look_through(
     dataset: FileDataSet, progress: Progress | None
-) -> tuple[SplitReport, dict[Path, Look], list[Problem]]:
-    """Counts of a split, what was seen of each of its images by their files, and problems."""
-    tally, looks, seen = Tally(), {}, []
+) -> tuple[dict[Path, Look], list[Problem]]:
+    """What is seen of each image of a split, by its file, and problems."""
+    looks: dict[Path, Look] = {}
     problems: list[Problem] = []
-    for i in range(len(dataset)):
-        image = dataset.items[i].image
+    for i, item in enumerate(dataset.items):
         try:
             look = look_at(dataset, i)
-            problems += notes(dataset.files(i))
+            problems += file_warnings(dataset.files(i))
         except UserError as error:
-            problems.append(_as_problem(str(error), image))
+            problems.append(_as_problem(str(error), item.image))
         else:
-            tally.add(look)
-            looks[image] = look
-            seen.append((mask_file(dataset, i), look.signs, look.objects[:, 6]))
+            looks[item.image] = look
         if progress is not None:
             progress(dataset.split, i + 1, len(dataset))
-    problems += [*mask_problems(seen), *speck_problems(seen)]
-    problems += value_problems({file: look.values for file, look in looks.items()})
-    problems += [remark for remark in dataset.remarks() if remark not in problems]
-    return tally.report(dataset), looks, problems
+    masks = [look.mask for look in looks.values()]
+    problems += [*mask_warnings(masks), *speck_warnings(masks)]
+    problems += value_warnings({file: look.values for file, look in looks.items()})
+    return looks, problems + dataset.remarks()
 
 
-def _channels(found: dict[str, dict[Path, int]]) -> list[Problem]:
+def _other_channels(looks: Mapping[str, Mapping[Path, Look]]) -> list[Problem]:
     """Images with other channels than most: of the training images, where there are some."""
-    channels = found.get("train") or next(iter(found.values()), {})
-    counted = Counter(channels.values()).most_common(1)
+    judged = looks.get("train") or next(iter(looks.values()), {})
+    counted = Counter(look.channels for look in judged.values()).most_common(1)
     return [
-        Problem(file, f"has {some(n, 'channel')}, most images have {usual}; convert it")
+        Problem(file, f"has {some(look.channels, 'channel')}, most images have {usual}; convert it")
         for usual, _ in counted
-        for files in found.values()
-        for file, n in files.items()
-        if n != usual
+        for split in looks.values()
+        for file, look in split.items()
+        if look.channels != usual
     ]
 
 

@@ -24,35 +24,29 @@ Seen = tuple[Path, Signs, np.ndarray]
 """A mask's file, its signs, and the areas of its objects."""
 
 
-def mask_problems(seen: Iterable[Seen]) -> list[Problem]:
+def mask_warnings(seen: Iterable[Seen]) -> list[Problem]:
     """Warnings about the masks of a split, each of one cause."""
     seen = [mask for mask in seen if mask[1].objects]
     found: dict[Sign, list[Path]] = {}
-    for file, signs, _ in seen:
-        for sign in signs.clear:
-            found.setdefault(sign, []).append(file)
-    for sign in {sign for _, signs, _ in seen for sign in signs.hints}:
+    for sign in Sign:
+        clear = [file for file, signs, _ in seen if sign in signs.clear]
         like = [file for file, signs, _ in seen if sign in signs.clear | signs.hints]
-        if len(like) >= PREVALENT * len(seen):
-            found[sign] = like
+        found[sign] = like if len(like) >= PREVALENT * len(seen) else clear
+    problems = [_problem(sign.value, files) for sign, files in found.items() if files]
+    # Masks of which more is said have parts far away for that reason.
     named = {file for files in found.values() for file in files}
-    others = [mask for mask in seen if mask[0] not in named]
-    objects = sum(signs.objects for _, signs, _ in others)
-    shared = [(file, signs.shared) for file, signs, _ in others if signs.shared]
-    stray = [(file, signs.stray) for file, signs, _ in others if signs.stray]
-    problems = [_problem(sign.value, files) for sign, files in _in_order(found)]
-    for sign, counted, many in (
-        (Sign.SHARED, shared, MANY_SHARED),
-        (Sign.STRAY, stray, MANY_STRAY),
-    ):
-        count = sum(n for _, n in counted)
-        if count and count >= many * objects:
+    others = [(file, signs) for file, signs, _ in seen if file not in named]
+    objects = sum(signs.objects for _, signs in others)
+    shared = {file: signs.shared for file, signs in others if signs.shared}
+    stray = {file: signs.stray for file, signs in others if signs.stray}
+    for sign, held, many in (Sign.SHARED, shared, MANY_SHARED), (Sign.STRAY, stray, MANY_STRAY):
+        if held and (count := sum(held.values())) >= many * objects:
             sentence = f"{sign.value} ({count} of {objects} objects)"
-            problems.append(_problem(sentence, [file for file, _ in counted]))
+            problems.append(_problem(sentence, list(held)))
     return problems
 
 
-def speck_problems(seen: Iterable[Seen]) -> list[Problem]:
+def speck_warnings(seen: Iterable[Seen]) -> list[Problem]:
     """A warning where stray pixels with ids of their own are many among the objects of a split."""
     seen = list(seen)
     areas = [area for _, _, area in seen]
@@ -71,18 +65,11 @@ def speck_problems(seen: Iterable[Seen]) -> list[Problem]:
     return [_problem(sentence, files)]
 
 
-def _in_order(found: dict[Sign, list[Path]]) -> list[tuple[Sign, list[Path]]]:
-    return [(sign, found[sign]) for sign in Sign if sign in found]
-
-
 def _problem(sentence: str, files: list[Path]) -> Problem:
     """A warning about the first file that counts and names the others."""
     if len(files) > 1:
         names = ", ".join(file.name for file in files[1 : 1 + NAMED])
         more = ", ..." if len(files) > 1 + NAMED else ""
-        sentence += f"; so {_are(len(files) - 1)} more: {names}{more}"
+        are = "is 1" if len(files) == 2 else f"are {len(files) - 1}"
+        sentence += f"; so {are} more: {names}{more}"
     return Problem(files[0], sentence, warning=True)
-
-
-def _are(count: int) -> str:
-    return f"is {count}" if count == 1 else f"are {count}"

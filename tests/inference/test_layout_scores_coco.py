@@ -99,10 +99,10 @@ def odd(tmp_path):
 
 def tables(dataset, found, max_found=100, out=None):
     """Our own figures and the official ones of instances, one an image."""
-    with official_score(dataset, out, True, None, max_found) as judge:
+    with official_score(dataset, out, True, None, max_found) as score:
         for i, instances in enumerate(found):
-            judge.add(i, lambda instances=instances: instances)
-        official = judge.score()
+            score.add(i, lambda instances=instances: instances)
+        official = score.figures()
     pairs = (
         (each, sample.label_mask, sample.class_map, sample.ignore, sample.name)
         for each, sample in zip(found, dataset, strict=True)
@@ -288,7 +288,7 @@ def test_images_that_are_cut_are_counted(plain):
     assert official["mean"]["AP"] == pytest.approx(100)
 
 
-def test_the_judge_leaves_the_data_set_as_it_was(odd):
+def test_the_score_leaves_the_data_set_as_it_was(odd):
     data = open_data(odd, "val")
     before = copy.deepcopy([record.annotations for record in data.records])
     tables(data, [instances_of(sample, data.class_names) for sample in data])

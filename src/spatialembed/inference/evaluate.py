@@ -97,14 +97,14 @@ def evaluate(
     clock = {"network": 0.0, "clustering": 0.0}
     record = ObjectRecord(dataset.class_names)
     folder = None if out is None else Path(out)
-    with official_score(dataset, folder, official, min_region, max_found) as judge:
+    with official_score(dataset, folder, official, min_region, max_found) as score:
 
         def scored() -> Iterator[Scored]:
             for i in track(range(len(dataset)), len(dataset), f"Scoring {dataset.split}"):
                 sample = dataset[i]
                 output, found = timed_predict(model, sample, clock)
                 every = cache(partial(ranked, model, output))
-                judge.add(i, every)
+                score.add(i, every)
                 record.add(every(), found, sample.label_mask, sample.class_map, sample.ignore)
                 yield found, sample.label_mask, sample.class_map, sample.ignore, sample.name
 
@@ -116,7 +116,7 @@ def evaluate(
             "settings": model.used(),
             **score_images(scored(), dataset.class_names),
             "objects": record.summary(),
-            "official": judge.score(),
+            "official": score.figures(),
             "warnings": [str(problem) for problem in (*dataset.problems, *remarks)],
         }
     evaluation["seconds"] = {part: total / len(dataset) for part, total in clock.items()}

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spatialembed.data.layouts.cityscapes import Cityscapes
 from spatialembed.data.layouts.coco import Coco
 from spatialembed.errors import UserError, missing_extra
-from spatialembed.files.writing import atomic_write
 from spatialembed.formats.cityscapes_results import cityscapes_ids, write_cityscapes_results
 from spatialembed.formats.coco_results import coco_results
-from spatialembed.formats.results_folder import COCO_FILES
+from spatialembed.formats.results_folder import COCO_FILES, write_json
 from spatialembed.metrics.coco_ap import MAX_FOUND
 
 if TYPE_CHECKING:
@@ -30,16 +28,15 @@ TOOLS = {Cityscapes: "cityscapesscripts", Coco: "faster_coco_eval"}
 
 def is_scored_officially(dataset: FileDataSet) -> bool:
     """Whether the data set's layout has an official score, installed or not."""
-    return isinstance(dataset, tuple(TOOLS))
+    return type(dataset) in TOOLS
 
 
-class Judge(Protocol):
+class OfficialScore(NamedTuple):
     """Takes what was found in every image of a data set, then gives the official figures."""
 
-    def add(self, i: int, find: Callable[[], Instances]) -> None:
-        """Take what ``find`` gives for image ``i``; it is not called where nobody judges."""
-
-    def score(self) -> dict[str, Any] | None: ...
+    add: Callable[[int, Callable[[], Instances]], object]
+    """Take what a function gives for image ``i``; it is not called where there is no tool."""
+    figures: Callable[[], dict[str, Any] | None]
 
 
 @contextmanager
@@ -49,8 +46,8 @@ def official_score(
     official: bool | None = None,
     min_region: int | None = None,
     max_found: int = MAX_FOUND,
-) -> Iterator[Judge]:
-    """The judge of a data set's layout; one that says None where the layout has no tool.
+) -> Iterator[OfficialScore]:
+    """The official score of a data set's layout; its figures are None where there is no tool.
 
     Args:
         dataset: what is scored.
@@ -64,7 +61,7 @@ def official_score(
         UserError: figures were demanded of a layout without an official tool, or the 'eval' extra
             is missing; ``min_region`` outside of Cityscapes; ``max_found`` outside of COCO.
     """
-    tool = next((name for kind, name in TOOLS.items() if isinstance(dataset, kind)), None)
+    tool = TOOLS.get(type(dataset))
     if official and tool is None:
         raise UserError(f"{dataset.root} is neither Cityscapes nor COCO: it has no official score")
     if min_region is not None and not isinstance(dataset, Cityscapes):
@@ -78,98 +75,87 @@ def official_score(
     if official and not installed:
         raise missing_extra("the official score", "eval")
     if official is False or not installed:
-        yield _NoJudge()
+        yield OfficialScore(lambda i, find: None, lambda: None)
     elif isinstance(dataset, Coco):
-        yield _CocoJudge(dataset, out, max_found)
+        yield _coco_score(dataset, out, max_found)
     elif out is not None:
-        yield _CityscapesJudge(dataset, out / "cityscapes", min_region)
+        yield _cityscapes_score(dataset, out / "cityscapes", min_region)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            yield _CityscapesJudge(dataset, Path(folder), min_region)
+            yield _cityscapes_score(dataset, Path(folder), min_region)
 
 
-class _NoJudge:
-    def add(self, i: int, find: Callable[[], Instances]) -> None:
-        pass
+def _cityscapes_score(dataset: FileDataSet, folder: Path, min_region: int | None) -> OfficialScore:
+    ids = cityscapes_ids(dataset.class_names)
 
-    def score(self) -> None:
-        return None
+    def add(i: int, find: Callable[[], Instances]) -> None:
+        write_cityscapes_results(folder, dataset.names[i], find(), ids)
 
-
-class _CityscapesJudge:
-    def __init__(self, dataset: FileDataSet, folder: Path, min_region: int | None) -> None:
-        self.dataset, self.folder, self.min_region = dataset, folder, min_region
-        self.ids = cityscapes_ids(dataset.class_names)
-
-    def add(self, i: int, find: Callable[[], Instances]) -> None:
-        write_cityscapes_results(self.folder, self.dataset.names[i], find(), self.ids)
-
-    def score(self) -> dict[str, Any]:
+    def figures() -> dict[str, Any]:
         from spatialembed.metrics.cityscapes_ap import cityscapes_ap
 
-        truths = {name: self.dataset.files(i)[1] for i, name in enumerate(self.dataset.names)}
-        figures = cityscapes_ap(self.folder, truths, self.dataset.class_names, self.min_region)
-        return {"by": "cityscapesScripts", **figures}
+        truths = {name: dataset.files(i)[1] for i, name in enumerate(dataset.names)}
+        found = cityscapes_ap(folder, truths, dataset.class_names, min_region)
+        return {"by": "cityscapesScripts", **found}
+
+    return OfficialScore(add, figures)
 
 
-class _CocoJudge:
-    """Scores by the objects that the data set has, so that both tables count the same.
+def _coco_score(dataset: Coco, out: Path | None, max_found: int) -> OfficialScore:
+    """By the objects that the data set has, so that both tables count the same.
 
     An annotation that is ignored there is a crowd here; one hidden by others is left out.
     """
+    ids = {name: k for k, name in enumerate(dataset.class_names)}
+    rows: list[dict[str, Any]] = []
 
-    def __init__(self, dataset: Coco, out: Path | None, max_found: int) -> None:
-        self.dataset, self.out, self.max_found = dataset, out, max_found
-        self.ids = {name: k for k, name in enumerate(dataset.class_names)}
-        self.rows: list[dict[str, Any]] = []
+    def add(i: int, find: Callable[[], Instances]) -> None:
+        rows.extend(coco_results(find(), i, ids))
 
-    def add(self, i: int, find: Callable[[], Instances]) -> None:
-        self.rows += coco_results(find(), i, self.ids)
-
-    def score(self) -> dict[str, Any]:
+    def figures() -> dict[str, Any]:
         from spatialembed.metrics.coco_ap import coco_ap
 
-        self._write()
-        figures = coco_ap(self.rows, self._truth(), max_found=self.max_found)
-        return {"by": "faster-coco-eval", **figures}
+        if out is not None:
+            write_json(out / COCO_FILES[0], _under_its_ids(rows, dataset))
+        return {"by": "faster-coco-eval", **coco_ap(rows, _truth(dataset), max_found=max_found)}
 
-    def _write(self) -> None:
-        """Keep the results under the json's own ids; classes that it lacks have none there."""
-        if self.out is None:
-            return
-        ids = self.dataset.image_ids
-        kinds = {k: self.dataset.category_ids.get(name) for name, k in self.ids.items()}
-        rows = [
-            {**row, "image_id": ids[row["image_id"]], "category_id": kinds[row["category_id"]]}
-            for row in self.rows
-            if kinds[row["category_id"]] is not None
-        ]
-        with atomic_write(self.out / COCO_FILES[0]) as path:
-            path.write_text(json.dumps(rows), encoding="utf-8")
+    return OfficialScore(add, figures)
 
-    def _truth(self) -> dict[str, Any]:
-        images = [
-            {"id": i, "height": record.image.height, "width": record.image.width}
-            for i, record in enumerate(self.dataset.records)
-        ]
-        return {
-            "images": images,
-            "categories": [{"id": k, "name": name} for name, k in self.ids.items()],
-            "annotations": [row for i in range(len(self.dataset)) for row in self._annotations(i)],
+
+def _under_its_ids(rows: list[dict[str, Any]], dataset: Coco) -> list[dict[str, Any]]:
+    """Results under the json's own ids; classes that it lacks have none there."""
+    kinds = [dataset.category_ids.get(name) for name in dataset.class_names]
+    images = dataset.image_ids
+    return [
+        {**row, "image_id": images[row["image_id"]], "category_id": kinds[row["category_id"]]}
+        for row in rows
+        if kinds[row["category_id"]] is not None
+    ]
+
+
+def _truth(dataset: Coco) -> dict[str, Any]:
+    images = [
+        {"id": i, "height": record.image.height, "width": record.image.width}
+        for i, record in enumerate(dataset.records)
+    ]
+    return {
+        "images": images,
+        "categories": [{"id": k, "name": name} for k, name in enumerate(dataset.class_names)],
+        "annotations": [row for i in range(len(dataset)) for row in _annotations(dataset, i)],
+    }
+
+
+def _annotations(dataset: Coco, i: int) -> Iterator[dict[str, Any]]:
+    for drawn in dataset.drawing(i).drawn:
+        if drawn.kind == "hidden":
+            continue
+        row = {
+            "image_id": i,
+            "segmentation": {**drawn.mask, "counts": drawn.mask["counts"].decode("ascii")},
+            "iscrowd": int(drawn.kind != "object"),
+            "area": drawn.annotation.area,
         }
-
-    def _annotations(self, i: int) -> Iterator[dict[str, Any]]:
-        for drawn in self.dataset.drawing(i).drawn:
-            kind = self.dataset.categories.get(drawn.annotation.category)
-            if drawn.kind == "hidden":
-                continue
-            counts = drawn.mask["counts"].decode("ascii")
-            row = {
-                "image_id": i,
-                "segmentation": {"size": drawn.mask["size"], "counts": counts},
-                "iscrowd": int(drawn.kind != "object"),
-                "area": drawn.annotation.area,
-            }
-            # one of no known class is ignored in all of them
-            kinds = self.ids.values() if kind is None else [kind]
-            yield from ({**row, "category_id": each} for each in kinds)
+        kind = dataset.categories.get(drawn.annotation.category)
+        # One of no known class is ignored in all of them: COCO ignores within a class.
+        kinds = range(len(dataset.class_names)) if kind is None else [kind]
+        yield from ({**row, "category_id": each} for each in kinds)

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
+from copy import copy
 from io import StringIO
 from pathlib import Path
 from types import ModuleType
@@ -93,9 +94,7 @@ class _Numpy(ModuleType):
 def _arguments(
     official: Any, results: Path, class_names: Sequence[str], min_region: int | None
 ) -> Any:
-    known = [
-        label.name for label in official.labels if label.hasInstances and not label.ignoreInEval
-    ]
+    known = [each.name for each in official.labels if each.hasInstances and not each.ignoreInEval]
     for name in class_names:
         if name not in known:
             raise UserError(f"Cityscapes has no instances of class {name!r}; it has {known}")
@@ -103,15 +102,12 @@ def _arguments(
         raise UserError(f"name at least one class to score, of {known}")
     if min_region is not None and min_region < 0:
         raise UserError(f"min_region is a number of pixels, not {min_region}")
-    args = official.CArgs()
+    args = copy(official.args)  # which every caller of the script shares
     args.quiet = True
     args.predictionPath = str(results.absolute())
     args.instLabels = list(class_names)
     args.overlaps = OVERLAPS
     args.minRegionSizes = np.array([MIN_REGION if min_region is None else min_region])
-    args.distanceAvailable = False
-    args.distanceThs = np.array([float("inf")])
-    args.distanceConfs = np.array([-float("inf")])
     return args
 
 
@@ -177,8 +173,8 @@ def _class_ap(
     """AP and AP50 in percent; thresholds one by one, for the reason given below."""
     scores = []
     for overlap in OVERLAPS:
-        one = official.CArgs()
-        vars(one).update(vars(args), instLabels=[name], overlaps=np.array([overlap]))
+        one = copy(args)
+        one.instLabels, one.overlaps = [name], np.array([overlap])
         try:
             scores.append(100 * float(official.evaluateMatches(matches, one)[0, 0, 0]))
         except IndexError:

@@ -32,10 +32,17 @@ WORDS: dict[Kind, str] = {
 }
 """What becomes of annotations of a kind, the likely cause and the remedy."""
 
+LOST: dict[Kind, str] = {
+    "shares": "outlined in shares of the image's size, from 0 to 1; multiply x by the width and y "
+    "by the height",
+    "box": "no segmentation and no box; delete it",
+}
+"""The same of those that not even a box says the place of."""
+
 
 def unplaced(each: Sorted) -> bool:
     """Whether nothing says where in the image an annotation is."""
-    return each[1] in ("box", "shares") and not has_box(each[0])
+    return each[1] in LOST and not has_box(each[0])
 
 
 def at_sight(file: Path, rows: Sequence[Sorted]) -> list[Problem]:
@@ -45,20 +52,10 @@ def at_sight(file: Path, rows: Sequence[Sorted]) -> list[Problem]:
         file: the json.
         rows: its annotations of the classes that are taken.
     """
-    lost = [each for each in rows if unplaced(each)]
-    shares = [each for each, kind in lost if kind == "shares"]
-    bare = [each for each, kind in lost if kind == "box"]
     found = _of_kinds(file, (each for each in rows if not unplaced(each)), len(rows))
-    if shares:
-        found.append(
-            Problem(
-                file,
-                f"{_who(shares)}: outlined in shares of the image's size, from 0 to 1; multiply x "
-                "by the width and y by the height",
-            )
-        )
-    if bare:
-        found.append(Problem(file, f"{_who(bare)}: no segmentation and no box; delete it"))
+    for kind, words in LOST.items():
+        if lost := [each[0] for each in rows if each[1] == kind and unplaced(each)]:
+            found.append(Problem(file, f"{_who(lost)}: {words}"))
     return found
 
 

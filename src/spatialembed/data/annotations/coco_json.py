@@ -128,7 +128,7 @@ def _categories(file: Path, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]
     found: dict[str, Any] = {}
     for row in rows:
         name = _text(file, "categories", "name", row["name"])
-        _id(file, "categories", "id", row)
+        _require_id(file, "categories", row)
         if name in found:
             raise UserError(f"{file} has two categories named {name!r}; rename one")
         found[name] = row["id"]
@@ -144,7 +144,7 @@ def _categories(file: Path, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]
 
 
 def _image(file: Path, row: Mapping[str, Any]) -> Image:
-    _id(file, "images", "id", row)
+    _require_id(file, "images", row)
     name = _text(file, "images", "file_name", row["file_name"])
     height, width = (_size(file, name, key, row[key]) for key in ("height", "width"))
     if height * width > MOST_PIXELS:
@@ -161,7 +161,7 @@ def _annotation(file: Path, number: int, row: Mapping[str, Any]) -> Annotation:
     image, category = (key(row[name]) for name in ("image_id", "category_id"))
     if image is None or category is None:
         name = "image_id" if image is None else "category_id"
-        raise UserError(f"{file}: {called} has {_value(name, row[name])}; give the id")
+        raise UserError(f"{file}: {called} has {name} {ascii(row[name])[:60]}; give the id")
     crowd, ignore = (_flag(file, called, name, row.get(name)) for name in ("iscrowd", "ignore"))
     shape = (row.get("segmentation"), row.get("bbox"), row.get("area"))
     return Annotation(number, own, image, category, crowd, ignore, *shape)
@@ -169,25 +169,19 @@ def _annotation(file: Path, number: int, row: Mapping[str, Any]) -> Annotation:
 
 def _flag(file: Path, called: str, name: str, value: Any) -> bool:
     if isinstance(value, list | dict) or value not in FLAGS:
-        raise UserError(f"{file}: {called} has {_value(name, value)}; it must be 0 or 1")
+        raise UserError(f"{file}: {called} has {name} {ascii(value)[:60]}; it must be 0 or 1")
     return FLAGS[value]
 
 
-def _id(file: Path, name: str, field: str, row: Mapping[str, Any]) -> None:
-    if key(row[field]) is None:
-        raise UserError(
-            f"{file} has an entry of {name} whose {_value(field, row[field], ' is ')}; "
-            "it must be a whole number or a word"
-        )
+def _require_id(file: Path, name: str, row: Mapping[str, Any]) -> None:
+    if key(row["id"]) is None:
+        raise _unfit(file, name, "id", row["id"], "a whole number or a word")
 
 
 def _size(file: Path, image: str, field: str, value: Any) -> int:
     whole = not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value)
     if not whole or value != int(value) or value < 1:
-        raise UserError(
-            f"{file} has an entry of images ({image}) whose {_value(field, value, ' is ')}; "
-            "it must be a whole number above 0"
-        )
+        raise _unfit(file, f"images ({image})", field, value, "a whole number above 0")
     return int(value)
 
 
@@ -195,11 +189,10 @@ def _text(file: Path, name: str, field: str, value: Any) -> str:
     """A name, also where it is written as a number."""
     text = key(value)
     if text is None or "\0" in text or not Path(text).name:
-        raise UserError(
-            f"{file} has an entry of {name} whose {_value(field, value, ' is ')}; it must be a name"
-        )
+        raise _unfit(file, name, field, value, "a name")
     return text
 
 
-def _value(field: str, value: Any, between: str = " ") -> str:
-    return f"{field}{between}{ascii(value)[:60]}"
+def _unfit(file: Path, entry: str, field: str, value: Any, wanted: str) -> UserError:
+    what = f"{file} has an entry of {entry} whose {field} is {ascii(value)[:60]}"
+    return UserError(f"{what}; it must be {wanted}")

@@ -8,6 +8,7 @@ of smaller area is seen.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -85,13 +86,9 @@ def is_in_shares(polygons: Any) -> bool:
     """Whether these are polygons (or boxes) in shares of the image's size, from 0 to 1."""
     if not isinstance(polygons, list) or not all(isinstance(each, list) for each in polygons):
         return False
-    fractions = False
-    for polygon in polygons:
-        for value in polygon:
-            if not isinstance(value, int | float) or not 0 <= value <= 1:
-                return False
-            fractions = fractions or 0 < value < 1
-    return fractions
+    if not all(isinstance(v, int | float) and 0 <= v <= 1 for v in chain(*polygons)):
+        return False
+    return any(0 < v < 1 for v in chain(*polygons))  # else pixels 0 and 1 in a corner
 
 
 def draw(

@@ -132,19 +132,12 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """The report for JSON."""
-        splits = [asdict(split) for split in self.splits]
-        for split in splits:
+        held = {**asdict(self), "path": str(self.path)}
+        for split in held["splits"]:
             split["sizes"] = {f"{w}x{h}": n for (w, h), n in split["sizes"].items()}
-        problems = [
-            {"file": str(p.file), "message": p.message, "warning": p.warning} for p in self.problems
-        ]
-        return {
-            "path": str(self.path),
-            "layout": self.layout,
-            "class_names": list(self.class_names),
-            "splits": splits,
-            "problems": problems,
-        }
+        for problem in held["problems"]:
+            problem["file"] = str(problem["file"])
+        return held
 
 
 def some(count: int, noun: str) -> str:

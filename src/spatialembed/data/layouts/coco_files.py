@@ -10,9 +10,9 @@ from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 
-from spatialembed.data.data_set import SPLITS, Problem
+from spatialembed.data.data_set import Problem
 from spatialembed.data.layouts.other_layouts import COCO, about_json, kind_of_json
-from spatialembed.data.layouts.splits import ALIASES, by_split, split_of, splits_in
+from spatialembed.data.layouts.splits import ALIASES, by_split, split_of, splits_in, taken_as
 from spatialembed.data.layouts.unread_files import images_left_out
 from spatialembed.errors import UserError
 from spatialembed.files.names import composed, file_in_json, is_hidden
@@ -30,9 +30,8 @@ def holds_coco(root: Path) -> bool:
     """Whether there are annotations in json files, in a place where tools put them."""
     if _jsons(root / "annotations"):
         return True
-    has_masks = any(
-        (folder / "masks").is_dir() for folder in (root, *_split_folders(root).values())
-    )
+    folders = (root, *_split_folders(root).values())
+    has_masks = any((folder / "masks").is_dir() for folder in folders)
     return not has_masks and bool(_coco_jsons(root) or _in_split_folders(root))
 
 
@@ -72,13 +71,17 @@ def _named(folder: Path) -> dict[str, Path]:
     best, _ = by_split([word for word in words.values() if word])
     for split, word in best.items():
         files = [file for file, own in words.items() if own == word]
-        if len(files) > 1:
-            names = ", ".join(file.name for file in files)
-            raise UserError(f"{folder} has {len(files)} files for {split} ({names}); keep one")
-        if told := about_json(files[0]):
+        found[split] = _the_one(folder, files, f"files for {split}")
+        if told := about_json(found[split]):
             raise UserError(told)
-        found[split] = files[0]
     return found
+
+
+def _the_one(folder: Path, files: Sequence[Path], what: str) -> Path:
+    if len(files) > 1:
+        names = ", ".join(file.name for file in files)
+        raise UserError(f"{folder} has {len(files)} {what} ({names}); keep one")
+    return files[0]
 
 
 def _split_word(file: Path) -> str | None:
@@ -88,11 +91,7 @@ def _split_word(file: Path) -> str | None:
 
 def _beside(root: Path, named: dict[str, Path]) -> list[Problem]:
     """What is to be said of json files of instances that are not taken, or by another name."""
-    problems = [
-        Problem(file, f"is taken as {split}", warning=True)
-        for split, file in named.items()
-        if _split_word(file) in ALIASES
-    ]
+    problems = taken_as({s: file for s, file in named.items() if _split_word(file) in ALIASES})
     for file in [*_jsons(root / "annotations"), *_jsons(root)]:
         first = _TEXT_SPLIT.split(file.stem.lower())[0]
         if file not in named.values() and first not in _OTHER_TASKS and kind_of_json(file) == COCO:
@@ -115,24 +114,13 @@ def _by_words(root: Path, files: Sequence[Path]) -> tuple[dict[str, Path], list[
                 "instances_val.json and so on, in annotations/"
             )
         found[split] = file
-    problems = [
-        Problem(file, f"is taken as {split}", warning=True) for split, file in found.items()
-    ]
-    return found, problems
+    return found, taken_as(found)
 
 
 def _in_split_folders(root: Path) -> dict[str, Path]:
     """A json of instances in the folder of each split, as Roboflow writes them."""
-    found: dict[str, Path] = {}
-    for split in SPLITS:
-        folder = _split_folders(root).get(split)
-        files = _coco_jsons(folder) if folder else []
-        if len(files) > 1:
-            names = ", ".join(file.name for file in files)
-            raise UserError(f"{folder} has {len(files)} COCO files ({names}); keep one")
-        if files:
-            found[split] = files[0]
-    return found
+    held = ((split, each, _coco_jsons(each)) for split, each in _split_folders(root).items())
+    return {s: _the_one(folder, files, "COCO files") for s, folder, files in held if files}
 
 
 def _split_folders(root: Path) -> dict[str, Path]:
@@ -140,9 +128,7 @@ def _split_folders(root: Path) -> dict[str, Path]:
 
 
 def _jsons(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    found = sorted(folder.iterdir())
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
     return [f for f in found if f.suffix.lower() == ".json" and not is_hidden(f.name)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -52,15 +52,16 @@ def splits_in(root: Path) -> tuple[dict[str, str], list[Problem]]:
     # A dev/ may hold anything: names that are not ours are splits where they hold images.
     names = [n for n in names if n in SPLITS or (split_of(n) and holds_images(root / n))]
     best, doubles = by_split(names)
-    problems = [
-        Problem(root / name, f"is taken as {split}", warning=True)
-        for split, name in best.items()
-        if name != split
-    ]
+    problems = taken_as({split: root / name for split, name in best.items() if name != split})
     for name in doubles:
         used = root / best[split_of(name) or "train"]
         problems += images_left_out(root / name, f"{used} is taken instead: put all into one")
     return best, problems
+
+
+def taken_as(found: Mapping[str, Path]) -> list[Problem]:
+    """That folders or files of other names are those of splits."""
+    return [Problem(path, f"is taken as {split}", warning=True) for split, path in found.items()]
 
 
 def beside(root: Path, known: Iterable[str], remedy: str) -> Iterator[Problem]:

@@ -48,6 +48,7 @@ def write_cityscapes_results(
         mask = np.zeros(instances.label_map.shape, np.uint8)
         mask[instances.window(k)][instances.mask(k)] = 255
         name = f"masks/{stem}_{k}.png"
+        # Level 1: the default takes twice as long to save 7 kB of a mask of 1024 x 2048.
         with atomic_write(folder / name) as temporary:
             Image.fromarray(mask).save(temporary, format="PNG", compress_level=1)
         # As repr gives it, not rounded: the official script ranks by what stands here.

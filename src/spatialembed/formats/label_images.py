@@ -23,6 +23,7 @@ def save_label_tiff(path: str | Path, label_map: np.ndarray) -> None:
     """
     labels = label_map.astype(_unsigned(label_map))
     with atomic_write(path) as temporary:
+        # By itself tifffile takes a label map of three columns for colors.
         tifffile.imwrite(temporary, labels, photometric="minisblack", compression="zlib")
 
 

@@ -43,7 +43,9 @@ def polygons(instances: Instances, k: int) -> list[list[Ring]]:
     parts, count = ndimage.label(np.pad(instances.mask(k), 1))
     found = []
     for part in range(1, count + 1):
+        # "low": pixels that touch at a corner alone are parts of their own, as ndimage has them.
         lines = find_contours(parts == part, 0.5, fully_connected="low")  # type: ignore[no-untyped-call]
+        # Back by the padding of 1, on by 0.5 from centers of pixels to their corners.
         rings = [line[:, ::-1] + (x - 0.5, y - 0.5) for line in lines]
         outer = max(range(len(rings)), key=lambda i: float(np.ptp(rings[i], axis=0).sum()))
         found.append([rings[outer], *(ring for i, ring in enumerate(rings) if i != outer)])

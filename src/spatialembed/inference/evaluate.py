@@ -103,6 +103,7 @@ def evaluate(
             for i in track(range(len(dataset)), len(dataset), f"Scoring {dataset.split}"):
                 sample = dataset[i]
                 output, found = timed_predict(model, sample, clock)
+                # Clustered once for both that take it; the official score may take nothing.
                 every = cache(partial(ranked, model, output))
                 score.add(i, every)
                 record.add(every(), found, sample.label_mask, sample.class_map, sample.ignore)

@@ -290,6 +290,6 @@ def test_images_that_are_cut_are_counted(plain):
 
 def test_the_score_leaves_the_data_set_as_it_was(odd):
     data = open_data(odd, "val")
-    before = copy.deepcopy([record.annotations for record in data.records])
+    before = copy.deepcopy([record.rows for record in data.records])
     tables(data, [instances_of(sample, data.class_names) for sample in data])
-    assert repr(before) == repr([record.annotations for record in data.records])
+    assert repr(before) == repr([record.rows for record in data.records])

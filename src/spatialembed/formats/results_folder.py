@@ -44,11 +44,7 @@ COCO_FILES = "coco_results.json", "coco_images.json"
 SETTINGS_FILE = "settings.json"
 """What the results of a folder were made with."""
 
-LIBRARIES = {
-    "geojson": ("skimage",),
-    "imagej": ("skimage", "roifile"),
-    "measurements": ("skimage",),
-}
+LIBRARIES = {"geojson": ["skimage"], "imagej": ["skimage", "roifile"], "measurements": ["skimage"]}
 """What formats need beyond the core."""
 
 

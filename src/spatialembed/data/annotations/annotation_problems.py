@@ -10,11 +10,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from spatialembed.data.annotations.coco_json import Annotation, Image, key
-from spatialembed.data.annotations.drawn import Drawn, Kind, has_box
+from spatialembed.data.annotations.drawn import Drawn, Kind, Sorted, has_box
 from spatialembed.data.data_set import Problem
-
-Sorted = tuple[Annotation, Kind]
-"""An annotation and what it is at sight."""
 
 WORDS: dict[Kind, str] = {
     "crowd": "marked as crowds (iscrowd or ignore), so ignored; where they are single objects, as "
@@ -75,8 +72,7 @@ def repeated(
 ) -> list[Problem]:
     """Ids that are given twice: of images an error, since whose annotations are whose is lost."""
     found = []
-    numbers = _twice(key(image.id) for image in images)
-    if numbers:
+    if numbers := _twice(key(image.id) for image in images):
         names = [image.file_name for image in images if key(image.id) == numbers[0]]
         message = (
             f"{_some(len(numbers), 'image id')} given twice, such as {numbers[0]} "
@@ -84,8 +80,7 @@ def repeated(
             "pasted together? number the images anew"
         )
         found.append(Problem(file, message))
-    ids = _twice(each.id for each in annotations if each.id is not None)
-    if ids:
+    if ids := _twice(each.id for each in annotations if each.id is not None):
         message = (
             f"{_some(len(ids), 'annotation id')} given twice, such as {ids[0]}; were two files "
             "pasted together? each is taken as one of its own"
@@ -105,11 +100,11 @@ def orphans(file: Path, annotations: Sequence[Annotation]) -> list[Problem]:
 def _of_kinds(file: Path, rows: Iterable[Sorted], of: int = 0) -> list[Problem]:
     found: dict[Kind, list[Annotation]] = {}
     for annotation, kind in rows:
-        if kind != "object":
-            found.setdefault(kind, []).append(annotation)
+        found.setdefault(kind, []).append(annotation)
     return [
         Problem(file, f"{_who(held, of)}: {WORDS[kind]}", warning=True)
         for kind, held in found.items()
+        if kind != "object"
     ]
 
 

@@ -26,6 +26,9 @@ from spatialembed.data.data_set import Crowds
 
 Kind = Literal["object", "crowd", "box", "shares", "unknown", "line", "outside", "flat", "hidden"]
 
+Sorted = tuple[Annotation, Kind]
+"""An annotation and what it is at sight."""
+
 
 class Drawn(NamedTuple):
     """An annotation and what became of it.
@@ -91,20 +94,17 @@ def is_in_shares(polygons: Any) -> bool:
     return any(0 < v < 1 for v in chain(*polygons))  # else pixels 0 and 1 in a corner
 
 
-def draw(
-    annotations: Sequence[Annotation], kinds: Sequence[Kind], height: int, width: int
-) -> Drawing:
+def draw(rows: Sequence[Sorted], height: int, width: int) -> Drawing:
     """Draw the annotations of an image.
 
     Args:
-        annotations: of the image.
-        kinds: of :func:`kind_at_sight`, one an annotation.
+        rows: the image's annotations, each with what :func:`kind_at_sight` says.
         height, width: of the image.
 
     Raises:
         ValueError: a segmentation that cannot be read; names the annotation.
     """
-    drawn = [_draw(*each, height, width) for each in zip(annotations, kinds, strict=True)]
+    drawn = [_draw(annotation, kind, height, width) for annotation, kind in rows]
     label_mask = np.zeros(height * width, np.int32)
     ignore = np.zeros(height * width, bool)
     largest_first = sorted((-area(each.mask), n) for n, each in enumerate(drawn))
@@ -114,12 +114,12 @@ def draw(
             label_mask[where] = n + 1
         else:
             ignore[where] = True
-    seen = np.bincount(label_mask, minlength=len(drawn) + 1)[1:] > 0
-    drawn = [
-        each._replace(kind="hidden") if each.kind == "object" and not there else each
-        for each, there in zip(drawn, seen.tolist(), strict=True)
-    ]
+    seen = np.bincount(label_mask, minlength=len(drawn) + 1) > 0
+    for n, each in enumerate(drawn):
+        if each.kind == "object" and not seen[n + 1]:
+            drawn[n] = each._replace(kind="hidden")
     ignore &= label_mask == 0
+    # Drawn down the columns, as COCO counts pixels; rows are wanted.
     upright = (np.ascontiguousarray(part.reshape(width, height).T) for part in (label_mask, ignore))
     return Drawing(drawn, *upright)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
@@ -91,8 +91,8 @@ class Signs:
     """
 
     objects: int = 0
-    clear: frozenset[Sign] = field(default_factory=frozenset)
-    hints: frozenset[Sign] = field(default_factory=frozenset)
+    clear: frozenset[Sign] = frozenset()
+    hints: frozenset[Sign] = frozenset()
     shared: int = 0
     stray: int = 0
 

@@ -14,15 +14,14 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from spatialembed.data.annotations.annotation_problems import (
-    Sorted,
     at_sight,
     once_drawn,
     orphans,
     repeated,
     unplaced,
 )
-from spatialembed.data.annotations.coco_json import Annotation, Content, Image, key, load
-from spatialembed.data.annotations.drawn import Drawing, Drawn, Kind, draw, kind_at_sight
+from spatialembed.data.annotations.coco_json import Content, Image, key, load
+from spatialembed.data.annotations.drawn import Drawing, Drawn, Sorted, draw, kind_at_sight
 from spatialembed.data.data_set import Crowds, FileDataSet, Problem, unequal
 from spatialembed.data.images.reading import image_size
 from spatialembed.data.layouts.coco_files import (
@@ -40,8 +39,7 @@ from spatialembed.errors import UserError
 
 class _Record(NamedTuple):
     image: Image
-    annotations: tuple[Annotation, ...]
-    kinds: tuple[Kind, ...]
+    rows: tuple[Sorted, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +78,9 @@ class Coco(FileDataSet):
         Raises:
             UserError: a segmentation that cannot be read.
         """
-        image, annotations, kinds = self.records[i]
+        image, rows = self.records[i]
         try:
-            return draw(annotations, kinds, image.height, image.width)
+            return draw(rows, image.height, image.width)
         except ValueError as error:
             raise UserError(f"{self.annotation_file}: {error}; correct it") from error
 
@@ -113,18 +111,14 @@ class Coco(FileDataSet):
             stored = image_size(path)
         except UserError:  # reading it says what is wrong
             return []
-        if stored == said:
-            return []
         message = unequal(path, stored, self.annotation_file, said).removeprefix(f"{path} ")
-        return [Problem(path, message)]
+        return [Problem(path, message)] if stored != said else []
 
     def _pick(self, numbers: Sequence[int]) -> Self:
         return replace(super()._pick(numbers), records=tuple(self.records[i] for i in numbers))
 
 
-def recognize(root: Path) -> bool:
-    """Whether ``root`` has annotations in json files."""
-    return holds_coco(root)
+recognize = holds_coco
 
 
 def scan(
@@ -180,6 +174,7 @@ def _sorted_rows(
     """Annotations of every image that is listed, by its id, and what is to be said of them."""
     listed = {key(image.id) for image in content.images}
     known = set(content.categories.values())
+    # Of classes that are not trained nothing is said; of unknown ones, they may be of any class.
     taken = [
         (each, kind_at_sight(each, each.category in known, crowds))
         for each in content.annotations
@@ -214,7 +209,6 @@ def _match(
         elif not is_file(path):
             problems.append(Problem(path, f"does not exist, though {file} names it"))
         else:
-            own = rows.get(str(key(image.id)), ())
-            record = _Record(image, tuple(a for a, _ in own), tuple(kind for _, kind in own))
+            record = _Record(image, tuple(rows.get(str(key(image.id)), ())))
             found[name] = Item(name, path, file), record
     return [found[name] for name in sorted(found)], problems

@@ -8,7 +8,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import chain, islice, permutations
 from pathlib import Path
 
 from spatialembed.data.images.reading import image_names
@@ -101,6 +101,9 @@ BEGINNINGS = {
 }
 """Words near the beginning without which such a file is no sign."""
 
+WORDS_FOR_MASKS = ["mask", "label", "gt", "ground", "truth", "annot", "instance", "target", "seg"]
+"""What is in the names of folders of masks, in lower case."""
+
 JSON_FILES = 3
 """Files of json that are looked at in a folder."""
 
@@ -110,7 +113,7 @@ def other_layout(root: Path) -> str | None:
 
     A sentence that names the file at fault; None where nothing is recognised.
     """
-    folders = [f for f in sorted(root.iterdir()) if f.is_dir() and not is_hidden(f.name)]
+    folders = _folders(root)
     # What is sure comes first; the same sign may lie in the folder of a split, or one deeper.
     for place in (root, *folders[:20]):
         jsons = islice(_visible(place, "*.json"), JSON_FILES)
@@ -157,29 +160,18 @@ def _renames(root: Path, folders: list[Path]) -> Iterator[str]:
             f"name them {root / 'train' / 'images'} and {root / 'train' / 'masks'}"
         )
     for place in (root, *folders):
-        if pair := _pair(place):
-            images, masks = pair
-            yield (
-                f"{masks} seems to hold the masks of {images}: name the two "
-                f"{place / 'images'} and {place / 'masks'}"
-            )
+        names = {f: {stem(name) for name in image_names(f)} for f in _folders(place)}
+        for masks, images in permutations(names, 2):
+            likely = any(word in masks.name.lower() for word in WORDS_FOR_MASKS) and names[masks]
+            if likely and 2 * len(names[images] & names[masks]) > len(names[images]):
+                yield (
+                    f"{masks} seems to hold the masks of {images}: name the two "
+                    f"{place / 'images'} and {place / 'masks'}"
+                )
 
 
-def _pair(place: Path) -> tuple[Path, Path] | None:
-    """Two folders with images of the same stems, the second of them named as masks may be."""
-    names = {
-        f: {stem(name) for name in image_names(f)}
-        for f in sorted(place.iterdir())
-        if f.is_dir() and not is_hidden(f.name)
-    }
-    likely = ("mask", "label", "gt", "ground", "truth", "annot", "instance", "target", "seg")
-    for masks, theirs in names.items():
-        if not theirs or not any(word in masks.name.lower() for word in likely):
-            continue
-        for images, ours in names.items():
-            if images != masks and 2 * len(ours & theirs) > len(ours):
-                return images, masks
-    return None
+def _folders(place: Path) -> list[Path]:
+    return [f for f in sorted(place.iterdir()) if f.is_dir() and not is_hidden(f.name)]
 
 
 def kind_of_json(file: Path) -> str | None:

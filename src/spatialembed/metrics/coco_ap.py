@@ -150,15 +150,8 @@ def _truth_content(
             raise UserError(f"{where}: object {number} is incomplete; give an instances file")
         if each["category_id"] in categories:
             _known([each["image_id"]], images, f"{where}: image_id")
-            objects.append(
-                {
-                    **each,
-                    "id": number,
-                    "image_id": images[each["image_id"]],
-                    "category_id": categories[each["category_id"]],
-                    "iscrowd": int(bool(each.get("iscrowd"))),
-                }
-            )
+            own = {**each, "id": number, "iscrowd": int(bool(each.get("iscrowd")))}
+            objects.append(_under(own, images, categories))
     anew = {
         "images": [{**each, "id": images[each["id"]]} for each in content["images"]],
         "annotations": objects,
@@ -204,14 +197,15 @@ def _results_content(
     _known((row["image_id"] for row in found), images, f"{where}: image_id")
     _known((row["category_id"] for row in found), categories, f"{where}: category_id")
     # left out: a box, from which the library would take the area in place of the mask's
-    return [
-        {
-            **{key: row[key] for key in fields},
-            "image_id": images[row["image_id"]],
-            "category_id": categories[row["category_id"]],
-        }
-        for row in found
-    ]
+    return [_under({key: row[key] for key in fields}, images, categories) for row in found]
+
+
+def _under(
+    row: Mapping[str, Any], images: Mapping[Any, int], categories: Mapping[Any, int]
+) -> dict[str, Any]:
+    """A row with our numbers of its image and category."""
+    image, category = images[row["image_id"]], categories[row["category_id"]]
+    return {**row, "image_id": image, "category_id": category}
 
 
 def _category_ids(

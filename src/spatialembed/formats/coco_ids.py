@@ -42,17 +42,11 @@ class CocoIds(NamedTuple):
         found: dict[str, str] = {}
         for name in names:
             number = self.image(name)
-            if number is None:
-                raise UserError(
-                    f"{self.where} has no image '{name}', or several; give the annotations of "
-                    "these images"
-                )
-            other = found.setdefault(str(number), name)
-            if other != name:
-                raise UserError(
-                    f"{self.where} has one image for '{other}' and '{name}'; give the annotations "
-                    "of these images"
-                )
+            told = f"no image '{name}', or several" if number is None else ""
+            if not told and (other := found.setdefault(str(number), name)) != name:
+                told = f"one image for '{other}' and '{name}'"
+            if told:
+                raise UserError(f"{self.where} has {told}; give the annotations of these images")
         for name in class_names:
             if name not in self.categories:
                 have = ", ".join(self.categories) or "none"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spatialembed.demo.scenery.canvas import Floats, rgb
-
 CAR, TRUCK, BUS = 26, 27, 28
 
 
@@ -58,12 +56,9 @@ BODIES: dict[str, Body] = {
                   cargo=True),
 }  # fmt: skip
 
-PAINTS: list[Floats] = [
-    rgb(*c)
-    for c in (
-        (232, 232, 230), (232, 232, 230), (190, 194, 198), (176, 180, 184), (120, 124, 130),
-        (72, 76, 82), (38, 40, 44), (30, 32, 36), (40, 66, 118), (58, 100, 160), (150, 30, 34),
-        (178, 44, 38), (36, 74, 60), (196, 176, 140), (206, 134, 40), (104, 52, 44), (222, 190, 66),
-    )
+PAINTS = [
+    (232, 232, 230), (232, 232, 230), (190, 194, 198), (176, 180, 184), (120, 124, 130),
+    (72, 76, 82), (38, 40, 44), (30, 32, 36), (40, 66, 118), (58, 100, 160), (150, 30, 34),
+    (178, 44, 38), (36, 74, 60), (196, 176, 140), (206, 134, 40), (104, 52, 44), (222, 190, 66),
 ]  # fmt: skip
 """Colors of vehicles, common ones more than once."""

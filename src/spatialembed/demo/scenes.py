@@ -18,6 +18,7 @@ from spatialembed.demo.scenery.buildings import draw_buildings, draw_skyline
 from spatialembed.demo.scenery.canvas import Camera, Canvas
 from spatialembed.demo.scenery.finish import cast_shadows, finish, hood
 from spatialembed.demo.scenery.ground import draw_ground
+from spatialembed.demo.scenery.labels import EGO, SKY
 from spatialembed.demo.scenery.street import Stage, random_street
 from spatialembed.demo.scenery.traffic import populate
 from spatialembed.demo.scenery.visibility import Limits, Thing, paint_order
@@ -26,7 +27,6 @@ from spatialembed.errors import UserError
 from spatialembed.files.writing import atomic_write
 
 CITY = "drawnham"
-EGO, SKY = 1, 23
 MIN_SIDE = 64
 VAL_FIRST = 1_000_000
 """Number of the first validation scene, so that it does not depend on how many train there are."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-CAR, TRUCK, BUS = 26, 27, 28
+from spatialembed.demo.scenery.labels import BUS, CAR, TRUCK
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from spatialembed.demo.scenery.canvas import Canvas, Floats, Mesh, panel, rgb, xyz
-from spatialembed.demo.scenery.roadside import TREE, draw_tree, uprights
+from spatialembed.demo.scenery.labels import BUILDING, TREE
+from spatialembed.demo.scenery.roadside import draw_tree, uprights
 from spatialembed.demo.scenery.street import FAR, Stage
-
-BUILDING = 11
 
 _WALLS = [
     (200, 180, 152), (210, 200, 182), (172, 122, 98), (156, 102, 84), (188, 190, 188),
@@ -29,10 +28,9 @@ def draw_skyline(canvas: Canvas, stage: Stage) -> None:
     boxes = np.stack([x, x + width, np.zeros(14), height], axis=1)
     tones = rgb(150, 140, 130) * rng.uniform(0.7, 1.1, (14, 1))
     canvas.draw(uprights(boxes, FAR * 1.2, tones, stage.light), BUILDING)
-    trees = (
-        draw_tree(stage, rng.uniform(-40, 40), FAR * 0.95, rng.uniform(5, 9), 8) for _ in range(9)
-    )
-    canvas.draw(Mesh.join(trees), TREE)
+    for _ in range(9):
+        tree = draw_tree(stage, rng.uniform(-40, 40), FAR * 0.95, rng.uniform(5, 9), leaves=8)
+        canvas.draw_flat(tree.parts[0].flat, TREE)
 
 
 def draw_buildings(canvas: Canvas, stage: Stage) -> None:
@@ -104,24 +102,23 @@ def _windows(
     stage: Stage, wall: Floats, normal: Floats, floors: int, columns: int, tone: Floats
 ) -> list[Mesh]:
     """A grid of windows with frames and sills above a row of shops or doors."""
-    light, meshes, near = stage.light, [], float(wall[0, 2]) < 34
+    light, near = stage.light, float(wall[0, 2]) < 34
     column, floor = (a.ravel() for a in np.meshgrid(np.arange(columns)[::-1], np.arange(1, floors)))
     u0, u1 = (column + 0.26) / columns, (column + 0.74) / columns
     v0, v1 = (floor + 0.28) / floors * 0.95, (floor + 0.8) / floors * 0.95
-    panes = panel(wall, u0, u1, v0, v1)
-    z = panes[..., 2].mean(1)
+    middle, w, m, s = (u0 + u1) / 2, 0.02 / columns, 0.07 / columns, 0.04 / floors
+    z = panel(wall, u0, u1, v0, v1)[..., 2].mean(1)
     glass = _glass(stage, z, 0.3)
-    if near:
-        m, s = 0.07 / columns, 0.04 / floors
-        frame = light.shade(np.minimum(tone * 1.2, 244), normal[None], z)
-        meshes.append(Mesh.equal(panel(wall, u0 - m, u1 + m, v0 - s * 1.4, v1 + s), frame, False))
-    meshes.append(Mesh.equal(panes, glass, False))
-    if near:
-        upper = panel(wall, u0, u1, v0 + (v1 - v0) * 0.6, v1)
-        meshes.append(Mesh.equal(upper, glass * 0.86 + light.sky_low * 0.12, False))
-        middle, w = (u0 + u1) / 2, 0.02 / columns
-        bar = light.hazy(np.minimum(tone * 1.1, 240) * (light.ambient + 0.2), z)
-        meshes.append(Mesh.equal(panel(wall, middle - w, middle + w, v0, v1), bar, False))
+    frame = light.shade(np.minimum(tone * 1.2, 244), normal[None], z)
+    bar = light.hazy(np.minimum(tone * 1.1, 240) * (light.ambient + 0.2), z)
+    panes = [
+        (u0 - m, u1 + m, v0 - s * 1.4, v1 + s, frame),
+        (u0, u1, v0, v1, glass),
+        (u0, u1, v0 + (v1 - v0) * 0.6, v1, glass * 0.86 + light.sky_low * 0.12),
+        (middle - w, middle + w, v0, v1, bar),
+    ]
+    shown = panes if near else panes[1:2]
+    meshes = [Mesh.equal(panel(wall, *place), color, False) for *place, color in shown]
     return meshes + _shops(stage, wall, normal, floors, columns)
 
 

@@ -137,6 +137,11 @@ def xyz(x: ArrayLike, y: ArrayLike, z: ArrayLike) -> Floats:
     return np.stack(np.broadcast_arrays(x, y, z), axis=-1).astype(np.float64)
 
 
+def square(x: float, z: float, half: float) -> Floats:
+    """(4, 3) corners of a square on the ground."""
+    return xyz(x + half * np.array([-1, 1, 1, -1]), 0, z + half * np.array([-1, -1, 1, 1]))
+
+
 def panel(quad: Floats, u0: ArrayLike, u1: ArrayLike, v0: ArrayLike, v1: ArrayLike) -> Floats:
     """The part ([N,] 4, 3) of a quadrilateral (4, 3) between two values of u and two of v.
 

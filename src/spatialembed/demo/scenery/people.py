@@ -10,10 +10,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from spatialembed.demo.scenery.canvas import Floats, Mesh, circle, rgb, xyz
+from spatialembed.demo.scenery.canvas import Floats, Mesh, circle, rgb, square, xyz
+from spatialembed.demo.scenery.labels import BICYCLE, MOTORCYCLE, PERSON, RIDER
 from spatialembed.demo.scenery.street import Stage
-
-PERSON, RIDER, MOTORCYCLE, BICYCLE = 24, 25, 32, 33
+from spatialembed.demo.scenery.visibility import Thing
 
 UV: TypeAlias = tuple[float, float]
 
@@ -85,7 +85,7 @@ def _clothes(stage: Stage) -> tuple[Floats, Floats, Floats]:
     return stage.pick(_CLOTHES), stage.pick(_CLOTHES[:8]) * 0.8, stage.pick(_SKIN)
 
 
-def draw_person(stage: Stage, x: float, z: float) -> Mesh:
+def draw_person(stage: Stage, x: float, z: float) -> Thing:
     """Someone who walks or stands."""
     rng = stage.rng
     slant = float(rng.choice([-1, 1])) * rng.uniform(0.55, 1)
@@ -112,23 +112,23 @@ def draw_person(stage: Stage, x: float, z: float) -> Mesh:
     ]
     if rng.random() < 0.3:
         pieces.append(f.piece(_BAG, stage.pick(_CLOTHES)))
-    return Mesh.join(pieces)
+    return stage.thing(square(x, z, 0.25), 1.75, (Mesh.join(pieces), PERSON))
 
 
-def draw_two_wheeler(
-    stage: Stage, x: float, z: float, heading: float, motor: bool
-) -> tuple[Mesh, Mesh]:
-    """A bicycle, or a motorcycle or scooter, and the rider that may sit on it."""
+def draw_two_wheeler(stage: Stage, x: float, z: float, heading: float, motor: bool) -> Thing:
+    """A bicycle, or a motorcycle or scooter, and its rider."""
     # foreshortening as seen from the camera
     seen = float(np.sin(heading - np.arctan2(x - stage.camera.x, z)))
     slant = float(np.copysign(max(abs(seen), MIN_SLANT), seen))
     f = _Figure(stage, x, z, slant, stage.rng.uniform(0.98, 1.06 if motor else 1.05))
     paint = stage.pick(_CLOTHES)
     if motor:
-        machine = _motorcycle(f, paint * 1.15)
-        return machine, _rider(f, (-0.26, 0.88), (0.02, 0.34), (0.36, 1.04), True)
-    helmet = stage.rng.random() < 0.5
-    return _bicycle(f, paint * 1.1), _rider(f, (-0.2, 0.93), (0.0, 0.2), (0.38, 1.0), helmet)
+        machine = _motorcycle(f, paint * 1.15), MOTORCYCLE
+        rider = _rider(f, (-0.26, 0.88), (0.02, 0.34), (0.36, 1.04), True)
+    else:
+        machine = _bicycle(f, paint * 1.1), BICYCLE
+        rider = _rider(f, (-0.2, 0.93), (0.0, 0.2), (0.38, 1.0), stage.rng.random() < 0.5)
+    return stage.thing(square(x, z, 0.5), 1.7, machine, (rider, RIDER))
 
 
 def _bicycle(f: _Figure, paint: Floats) -> Mesh:

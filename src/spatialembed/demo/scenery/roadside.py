@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from spatialembed.demo.scenery.canvas import Floats, Mesh, circle, rgb, xyz
+from spatialembed.demo.scenery.canvas import Floats, Mesh, circle, rgb, square, xyz
+from spatialembed.demo.scenery.labels import LAMP, POLE, SIGN, STATIC, TREE
 from spatialembed.demo.scenery.street import Stage
+from spatialembed.demo.scenery.visibility import Thing
 from spatialembed.demo.scenery.weather import Light
-
-STATIC, POLE, LAMP, SIGN, TREE = 4, 17, 19, 20, 21
 
 
 def uprights(boxes: Floats, z: float, colors: Floats, light: Light) -> Mesh:
@@ -17,7 +17,7 @@ def uprights(boxes: Floats, z: float, colors: Floats, light: Light) -> Mesh:
     return Mesh.equal(points, light.even(colors, z))
 
 
-def draw_tree(stage: Stage, x: float, z: float, height: float, leaves: int) -> Mesh:
+def draw_tree(stage: Stage, x: float, z: float, height: float, leaves: int) -> Thing:
     """A trunk and a crown of many tufts, darker below and away from the sun."""
     light, bark = stage.light, rgb(88, 72, 58)
     crown, fork, w = height * 0.62, height * 0.4, 0.018 * height
@@ -27,7 +27,8 @@ def draw_tree(stage: Stage, x: float, z: float, height: float, leaves: int) -> M
         tip = x + side * height * 0.14
         branch = xyz([x, x, tip, tip], [fork, fork + w * 2, crown + w, crown], z)
         meshes.append(Mesh.equal(branch, light.even(bark * 0.85, z)))
-    return Mesh.join([*meshes, _crown(stage, x, z, height, leaves)])
+    tree = Mesh.join([*meshes, _crown(stage, x, z, height, leaves)])
+    return stage.thing(square(x, z, 0.2), height, (tree, TREE))
 
 
 def _crown(stage: Stage, x: float, z: float, height: float, leaves: int) -> Mesh:
@@ -48,8 +49,8 @@ def _crown(stage: Stage, x: float, z: float, height: float, leaves: int) -> Mesh
     return Mesh.equal(points, light.even(leaf * bright[:, None], z))
 
 
-def draw_pole(stage: Stage, x: float, z: float, kind: str, side: int) -> list[tuple[Mesh, int]]:
-    """A street lamp, a traffic light or a sign: meshes with their label ids."""
+def draw_pole(stage: Stage, x: float, z: float, kind: str, side: int) -> Thing:
+    """A street lamp, a traffic light or a sign."""
     light, rng = stage.light, stage.rng
     high, w = {"lamp": 6.5, "light": 3.2, "sign": 2.4}[kind], 0.06
     boxes, tones = [(x - w, x + w, 0.0, high)], [rgb(108, 112, 114)]
@@ -76,7 +77,7 @@ def draw_pole(stage: Stage, x: float, z: float, kind: str, side: int) -> list[tu
             for size, color in ((0.36, face), (0.26, middle))
         ]
         drawn.append((Mesh.join(plates), SIGN))
-    return drawn
+    return stage.thing(square(x, z, 0.1), 2.5, *drawn)
 
 
 def _ring(count: int, radius: float, x: float, y: float, z: float) -> Floats:
@@ -84,9 +85,10 @@ def _ring(count: int, radius: float, x: float, y: float, z: float) -> Floats:
     return xyz(x - ring[:, 1], y + ring[:, 0], z)
 
 
-def draw_bin(stage: Stage, x: float, z: float) -> Mesh:
+def draw_bin(stage: Stage, x: float, z: float) -> Thing:
     """A litter bin beside the road, void in Cityscapes ("static")."""
     tone = stage.pick([(60, 84, 66), (64, 66, 70), (150, 70, 40)])
     boxes = [(-0.3, 0.3, 0, 1.0), (-0.3, -0.18, 0, 1.0), (-0.34, 0.34, 0.95, 1.08)]
     tones = np.stack([tone, tone * 1.15, tone * 0.7])
-    return uprights(np.array(boxes) + np.array([x, x, 0, 0]), z, tones, stage.light)
+    mesh = uprights(np.array(boxes) + np.array([x, x, 0, 0]), z, tones, stage.light)
+    return stage.thing(square(x, z, 0.3), 1.0, (mesh, STATIC))

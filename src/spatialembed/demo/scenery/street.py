@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spatialembed.demo.scenery.canvas import Camera, Floats, rgb
+from spatialembed.demo.scenery.canvas import Camera, Floats, Mesh, rgb
+from spatialembed.demo.scenery.labels import PERSON
+from spatialembed.demo.scenery.visibility import Part, Thing
 from spatialembed.demo.scenery.weather import Light
 
 FAR = 140.0
@@ -54,6 +56,12 @@ class Stage:
     def pick(self, colors: Sequence[tuple[int, int, int]]) -> Floats:
         """One of the colors, (3,)."""
         return rgb(*colors[int(self.rng.integers(len(colors)))])
+
+    def thing(self, ground: Floats, height: float, *meshes: tuple[Mesh, int]) -> Thing:
+        """What stands on a patch of ground, meshes with their labels drawn together."""
+        flatten = self.camera.flatten
+        parts = [Part(flatten(mesh), label, label >= PERSON) for mesh, label in meshes]
+        return Thing(parts, ground, height)
 
     def distance(self, x: float, z: float) -> float:
         """Metres from the camera to a point on the ground."""

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from spatialembed.demo.scenery.bodies import BODIES, CAR
-from spatialembed.demo.scenery.canvas import Flags, Floats, Mesh, xyz
-from spatialembed.demo.scenery.people import (
-    BICYCLE,
-    MOTORCYCLE,
-    PERSON,
-    RIDER,
-    draw_person,
-    draw_two_wheeler,
-)
-from spatialembed.demo.scenery.roadside import STATIC, TREE, draw_bin, draw_pole, draw_tree
+from spatialembed.demo.scenery.bodies import BODIES
+from spatialembed.demo.scenery.canvas import Flags, Floats, square
+from spatialembed.demo.scenery.people import draw_person, draw_two_wheeler
+from spatialembed.demo.scenery.roadside import draw_bin, draw_pole, draw_tree
 from spatialembed.demo.scenery.street import Stage
 from spatialembed.demo.scenery.vehicles import draw_vehicle
 from spatialembed.demo.scenery.visibility import Limits, Part, Thing, keep_seen, overlap
@@ -49,14 +40,6 @@ class _Crowd:
         if self.rng.random() < 0.4:
             self._far_cars()
 
-    def _add(
-        self, meshes: Sequence[tuple[Mesh, int]], instance: bool, ground: Floats, height: float
-    ) -> None:
-        """Place what is drawn together, meshes with their labels."""
-        flatten = self.stage.camera.flatten
-        parts = [Part(flatten(mesh), label, instance) for mesh, label in meshes]
-        self.things.append(Thing(parts, ground, height))
-
     def _free(self, x: float, z: float) -> bool:
         """Whether nothing placed so far is within a step of a point on the ground."""
         counted = (t.bounds for t in self.things if t.counted)
@@ -66,9 +49,9 @@ class _Crowd:
 
     def _vehicle(self, x: float, z: float, heading: float, kind: str = "") -> float:
         """Place a vehicle; its length."""
-        vehicle = draw_vehicle(self.stage, x, z, heading, kind)
-        self._add([(vehicle.mesh, vehicle.label)], True, vehicle.ground, vehicle.height)
-        return vehicle.length
+        vehicle, length = draw_vehicle(self.stage, x, z, heading, kind)
+        self.things.append(vehicle)
+        return length
 
     def _lanes(self) -> None:
         rng = self.rng
@@ -82,7 +65,7 @@ class _Crowd:
                 x = lane + rng.uniform(-0.25, 0.25)
                 z += 3.5 if kind in ("bus", "truck") else 0.0
                 if kind == "motor":
-                    self._two_wheeler(x, z, heading, True)
+                    self.things.append(draw_two_wheeler(self.stage, x, z, heading, True))
                     length = 2.0
                 else:
                     length = self._vehicle(x, z + 2, heading + rng.uniform(-0.05, 0.05), kind)
@@ -131,16 +114,17 @@ class _Crowd:
         cars = []
         for k in range(int(rng.integers(4, 8))):
             x, heading = side + rng.uniform(-0.6, 0.6), float(rng.choice([0, np.pi]))
-            cars.append(draw_vehicle(self.stage, x, z + 5.2 * k, heading))
+            cars.append(draw_vehicle(self.stage, x, z + 5.2 * k, heading)[0])
         ground = np.concatenate([car.ground for car in cars])
-        self._add([(car.mesh, CAR) for car in reversed(cars)], False, ground, 1.5)
+        self._group([car.parts[0] for car in reversed(cars)], ground, 1.5)
+
+    def _group(self, parts: list[Part], ground: Floats, height: float) -> None:
+        """One region without instances."""
+        for part in parts:
+            part.instance = False
+        self.things.append(Thing(parts, ground, height))
 
     # people ----------------------------------------------------------------------------------
-
-    def _two_wheeler(self, x: float, z: float, heading: float, motor: bool) -> None:
-        machine, rider = draw_two_wheeler(self.stage, x, z, heading, motor)
-        meshes = [(machine, MOTORCYCLE if motor else BICYCLE), (rider, RIDER)]
-        self._add(meshes, True, _square(x, z, 0.5), 1.7)
 
     def _people(self) -> None:
         rng, street = self.rng, self.street
@@ -154,28 +138,28 @@ class _Crowd:
             x, z = float(rng.choice([street.left + 0.8, street.right - 0.8])), rng.uniform(8, 26)
             if self._free(x, z):
                 heading = (0.0 if x > 0 else np.pi) + rng.uniform(-0.3, 0.3)
-                self._two_wheeler(x, z, heading, False)
+                self.things.append(draw_two_wheeler(self.stage, x, z, heading, False))
         if rng.random() < 0.2:
-            self._group()
+            self._dense()
 
     def _walker(self, x: float, z: float) -> None:
         if self._free(x, z):
-            person = draw_person(self.stage, x, z)
-            self._add([(person, PERSON)], True, _square(x, z, 0.25), 1.75)
+            self.things.append(draw_person(self.stage, x, z))
 
-    def _group(self) -> None:
-        """People or bicycles packed so close that they are one region without instances."""
+    def _dense(self) -> None:
+        """People or bicycles packed so close that none can be told apart."""
         rng, bicycles = self.rng, self.rng.random() < 0.4
         x, z = self._sidewalk(12, 28)
-        meshes = []
+        parts = []
         for _ in range(int(rng.integers(4, 8))):
             a, b = x + rng.uniform(-0.9, 0.9), z + rng.uniform(-0.5, 0.5)
             if bicycles:
-                meshes.append((draw_two_wheeler(self.stage, a, b, np.pi / 2, False)[0], BICYCLE))
+                one = draw_two_wheeler(self.stage, a, b, np.pi / 2, False)
             else:
-                meshes.append((draw_person(self.stage, a, b), PERSON))
+                one = draw_person(self.stage, a, b)
+            parts.append(one.parts[0])
         if self._free(x, z):
-            self._add(meshes, False, _square(x, z, 1.2), 1.7)
+            self._group(parts, square(x, z, 1.2), 1.7)
 
     def _sidewalk(self, near: float, far: float) -> tuple[float, float]:
         street, rng = self.street, self.rng
@@ -195,26 +179,17 @@ class _Crowd:
             while z < 75:
                 if not street.open_at(z, 4.5, 3):
                     if planted and rng.random() < 0.7:
-                        self._tree(curb + side * rng.uniform(0.9, 1.6), z)
+                        x, height = curb + side * rng.uniform(0.9, 1.6), rng.uniform(5, 8.5)
+                        leaves = int(np.clip(2600 / z, 14, 170))
+                        self.things.append(draw_tree(self.stage, x, z, height, leaves))
                     elif rng.random() < 0.5:
                         kind = "lamp" if rng.random() < 0.6 else "sign"
                         self._pole(curb + side * 0.45, z, kind, side)
                     if rng.random() < 0.1 and z < 40:
-                        x = curb + side * 0.9
-                        bin = draw_bin(self.stage, x, z + 2)
-                        self._add([(bin, STATIC)], False, _square(x, z + 2, 0.3), 1.0)
+                        self.things.append(draw_bin(self.stage, curb + side * 0.9, z + 2))
                 z += rng.uniform(7, 15)
             if street.crossing and rng.random() < 0.6:
                 self._pole(curb + side * 0.4, street.crossing[0] - 0.8, "light", side)
 
-    def _tree(self, x: float, z: float) -> None:
-        height = self.rng.uniform(5, 8.5)
-        tree = draw_tree(self.stage, x, z, height, leaves=int(np.clip(2600 / z, 14, 170)))
-        self._add([(tree, TREE)], False, _square(x, z, 0.2), height)
-
     def _pole(self, x: float, z: float, kind: str, side: int) -> None:
-        self._add(draw_pole(self.stage, x, z, kind, side), False, _square(x, z, 0.1), 2.5)
-
-
-def _square(x: float, z: float, half: float) -> Floats:
-    return xyz(x + half * np.array([-1, 1, 1, -1]), 0, z + half * np.array([-1, -1, 1, 1]))
+        self.things.append(draw_pole(self.stage, x, z, kind, side))

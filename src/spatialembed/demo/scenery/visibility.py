@@ -8,9 +8,8 @@ from typing import TypeAlias
 import numpy as np
 from PIL import Image, ImageDraw
 
-from spatialembed.demo.scenery.bodies import BUS, CAR, TRUCK
 from spatialembed.demo.scenery.canvas import Flags, Flat, Floats
-from spatialembed.demo.scenery.people import PERSON
+from spatialembed.demo.scenery.labels import BUS, CAR, PERSON, TRUCK
 
 FAR_SCENERY = 45.0
 """Metres beyond which trees and poles are not counted as hiding anything."""

@@ -26,16 +26,18 @@ NEAR = 0.5
 
 
 class Mesh(NamedTuple):
-    """N polygons, in the order they are drawn, with P corners in all."""
+    """N polygons, in the order they are drawn, with P corners in all.
+
+    Attributes:
+        points: (P, 3) corners, polygon after polygon, in metres; counts: (N,) of each.
+        colors: (N, 3) RGB in 0..255, shaded.
+        solid: (N,) whether it belongs to the silhouette; details inside of it need not.
+    """
 
     points: Floats
-    """(P, 3) corners, polygon after polygon, in metres."""
     counts: np.ndarray
-    """(N,) number of corners of each polygon."""
     colors: Floats
-    """(N, 3) RGB in 0..255, shaded."""
     solid: Flags
-    """(N,) whether it belongs to the silhouette; details inside of it need not."""
 
     @staticmethod
     def equal(points: Floats, colors: Floats, solid: bool = True) -> Mesh:

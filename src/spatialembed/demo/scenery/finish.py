@@ -50,17 +50,18 @@ def _shadows(stage: Stage, things: list[Thing]) -> Iterator[tuple[Floats, list[f
         ground = thing.ground
         if len(ground) != 4:  # a row of far cars
             continue
+        middle, wide = ground.mean(0), thing.wide
         quads, strength = [], []
         if sunny:
             tip = ground + shift * thing.height * 0.9
-            edges = ((0, 1), (1, 2), (2, 3), (3, 0)) if thing.wide else ((0, 2), (1, 3))
+            edges = ((0, 1), (1, 2), (2, 3), (3, 0)) if wide else ((0, 2), (1, 3))
             quads = [np.stack([ground[a], ground[b], tip[b], tip[a]]) for a, b in edges]
-            quads += [tip] * thing.wide
+            quads += [tip] * wide
             strength = [light.shadow] * len(quads)
-        middle = ground.mean(0)
-        grown = ((1.22, 0.3), (1.06, 0.6), (0.92, 0.82)) if thing.wide else ((1.3, 0.5),)
-        quads += [middle + (ground - middle) * grow for grow, _ in grown]
-        yield np.stack(quads), strength + [share for _, share in grown]
+        for grow, share in ((1.22, 0.3), (1.06, 0.6), (0.92, 0.82)) if wide else ((1.3, 0.5),):
+            quads.append(middle + (ground - middle) * grow)
+            strength.append(share)
+        yield np.stack(quads), strength
 
 
 def _on_ground(ids: np.ndarray) -> Flags:

@@ -49,6 +49,11 @@ class _Figure:
     """Signed foreshortening of the plane, -1 to 1; 1 heads to the right of the picture."""
     scale: float
 
+    @property
+    def narrow(self) -> float:
+        """By how much widths must grow in the plane: a narrow one must not make thin limbs."""
+        return max(abs(self.slant), 0.2)
+
     def piece(self, uv: Floats, color: Floats, solid: bool = True) -> Mesh:
         """A polygon at (N, 2) u and v metres, before the figure's own scale."""
         points = xyz(self.x + uv[:, 0] * self.slant * self.scale, uv[:, 1] * self.scale, self.z)
@@ -61,7 +66,6 @@ class _Figure:
         along = np.gradient(line, axis=0)
         across = np.stack([-along[:, 1], along[:, 0]], axis=1)
         across /= np.maximum(np.sqrt((across**2).sum(1, keepdims=True)), 1e-6)
-        # a narrow plane must not make thin limbs: widths are across the picture
         across[:, 0] /= self.narrow
         outline = np.concatenate([line + across * half, (line - across * half)[::-1]])
         return self.piece(outline, color)
@@ -73,11 +77,6 @@ class _Figure:
     def wheel(self, u: float, v: float, radius: float, color: Floats, solid: bool = True) -> Mesh:
         """A round piece in the figure's plane."""
         return self.piece(circle(14 if radius > 0.2 else 12) * radius + (u, v), color, solid)
-
-    @property
-    def narrow(self) -> float:
-        """How much narrower than in the plane a width looks."""
-        return max(abs(self.slant), 0.2)
 
 
 def _clothes(stage: Stage) -> tuple[Floats, Floats, Floats]:

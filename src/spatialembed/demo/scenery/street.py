@@ -73,17 +73,15 @@ def random_street(rng: np.random.Generator) -> Street:
     count, lane = int(rng.choice([1, 1, 2])), rng.uniform(3.1, 3.6)
     oncoming = int(rng.choice([0, 1, 1, 1, 2]))
     lanes = [(-k * lane, 1 if k < count else -1) for k in range(count + oncoming)]
-    right, left = lane / 2, lanes[-1][0] - lane / 2
-    parking = []
-    for side in (1, -1):
+    edges, parking = {1: lane / 2, -1: lanes[-1][0] - lane / 2}, []
+    for side in edges:
         way = int(rng.choice(3, p=[0.25, 0.55, 0.2]))  # none, parallel, slanting
-        if way == 0:
-            continue
-        depth = 2.3 if way == 1 else 4.6
-        middle = right + depth / 2 if side > 0 else left - depth / 2
-        turn = 0.0 if way == 1 else side * rng.uniform(0.9, 1.25)
-        parking.append((middle, depth, turn))
-        right, left = (right + depth, left) if side > 0 else (right, left - depth)
+        if way:
+            depth = 2.3 * way
+            turn = 0.0 if way == 1 else side * rng.uniform(0.9, 1.25)
+            parking.append((edges[side] + side * depth / 2, depth, turn))
+            edges[side] += side * depth
+    right, left = edges.values()
     walls = (left - rng.uniform(3, 7), right + rng.uniform(3, 7))
     near = rng.uniform(14, 45)
     crossing = (near, near + rng.uniform(7, 10)) if rng.random() < 0.5 else None

@@ -90,21 +90,12 @@ def keep_seen(things: list[Thing], limits: Limits, cover: Flags) -> list[Thing]:
     """Keep what is clearly visible, deciding from near to far: an occluder is decided first."""
     kept: list[Thing] = []
     for thing in sorted(things, key=lambda t: t.bounds[2]):
-        near = thing.bounds[2]
-        if near < 3.2 or (
-            thing.counted and any(k.counted and overlap(thing.bounds, k.bounds) for k in kept)
-        ):
+        taken = [k.bounds for k in kept if k.counted] if thing.counted else []
+        if thing.bounds[2] < 3.2 or any(overlap(thing.bounds, other) for other in taken):
             continue
-        if thing.counted or near <= FAR_SCENERY:
+        if thing.counted or thing.bounds[2] <= FAR_SCENERY:
             shapes = [_silhouette(part.flat, cover) for part in thing.parts]
-            if thing.parts[0].instance:
-                pairs = zip(shapes, thing.parts, strict=True)
-                seen = all(
-                    _clear(shape, cover, limits.area_of(p.label), limits) for shape, p in pairs
-                )
-            else:
-                seen = any(mask.size for _, mask in shapes)
-            if not seen:
+            if not _shown(thing, shapes, cover, limits):
                 continue
             for box, mask in shapes:
                 cover[box] |= mask
@@ -130,11 +121,15 @@ def _silhouette(flat: Flat, cover: Flags) -> Silhouette:
     return (slice(y0, y1), slice(x0, x1)), np.asarray(picture)
 
 
-def _clear(silhouette: Silhouette, cover: Flags, area: float, limits: Limits) -> bool:
-    """Whether enough of an object is seen, and it is large enough."""
-    box, mask = silhouette
-    seen = (mask & ~cover[box]).sum()
-    return bool(len(mask) >= limits.height and seen >= max(area, limits.share * mask.sum()))
+def _shown(thing: Thing, shapes: list[Silhouette], cover: Flags, limits: Limits) -> bool:
+    """Whether each object is large enough and enough of it is seen, or any of all else."""
+    if not thing.parts[0].instance:
+        return any(mask.size for _, mask in shapes)
+    for part, (box, mask) in zip(thing.parts, shapes, strict=True):
+        least = max(limits.area_of(part.label), limits.share * mask.sum())
+        if len(mask) < limits.height or (mask & ~cover[box]).sum() < least:
+            return False
+    return True
 
 
 def paint_order(things: list[Thing], camera_x: float) -> list[Thing]:

@@ -9,27 +9,29 @@ from spatialembed.demo.scenery.labels import BUS, CAR, TRUCK
 
 @dataclass(frozen=True)
 class Body:
-    """Measures of a vehicle: metres, or shares of its length (rear -0.5, front 0.5) and height."""
+    """Measures of a vehicle: metres, or shares of its length (rear -0.5, front 0.5) and height.
+
+    Attributes:
+        top: top line of the lower part, (share of length, share of height) from rear to front.
+        base, roof: rear and front of the glass house and of the roof, in shares of the length.
+        panes: pillars between the side windows, as shares of the glass house.
+        wheel: radius of the wheels in metres.
+        cabin: width of the roof as a share of the vehicle's.
+        cargo: a closed box instead of lower part and glass house.
+    """
 
     label: int
     length: float
     width: float
     height: float
     top: tuple[tuple[float, float], ...]
-    """Top line of the lower part: (share of length, share of height) from rear to front."""
     base: tuple[float, float]
-    """Where the glass house stands, rear and front, in shares of the length."""
     roof: tuple[float, float]
-    """Where the roof begins and ends, in shares of the length."""
     panes: tuple[float, ...] = (0.0, 0.46, 1.0)
-    """Pillars between the side windows, as shares of the glass house."""
     wheel: float = 0.32
-    """Radius of the wheels in metres."""
     axles: tuple[float, ...] = (-0.29, 0.31)
     cabin: float = 0.8
-    """Width of the roof as a share of the vehicle's."""
     cargo: bool = False
-    """A closed box instead of lower part and glass house."""
 
     @property
     def clearance(self) -> float:

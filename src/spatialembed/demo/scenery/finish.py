@@ -65,7 +65,8 @@ def _shadows(stage: Stage, things: list[Thing]) -> Iterator[tuple[Floats, list[f
 
 
 def _on_ground(ids: np.ndarray) -> Flags:
-    return np.isin(ids, (ROAD, SIDEWALK, GRASS))
+    # many times as fast as np.isin
+    return np.asarray((ids == ROAD) | (ids == SIDEWALK) | (ids == GRASS))
 
 
 def hood(stage: Stage) -> Flat:

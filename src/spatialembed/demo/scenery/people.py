@@ -74,10 +74,6 @@ class _Figure:
         """A round piece that faces the camera."""
         return self.piece(circle(12) * radius / (self.narrow, 1) + (u, v), color, solid)
 
-    def wheel(self, u: float, v: float, radius: float, color: Floats, solid: bool = True) -> Mesh:
-        """A round piece in the figure's plane."""
-        return self.piece(circle(14 if radius > 0.2 else 12) * radius + (u, v), color, solid)
-
 
 def _clothes(stage: Stage) -> tuple[Floats, Floats, Floats]:
     """Coat, trousers, skin."""
@@ -133,8 +129,8 @@ def draw_two_wheeler(stage: Stage, x: float, z: float, heading: float, motor: bo
 def _bicycle(f: _Figure, paint: Floats) -> Mesh:
     tire, pieces = rgb(24, 24, 26), []
     for u in (-0.52, 0.52):
-        pieces.append(f.wheel(u, 0.34, 0.34, tire))
-        pieces.append(f.wheel(u, 0.34, 0.34 * 0.8, rgb(112, 112, 110), False))
+        pieces.append(f.piece(circle(14) * 0.34 + (u, 0.34), tire))
+        pieces.append(f.piece(circle(14) * 0.34 * 0.8 + (u, 0.34), rgb(112, 112, 110), False))
         pieces.append(f.disc(u, 0.34, 0.05, tire, False))
     pieces += [f.limb(tube, [0.05, 0.05], paint) for tube in _FRAME]
     pieces.append(f.limb([(-0.32, 0.92), (-0.1, 0.93)], [0.07, 0.05], tire))
@@ -145,8 +141,8 @@ def _bicycle(f: _Figure, paint: Floats) -> Mesh:
 def _motorcycle(f: _Figure, paint: Floats) -> Mesh:
     dark, pieces = rgb(28, 28, 30), []
     for u in (-0.62, 0.64):
-        pieces.append(f.wheel(u, 0.31, 0.31, dark))
-        pieces.append(f.wheel(u, 0.31, 0.18, rgb(130, 130, 132), False))
+        pieces.append(f.piece(circle(14) * 0.31 + (u, 0.31), dark))
+        pieces.append(f.piece(circle(12) * 0.18 + (u, 0.31), rgb(130, 130, 132), False))
     return Mesh.join([
         *pieces,
         f.limb([(0.64, 0.31), (0.4, 0.95)], [0.09, 0.08], dark),

@@ -69,7 +69,7 @@ def shape_of(kind: str, style: int, small: bool) -> Shape:
 # shoulder leans in and mirrors more of the sky
 _BANDS = ((0.0, 0.16, 1.0, 0.5, 0.0), (0.16, 0.6, 1.0, 0.86, 0.1),
           (0.6, 0.84, 1.0, 1.0, 0.2), (0.84, 1.0, 0.96, 1.1, 0.4))  # fmt: skip
-_END: list[Detail] = [
+_BUMPER: list[Detail] = [
     (0.02, 0.98, 0, 0.2, Look((34, 35, 38))), (0.03, 0.97, 0.46, 0.5, Look(paint=0.6)),
 ]  # fmt: skip
 _GRILLE: list[Detail] = [
@@ -186,7 +186,7 @@ class _Builder:
     def _end(self, lamp: int, a: float, half: float, top: float) -> None:
         """Rear or front with lamps, plate, bumper and grille."""
         low, (depth, v0, v1), (rim, middle) = self.body.clearance, _LAMPS[self.style], _GLASS[lamp]
-        details, inset = [*_END, *(_GRILLE if lamp == HEAD else [])], depth * 0.28
+        details, inset = [*_BUMPER, *(_GRILLE if lamp == HEAD else [])], depth * 0.28
         for u0, u1 in ((0.0, depth), (1 - depth, 1.0)):
             details.append((u0, u1, v0, v1, Look(rim, lamp=lamp)))
             if not self.small:

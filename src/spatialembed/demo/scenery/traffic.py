@@ -184,12 +184,10 @@ class _Crowd:
                         self.things.append(draw_tree(self.stage, x, z, height, leaves))
                     elif rng.random() < 0.5:
                         kind = "lamp" if rng.random() < 0.6 else "sign"
-                        self._pole(curb + side * 0.45, z, kind, side)
+                        self.things.append(draw_pole(self.stage, curb + side * 0.45, z, kind, side))
                     if rng.random() < 0.1 and z < 40:
                         self.things.append(draw_bin(self.stage, curb + side * 0.9, z + 2))
                 z += rng.uniform(7, 15)
             if street.crossing and rng.random() < 0.6:
-                self._pole(curb + side * 0.4, street.crossing[0] - 0.8, "light", side)
-
-    def _pole(self, x: float, z: float, kind: str, side: int) -> None:
-        self.things.append(draw_pole(self.stage, x, z, kind, side))
+                x, z = curb + side * 0.4, street.crossing[0] - 0.8
+                self.things.append(draw_pole(self.stage, x, z, "light", side))

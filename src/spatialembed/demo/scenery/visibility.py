@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -38,7 +39,7 @@ class Thing:
     """(N, 3) corners of the covered ground, or of the shade right below."""
     height: float
 
-    @property
+    @cached_property
     def bounds(self) -> Bounds:
         """Of its ground."""
         (x0, _, z0), (x1, _, z1) = self.ground.min(0).tolist(), self.ground.max(0).tolist()

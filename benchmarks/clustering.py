@@ -5,17 +5,12 @@
 Both give the same label map, which is checked. numpy's loops run on one thread, and so does ours.
 """
 
-import sys
-from pathlib import Path
-
 import numpy as np
 
 from measure import copy_limit, show, side_by_side, write_table
-from workload import ellipses, trained_output
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-import reference
+from naive import reference
 from spatialembed.clustering import cluster
+from workload import ellipses, trained_output
 
 
 def noise(shape: tuple[int, int]) -> np.ndarray:

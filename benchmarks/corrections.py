@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 import spatialembed as se
-from measure import write_table
+from measure import scores, write_table
 from spatialembed.cli.options import read_recipe
 from spatialembed.data import open_data
 from spatialembed.plugin.painted import Painted, write_data, write_recipe
@@ -28,12 +28,6 @@ def corrected(data: Path, count: int) -> list[Painted]:
     order = np.random.default_rng(1).permutation(len(train_images))[:count]
     samples = [train_images[int(i)] for i in order]
     return [Painted(s.image[..., 0], s.label_mask, complete=True) for s in samples]
-
-
-def score(model: str | Path, data: Path) -> list[str]:
-    """AP50 and mean AP on the test images, mean over images."""
-    mean = se.evaluate(se.load(model), data, "test")["mean"]["mean_over_images"]
-    return [f"{mean['ap'][0]:.3f}", f"{mean['ap_mean']:.3f}"]
 
 
 def trained(painted: list[Painted], start: str, minutes: float, folder: Path) -> Path:
@@ -59,12 +53,12 @@ def main() -> None:
     rows = []
     for start in given.starts:
         if start != "nothing":
-            rows.append([start, 0, *score(start, given.data)])
+            rows.append([start, 0, *scores(start, given.data)])
         for count in COUNTS:
             with tempfile.TemporaryDirectory() as folder:
                 painted = corrected(given.data, count)
                 run = trained(painted, start, given.minutes, Path(folder))
-                rows.append([start, count, *score(run, given.data)])
+                rows.append([start, count, *scores(run, given.data)])
             print(rows[-1], flush=True)
     header = ["starts from", "corrected images", "AP50", "mean AP"]
     command = f"DATA --minutes {given.minutes:g} --starts {' '.join(given.starts)}"

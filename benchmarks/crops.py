@@ -56,14 +56,8 @@ def main() -> None:
         work = step(name, loss, True, size)
         work()
         taken = 8 / min(seconds(work) for _ in range(4))
-        rows.append(
-            [
-                f"{size}²",
-                f"{rates[size]:.1f}",
-                f"{name} {taken:.1f}",
-                f"{rates[size] / taken:.1f} ×",
-            ]
-        )
+        rate = rates[size]
+        rows.append([f"{size}²", f"{rate:.1f}", f"{name} {taken:.1f}", f"{rate / taken:.1f} ×"])
     write_table("crops", ["crops", "drawn a second", "taken a second", "ratio"], rows)
 
 

@@ -9,9 +9,26 @@ import tempfile
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+import spatialembed.app.web_page
+import spatialembed.demo.recipe
+import spatialembed.export.onnx
+import spatialembed.training.loop
+from spatialembed.cli.main import main
+from spatialembed.cli.options import read_recipe
+from spatialembed.data import open_data
+from spatialembed.data.data_set import Split
+from spatialembed.data.images.reading import read_image
+from spatialembed.data.images.zarr_image import open_zarr
+from spatialembed.inference.loading import load, load_network
+from spatialembed.training.resume import load_checkpoint
 
 MOST_MEMORY = 12 << 30
 
@@ -57,8 +74,6 @@ def work(connection: Connection) -> None:
 
 
 def _tried(trial: Trial, sink: Any) -> End:
-    from spatialembed.cli.main import main
-
     sink.seek(0)
     sink.truncate()
     os.chdir(trial.folder)
@@ -90,10 +105,6 @@ def _tried(trial: Trial, sink: Any) -> End:
 
 def _stop_before_work() -> None:
     """Training and the page end where their work would begin."""
-    import spatialembed.app.web_page
-    import spatialembed.demo.recipe
-    import spatialembed.export.onnx
-    import spatialembed.training.loop
 
     def reached(*_: Any, **__: Any) -> None:
         raise Reached
@@ -116,39 +127,25 @@ def content_of(kind: str, path: Path) -> str:
 
 
 def _image(path: Path, file: io.BytesIO) -> None:
-    from spatialembed.data.images.reading import read_image
-
-    pixels = read_image(path)
-    file.write(f"{pixels.shape}".encode() + pixels.astype(float).tobytes())
-
-
-def _mask(path: Path, file: io.BytesIO) -> None:
-    from spatialembed.data import open_data
-
-    dataset = open_data(path.parents[2], "train")
-    for number in range(len(dataset)):
-        file.write(dataset[number].label_mask.astype(int).tobytes())
-
-
-def _coco(path: Path, file: io.BytesIO) -> None:
-    from spatialembed.data import open_data
-
-    dataset = open_data(path.parents[1], "val")
-    for number in range(len(dataset)):
-        file.write(dataset[number].label_mask.astype(int).tobytes())
+    _pixels(read_image(path), file)
 
 
 def _zarr(path: Path, file: io.BytesIO) -> None:
-    from spatialembed.data.images.zarr_image import open_zarr
-
     image = open_zarr(path.parent)
-    pixels = image.read(slice(0, image.shape[0]), slice(0, image.shape[1]))
+    _pixels(image.read(slice(0, image.shape[0]), slice(0, image.shape[1])), file)
+
+
+def _pixels(pixels: np.ndarray, file: io.BytesIO) -> None:
     file.write(f"{pixels.shape}".encode() + pixels.astype(float).tobytes())
 
 
-def _network(path: Path, file: io.BytesIO) -> None:
-    from spatialembed.inference.loading import load_network
+def _masks(depth: int, split: Split, path: Path, file: io.BytesIO) -> None:
+    dataset = open_data(path.parents[depth], split)
+    for number in range(len(dataset)):
+        file.write(dataset[number].label_mask.astype(int).tobytes())
 
+
+def _network(path: Path, file: io.BytesIO) -> None:
     network, spec = load_network(path)
     file.write(repr(spec).encode())
     for tensor in network.state_dict().values():
@@ -156,55 +153,41 @@ def _network(path: Path, file: io.BytesIO) -> None:
 
 
 def _checkpoint(path: Path, file: io.BytesIO) -> None:
-    import torch
-
-    from spatialembed.training.resume import load_checkpoint
-
-    _dump(load_checkpoint(path.parent), file, torch.Tensor)
+    _dump(load_checkpoint(path.parent), file)
 
 
-def _dump(value: Any, file: io.BytesIO, tensor: type) -> None:
+def _dump(value: Any, file: io.BytesIO) -> None:
     if isinstance(value, dict):
         for name, inner in value.items():
             file.write(repr(name).encode())
-            _dump(inner, file, tensor)
-    elif isinstance(value, tensor):
-        file.write(value.numpy().tobytes())  # type: ignore[attr-defined]
+            _dump(inner, file)
+    elif isinstance(value, torch.Tensor):
+        file.write(value.numpy().tobytes())
     else:
         file.write(repr(value).encode())
 
 
 def _onnx(path: Path, file: io.BytesIO) -> None:
-    import numpy as np
-
-    from spatialembed.inference.loading import load
-
     model = load(path)
     image = np.random.default_rng(0).integers(0, 255, (48, 64), np.uint8)
     file.write(repr(model.spec).encode() + model.raw(image).tobytes())
 
 
 def _recipe(path: Path, file: io.BytesIO) -> None:
-    from spatialembed.cli.options import read_recipe
-
     file.write(repr(read_recipe(path, "data")).encode())
 
 
-def _nothing(path: Path, file: io.BytesIO) -> None:
-    pass
-
-
 READERS: dict[str, Callable[[Path, io.BytesIO], None]] = {
-    "PNG mask": _mask,
+    "PNG mask": partial(_masks, 2, "train"),
     "PNG": _image,
     "JPEG": _image,
     "TIFF": _image,
     "zarr": _zarr,
-    "COCO": _coco,
+    "COCO": partial(_masks, 1, "val"),
     "model": _network,
     "checkpoint": _checkpoint,
     ".pth": _network,
     ".onnx": _onnx,
     "recipe": _recipe,
-    "settings": _nothing,
+    "settings": lambda path, file: None,
 }

@@ -46,6 +46,10 @@ MOST_MEMORY = 2_000_000
 CHECKED = ("model.safetensors", "checkpoint.pt", ".onnx", "TIFF, zlib", "TIFF, tiled", "PNG")
 """Kinds whose bytes have a checksum."""
 
+WORDS = ["refused", "fine", "other", "silent", "noise", "traceback", "hang", "half-written",
+         "memory"]  # fmt: skip
+"""How a trial may end; from the fourth on it is printed."""
+
 VALUES = ("values_description", "values_torch")
 """Ways that leave a whole file of other values."""
 
@@ -156,14 +160,7 @@ def run(
             word = ended(trial, end, whole)
             with lock:
                 counts[trial.kind, word] += 1
-                if show or word in (
-                    "traceback",
-                    "hang",
-                    "half-written",
-                    "memory",
-                    "silent",
-                    "noise",
-                ):
+                if show or word in WORDS[3:]:
                     _print(trial, end, word)
             shutil.rmtree(trial.folder, ignore_errors=True)
             if end is None or end.memory > MOST_MEMORY:
@@ -208,14 +205,12 @@ def _print(trial: Trial, end: End | None, word: str) -> None:
 
 def table(counts: Counter[tuple[str, str]], seconds: float) -> None:
     """Print the counts, a line a kind."""
-    words = ["refused", "fine", "other", "silent", "noise", "traceback", "hang", "half-written",
-             "memory"]  # fmt: skip
-    print(f"\n| what | trials | {' | '.join(words)} |\n|{'---|' * (len(words) + 2)}")
+    print(f"\n| what | trials | {' | '.join(WORDS)} |\n|{'---|' * (len(WORDS) + 2)}")
     kinds = list(dict.fromkeys(kind for kind, _ in counts))
     for kind in sorted(kinds):
-        row = [counts[kind, word] for word in words]
+        row = [counts[kind, word] for word in WORDS]
         print(f"| {kind} | {sum(row)} | {' | '.join(map(str, row))} |")
-    total = [sum(counts[kind, word] for kind in kinds) for word in words]
+    total = [sum(counts[kind, word] for kind in kinds) for word in WORDS]
     print(f"| all | {sum(total)} | {' | '.join(map(str, total))} |\n\n{seconds:.0f} s")
 
 

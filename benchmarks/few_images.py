@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import spatialembed as se
-from measure import write_table
+from measure import scores, write_table
 from spatialembed.cli.options import read_recipe
 from spatialembed.training import train
 
@@ -46,9 +46,7 @@ def main() -> None:
             data = subset(given.data, count, Path(folder) / "data")
             options = f"--out={folder}/run", f"--minutes={given.minutes}"
             run = train(read_recipe("nuclei", data, *options))
-            scores = se.evaluate(se.load(run, symmetries=True), given.data, "test")
-        mean = scores["mean"]["mean_over_images"]
-        rows.append([count, f"{mean['ap'][0]:.3f}", f"{mean['ap_mean']:.3f}"])
+            rows.append([count, *scores(se.load(run, symmetries=True), given.data)])
         print(rows[-1], flush=True)
     header = ["training images", "AP50", "mean AP"]
     write_table("few_images", header, rows, f"DATA --minutes {given.minutes:g}", "accuracy.md")

@@ -4,7 +4,6 @@ The networks of the street scenes have no training: their output is computed and
 trained-like output of the same size is clustered in its place, so that there is something to find.
 """
 
-import sys
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -18,20 +17,16 @@ import spatialembed
 from gpu_equality import cells
 from gpu_timing import Bench, Case, Figure, median_seconds, product_rate
 from measure import operations, show
-from workload import NETWORKS, ellipses, trained_output
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-import reference
+from naive import reference
 from spatialembed.data.images.reading import read_image
 from spatialembed.formats.label_images import save_label_tiff
 from spatialembed.formats.results_folder import Results
 from spatialembed.inference.folder import find_images, predict_files
 from spatialembed.inference.loading import load, load_network
 from spatialembed.inference.predictor import Model
-from spatialembed.models.checkpoint import save_model
 from spatialembed.models.folding import folded
-from spatialembed.models.spec import ModelSpec
 from spatialembed.refinement import refine
+from workload import ellipses, trained_output, untrained
 
 SHAPE, SMALL = (1024, 2048), (64, 96)
 CARS = 20
@@ -74,14 +69,6 @@ def street(label_mask: np.ndarray, seed: int) -> np.ndarray:
     noise = np.random.default_rng(seed).integers(0, 12, (*label_mask.shape, 3))
     slope = np.linspace(40, 120, len(label_mask))[:, None, None]
     return (noise + slope + 90 * (label_mask > 0)[..., None]).astype(np.uint8)
-
-
-def untrained(name: str, folder: Path) -> Path:
-    """File of a network with fresh weights."""
-    path = folder / f"{name}.safetensors"
-    spec = ModelSpec(*NETWORKS[name], min_size=128)
-    save_model(path, spec.build(), spec)
-    return path
 
 
 def forward(

@@ -1,24 +1,18 @@
 """Loss and training steps of the published sizes on a card, beside the naive loops on the same."""
 
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 
 import torch
 
 import loss
 from gpu_timing import Bench, Case, Figure, copy_rate, median_seconds, product_rate
+from loss import N_SIGMA, NAIVE
 from measure import operations
+from spatialembed.loss import SpatialEmbeddingLoss
 from training_step import step
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-import reference
-from spatialembed.loss import SpatialEmbeddingLoss
-
-N_SIGMA = loss.N_SIGMA
 OBJECTS = 20
-NAIVE = partial(reference.loss, n_sigma=N_SIGMA)
 
 STEPS = {
     "branched_erfnet, bf16, channels last, our loss": ("branched_erfnet", True, True),

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from measure import show
+from measure import seconds, show
 
 MOST_RUNS = 15
 MOST_ON_CPU = 2
@@ -64,9 +64,7 @@ Section = Callable[[Bench], Iterator[Case]]
 def once(device: torch.device, work: Callable[[], object]) -> float:
     """Seconds of one call: between two events of the card, or by the wall of a CPU."""
     if device.type != "cuda":
-        start = time.perf_counter()
-        work()
-        return time.perf_counter() - start
+        return seconds(work)
     torch.cuda.synchronize()
     first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     first.record()

@@ -7,25 +7,23 @@ Forward and backward. At 1024² with 150 objects the naive loss needs about 20 G
 
 import json
 import resource
-import subprocess
 import sys
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import torch
 
-from measure import copy_limit, show, side_by_side, write_table
-from workload import ellipses, initial_output, trained_output
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-import reference
+from measure import copy_limit, in_own_process, show, side_by_side, write_table
+from naive import reference
 from spatialembed.loss import SpatialEmbeddingLoss
+from workload import ellipses, initial_output, trained_output
 
 CASES = [
     (512, 5, "trained"), (512, 20, "trained"), (512, 150, "trained"), (512, 20, "initial"),
     (1024, 20, "trained"), (1024, 150, "trained"),
 ]  # fmt: skip
 N_SIGMA = 1
+NAIVE = partial(reference.loss, n_sigma=N_SIGMA)
 
 
 def batch(side: int, objects: int, state: str) -> tuple[torch.Tensor, torch.Tensor]:
@@ -52,19 +50,12 @@ def ours(output: torch.Tensor, label_mask: torch.Tensor) -> torch.Tensor:
 
 def naive(output: torch.Tensor, label_mask: torch.Tensor) -> torch.Tensor:
     """By naive loops in the output's dtype."""
-    return gradient(lambda o, m: reference.loss(o, m, n_sigma=N_SIGMA), output, label_mask)
+    return gradient(NAIVE, output, label_mask)
 
 
 def error(found: torch.Tensor, exact: torch.Tensor) -> float:
     """Relative L2 distance."""
     return float((found.double() - exact).norm() / exact.norm())
-
-
-def in_own_process(*arguments: object) -> dict | None:
-    """What this file prints with these arguments; None where memory ran out."""
-    command = [sys.executable, __file__, *map(str, arguments)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-    return json.loads(done.stdout) if done.returncode == 0 else None
 
 
 def peak(which: str, side: int, objects: int) -> dict[str, float]:

@@ -1,6 +1,9 @@
 """Times two things side by side, and keeps the tables of speed.md and accuracy.md."""
 
+import json
 import platform
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -10,6 +13,9 @@ from statistics import median
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
+
+import spatialembed as se
+from spatialembed.inference.predictor import Model
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -62,6 +68,19 @@ def write_table(
     path = Path(__file__).with_name(page)
     before, rest = path.read_text(encoding="utf-8").split(begin)
     path.write_text(f"{before}{begin}\n{table}\n{end}{rest.split(end)[1]}", encoding="utf-8")
+
+
+def in_own_process(*arguments: object) -> dict[str, float] | None:
+    """What the file that runs prints with these arguments; None where it failed."""
+    command = [sys.executable, sys.argv[0], *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout) if done.returncode == 0 else None
+
+
+def scores(model: Model | str | Path, data: Path) -> list[str]:
+    """AP50 and mean AP of a model, or of a run, on the test images, mean over images."""
+    mean = se.evaluate(model, data, "test")["mean"]["mean_over_images"]
+    return [f"{mean['ap'][0]:.3f}", f"{mean['ap_mean']:.3f}"]
 
 
 def machine() -> str:

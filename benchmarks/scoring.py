@@ -8,23 +8,20 @@ its own.
 """
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from measure import seconds, show, write_table
+from measure import in_own_process, seconds, show, write_table
+from naive import reference
 from spatialembed.instances import Instances
 from spatialembed.metrics.average_precision import THRESHOLDS, score_images
 from spatialembed.metrics.matching import match
 from spatialembed.metrics.object_record import ObjectRecord
 from spatialembed.pictures import found_against_truth
 from spatialembed.pictures.overlays import judge
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-import reference
 
 SIZE = 12
 """Pixels across an object."""
@@ -101,9 +98,8 @@ def main() -> None:
         for work in WORKS:
             if work == "all pairs" and objects > 2_000:
                 continue
-            command = [sys.executable, __file__, work, str(objects)]
-            done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
-            found = json.loads(done.stdout)
+            found = in_own_process(work, objects)
+            assert found is not None, f"{work} of {objects} objects failed"
             memory = [f"{found[key]:.2f} GB" for key in ("GB", "whole")]
             rows.append([f"{objects:,}", work, show(found["s"]), *memory])
     header = ["objects", "work", "time", "memory beyond the images", "of the whole process"]

@@ -6,27 +6,19 @@ The baseline is branched ERFNet in float32, NCHW, with the naive loss (tests/ref
 the original trained. Elliptical bandwidths throughout, Adam, no data loading.
 """
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 import torch
 
 from measure import network_rows, operations, side_by_side, write_table
-from workload import NETWORKS, ellipses
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-import reference
+from naive import reference
 from spatialembed.loss import SpatialEmbeddingLoss
 from spatialembed.models import build, freeze_batch_norm_statistics
+from workload import NETWORKS, ellipses
 
 BATCH, SIDE, OBJECTS = 8, 256, 20
 CPU = torch.device("cpu")
-
-
-def naive_loss(output: torch.Tensor, label_mask: torch.Tensor) -> dict[str, torch.Tensor]:
-    """By naive loops."""
-    return reference.loss(output, label_mask, n_sigma=2)
 
 
 def step(
@@ -76,9 +68,9 @@ def step(
 
 def main() -> None:
     """Measure all cases."""
-    ours = SpatialEmbeddingLoss(n_sigma=2)
+    ours, naive = SpatialEmbeddingLoss(n_sigma=2), partial(reference.loss, n_sigma=2)
     works = {
-        "branched_erfnet, float32, naive loss": step("branched_erfnet", naive_loss, False),
+        "branched_erfnet, float32, naive loss": step("branched_erfnet", naive, False),
         "branched_erfnet, float32, our loss": step("branched_erfnet", ours, False),
         "branched_erfnet, bf16, channels last": step("branched_erfnet", ours, True),
         "residual_unet, bf16, channels last": step("residual_unet", ours, True),

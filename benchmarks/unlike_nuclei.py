@@ -16,8 +16,7 @@ import numpy as np
 import tifffile
 from scipy import ndimage
 
-import spatialembed as se
-from measure import write_table
+from measure import scores, write_table
 from spatialembed.cli.options import read_recipe
 from spatialembed.training import train
 
@@ -94,8 +93,7 @@ def main() -> None:
             data = write(draw, Path(folder) / draw.__name__)
             options = f"--out={folder}/run", f"--minutes={given.minutes}"
             run = train(read_recipe("nuclei", data, *options))
-            mean = se.evaluate(run, data, "test")["mean"]["mean_over_images"]
-        rows.append([draw.__name__, f"{mean['ap'][0]:.3f}", f"{mean['ap_mean']:.3f}"])
+            rows.append([draw.__name__, *scores(run, data)])
         print(rows[-1], flush=True)
     header = ["objects", "AP50", "mean AP"]
     write_table("unlike_nuclei", header, rows, f"--minutes {given.minutes:g}", "accuracy.md")

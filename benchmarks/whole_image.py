@@ -6,7 +6,6 @@ The network has no training: its output is computed and thrown away, and a train
 the same size is clustered in its place, so that clustering has 20 objects to find.
 """
 
-import sys
 import tempfile
 from pathlib import Path
 
@@ -15,15 +14,12 @@ import torch
 from PIL import Image
 
 from measure import network_rows, operations, side_by_side, write_table
-from workload import NETWORKS, ellipses, exported, trained_output
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-import reference
+from naive import reference
 from spatialembed.data.images.reading import read_image
-from spatialembed.inference.loading import load
+from spatialembed.inference.loading import load, load_network
 from spatialembed.inference.predictor import Model
-from spatialembed.models.checkpoint import save_model
 from spatialembed.models.spec import ModelSpec
+from workload import NETWORKS, ellipses, exported, trained_output, untrained
 
 SHAPE = (1024, 2048)
 
@@ -39,13 +35,12 @@ def main() -> None:
         Image.fromarray((noise + 90 * (label_mask > 0)[..., None]).astype(np.uint8)).save(png)
         works = {"branched_erfnet, as the original": original(png, output)}
         counts = {}
-        for name, (kind, options) in NETWORKS.items():
-            spec = ModelSpec(kind, options, min_size=128)
-            network = spec.build()
+        for name in NETWORKS:
+            path = untrained(name, Path(folder))
+            network = load_network(path)[0]
             counts[name] = operations(lambda n=network: n(torch.zeros(1, 3, *SHAPE)))
-            save_model(Path(folder) / name, network, spec)
             for precision in ("float32", "bf16"):
-                model = load(Path(folder) / name, "cpu", precision)
+                model = load(path, "cpu", precision)
                 works[f"{name}, {precision}"] = ours(model, png, output)
             model = exported(name, "int8", Path(folder))
             works[f"{name}, int8 exported"] = ours(model, png, output)

@@ -80,14 +80,21 @@ def initial_output(shape: tuple[int, int], n_sigma: int = 2) -> np.ndarray:
     return output
 
 
-def exported(network: str, precision: str, folder: Path) -> Model:
-    """A network of :data:`NETWORKS` with fresh weights, exported; int8 by generated scenes."""
+def untrained(network: str, folder: Path) -> Path:
+    """File of a network of :data:`NETWORKS` with fresh weights."""
+    path = folder / f"{network}.safetensors"
     spec = ModelSpec(*NETWORKS[network], class_names=("car",), min_size=128)
-    save_model(folder / f"{network}.safetensors", spec.build(), spec)
+    save_model(path, spec.build(), spec)
+    return path
+
+
+def exported(network: str, precision: str, folder: Path) -> Model:
+    """The same, exported; int8 by generated scenes."""
+    made = untrained(network, folder)
     scenes = None
     if precision == "int8":
         scenes = folder / "scenes"
         make_scenes(scenes, 8, 2, (256, 128))
     path = folder / f"{network}-{precision}.onnx"
-    export_model(folder / f"{network}.safetensors", path, precision, scenes)
+    export_model(made, path, precision, scenes)
     return load(path)

@@ -6,6 +6,7 @@ at twice its size and reduced; the map of ids is drawn by the same polygons.
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +17,16 @@ from PIL import Image
 from spatialembed.demo.scenery.buildings import draw_buildings, draw_skyline
 from spatialembed.demo.scenery.canvas import Camera, Canvas
 from spatialembed.demo.scenery.finish import cast_shadows, finish, hood
-from spatialembed.demo.scenery.street import SKY, Street, draw_ground, random_street
+from spatialembed.demo.scenery.ground import draw_ground
+from spatialembed.demo.scenery.labels import EGO, SKY
+from spatialembed.demo.scenery.street import Stage, random_street
 from spatialembed.demo.scenery.traffic import populate
 from spatialembed.demo.scenery.visibility import Limits, Thing, paint_order
-from spatialembed.demo.scenery.weather import Light, paint_sky, random_light
+from spatialembed.demo.scenery.weather import paint_sky, random_light
 from spatialembed.errors import UserError
 from spatialembed.files.writing import atomic_write
 
 CITY = "drawnham"
-EGO = 1
 MIN_SIDE = 64
 VAL_FIRST = 1_000_000
 """Number of the first validation scene, so that it does not depend on how many train there are."""
@@ -63,18 +65,18 @@ def make_scene(seed: int, number: int, size: tuple[int, int] = (512, 256)) -> Sc
     _check(seed, number, size)
     rng = np.random.Generator(np.random.Philox(key=[seed, number]))
     light, street = random_light(rng), random_street(rng)
-    camera = _random_camera(size, rng)
-    canvas = Canvas(camera, paint_sky(camera, light, rng))
-    canvas.ids.paste(SKY, (0, 0, *canvas.ids.size))
-    draw_skyline(canvas, light, rng)
-    draw_ground(canvas, street, light, rng)
-    draw_buildings(canvas, street, light, rng)
-    front = Canvas(camera, Image.new("RGB", canvas.image.size))
+    stage = Stage(street, _random_camera(size, rng), light, rng)
+    camera, limits = stage.camera, Limits.of(*size)
+    sky = paint_sky(camera, light, rng)
+    back = Canvas(camera, sky, Image.new("I", sky.size, SKY))
+    draw_skyline(back, stage)
+    draw_ground(back, stage)
+    draw_buildings(back, stage)
+    front = Canvas(camera, Image.new("RGB", sky.size), Image.new("I", sky.size))
     if rng.random() < 0.6:
-        front.draw_flat(hood(camera, light, rng), EGO)
-    limits, cover = Limits.of(*size), _small(front.ids) > 0
-    things = populate(street, camera, light, rng, limits, cover)
-    codes = _paint(canvas, street, light, things, limits, front)
+        front.draw_flat(hood(stage), EGO)
+    things = populate(stage, limits, cover=_small(front.ids) > 0)
+    canvas, codes = _paint(stage, back, things, limits, front)
     instance_ids = _instance_ids(codes, things)
     labels = np.where(instance_ids >= 1000, instance_ids // 1000, instance_ids).astype(np.uint8)
     return Scene(finish(canvas, labels, rng), instance_ids, labels)
@@ -144,52 +146,42 @@ def _random_camera(size: tuple[int, int], rng: np.random.Generator) -> Camera:
 
 
 def _paint(
-    canvas: Canvas,
-    street: Street,
-    light: Light,
-    things: list[Thing],
-    limits: Limits,
-    front: Canvas,
-) -> np.ndarray:
+    stage: Stage, back: Canvas, things: list[Thing], limits: Limits, front: Canvas
+) -> tuple[Canvas, np.ndarray]:
     """Paint shadows, things and what is in front of them; whoever is hidden after all goes.
 
     Returns:
-        (H, W) codes at the finished size; ``things`` loses those taken off.
+        The canvas and its (H, W) codes at the finished size; ``things`` loses those taken off.
     """
-    picture, ids = canvas.image, canvas.ids
+    ego = Image.fromarray(np.asarray(front.ids) > 0)
     while True:
-        canvas.restore(picture, ids)
-        cast_shadows(canvas, street, light, things)
-        code = _OBJECT
-        for thing in paint_order(things, canvas.camera.x):
+        canvas, code = back.copy(), _OBJECT
+        cast_shadows(canvas, stage, things)
+        for thing in paint_order(things, stage.camera.x):
             for part in thing.parts:
-                part.code = part.label
-                if part.instance:
-                    part.code, code = code, code + 1
+                part.code = code if part.instance else part.label
+                code += part.instance
                 canvas.draw_flat(part.flat, part.code)
-        ego = Image.fromarray(np.asarray(front.ids) > 0)
         canvas.image.paste(front.image, (0, 0), ego)
         canvas.ids.paste(front.ids, (0, 0), ego)
         codes = _small(canvas.ids)
         seen = np.bincount(codes.ravel(), minlength=code)
-        hidden = [t for t in things if t.too_small(seen, limits)]
-        if not hidden:
-            return codes
-        for thing in hidden:
-            things.remove(thing)
+        shown = [t for t in things if not t.too_small(seen, limits)]
+        if len(shown) == len(things):
+            return canvas, codes
+        things[:] = shown
 
 
 def _small(ids: Image.Image) -> np.ndarray:
-    return np.asarray(ids)[1::2, 1::2].astype(np.int64)
+    return np.asarray(ids)[1::2, 1::2]
 
 
 def _instance_ids(codes: np.ndarray, things: list[Thing]) -> np.ndarray:
     """Codes to Cityscapes' ids, objects of a label numbered from 0 in the order of painting."""
     parts = sorted((p for t in things for p in t.parts if p.instance), key=lambda p: p.code)
     table = np.arange(_OBJECT + len(parts) + 1, dtype=np.int32)
-    counts: dict[int, int] = {}
+    counts: Counter[int] = Counter()
     for part in parts:
-        n = counts.get(part.label, 0)
-        counts[part.label] = n + 1
-        table[part.code] = 1000 * part.label + n
+        table[part.code] = 1000 * part.label + counts[part.label]
+        counts[part.label] += 1
     return np.asarray(table[codes])

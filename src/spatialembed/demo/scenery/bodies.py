@@ -4,34 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spatialembed.demo.scenery.canvas import Floats, rgb
-
-CAR, TRUCK, BUS = 26, 27, 28
+from spatialembed.demo.scenery.labels import BUS, CAR, TRUCK
 
 
 @dataclass(frozen=True)
 class Body:
-    """Measures of a vehicle: metres, or shares of its length (rear -0.5, front 0.5) and height."""
+    """Measures of a vehicle: metres, or shares of its length (rear -0.5, front 0.5) and height.
+
+    Attributes:
+        top: top line of the lower part, (share of length, share of height) from rear to front.
+        base, roof: rear and front of the glass house and of the roof, in shares of the length.
+        panes: pillars between the side windows, as shares of the glass house.
+        wheel: radius of the wheels in metres.
+        cabin: width of the roof as a share of the vehicle's.
+        cargo: a closed box instead of lower part and glass house.
+    """
 
     label: int
     length: float
     width: float
     height: float
     top: tuple[tuple[float, float], ...]
-    """Top line of the lower part: (share of length, share of height) from rear to front."""
     base: tuple[float, float]
-    """Where the glass house stands, rear and front, in shares of the length."""
     roof: tuple[float, float]
-    """Where the roof begins and ends, in shares of the length."""
     panes: tuple[float, ...] = (0.0, 0.46, 1.0)
-    """Pillars between the side windows, as shares of the glass house."""
     wheel: float = 0.32
-    """Radius of the wheels in metres."""
     axles: tuple[float, ...] = (-0.29, 0.31)
     cabin: float = 0.8
-    """Width of the roof as a share of the vehicle's."""
     cargo: bool = False
-    """A closed box instead of lower part and glass house."""
 
     @property
     def clearance(self) -> float:
@@ -58,12 +58,9 @@ BODIES: dict[str, Body] = {
                   cargo=True),
 }  # fmt: skip
 
-PAINTS: list[Floats] = [
-    rgb(*c)
-    for c in (
-        (232, 232, 230), (232, 232, 230), (190, 194, 198), (176, 180, 184), (120, 124, 130),
-        (72, 76, 82), (38, 40, 44), (30, 32, 36), (40, 66, 118), (58, 100, 160), (150, 30, 34),
-        (178, 44, 38), (36, 74, 60), (196, 176, 140), (206, 134, 40), (104, 52, 44), (222, 190, 66),
-    )
+PAINTS = [
+    (232, 232, 230), (232, 232, 230), (190, 194, 198), (176, 180, 184), (120, 124, 130),
+    (72, 76, 82), (38, 40, 44), (30, 32, 36), (40, 66, 118), (58, 100, 160), (150, 30, 34),
+    (178, 44, 38), (36, 74, 60), (196, 176, 140), (206, 134, 40), (104, 52, 44), (222, 190, 66),
 ]  # fmt: skip
 """Colors of vehicles, common ones more than once."""

@@ -7,27 +7,29 @@ where it is solid, once into the map of ids, so that both agree.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw
 
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Flags: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 
+Flat: TypeAlias = list[tuple[Floats, tuple[int, ...], bool]]
+"""Polygons as the camera sees them: (corners, 2) x and y in pixels, RGB, whether solid."""
+
 NEAR = 0.5
 """Metres in front of the camera nearer than which nothing is drawn."""
 
 
-@dataclass(frozen=True)
-class Mesh:
+class Mesh(NamedTuple):
     """N polygons, in the order they are drawn, with P corners in all.
 
     Attributes:
-        points: (P, 3) corners, polygon after polygon, in metres.
-        counts: (N,) number of corners of each polygon.
+        points: (P, 3) corners, polygon after polygon, in metres; counts: (N,) of each.
         colors: (N, 3) RGB in 0..255, shaded.
         solid: (N,) whether it belongs to the silhouette; details inside of it need not.
     """
@@ -38,39 +40,17 @@ class Mesh:
     solid: Flags
 
     @staticmethod
-    def of(polygons: Sequence[tuple[Floats, Floats, bool]]) -> Mesh:
-        """From (points, color, solid) of each polygon."""
-        points, colors, solid = zip(*polygons, strict=True)
-        counts = np.array([len(p) for p in points])
-        return Mesh(np.concatenate(points), counts, np.stack(colors), np.array(solid))
-
-    @staticmethod
     def equal(points: Floats, colors: Floats, solid: bool = True) -> Mesh:
-        """From (N, corners, 3) polygons of one kind and their colors, (N, 3) or (3,)."""
-        count, corners = points.shape[:2]
+        """From polygons ([N,] corners, 3) of one kind and their colors, (N, 3) or (3,)."""
+        corners = points.shape[-2]
+        count = points.size // (3 * corners)
         every = np.broadcast_to(colors, (count, 3))
-        flags = np.full(count, solid)
-        return Mesh(points.reshape(-1, 3), np.full(count, corners), every, flags)
+        return Mesh(points.reshape(-1, 3), np.full(count, corners), every, np.full(count, solid))
 
     @staticmethod
-    def join(meshes: Sequence[Mesh]) -> Mesh:
+    def join(meshes: Iterable[Mesh]) -> Mesh:
         """One mesh after the other."""
-        return Mesh(
-            np.concatenate([m.points for m in meshes]),
-            np.concatenate([m.counts for m in meshes]),
-            np.concatenate([m.colors for m in meshes]),
-            np.concatenate([m.solid for m in meshes]),
-        )
-
-
-@dataclass(frozen=True)
-class FlatMesh:
-    """A mesh as the camera sees it: pixels instead of metres, colors that Pillow takes."""
-
-    polygons: list[Floats]
-    """Of each polygon (corners, 2) x and y."""
-    colors: list[tuple[int, int, int]]
-    solid: list[bool]
+        return Mesh(*map(np.concatenate, zip(*meshes, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -93,11 +73,6 @@ class Camera:
     up: float
     yaw: float
 
-    @property
-    def position(self) -> Floats:
-        """(3,) where the camera stands, in metres."""
-        return np.array([self.x, self.up, 0.0])
-
     def project(self, points: Floats) -> Floats:
         """(N, 3) metres to (N, 2) pixels x, y; points nearer than NEAR are moved there."""
         across, ahead = points[:, 0] - self.x, points[:, 2]
@@ -107,13 +82,11 @@ class Camera:
         row = self.horizon + self.focal * (self.up - points[:, 1]) / depth
         return np.stack([column, row], axis=1)
 
-    def flatten(self, mesh: Mesh) -> FlatMesh:
+    def flatten(self, mesh: Mesh) -> Flat:
         """Project all polygons of a mesh."""
-        points = self.project(mesh.points)
-        colors = np.clip(mesh.colors, 0, 255).astype(int)
-        ends = np.cumsum(mesh.counts).tolist()
-        polygons = [points[a:b] for a, b in zip([0, *ends], ends, strict=False)]
-        return FlatMesh(polygons, list(map(tuple, colors.tolist())), mesh.solid.tolist())
+        polygons = np.split(self.project(mesh.points), np.cumsum(mesh.counts)[:-1])
+        colors = np.clip(mesh.colors, 0, 255).astype(int).tolist()
+        return list(zip(polygons, map(tuple, colors), mesh.solid.tolist(), strict=True))
 
     def ground(self, height: int, width: int) -> tuple[Floats, Floats, int]:
         """World x and z of every pixel below the horizon of a picture of the given size.
@@ -130,29 +103,26 @@ class Camera:
         return depth * (columns * cos + sin) + self.x, depth * (cos - columns * sin), first
 
 
-@dataclass
+@dataclass(frozen=True)
 class Canvas:
     """The picture and its map of ids, both at the camera's size."""
 
     camera: Camera
     image: Image.Image
-    ids: Image.Image = field(init=False)
+    ids: Image.Image
 
-    def __post_init__(self) -> None:
-        self.restore(self.image, Image.new("I", self.image.size, 0))
-
-    def restore(self, image: Image.Image, ids: Image.Image) -> None:
-        """Go on from copies of an earlier picture and ids."""
-        self.image, self.ids = image.copy(), ids.copy()
+    def copy(self) -> Canvas:
+        """A canvas to draw on that leaves this one as it is."""
+        return Canvas(self.camera, self.image.copy(), self.ids.copy())
 
     def draw(self, mesh: Mesh, code: int) -> None:
         """Draw polygons in their order; the solid ones leave ``code`` in the ids."""
         self.draw_flat(self.camera.flatten(mesh), code)
 
-    def draw_flat(self, flat: FlatMesh, code: int) -> None:
+    def draw_flat(self, flat: Flat, code: int) -> None:
         """Draw polygons that are projected already."""
         paint, mark = ImageDraw.Draw(self.image), ImageDraw.Draw(self.ids)
-        for points, color, solid in zip(flat.polygons, flat.colors, flat.solid, strict=True):
+        for points, color, solid in flat:
             corners = points.ravel().tolist()
             paint.polygon(corners, fill=color)
             if solid:
@@ -164,19 +134,23 @@ def rgb(*values: float) -> Floats:
     return np.array(values, dtype=np.float64)
 
 
-def panel(quad: Floats, u0: Any, u1: Any, v0: Any, v1: Any) -> Floats:
-    """The part of a quadrilateral (4, 3) between two values of u and two of v, numbers or (N,).
+def xyz(x: ArrayLike, y: ArrayLike, z: ArrayLike) -> Floats:
+    """Points (..., 3) from coordinates, each a number or (...)."""
+    return np.stack(np.broadcast_arrays(x, y, z), axis=-1).astype(np.float64)
 
-    u runs from corner 0 to 1, v from corner 0 to 3, both in 0..1.
 
-    Returns:
-        (4, 3), or (N, 4, 3).
+def square(x: float, z: float, half: float) -> Floats:
+    """(4, 3) corners of a square on the ground."""
+    return xyz(x + half * np.array([-1, 1, 1, -1]), 0, z + half * np.array([-1, -1, 1, 1]))
+
+
+def panel(quad: Floats, u0: ArrayLike, u1: ArrayLike, v0: ArrayLike, v1: ArrayLike) -> Floats:
+    """The part ([N,] 4, 3) of a quadrilateral (4, 3) between two values of u and two of v.
+
+    Numbers or (N,) in 0..1; u runs from corner 0 to 1, v from corner 0 to 3.
     """
-    u = np.empty((*np.broadcast_shapes(*map(np.shape, (u0, u1, v0, v1))), 4))
-    v = np.empty_like(u)
-    u[..., 0], u[..., 1], u[..., 2], u[..., 3] = u0, u1, u1, u0
-    v[..., 0], v[..., 1], v[..., 2], v[..., 3] = v0, v0, v1, v1
-    u, v = u[..., None], v[..., None]
+    bounds = np.stack(np.broadcast_arrays(u0, u1, v0, v1), axis=-1)
+    u, v = bounds[..., [0, 1, 1, 0], None], bounds[..., [2, 2, 3, 3], None]
     low, high = quad[0] + u * (quad[1] - quad[0]), quad[3] + u * (quad[2] - quad[3])
     return np.asarray(low + v * (high - low))
 

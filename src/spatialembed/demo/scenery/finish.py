@@ -5,85 +5,84 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from spatialembed.demo.scenery.buildings import BUILDING
-from spatialembed.demo.scenery.canvas import Camera, Canvas, Flags, FlatMesh, Floats
-from spatialembed.demo.scenery.street import FAR, GRASS, ROAD, SIDEWALK, TREE, Street
+from spatialembed.demo.scenery.canvas import Canvas, Flags, Flat, Floats, xyz
+from spatialembed.demo.scenery.labels import BUILDING, GRASS, ROAD, SIDEWALK, TREE
+from spatialembed.demo.scenery.street import FAR, Stage
 from spatialembed.demo.scenery.visibility import Thing
-from spatialembed.demo.scenery.weather import Light, noise
+from spatialembed.demo.scenery.weather import noise
 
 _SCALE = 4
 """Shadows are soft: they are drawn at this fraction of the canvas."""
 
 
-def cast_shadows(canvas: Canvas, street: Street, light: Light, things: list[Thing]) -> None:
+def cast_shadows(canvas: Canvas, stage: Stage, things: list[Thing]) -> None:
     """Darken the ground below and behind things, and where the houses shade the street."""
-    size = (canvas.camera.width // _SCALE, canvas.camera.height // _SCALE)
+    size = (canvas.image.width // _SCALE, canvas.image.height // _SCALE)
     layers = [Image.new("L", size), Image.new("L", size)]  # near and far: blurred differently
     pens = [ImageDraw.Draw(layer) for layer in layers]
-    for quads, strength in _shadows(street, light, things):
+    for quads, strength in _shadows(stage, things):
         flat = canvas.camera.project(quads.reshape(-1, 3)).reshape(-1, 8) / _SCALE
         pen = pens[int(quads[..., 2].mean() > 14)]
         for corners, share in zip(flat.tolist(), strength, strict=True):
             pen.polygon(corners, fill=int(255 * share))
     soft = [
-        np.asarray(layer.filter(ImageFilter.GaussianBlur(radius * size[1] / 128)))
+        layer.filter(ImageFilter.GaussianBlur(radius * size[1] / 128))
         for layer, radius in zip(layers, (1.5, 0.5), strict=True)
     ]
-    shade = Image.fromarray(np.maximum(*soft)).resize(canvas.image.size, Image.Resampling.BILINEAR)
+    shade = ImageChops.lighter(*soft).resize(canvas.image.size, Image.Resampling.BILINEAR)
     mask = Image.fromarray(np.asarray(shade) * _on_ground(np.asarray(canvas.ids)))
-    tone = tuple(int(c) for c in 18 + 14 * light.ambient)
+    tone = tuple(int(c) for c in 18 + 14 * stage.light.ambient)
     canvas.image.paste(tone, (0, 0), mask)
 
 
-def _shadows(
-    street: Street, light: Light, things: list[Thing]
-) -> Iterator[tuple[Floats, list[float]]]:
+def _shadows(stage: Stage, things: list[Thing]) -> Iterator[tuple[Floats, list[float]]]:
     """Quads on the ground, (N, 4, 3), and how dark each is: of the houses, then far to near."""
+    light = stage.light
     shift = -light.sun * (1, 0, 1) / max(float(light.sun[1]), 0.3)
     sunny = light.shadow > 0.35
     if sunny:
-        wall = street.walls[0] if shift[0] > 0 else street.walls[1]
+        wall = stage.street.walls[int(shift[0] <= 0)]
         edge = wall + 8 * shift[0]
-        shade = [[wall, 0, 1.5], [edge, 0, 1.5], [edge, 0, FAR], [wall, 0, FAR]]
-        yield np.array([shade]), [0.75 * light.shadow]
+        yield xyz([[wall, edge, edge, wall]], 0, [1.5, 1.5, FAR, FAR]), [0.75 * light.shadow]
     for thing in sorted(things, key=lambda t: -t.bounds[2]):
         ground = thing.ground
         if len(ground) != 4:  # a row of far cars
             continue
+        middle, wide = ground.mean(0), thing.wide
         quads, strength = [], []
         if sunny:
             tip = ground + shift * thing.height * 0.9
-            edges = ((0, 1), (1, 2), (2, 3), (3, 0)) if thing.wide else ((0, 2), (1, 3))
+            edges = ((0, 1), (1, 2), (2, 3), (3, 0)) if wide else ((0, 2), (1, 3))
             quads = [np.stack([ground[a], ground[b], tip[b], tip[a]]) for a, b in edges]
-            quads += [tip] * thing.wide
+            quads += [tip] * wide
             strength = [light.shadow] * len(quads)
-        middle = ground.mean(0)
-        grown = ((1.22, 0.3), (1.06, 0.6), (0.92, 0.82)) if thing.wide else ((1.3, 0.5),)
-        quads += [middle + (ground - middle) * grow for grow, _ in grown]
-        yield np.stack(quads), strength + [share for _, share in grown]
+        for grow, share in ((1.22, 0.3), (1.06, 0.6), (0.92, 0.82)) if wide else ((1.3, 0.5),):
+            quads.append(middle + (ground - middle) * grow)
+            strength.append(share)
+        yield np.stack(quads), strength
 
 
 def _on_ground(ids: np.ndarray) -> Flags:
+    # many times as fast as np.isin
     return np.asarray((ids == ROAD) | (ids == SIDEWALK) | (ids == GRASS))
 
 
-def hood(camera: Camera, light: Light, rng: np.random.Generator) -> FlatMesh:
+def hood(stage: Stage) -> Flat:
     """The hood of the car that carries the camera, void in Cityscapes."""
-    width, height = camera.width, camera.height
-    top = height * rng.uniform(0.93, 0.975)
-    tone = rng.uniform(34, 96) * (light.ambient + 0.3 * light.sun_color)
+    width, height, light = stage.camera.width, stage.camera.height, stage.light
+    top = height * stage.rng.uniform(0.93, 0.975)
+    tone = stage.rng.uniform(34, 96) * (light.ambient + 0.3 * light.sun_color)
     x = np.linspace(0, width, 33)
     edge = top + (height - top) * 4.4 * (x / width - 0.5) ** 2
-    corners = np.array([[width, height + 9], [0, height + 9]])
-    polygons = [
-        np.concatenate([np.stack([x, edge + k * height * 0.012], axis=1), corners])
-        for k in range(4)
-    ]
+    corners = [[width, height + 9], [0, height + 9]]
     colors = [tone * 0.8, tone * 1.1 + 0.12 * light.sky_low, tone * 1.15, tone]
-    fills = [(int(c[0]), int(c[1]), int(c[2])) for c in colors]
-    return FlatMesh(polygons, fills, [True] * 4)
+    return [
+        (np.concatenate([np.stack([x, edge + k * height * 0.012], axis=1), corners]),
+         tuple(color.astype(int).tolist()), True)
+        for k, color in enumerate(colors)
+    ]  # fmt: skip
 
 
 def finish(canvas: Canvas, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from spatialembed.demo.scenery.bodies import BUS, CAR, TRUCK
-from spatialembed.demo.scenery.canvas import Flags, FlatMesh, Floats
-from spatialembed.demo.scenery.people import PERSON
-
-VEHICLES = (CAR, TRUCK, BUS)
+from spatialembed.demo.scenery.canvas import Flags, Flat, Floats
+from spatialembed.demo.scenery.labels import BUS, CAR, PERSON, TRUCK
 
 FAR_SCENERY = 45.0
 """Metres beyond which trees and poles are not counted as hiding anything."""
+
+Bounds: TypeAlias = tuple[float, float, float, float]
+"""x0, x1, z0, z1 on the ground in metres."""
 
 
 @dataclass
 class Part:
     """A mesh of one label: an object, a piece of a group, or scenery (``instance`` False)."""
 
-    flat: FlatMesh
+    flat: Flat
     label: int
     instance: bool
     code: int = 0
@@ -37,11 +39,11 @@ class Thing:
     """(N, 3) corners of the covered ground, or of the shade right below."""
     height: float
 
-    @property
-    def bounds(self) -> tuple[float, float, float, float]:
-        """x0, x1, z0, z1 in metres."""
-        low, high = self.ground.min(0), self.ground.max(0)
-        return float(low[0]), float(high[0]), float(low[2]), float(high[2])
+    @cached_property
+    def bounds(self) -> Bounds:
+        """Of its ground."""
+        (x0, _, z0), (x1, _, z1) = self.ground.min(0).tolist(), self.ground.max(0).tolist()
+        return x0, x1, z0, z1
 
     @property
     def wide(self) -> bool:
@@ -70,7 +72,7 @@ class Limits:
 
     def area_of(self, label: int) -> float:
         """Least visible area of an object: persons and two-wheelers are slender."""
-        return self.area * (1.0 if label in VEHICLES else 0.75)
+        return self.area * (1.0 if label in (CAR, TRUCK, BUS) else 0.75)
 
     @staticmethod
     def of(width: int, height: int) -> Limits:
@@ -79,90 +81,70 @@ class Limits:
         return Limits(max(20.0, 120 * scale), max(6.0, 14 * scale**0.5))
 
 
+def overlap(one: Bounds, other: Bounds, margin: float = 0.0) -> bool:
+    """Whether two patches of ground lie within ``margin`` metres of each other."""
+    (x0, x1, z0, z1), (a, b, c, d) = one, other
+    return a - margin < x1 and x0 < b + margin and c - margin < z1 and z0 < d + margin
+
+
 def keep_seen(things: list[Thing], limits: Limits, cover: Flags) -> list[Thing]:
     """Keep what is clearly visible, deciding from near to far: an occluder is decided first."""
-    height, width = cover.shape
     kept: list[Thing] = []
-    taken: list[tuple[float, float, float, float]] = []
     for thing in sorted(things, key=lambda t: t.bounds[2]):
-        if thing.bounds[2] < 3.2 or (thing.counted and _collides(thing.bounds, taken)):
+        taken = [k.bounds for k in kept if k.counted] if thing.counted else []
+        if thing.bounds[2] < 3.2 or any(overlap(thing.bounds, other) for other in taken):
             continue
-        if not thing.counted and thing.bounds[2] > FAR_SCENERY:
-            kept.append(thing)
-            continue
-        masks = [_silhouette(part.flat, width, height) for part in thing.parts]
-        together = [m for m in masks if m is not None]
-        if not together or (
-            thing.parts[0].instance
-            and (
-                len(together) < len(masks)
-                or not all(
-                    _clear(m, cover, limits, p.label)
-                    for m, p in zip(together, thing.parts, strict=True)
-                )
-            )
-        ):
-            continue
-        for box, mask in together:
-            cover[box] |= mask
+        if thing.counted or thing.bounds[2] <= FAR_SCENERY:
+            shapes = [_silhouette(part.flat, cover) for part in thing.parts]
+            if not _shown(thing, shapes, cover, limits):
+                continue
+            for box, mask in shapes:
+                cover[box] |= mask
         kept.append(thing)
-        if thing.counted:
-            taken.append(thing.bounds)
     return kept
 
 
-def _collides(
-    bounds: tuple[float, float, float, float], taken: list[tuple[float, float, float, float]]
-) -> bool:
-    x0, x1, z0, z1 = bounds
-    return any(x0 < b and a < x1 and z0 < d and c < z1 for a, b, c, d in taken)
+Silhouette: TypeAlias = tuple[tuple[slice, slice], Flags]
 
 
-Silhouette = tuple[tuple[slice, slice], Flags]
-
-
-def _silhouette(flat: FlatMesh, width: int, height: int) -> Silhouette | None:
-    """Box and mask, at half the canvas, of all that is solid; None where it is out of sight."""
-    solid = [p / 2 for p, counts in zip(flat.polygons, flat.solid, strict=True) if counts]
-    if not solid:
-        return None
-    points = np.concatenate(solid)
-    x0, y0 = np.maximum(np.floor(points.min(0)), 0).astype(int)
-    x1, y1 = np.minimum(np.ceil(points.max(0)) + 1, (width, height)).astype(int)
+def _silhouette(flat: Flat, cover: Flags) -> Silhouette:
+    """Box and mask, at half the canvas, of all that is solid; empty where it is out of sight."""
+    polygons = [points / 2 for points, _, solid in flat if solid]
+    points = np.concatenate(polygons)
+    x0, y0 = np.maximum(np.floor(points.min(0)), 0).astype(int).tolist()
+    x1, y1 = np.minimum(np.ceil(points.max(0)) + 1, cover.shape[::-1]).astype(int).tolist()
     if x1 - x0 < 2 or y1 - y0 < 2:
-        return None
-    picture = Image.new("L", (int(x1 - x0), int(y1 - y0)))
+        return (slice(0), slice(0)), np.zeros((0, 0), dtype=bool)
+    picture = Image.new("1", (x1 - x0, y1 - y0))
     pen = ImageDraw.Draw(picture)
-    for polygon in solid:
+    for polygon in polygons:
         pen.polygon((polygon - (x0, y0)).ravel().tolist(), fill=1)
-    return (slice(y0, y1), slice(x0, x1)), np.asarray(picture, dtype=bool)
+    return (slice(y0, y1), slice(x0, x1)), np.asarray(picture)
 
 
-def _clear(silhouette: Silhouette, cover: Flags, limits: Limits, label: int) -> bool:
-    """Whether enough of an object is seen, and it is large enough."""
-    box, mask = silhouette
-    whole, seen = int(mask.sum()), int((mask & ~cover[box]).sum())
-    return (
-        mask.shape[0] >= limits.height
-        and seen >= limits.area_of(label)
-        and seen >= limits.share * whole
-    )
+def _shown(thing: Thing, shapes: list[Silhouette], cover: Flags, limits: Limits) -> bool:
+    """Whether each object is large enough and enough of it is seen, or any of all else."""
+    if not thing.parts[0].instance:
+        return any(mask.size for _, mask in shapes)
+    for part, (box, mask) in zip(thing.parts, shapes, strict=True):
+        least = max(limits.area_of(part.label), limits.share * mask.sum())
+        if len(mask) < limits.height or (mask & ~cover[box]).sum() < least:
+            return False
+    return True
 
 
 def paint_order(things: list[Thing], camera_x: float) -> list[Thing]:
     """Far to near such that a nearer thing is never painted before one it stands in front of."""
-    boxes = np.array([t.bounds for t in things]).reshape(-1, 4)
-    x0, x1, z0, z1 = boxes.T
+    x0, x1, z0, z1 = np.array([t.bounds for t in things]).reshape(-1, 4).T
     beside = np.maximum(np.maximum(x0 - camera_x, camera_x - x1), 0)
-    farther = z0[:, None] >= z1[None] - 1e-6
-    nearer = z1[:, None] <= z0[None] + 1e-6
-    behind = farther | (~nearer & (beside[:, None] > beside[None] + 1e-6))
+    farther = z0[:, None] >= z1 - 1e-6
+    behind = farther | (~farther.T & (beside[:, None] > beside + 1e-6))
     np.fill_diagonal(behind, False)
     left, order = list(range(len(things))), []
     while left:
         # One waits while something behind it is still to be painted.
-        waiting = set(np.flatnonzero(behind[np.ix_(left, left)].any(axis=0)).tolist())
-        free = [i for k, i in enumerate(left) if k not in waiting] or left
+        waits = behind[np.ix_(left, left)].any(axis=0)
+        free = [left[k] for k in np.flatnonzero(~waits)] or left
         chosen = max(free, key=lambda i: (z0[i], i))
         left.remove(chosen)
         order.append(things[chosen])

@@ -77,7 +77,7 @@ def random_light(rng: np.random.Generator) -> Light:
     """Clear, cloudy, overcast, evening or misty, the sun anywhere it can stand."""
     kind = str(rng.choice(list(_WEATHER), p=[w[0] for w in _WEATHER.values()]))
     _, sun_color, ambient, top, low, haze, clouds, shadow = _WEATHER[kind]
-    high = rng.uniform(0.5, 0.95) if kind != "evening" else rng.uniform(0.22, 0.35)
+    high = rng.uniform(*((0.22, 0.35) if kind == "evening" else (0.5, 0.95)))
     angle = rng.uniform(-np.pi, np.pi)
     flat = np.sqrt(1 - high**2)
     sun = np.array([np.cos(angle) * flat, high, np.sin(angle) * flat])

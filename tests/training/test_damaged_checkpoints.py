@@ -13,7 +13,7 @@ from spatialembed.errors import UserError
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training import TrainConfig
 from spatialembed.training.averaging import WeightAverage
-from spatialembed.training.pace import Pace
+from spatialembed.training.minutes import Pace
 from spatialembed.training.resume import (
     checkpoint_path,
     load_checkpoint,

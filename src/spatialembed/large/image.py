@@ -21,10 +21,10 @@ from spatialembed.large.labels import Paint, make_labels, number, write_table
 from spatialembed.large.mosaic import Mosaic, plan
 from spatialembed.large.seams import Compare, pairs_of, settle
 from spatialembed.large.segment import Segment, file_of, open_image
-from spatialembed.large.work import TABLE, Failure, WorkTable, refuse_if_used
+from spatialembed.large.work_table import TABLE, Failure, WorkTable, refuse_if_used
 from spatialembed.large.worker_model import Source
 from spatialembed.large.workers import Workers, work_through
-from spatialembed.models.noticed import tell_sampled
+from spatialembed.models.image_warnings import tell_sampled
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from spatialembed.errors import UserError, missing_extra
 from spatialembed.errors.interrupts import undisturbed
-from spatialembed.large.work import TRIES, WorkTable
+from spatialembed.large.work_table import TRIES, WorkTable
 
 if TYPE_CHECKING:
     from distributed import Client, Future

@@ -17,8 +17,8 @@ import numpy as np
 from spatialembed.errors import UserError
 from spatialembed.files.described import read_json
 from spatialembed.models.normalization import Normalization
-from spatialembed.models.pickled import read_pickled
 from spatialembed.models.spec import ModelSpec
+from spatialembed.models.torch_file import read_pickled
 from spatialembed.models.weights import require_finite, unlike_weights, with_weights
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from spatialembed.models.spec import described
 from spatialembed.models.weights import require_finite, unlike_weights
 from spatialembed.training.config import TrainConfig
 from spatialembed.training.fingerprint import BETWEEN
-from spatialembed.training.pace import Pace
+from spatialembed.training.minutes import Pace
 
 HINTS: dict[str, Any] = {
     "config": str,

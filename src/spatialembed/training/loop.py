@@ -19,7 +19,7 @@ from spatialembed.models.spec import ModelSpec
 from spatialembed.training.best_model import finish, judge
 from spatialembed.training.config import StageConfig, TrainConfig
 from spatialembed.training.fingerprint import fingerprint, require_same
-from spatialembed.training.one_run import one_run
+from spatialembed.training.folder_lock import one_run
 from spatialembed.training.prepare import Material, gather
 from spatialembed.training.processes import is_first, must_start, run_in_processes
 from spatialembed.training.resume import checkpoint_path, load_checkpoint, resumed_config

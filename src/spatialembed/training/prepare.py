@@ -22,8 +22,7 @@ from spatialembed.inference.loading import load_network
 from spatialembed.models.normalization import Normalization, Normalize
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.config import StageConfig, TrainConfig
-from spatialembed.training.look import look
-from spatialembed.training.stored_values import look_at_values
+from spatialembed.training.look_at_data import look, look_at_values
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ import torch
 from spatialembed.data.crops.augmentation import Augmentation
 from spatialembed.errors import UserError
 from spatialembed.files.writing import atomic_write
-from spatialembed.models.pickled import read_pickled
+from spatialembed.models.torch_file import read_pickled
 from spatialembed.training.checkpoint_fields import require_sound
 from spatialembed.training.config import StageConfig, TrainConfig
 
 FORMAT = 2
-OWN = ("data", "out", "resume", "device", "devices", "nodes", "workers")
+OWN = ("data", "out", "resume", "device", "devices", "workers")
 """Options that a resumed run takes from its own command, all others from the checkpoint."""
 
 
@@ -38,7 +38,8 @@ def save_checkpoint(out: Path, config: TrainConfig, state: dict[str, Any]) -> No
         UserError: it could not be written; the one before is kept.
     """
     generators = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
+    # Asking whether CUDA is available, or for its state, would start it in a run of the CPU.
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         generators["cuda"] = torch.cuda.get_rng_state()
     whole = {"format": FORMAT, "config": _as_json(config), "generators": generators, **state}
     with atomic_write(checkpoint_path(out)) as temporary:
@@ -69,6 +70,8 @@ def load_checkpoint(out: Path) -> dict[str, Any]:
             f"or start another with --init {out / 'model.safetensors'}"
         )
     try:
+        if isinstance(config := state.get("config"), str):  # an option that is no more
+            state["config"] = config.replace('"nodes": 1, ', "")
         require_sound(state)
     except UserError as error:
         raise UserError(f"{refusal}: {error}; {remedy}") from error
@@ -100,7 +103,7 @@ def resumed_config(state: dict[str, Any], config: TrainConfig) -> TrainConfig:
 def restore_generators(state: dict[str, Any]) -> None:
     """Set torch's generators as they were when the checkpoint was written."""
     torch.set_rng_state(state["generators"]["cpu"])
-    if "cuda" in state["generators"] and torch.cuda.is_available():
+    if "cuda" in state["generators"] and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.set_rng_state(state["generators"]["cuda"])
 
 

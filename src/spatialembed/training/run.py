@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,12 +23,11 @@ from spatialembed.models.checkpoint import MODEL_FILE, save_model
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.averaging import WeightAverage
 from spatialembed.training.config import TrainConfig
-from spatialembed.training.pace import Pace
+from spatialembed.training.minutes import Pace, measured_plan
 from spatialembed.training.prepare import Material, build_network
 from spatialembed.training.resume import restore_generators, save_checkpoint
 from spatialembed.training.run_log import RunLog
 from spatialembed.training.schedule import Plan
-from spatialembed.training.timing import measured_plan
 from spatialembed.training.whole_batch import see_whole_batch
 
 TIMEOUT = timedelta(minutes=30)
@@ -239,11 +239,12 @@ def connect(config: TrainConfig) -> Fabric:
     if config.processes == 1:
         devices = 1 if device.index is None else [device.index]
         return Fabric(accelerator=device.type, devices=devices, precision=precision)
+    here = int(os.environ["LOCAL_WORLD_SIZE"])
     fabric = Fabric(
         accelerator=device.type,
         strategy=DDPStrategy(timeout=TIMEOUT),
-        devices=config.devices,
-        num_nodes=config.nodes,
+        devices=here,
+        num_nodes=config.processes // here,
         precision=precision,
     )
     fabric.launch()

@@ -3,7 +3,7 @@
 import pytest
 
 from spatialembed.errors import UserError
-from spatialembed.large.work import AT_ONCE, TRIES, WorkTable
+from spatialembed.large.work_table import AT_ONCE, TRIES, WorkTable
 
 
 def test_it_goes_on_where_it_stopped(tmp_path) -> None:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from spatialembed.formats.results_folder import Results
-from spatialembed.inference.folder import ImageFile, Outcome, agreed_settings, predict_file
-from spatialembed.large.work import TABLE, WorkTable, refuse_if_used
+from spatialembed.inference.folder import Outcome, agreed_settings, predict_file
+from spatialembed.inference.image_files import ImageFile
+from spatialembed.large.work_table import TABLE, WorkTable, refuse_if_used
 from spatialembed.large.worker_model import Source, model_here
 from spatialembed.large.workers import Workers, work_through
 

@@ -192,6 +192,12 @@ def test_those_of_other_versions_are_told_apart_from_damaged_ones(
         load_checkpoint(out)
 
 
+def test_an_option_that_is_no_more_is_passed_over(out: Path) -> None:
+    change(out, "config", value=lambda text: text.replace('"optimizer"', '"nodes": 2, "optimizer"'))
+    state = load_checkpoint(out)
+    assert resumed_config(state, TrainConfig(out=out, resume=True)).optimizer == "adam"
+
+
 def test_an_option_that_is_newer_than_the_run_has_its_default(out: Path) -> None:
     def without(text: str) -> str:
         options = json.loads(text)

@@ -42,8 +42,9 @@ def fingerprint(data: FileDataSet, index: ObjectIndex) -> dict[str, Any]:
     digests = np.zeros(len(data), np.int64)
     for number, objects in enumerate(_objects(index, len(data))):
         digest = blake2b(np.ascontiguousarray(objects).tobytes(), digest_size=8)
-        for file in _own_files(data, number):
-            for part in _parts(file):
+        for file in data.files(number):
+            # A json holds the truth of all images, of which the objects were looked at.
+            for part in _parts(file) if file.suffix != ".json" else ():
                 digest.update(part)
         digests[number] = np.frombuffer(digest.digest(), np.int64)[0]
     return {"names": BETWEEN.join(data.names), "digests": torch.from_numpy(digests)}
@@ -89,11 +90,6 @@ def _objects(index: ObjectIndex, images: int) -> Iterator[np.ndarray]:
     table = np.stack(columns, axis=1)
     bounds = np.searchsorted(index.image, np.arange(images + 1))
     yield from (table[first:last] for first, last in pairwise(bounds))
-
-
-def _own_files(data: FileDataSet, number: int) -> list[Path]:
-    """Files of one image; a json holds the truth of all, of which its objects are looked at."""
-    return [file for file in data.files(number) if file.suffix != ".json"]
 
 
 def _parts(path: Path) -> Iterator[bytes]:

@@ -50,7 +50,7 @@ def look(
     kept = index.without_specks()
     for sentence in _about_empty(kept, config.scheduled()):
         console.print(sentence, highlight=False, soft_wrap=True)
-    told = [*_absent_classes(train, index), *_about_specks(index)]
+    told = [*_about_classes(train, index), *_about_specks(index)]
     warnings = [Problem(config.data, sentence, warning=True) for sentence in told]
     return kept, judged, [*warnings, *about_masks(train)]
 
@@ -85,36 +85,30 @@ def _require_channels(
         )
 
 
-def _absent_classes(train: FileDataSet, index: ObjectIndex) -> list[str]:
+def _about_classes(train: FileDataSet, index: ObjectIndex) -> Iterable[str]:
     found = np.bincount(index.class_index, minlength=len(train.class_names))
-    absent = [name for name, n in zip(train.class_names, found, strict=True) if not n]
-    if not absent:
-        return []
-    return [f"no training image has an object of {', '.join(absent)}: the model will find none"]
+    if absent := [name for name, n in zip(train.class_names, found, strict=True) if not n]:
+        yield f"no training image has an object of {', '.join(absent)}: the model will find none"
 
 
-def _about_specks(index: ObjectIndex) -> list[str]:
-    count = np.count_nonzero(specks(index.area))
-    if not count:
-        return []
-    return [
-        f"{count} of {len(index)} training objects are specks of a few pixels, which count neither "
-        "for diameter and minimum size nor as what crops are drawn around; remove them"
-    ]
+def _about_specks(index: ObjectIndex) -> Iterable[str]:
+    if count := np.count_nonzero(specks(index.area)):
+        yield (
+            f"{count} of {len(index)} training objects are specks of a few pixels, which count "
+            "neither for diameter and minimum size nor as what crops are drawn around; remove them"
+        )
 
 
-def _about_empty(index: ObjectIndex, stages: Sequence[StageConfig]) -> list[str]:
-    empty, images = len(index.empty), len(index.image_size)
-    if not empty:
-        return []
-    asked = [stage.background_share for stage in stages]
-    default = empty_share(empty, images)
-    shares = [default if share is None else share * empty / images for share in asked]
-    said = ", then ".join(f"{100 * share:.3g} %" for share in shares)
-    return [
-        f"{empty} of {images} training images have no object: {said} of the crops show them "
-        "(background_share in a recipe's stages)"
-    ]
+def _about_empty(index: ObjectIndex, stages: Sequence[StageConfig]) -> Iterable[str]:
+    if empty := len(index.empty):
+        images, asked = len(index.image_size), [stage.background_share for stage in stages]
+        default = empty_share(empty, images)
+        shares = [default if share is None else share * empty / images for share in asked]
+        said = ", then ".join(f"{100 * share:.3g} %" for share in shares)
+        yield (
+            f"{empty} of {images} training images have no object: {said} of the crops show them "
+            "(background_share in a recipe's stages)"
+        )
 
 
 def look_at_values(
@@ -135,7 +129,7 @@ def look_at_values(
     values = _values(data)
     if normalization.white is None:
         normalization = replace(normalization, white=max(v.white for v in values))
-    return normalization, list(_told(normalization, values))
+    return normalization, list(_about_values(normalization, values))
 
 
 def _values(data: FileDataSet) -> list[Values]:
@@ -153,8 +147,7 @@ def _values_of(data: FileDataSet, i: int) -> Values:
     return values_of([large.image.read(*window) for window in sampled(large.image.shape)])
 
 
-def _told(normalization: Normalization, values: Iterable[Values]) -> Iterable[str]:
-    values = list(values)
+def _about_values(normalization: Normalization, values: list[Values]) -> Iterable[str]:
     kinds = Counter((str(v.dtype), v.white) for v in values)
     if len(kinds) > 1:
         found = ", ".join(f"{n} of {dtype} up to {white:g}" for (dtype, white), n in kinds.items())

@@ -93,18 +93,13 @@ def _described(
     """How the model of a new run is described, which starts as ``start``."""
     diameter = float(np.median(index.diameter))
     smallest = max(1, round(float(np.quantile(index.area, 0.01)) / 2))
-    return ModelSpec(
-        network=start.network,
-        network_options=start.network_options,
+    return replace(  # what is not named here is the start's: network, normalisation, thresholds
+        start,
         in_channels=int(index.channels[0]),
         class_names=train.class_names,
-        n_sigma=start.n_sigma,
         zoom=float(f"{config.diameter / diameter:.3g}") if config.diameter else 1.0,
         pitch=(PITCH, PITCH),
         margin=config.margin,
-        normalization=start.normalization,
-        seed_threshold=start.seed_threshold,
-        foreground_threshold=start.foreground_threshold,
         min_size=config.min_size or smallest,
         refine=config.refine,
         object_diameter=diameter,

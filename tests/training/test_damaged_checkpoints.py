@@ -31,7 +31,7 @@ def state() -> dict[str, Any]:
     network(torch.rand(2, 1, 16, 16)).square().mean().backward()
     optimizer.step()
     looks = {"names": "a\0b", "digests": torch.tensor([1, 2])}
-    pace = Pace((0.5, 0.0), 1.0, 0, 10)
+    pace = Pace([0.5, 0.0], 1.0, 0, 10)
     return {
         "spec": json.dumps(SPEC.to_dict()),
         "step": 3,

@@ -135,14 +135,13 @@ def test_a_plan_made_beside_another_job_is_set_right_once_and_resumed_so(
 def test_a_plan_that_fits_is_kept() -> None:
     stages = [StageConfig(minutes=1, validations=1)]
     plan = minutes.Plan((100,))
-    held = minutes.Pace((0.6,), 0.0, 0, 10, since=time.monotonic())
+    held = minutes.Pace([0.6], 0.0, 0, 10, since=time.monotonic())
     held.counted, held.stepping, held.spent = 10, 6.1, 6.1
     assert held.plan(plan, stages, 10)[0] == plan
     held.stepping = 12.0  # twice as slow
     assert held.plan(plan, stages, 10)[0].total == pytest.approx(10 + 53.9 / 1.2, abs=1)
-    again = minutes.Pace.resumed(held.state())
-    assert again is not None
-    assert (again.counted, again.stepping, again.at, again.step) == (10, 12.0, 10, (0.6,))
+    again = minutes.Pace(**held.state())
+    assert (again.counted, again.stepping, again.at, again.step) == (10, 12.0, 10, [0.6])
 
 
 def test_a_second_training_in_a_folder_is_refused(data, tmp_path) -> None:

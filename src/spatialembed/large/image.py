@@ -95,10 +95,9 @@ def predict_large(
         planned = plan(reader.shape, workers.here, model.zoom, _largest(model))
         mosaic = Mosaic(*reader.shape, *held.get("tiles", (planned.core, planned.overlap)))
     _write(part, held | {"tiles": (mosaic.core, mosaic.overlap), "overwrite": replaces})
-    threads = max(1, (os.cpu_count() or 1) // workers.here)
     normalize = spec.normalization.fixed(reader)
     tell_sampled(spec.normalization, reader, str(image))
-    segment = Segment(source, image, mosaic, normalize, settings, part, threads, series)
+    segment = Segment(source, image, mosaic, normalize, settings, part, workers.threads, series)
     with closing(WorkTable(part / TABLE)) as table, workers.client() as client:
         run = Run(table, client, mosaic, track)
         run.forget_lost(part)

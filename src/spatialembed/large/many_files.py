@@ -3,7 +3,6 @@ to begin again than ten."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -68,10 +67,9 @@ def predict_many(
     refuse_if_used(path)
     given = (seed_threshold, foreground_threshold, min_size)
     settings = agreed_settings(source.load(), images, results, overwrite, given)
-    threads = max(1, (os.cpu_count() or 1) // workers.here)
     # Workers may run in other folders.
     results = replace(results, out=results.out.absolute())
-    task = PredictFile(source, results, overwrite, settings, threads)
+    task = PredictFile(source, results, overwrite, settings, workers.threads)
     by_name = {image.name: image._replace(path=image.path.absolute()) for image in images}
     if overwrite:
         path.unlink(missing_ok=True)

@@ -57,22 +57,22 @@ def measured_plan(
     loss: SpatialEmbeddingLoss,
     began: float,
 ) -> tuple[Plan, Pace | None]:
-    """Steps of each stage, from its epochs, its steps or its minutes; and what these were by.
+    """Steps of each stage, from its epochs, its steps or its minutes; and what these were by, None
+    where nothing is in minutes or there are too few steps to measure by.
 
     Minutes count from ``began`` (a ``time.monotonic()``) and hold validations and calibration.
     """
     stages = material.stages
-    seconds = [0.0] * len(stages)  # of a step, then of a validation
-    judging = 0.0
-    if any(stage.minutes is not None for stage in stages):
+    timed = [number for number, stage in enumerate(stages) if stage.minutes is not None]
+    seconds, judging, steps = [0.0] * len(stages), 0.0, []  # of a step; of a validation
+    if timed:
         console.print("Timing the first steps, to turn minutes into a number of steps")
         judging = _seconds_per_validation(material, fabric, network)
-    for number, stage in enumerate(stages):
-        if stage.minutes is not None:
-            seconds[number] = _seconds_per_step(config, material, stage, fabric, network, loss)
-    *seconds, judging = fabric.broadcast([*seconds, judging])  # what the first process measured
-    spent = fabric.broadcast(time.monotonic() - began)
-    steps = []
+    for number in timed:
+        stage = stages[number]
+        seconds[number] = _seconds_per_step(config, material, stage, fabric, network, loss)
+    measured = [*seconds, judging, time.monotonic() - began]
+    *seconds, judging, spent = fabric.broadcast(measured)  # of the first process
     for number, stage in enumerate(stages):
         if stage.minutes is None:
             crops = (stage.epochs or 0) * (stage.crops_per_epoch or len(material.index))
@@ -91,8 +91,10 @@ def measured_plan(
                 "validations, or start again when the machine has less else to do",
                 highlight=False,
             )
-    plan = Plan(tuple(steps))
-    return plan, Pace.of(plan, stages, tuple(seconds), judging, began)
+    at = max(math.ceil(SHARE * sum(steps[number] for number in timed)), FEWEST)
+    at = min(at, steps[timed[0]] - 1) if timed else 0
+    pace = Pace(seconds, judging, timed[0], at, since=began) if at > ENOUGH else None
+    return Plan(tuple(steps)), pace
 
 
 def _seconds_per_step(
@@ -161,7 +163,7 @@ def steps_within(
 class Pace:
     """What a plan was made by, and how long its steps then take."""
 
-    step: tuple[float, ...]
+    step: list[float]
     """Seconds of a step of each stage, as planned; 0 of those that are not in minutes."""
     validation: float
     """Seconds of a validation, as planned."""
@@ -179,31 +181,9 @@ class Pace:
     """When this process took the stage up."""
     _last: float | None = None
 
-    @classmethod
-    def of(
-        cls,
-        plan: Plan,
-        stages: Sequence[StageConfig],
-        step: tuple[float, ...],
-        validation: float,
-        began: float,
-    ) -> Pace | None:
-        """That of a new plan; None where nothing is in minutes, or too little to measure by."""
-        timed = [number for number, stage in enumerate(stages) if stage.minutes is not None]
-        if not timed:
-            return None
-        total = sum(plan.steps[number] for number in timed)
-        at = min(max(math.ceil(total * SHARE), FEWEST), plan.steps[timed[0]] - 1)
-        return cls(step, validation, timed[0], at, since=began) if at > ENOUGH else None
-
-    @classmethod
-    def resumed(cls, state: dict[str, Any] | None) -> Pace | None:
-        """Go on from :meth:`state`."""
-        return None if state is None else cls(**{**state, "step": tuple(state["step"])})
-
     def state(self) -> dict[str, Any]:
-        """For a checkpoint."""
-        own = asdict(self) | {"spent": self._spent(), "step": list(self.step)}
+        """For a checkpoint: what another is made of."""
+        own = asdict(self) | {"spent": self._spent()}
         return {name: value for name, value in own.items() if name not in ("since", "_last")}
 
     def enter(self, number: int, done: int) -> None:
@@ -240,12 +220,9 @@ class Pace:
             if stages[number].minutes is None:
                 continue
             here = (self._spent(), done, 1 - done / steps[number])
+            times = seconds * slower, self.validation * slower
             steps[number] = steps_within(
-                stages,
-                number,
-                seconds * slower,
-                self.validation * slower,
-                *(here if number == self.stage else ()),
+                stages, number, *times, *(here if number == self.stage else ())
             )
         new = Plan(tuple(steps))
         return (plan if abs(new.total / plan.total - 1) < SAME else new), one

@@ -136,13 +136,7 @@ def start(
 ) -> Run:
     """Build everything, from nothing or from a checkpoint's state; a new run writes its first.
 
-    Args:
-        config: the run.
-        material: its data.
-        fabric: of :func:`connect`.
-        began: ``time.monotonic()`` when it was started, for lengths in minutes.
-        data: what the data looks like, for checkpoints.
-        state: of the checkpoint to go on from.
+    Lengths in minutes count from ``began``, a ``time.monotonic()``; ``data`` goes into checkpoints.
     """
     torch.manual_seed(config.seed)
     network = build_network(config, material)
@@ -151,22 +145,19 @@ def start(
     network = network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = WeightAverage(network, config.average) if config.average else None
     loss = _loss(config, material).to(fabric.device)
-    new = state is None
     if state is None:
         plan, pace = measured_plan(config, material, fabric, network, loss, began)
-        state = {}
     else:
         network.load_state_dict(state["network"])
         if average is not None:
             average.load_state_dict(state["average"])
-        plan, pace = Plan(tuple(state["plan"])), Pace.resumed(state["pace"])
-    best = _best(config, fabric, state.get("best_model"))
-    if not new:
+        plan, pace = Plan(tuple(state["plan"])), state["pace"] and Pace(**state["pace"])
+    held = state or {}
+    best = _best(config, fabric, held.get("best_model"))
+    if state is not None:  # after all that drew from them: networks are made with random weights
         restore_generators(state)
-    step = state.get("step", 0)
-    log = RunLog(
-        config.out, plan.total, step, config.tensorboard, fabric.is_global_zero, state.get("sums")
-    )
+    step, writes = held.get("step", 0), fabric.is_global_zero
+    log = RunLog(config.out, plan.total, step, config.tensorboard, writes, held.get("sums"))
     parameters = sum(p.numel() for p in network.parameters())
     log.say(
         f"{len(material.index)} objects; {material.spec.network}, {parameters:,} parameters; "
@@ -185,14 +176,14 @@ def start(
         plan,
         log,
         step=step,
-        best=state.get("best", -1.0),
+        best=held.get("best", -1.0),
         best_model=best,
         pace=pace,
         data=data,
-        optimizer=state.get("optimizer"),
+        optimizer=held.get("optimizer"),
         saved=time.monotonic(),
     )
-    if new:
+    if state is None:
         run.save(None)  # before anything else is written: from now on it can be resumed
     return run
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from spatialembed.inference.image_files import ImageFile
 if TYPE_CHECKING:
     from spatialembed.formats.results_folder import Results
     from spatialembed.inference.predictor import Model
-    from spatialembed.instances import Instances
 
 
 class Outcome(NamedTuple):
@@ -73,13 +72,7 @@ def agreed_settings(
 ) -> tuple[float, float, int]:
     """Seed threshold, foreground threshold and minimum size that results are made with.
 
-    Args:
-        model, images, results, overwrite: as for :func:`predict_files`.
-        given: the settings, None for the model's own.
-
-    Raises:
-        UserError: a setting out of its range, results that the model's classes cannot have, or
-            results that are there and were made with other settings.
+    The rest, and what is refused, is as for :func:`predict_files`.
     """
     settings = model.settings(*given)
     names = [image.name for image in images]
@@ -118,12 +111,7 @@ def predict_file(
     overwrite: bool,
     settings: tuple[float, float, int],
 ) -> Outcome:
-    """Predict one image and write its results.
-
-    Args:
-        model, image, results: what, and where to.
-        overwrite: replace files that are there; else only what is missing is written.
-        settings: seed threshold, foreground threshold and minimum size.
+    """Predict one image and write its results, or with ``overwrite`` False those it lacks.
 
     Raises:
         UserError: the image cannot be read, or its results not be written.
@@ -134,16 +122,9 @@ def predict_file(
         found = model.predict(pixels, *settings, name=str(image.path))
     for warning in caught:
         if not isinstance(warning.message, ImageWarning):
-            warnings.warn_explicit(**{name: getattr(warning, name) for name in _OF_WARNINGS})
+            of: Any = (warning.message, warning.category, warning.filename, warning.lineno)
+            warnings.warn_explicit(*of)
     notes = tuple(w.message.note for w in caught if isinstance(w.message, ImageWarning))
     results.write(image.name, pixels, found, overwrite)
-    return Outcome(image, len(found), diameter=_median_diameter(found), notes=notes)
-
-
-_OF_WARNINGS = "message", "category", "filename", "lineno"
-
-
-def _median_diameter(found: Instances) -> float | None:
-    if len(found) == 0:
-        return None
-    return float(np.sqrt(np.median(found.areas) * 4 / np.pi))
+    diameter = float(np.sqrt(np.median(found.areas) * 4 / np.pi)) if len(found) else None
+    return Outcome(image, len(found), diameter=diameter, notes=notes)

@@ -27,11 +27,7 @@ class PredictFile:
     threads: int
 
     def __call__(self, image: ImageFile) -> dict[str, Any]:
-        """Write its results.
-
-        Raises:
-            UserError: the image cannot be read, or its results not be written.
-        """
+        """Write its results."""
         model = model_here(self.source, self.threads)
         found = predict_file(model, image, self.results, self.overwrite, self.settings)
         return {"found": found.found, "diameter": found.diameter, "notes": found.notes}
@@ -52,14 +48,6 @@ def predict_many(
     ``work.sqlite`` in the folder of results remembers what is done. The same call goes on with
     what is left, also of images that were set aside: those that failed three times.
 
-    Args:
-        source: of the model.
-        images: the files.
-        results: where their results go.
-        workers: who does it.
-        overwrite: predict again where results exist.
-        seed_threshold, foreground_threshold, min_size: as for :meth:`Model.predict`.
-
     Raises:
         UserError: settings other than those of results that are there, or a scheduler that is gone.
     """
@@ -75,16 +63,13 @@ def predict_many(
         path.unlink(missing_ok=True)
     with closing(WorkTable(path)) as table, workers.client() as client:
         table.add(by_name)
-        kept = []
-        for image in images:
-            there = not overwrite and results.has(image.name)
-            if there:
-                kept.append(image)
-            elif table.is_done(image.name):
-                table.undo(image.name)
-        yield from (Outcome(image, None, kept=True) for image in kept)
-        skipped = {image.name for image in kept}
-        names = (n for n in table.waiting() if n in by_name and n not in skipped)
+        kept = {image.name: image for image in images if not overwrite and results.has(image.name)}
+        left = by_name.keys() - kept.keys()
+        for name in left:
+            if table.is_done(name):
+                table.undo(name)
+        yield from (Outcome(image, None, kept=True) for image in kept.values())
+        names = (name for name in table.waiting() if name in left)
         for name in work_through(table, names, task, by_name.__getitem__, client):
             yield _outcome(table, by_name[name])
 

@@ -41,9 +41,6 @@ class WorkTable:
     One process writes it: the one that hands out the work. SQLite keeps it whole when that is
     killed at any moment.
 
-    Args:
-        path: the file, made if it is not there.
-
     Raises:
         UserError: the file cannot be written, or is no such table.
     """
@@ -54,6 +51,8 @@ class WorkTable:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._base = sqlite3.connect(path, isolation_level=None)
             self._base.execute("PRAGMA locking_mode=EXCLUSIVE")  # one run at a time
+            # A power cut may lose the last rows, whose work is then done again; waiting for the
+            # disk at each row would cost more than that.
             self._base.execute("PRAGMA journal_mode=WAL")
             self._base.execute("PRAGMA synchronous=NORMAL")
             self._base.execute(

@@ -131,12 +131,7 @@ def work_through(
 ) -> Iterator[str]:
     """Do pieces of work and put what comes of them into the table; each name when it is settled.
 
-    Args:
-        table: that they are in.
-        names: of them.
-        task: what is done, on a worker: gives what is to be remembered, as JSON has it.
-        argument: from a name to what ``task`` is given.
-        client: whose workers do it.
+    A worker calls ``task`` with the ``argument`` of a name; it gives what JSON can remember.
 
     Raises:
         UserError: the scheduler is gone. What was done is in the table.

@@ -39,9 +39,6 @@ HINTS: dict[str, Any] = {
 def require_sound(state: Any) -> None:
     """Refuse what is no checkpoint, or one that a run could not go on from.
 
-    Args:
-        state: as torch read it.
-
     Raises:
         UserError: what is wrong, to be put behind the file's name.
     """

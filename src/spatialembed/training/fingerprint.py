@@ -32,10 +32,6 @@ BETWEEN = "\0"
 def fingerprint(data: FileDataSet, index: ObjectIndex) -> dict[str, Any]:
     """Names and a number an image: of its objects, and of length and parts of its files.
 
-    Args:
-        data: one split.
-        index: its objects.
-
     Raises:
         UserError: a file that cannot be read.
     """
@@ -51,12 +47,7 @@ def fingerprint(data: FileDataSet, index: ObjectIndex) -> dict[str, Any]:
 
 
 def require_same(data: FileDataSet, role: str, then: dict[str, Any], now: dict[str, Any]) -> None:
-    """Refuse data that is not what a run was started with.
-
-    Args:
-        data: as it is now.
-        role: what the images are, in a word.
-        then, now: what :func:`fingerprint` gives.
+    """Refuse data whose :func:`fingerprint` is not that which a run was started with.
 
     Raises:
         UserError: names the images that were added, removed and changed.

@@ -144,14 +144,8 @@ def steps_within(
 ) -> int:
     """Steps of a stage that fit into its minutes, with its validations and the calibration.
 
-    Args:
-        stages: of the run.
-        number: of the stage.
-        step: seconds of one.
-        validation: seconds of one.
-        spent: seconds of the stage that are over.
-        done: steps of it that are done.
-        share: of its validations that are still to come.
+    ``step`` and ``validation`` are seconds of one, ``spent`` those of the stage that are over with
+    ``done`` steps and all but a ``share`` of the validations.
     """
     stage = stages[number]
     validations = stage.validations * share + CALIBRATION * (number == len(stages) - 1)

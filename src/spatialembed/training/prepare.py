@@ -66,9 +66,7 @@ class Material:
 def gather(config: TrainConfig, spec: ModelSpec | None = None) -> Material:
     """Open the data, look at it, index its objects and describe the model.
 
-    Args:
-        config: the run.
-        spec: what a run that is resumed describes its model by.
+    A run that is resumed has the ``spec`` of its model.
 
     Raises:
         UserError: no usable data, or a file that training would stumble over later.

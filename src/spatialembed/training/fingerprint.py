@@ -20,7 +20,8 @@ from spatialembed.data.object_index import ObjectIndex
 from spatialembed.errors import UserError
 
 BLOCK = 4096
-"""Bytes that are read at the start, in the middle and at the end of a file."""
+"""Bytes that are read at the start, in the middle and at the end of a file: all of a large data set
+would be read for hours."""
 
 NAMED = 3
 """Images of a kind that a refusal names."""

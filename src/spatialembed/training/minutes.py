@@ -117,6 +117,7 @@ def _seconds_per_step(
         for batch in batches(cropper, stage.batch_size, 0, count, config.workers, *ranks):
             advance(fabric, model, optimizer, loss, batch, config.clip_norm)
             times.append(time.monotonic())
+    # Not the mean, which one step that waited for the machine would decide.
     return float(np.median(np.diff(times[WARMUP_STEPS - 1 :])))
 
 

@@ -87,6 +87,7 @@ def advance(
     _require_finite("loss", values["total"], batch)
     optimizer.zero_grad()
     fabric.backward(terms["total"])
+    # Without clipping too: its norm tells of a gradient that is not finite before the weights do.
     largest = math.inf if clip_norm is None else clip_norm
     norm = fabric.clip_gradients(network, optimizer, max_norm=largest, error_if_nonfinite=False)
     _require_finite("gradient", 0.0 if norm is None else float(norm), batch)

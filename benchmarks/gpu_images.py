@@ -21,7 +21,8 @@ from naive import reference
 from spatialembed.data.images.reading import read_image
 from spatialembed.formats.label_images import save_label_tiff
 from spatialembed.formats.results_folder import Results
-from spatialembed.inference.folder import find_images, predict_files
+from spatialembed.inference.folder import predict_files
+from spatialembed.inference.image_files import find_images
 from spatialembed.inference.loading import load, load_network
 from spatialembed.inference.predictor import Model
 from spatialembed.models.folding import folded

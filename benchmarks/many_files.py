@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "large"))
 from pointing import Pointing, pointing_image
 
 from spatialembed.formats.results_folder import Results
-from spatialembed.inference.folder import find_images
+from spatialembed.inference.image_files import find_images
 from spatialembed.large import Workers, predict_large, predict_many
 from spatialembed.large.mosaic import plan
 

@@ -12,15 +12,10 @@ from test_predictor import Bright, bright, squares
 from spatialembed.errors import UserError
 from spatialembed.formats import results_folder
 from spatialembed.formats.results_folder import Results
-from spatialembed.inference.folder import (
-    Outcome,
-    find_images,
-    left_out,
-    predict_files,
-    unlike_training,
-)
-from spatialembed.inference.notes import notes_of
+from spatialembed.inference.folder import Outcome, predict_files
+from spatialembed.inference.image_files import find_images
 from spatialembed.inference.predictor import Model
+from spatialembed.inference.summary import left_out, notes_of, unlike_training
 from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.models.normalization import Normalization
 

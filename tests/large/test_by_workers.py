@@ -13,13 +13,14 @@ from test_seams import same_objects
 
 from spatialembed.errors import UserError
 from spatialembed.formats.results_folder import Results
-from spatialembed.inference.folder import find_images, predict_files
+from spatialembed.inference.folder import predict_files
+from spatialembed.inference.image_files import find_images
 from spatialembed.large import ModelSource, Workers, predict_large, predict_many
 from spatialembed.large import image as large_image
 from spatialembed.large import labels as large_labels
 from spatialembed.large.mosaic import Mosaic
 from spatialembed.large.segment import read_arrays, write_arrays
-from spatialembed.large.work import WorkTable
+from spatialembed.large.work_table import WorkTable
 from spatialembed.models.checkpoint import ModelSpec, save_model
 
 zarr = pytest.importorskip("zarr")

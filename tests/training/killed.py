@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -16,7 +17,7 @@ import torch
 from spatialembed.console.output import console
 from spatialembed.errors import UserError
 from spatialembed.training import StageConfig, TrainConfig, best_model, loop, train
-from spatialembed.training.one_run import one_run
+from spatialembed.training.folder_lock import one_run
 from spatialembed.training.run_log import RunLog
 
 STAGES = [  # of 12 steps a checkpoint lies within a row of losses, which are of 10 steps
@@ -70,10 +71,12 @@ def tear(name: str) -> None:
 
 
 replaced = partial(kill, os, "replace")
-calibrated = partial(kill, judge, "calibrate", before=False)
+calibrated = partial(kill, best_model, "calibrate", before=False)
 
 MOMENTS: dict[str, Callable[[], None]] = {
-    "before the data is indexed": partial(kill, objects, "save_index"),
+    "before the data is indexed": partial(
+        kill, import_module("spatialembed.data.object_index"), "save_index"
+    ),
     "in the writing of the index": partial(replaced, to=".npz"),
     "in the writing of the first checkpoint": partial(replaced, to="checkpoint.pt"),
     "after the first checkpoint": partial(replaced, to="checkpoint.pt", before=False),
@@ -90,7 +93,7 @@ MOMENTS: dict[str, Callable[[], None]] = {
     "in the writing of a row of losses": partial(tear, "losses"),
     "in the first step of the second stage": partial(kill, loop, "advance", 13),
     "in the writing of the last checkpoint of a stage": partial(replaced, 4, to="checkpoint.pt"),
-    "in the calibration": partial(kill, judge, "calibrate"),
+    "in the calibration": partial(kill, best_model, "calibrate"),
     "in the writing of the calibrated model": partial(
         calibrated, then="in the writing of the first model"
     ),

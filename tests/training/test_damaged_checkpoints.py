@@ -13,7 +13,7 @@ from spatialembed.errors import UserError
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training import TrainConfig
 from spatialembed.training.averaging import WeightAverage
-from spatialembed.training.pace import Pace
+from spatialembed.training.minutes import Pace
 from spatialembed.training.resume import (
     checkpoint_path,
     load_checkpoint,
@@ -31,7 +31,7 @@ def state() -> dict[str, Any]:
     network(torch.rand(2, 1, 16, 16)).square().mean().backward()
     optimizer.step()
     looks = {"names": "a\0b", "digests": torch.tensor([1, 2])}
-    pace = Pace((0.5, 0.0), 1.0, 0, 10)
+    pace = Pace([0.5, 0.0], 1.0, 0, 10)
     return {
         "spec": json.dumps(SPEC.to_dict()),
         "step": 3,
@@ -190,6 +190,12 @@ def test_those_of_other_versions_are_told_apart_from_damaged_ones(
     change(out, "format", value=version)
     with pytest.raises(UserError, match=told):
         load_checkpoint(out)
+
+
+def test_an_option_that_is_no_more_is_passed_over(out: Path) -> None:
+    change(out, "config", value=lambda text: text.replace('"optimizer"', '"nodes": 2, "optimizer"'))
+    state = load_checkpoint(out)
+    assert resumed_config(state, TrainConfig(out=out, resume=True)).optimizer == "adam"
 
 
 def test_an_option_that_is_newer_than_the_run_has_its_default(out: Path) -> None:

@@ -3,6 +3,8 @@
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from multiprocessing import active_children
@@ -175,20 +177,31 @@ def test_what_one_process_refuses_ends_all() -> None:
     [
         ({"device": "cuda", "devices": 99}, {}, "more GPUs than this machine has"),
         ({"device": "cuda:1", "devices": 2}, {}, "cuda or cpu, not on cuda:1"),
-        ({"device": "cpu", "nodes": 2}, {}, "needs a launcher"),
-        ({"device": "cpu", "devices": 2}, {"LOCAL_RANK": "0", "WORLD_SIZE": "3"}, "3 processes"),
-        ({"device": "cpu"}, {"LOCAL_RANK": "0", "WORLD_SIZE": "2"}, "--devices 1 times --nodes 1"),
-        ({"device": "cpu", "devices": 2}, {"SLURM_NTASKS": "4"}, "4 processes were started"),
+        ({"device": "cpu", "devices": 2}, {"LOCAL_WORLD_SIZE": "3"}, "3 processes were started"),
     ],
 )
 def test_processes_that_cannot_be_are_refused(monkeypatch, options, environment, message) -> None:
     for name, value in environment.items():
+        monkeypatch.setenv("LOCAL_RANK", "0")
         monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match=message):
         must_start(TrainConfig(**options))
 
 
-def test_batches_are_shared_equally() -> None:
-    uneven = TrainConfig(stages=[StageConfig(steps=1, batch_size=6)], devices=2, nodes=2)
+def test_batches_are_shared_equally(monkeypatch) -> None:
+    uneven = TrainConfig(stages=[StageConfig(steps=1, batch_size=6)], devices=4)
     with pytest.raises(UserError, match=r"batch of 6 crops .* multiple of 4"):
         uneven.scheduled()
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    assert uneven.scheduled() == uneven.stages
+
+
+def test_torchrun_starts_the_command_itself(scenes, alone, tmp_path) -> None:
+    out = tmp_path / "run"
+    command = ["-m", "spatialembed", "train", scenes, f"--out={out}", "--config=smoke", *OPTIONS]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run([*launcher, *command], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "2 processes" in done.stdout
+    assert_same(alone[0], out)

@@ -15,9 +15,9 @@ from PIL import Image
 from spatialembed.data.object_index import object_index
 from spatialembed.data.open import open_data
 from spatialembed.errors import UserError
-from spatialembed.training import StageConfig, TrainConfig, pace, run, timing, train
+from spatialembed.training import StageConfig, TrainConfig, minutes, run, train
 from spatialembed.training.fingerprint import fingerprint, require_same
-from spatialembed.training.one_run import one_run
+from spatialembed.training.folder_lock import one_run
 from spatialembed.training.run_log import RunLog
 
 
@@ -107,10 +107,9 @@ def test_a_plan_made_beside_another_job_is_set_right_once_and_resumed_so(
     data, tmp_path, monkeypatch, capsys
 ) -> None:
     clock = iter(np.arange(0, 1000, 0.1))
-    monkeypatch.setattr(pace, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
-    monkeypatch.setattr(timing, "time", SimpleNamespace(monotonic=lambda: 0.0))
-    monkeypatch.setattr(timing, "_seconds_per_step", lambda *_: 0.5)
-    monkeypatch.setattr(timing, "_seconds_per_validation", lambda *_: 0.0)
+    monkeypatch.setattr(minutes, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    monkeypatch.setattr(minutes, "_seconds_per_step", lambda *_: 0.5)
+    monkeypatch.setattr(minutes, "_seconds_per_validation", lambda *_: 0.0)
     monkeypatch.setattr("spatialembed.training.loop.time", SimpleNamespace(monotonic=lambda: 0.0))
     stages = [
         StageConfig(crop_size=32, batch_size=1, minutes=0.2, validations=1),
@@ -135,15 +134,14 @@ def test_a_plan_made_beside_another_job_is_set_right_once_and_resumed_so(
 
 def test_a_plan_that_fits_is_kept() -> None:
     stages = [StageConfig(minutes=1, validations=1)]
-    plan = pace.Plan((100,))
-    held = pace.Pace((0.6,), 0.0, 0, 10, since=time.monotonic())
+    plan = minutes.Plan((100,))
+    held = minutes.Pace([0.6], 0.0, 0, 10, since=time.monotonic())
     held.counted, held.stepping, held.spent = 10, 6.1, 6.1
     assert held.plan(plan, stages, 10)[0] == plan
     held.stepping = 12.0  # twice as slow
     assert held.plan(plan, stages, 10)[0].total == pytest.approx(10 + 53.9 / 1.2, abs=1)
-    again = pace.Pace.resumed(held.state())
-    assert again is not None
-    assert (again.counted, again.stepping, again.at, again.step) == (10, 12.0, 10, (0.6,))
+    again = minutes.Pace(**held.state())
+    assert (again.counted, again.stepping, again.at, again.step) == (10, 12.0, 10, [0.6])
 
 
 def test_a_second_training_in_a_folder_is_refused(data, tmp_path) -> None:

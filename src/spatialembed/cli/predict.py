@@ -61,9 +61,10 @@ def run_predict(
     """
     from spatialembed.data.images.reading import further_images
     from spatialembed.formats.results_folder import Results
-    from spatialembed.inference.folder import cautions, find_images, predict_files, summary
+    from spatialembed.inference.folder import predict_files
+    from spatialembed.inference.image_files import find_images
     from spatialembed.inference.loading import load
-    from spatialembed.inference.notes import notes_of
+    from spatialembed.inference.summary import cautions, summary
 
     require_writable(out)
     settings = (seed_threshold, foreground_threshold, min_size)
@@ -93,7 +94,7 @@ def run_predict(
     else:
         outcomes = predict_files(loaded, files, results, overwrite, *settings)
     done = list(track(outcomes, len(files), "Predicting"))
-    warn([*notes_of(done), *cautions(done, loaded)])
+    warn(cautions(done, loaded))
     code = _report_outcomes(done, summary(done, out))
     results.gather([file.name for file in files])
     return code

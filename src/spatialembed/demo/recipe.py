@@ -11,7 +11,8 @@ from spatialembed.demo.scenes import make_scenes
 from spatialembed.errors import UserError
 from spatialembed.formats.results_folder import Results
 from spatialembed.inference.evaluate import evaluate, open_split
-from spatialembed.inference.folder import find_images, predict_files
+from spatialembed.inference.folder import predict_files
+from spatialembed.inference.image_files import find_images
 from spatialembed.inference.loading import load
 from spatialembed.report.evaluation import tables, write_evaluation
 from spatialembed.training import train

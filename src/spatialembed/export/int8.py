@@ -70,7 +70,7 @@ def quantized(
     made = nncf.quantize(
         network,
         nncf.Dataset(images),
-        preset=nncf.QuantizationPreset.MIXED,
+        preset=nncf.QuantizationPreset.MIXED,  # what a ReLU gives has no use for negative steps
         subset_size=len(images),
         ignored_scope=nncf.IgnoredScope(names=_outermost(network.graph)),
     )

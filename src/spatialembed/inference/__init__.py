@@ -2,5 +2,5 @@
 
 predictor.py holds :class:`Model`, the one way from an image to instances, which training's
 validation uses too; loading.py makes one from a name or a file; evaluate.py scores it on a data
-set; folder.py runs it over files.
+set; image_files.py finds files, folder.py predicts them, summary.py says what became of them.
 """

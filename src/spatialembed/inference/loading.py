@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from spatialembed.errors import UserError
 from spatialembed.files.packaged import packaged
 from spatialembed.inference.predictor import Model, Network
+from spatialembed.models.checkpoint import MODEL_FILE, load_authors_model, load_model
 
 if TYPE_CHECKING:
     from torch import nn
@@ -62,8 +63,6 @@ def load(
 
 def weights_of(path: Path) -> str:
     """A digest of a model's file, as :func:`model_file` gives it; empty where there is none."""
-    from spatialembed.models.checkpoint import MODEL_FILE
-
     path = path / MODEL_FILE if path.is_dir() else path
     if not path.is_file():
         return ""
@@ -82,8 +81,6 @@ def model_file(path: str | os.PathLike[str]) -> Path:
     Raises:
         UserError: a name that is neither.
     """
-    from spatialembed.models.checkpoint import MODEL_FILE
-
     given, shipped = Path(path), shipped_models()
     if given.is_file() or (given / MODEL_FILE).is_file():
         return given
@@ -130,8 +127,6 @@ def load_network(path: str | os.PathLike[str]) -> tuple[nn.Module, ModelSpec]:
     Raises:
         UserError: there is no model there, it is damaged or from a newer version.
     """
-    from spatialembed.models.checkpoint import load_authors_model, load_model
-
     path = model_file(path)
     if path.suffix.lower() == ".onnx":
         raise UserError(f"{path} is an exported model; name the run folder it was exported from")

@@ -19,7 +19,7 @@ from spatialembed.inference.image_like import ImageLike, is_grey, to_array
 from spatialembed.inference.symmetries import Symmetry, averaged
 from spatialembed.inference.tiles import tiled
 from spatialembed.inference.zoom import Part, resized, sampled
-from spatialembed.models.noticed import tell
+from spatialembed.models.image_warnings import tell
 from spatialembed.models.spec import require_zoom
 from spatialembed.pictures import Explanation
 from spatialembed.refinement import refine
@@ -221,9 +221,11 @@ class Model:
         Raises:
             UserError: a setting out of its range.
         """
-        seed = _default(seed_threshold, self.spec.seed_threshold)
-        foreground = _default(foreground_threshold, self.spec.foreground_threshold)
-        size = _default(min_size, max(1, round(self.spec.min_size / self.size_ratio**2)))
+        spec, size = self.spec, max(1, round(self.spec.min_size / self.size_ratio**2))
+        seed = spec.seed_threshold if seed_threshold is None else seed_threshold
+        foreground = spec.foreground_threshold
+        foreground = foreground if foreground_threshold is None else foreground_threshold
+        size = size if min_size is None else min_size
         for name, value in (("seed", seed), ("foreground", foreground)):
             if not 0 <= value <= 1:
                 raise UserError(f"the {name} threshold lies between 0 and 1, not {value}")
@@ -289,7 +291,3 @@ class Model:
         if pixels.size == 0:
             raise UserError(f"{name} has no pixels: its shape is {pixels.shape}")
         return pixels
-
-
-def _default(given: Any, stored: Any) -> Any:
-    return stored if given is None else given

@@ -31,14 +31,9 @@ def averaged(
     n_sigma: int,
     count: int,
 ) -> NDArray[np.float32]:
-    """Mean raw output over the first ``count`` symmetries of an image.
+    """Mean raw output over 1 (none), 2 (mirrored), 4 (turned) or 8 (both) symmetries of an image.
 
-    Args:
-        raw: (H, W, C) pixels, and how they were turned, to the network's (2 + n_sigma + K, H, W)
-            raw output.
-        pixels: (H, W, C).
-        n_sigma: bandwidth channels, 1 or 2.
-        count: 1 (none), 2 (mirrored), 4 (turned) or 8 (both).
+    ``raw`` gives the network's (2 + n_sigma + K, H, W) output of (H, W, C) pixels that were turned.
     """
     total: Any = 0.0
     for quarters, mirror in SYMMETRIES[count]:

@@ -28,10 +28,7 @@ LARGEST = 4096
 BYTES_PER_PIXEL = 300
 """Of memory while a network runs; the two networks took 84 and 132, default widths in float32."""
 
-LIMITS = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
+LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 """Where Linux says how much memory a container may use, by control groups of version 2 and 1."""
 
 GUESSED = 8 * 1024**3

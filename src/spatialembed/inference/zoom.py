@@ -123,6 +123,7 @@ def resized(image: Float[np.ndarray, "C H W"], to: Enlarged) -> Float[np.ndarray
     if to.is_same:
         return image
     (top, bottom), (left, right) = to.rows.ends, to.columns.ends
+    # By PIL and not by torch, which exported models do without.
     channels = [
         Image.fromarray(np.ascontiguousarray(channel)).resize(
             to.shape[::-1], Image.Resampling.BILINEAR, (left, top, right, bottom)

@@ -7,13 +7,13 @@ Both are pieces of work that dask's workers do and a table remembers:
 - seams.py: objects that two tiles claim, and who gets them.
 - labels.py: the pixels of all that is left, with one id each, as OME-Zarr.
 - image.py: these in their order, which is what ``predict MODEL big.zarr --out labels.zarr`` does.
-- files.py: a folder's images, a piece of work each.
-- work.py, workers.py, worker_model.py: the table of what is done, the processes that do it,
+- many_files.py: a folder's images, a piece of work each.
+- work_table.py, workers.py, worker_model.py: the table of what is done, the processes that do it,
   and where they take the model from.
 """
 
-from spatialembed.large.files import predict_many
 from spatialembed.large.image import predict_large
+from spatialembed.large.many_files import predict_many
 from spatialembed.large.mosaic import Mosaic
 from spatialembed.large.worker_model import ModelSource
 from spatialembed.large.workers import Workers

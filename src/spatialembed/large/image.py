@@ -21,10 +21,10 @@ from spatialembed.large.labels import Paint, make_labels, number, write_table
 from spatialembed.large.mosaic import Mosaic, plan
 from spatialembed.large.seams import Compare, pairs_of, settle
 from spatialembed.large.segment import Segment, file_of, open_image
-from spatialembed.large.work import TABLE, Failure, WorkTable, refuse_if_used
+from spatialembed.large.work_table import TABLE, Failure, WorkTable, refuse_if_used
 from spatialembed.large.worker_model import Source
 from spatialembed.large.workers import Workers, work_through
-from spatialembed.models.noticed import tell_sampled
+from spatialembed.models.image_warnings import tell_sampled
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -95,10 +95,9 @@ def predict_large(
         planned = plan(reader.shape, workers.here, model.zoom, _largest(model))
         mosaic = Mosaic(*reader.shape, *held.get("tiles", (planned.core, planned.overlap)))
     _write(part, held | {"tiles": (mosaic.core, mosaic.overlap), "overwrite": replaces})
-    threads = max(1, (os.cpu_count() or 1) // workers.here)
     normalize = spec.normalization.fixed(reader)
     tell_sampled(spec.normalization, reader, str(image))
-    segment = Segment(source, image, mosaic, normalize, settings, part, threads, series)
+    segment = Segment(source, image, mosaic, normalize, settings, part, workers.threads, series)
     with closing(WorkTable(part / TABLE)) as table, workers.client() as client:
         run = Run(table, client, mosaic, track)
         run.forget_lost(part)

@@ -93,20 +93,11 @@ def _ids(folder: Path, tile: int, dropped: np.ndarray, before: np.ndarray) -> np
 
 
 def make_labels(
-    mosaic: Mosaic,
-    folder: Path,
-    count: int,
-    class_names: tuple[str, ...],
-    plane: Plane,
+    mosaic: Mosaic, folder: Path, count: int, class_names: tuple[str, ...], plane: Plane
 ) -> None:
-    """Make the arrays that :class:`Paint` writes to, all background.
+    """Make the arrays that :class:`Paint` writes to, all background, in "labels" of ``folder``.
 
-    Args:
-        mosaic: the tiles.
-        folder: below which "labels" is made anew.
-        count: of objects; ids are uint32 where they fit, else uint64.
-        class_names: of the model.
-        plane: of the image, whose units, pixel size and place the labels take.
+    Ids are uint32 where ``count`` fits, else uint64; units, pixel size and place are the plane's.
     """
     import zarr
 

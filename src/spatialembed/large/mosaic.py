@@ -76,13 +76,9 @@ class Mosaic:
 def plan(
     shape: tuple[int, int], workers: int, zoom: float = 1.0, largest: float | None = None
 ) -> Mosaic:
-    """Tiles as large as the memory of a worker allows.
+    """Tiles as large as memory allows where so many workers share it.
 
-    Args:
-        shape: of the image.
-        workers: that share the memory of one machine.
-        zoom: magnification at which the network sees the image.
-        largest: diameter of large objects in pixels of the image; None if not known.
+    The network sees the image magnified by ``zoom``; large objects are ``largest`` pixels across.
     """
     overlap = math.ceil(max(STEP / zoom, 1.5 * (largest or STEP)))
     seen = min(math.isqrt(memory() // 2 // BYTES_PER_PIXEL // max(1, workers)), LARGEST)

@@ -96,14 +96,9 @@ def common_pixels(claimed: Claims) -> tuple[np.ndarray, np.ndarray]:
 
 
 def settle(mosaic: Mosaic, folder: Path, compared: Iterator[int]) -> np.ndarray:
-    """Sorted keys of the objects that are dropped.
+    """Sorted keys of the objects that are dropped, by the pairs of the tiles that were compared.
 
     A pixel that an object shares with two better ones counts twice against it.
-
-    Args:
-        mosaic: the tiles.
-        folder: of their objects and pairs.
-        compared: tiles that have pairs.
     """
     shared: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for tile in compared:

@@ -68,15 +68,8 @@ class Objects(NamedTuple):
 class Segment:
     """The work of finding the objects of a tile; their file is what comes of it.
 
-    Attributes:
-        source: of the model.
-        image: path of the image.
-        mosaic: its tiles.
-        normalize: the model's normalisation of the whole image.
-        settings: seed threshold, foreground threshold and minimum size.
-        folder: where the files are.
-        threads: of the network.
-        series: which image of the file; None for the only one.
+    ``normalize`` is the model's of the whole image; ``settings`` are seed threshold, foreground
+    threshold and minimum size; ``series`` is which image of the file.
     """
 
     source: Source

@@ -1,7 +1,7 @@
 """The processes that do the work: dask's, on this machine or wherever a scheduler has them.
 
-dask hands a task whose worker dies to another one, and gives up on one that takes several workers
-with it. What is done, failed and still to do is kept in a :class:`WorkTable` here.
+dask tries a task that fails again, hands one whose worker dies to another, and gives up on one that
+takes several workers with it. What is done, failed and still to do is kept in a :class:`WorkTable`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ from uuid import uuid4
 
 from spatialembed.errors import UserError, missing_extra
 from spatialembed.errors.interrupts import undisturbed
-from spatialembed.large.work import TRIES, WorkTable
+from spatialembed.large.work_table import WorkTable
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
 WAIT = 30
 """Seconds to wait for a scheduler's first worker."""
+
+TRIES = 3
+"""Times that a piece of work is tried before it is set aside."""
 
 MOST = 1024
 """Processes of one machine."""
@@ -59,6 +62,11 @@ class Workers:
     def here(self) -> int:
         """Processes that share this machine's memory, as far as is known."""
         return self.number or os.cpu_count() or 1
+
+    @property
+    def threads(self) -> int:
+        """Of each process's network."""
+        return max(1, (os.cpu_count() or 1) // self.here)
 
     @contextmanager
     def client(self) -> Iterator[Client]:
@@ -123,12 +131,7 @@ def work_through(
 ) -> Iterator[str]:
     """Do pieces of work and put what comes of them into the table; each name when it is settled.
 
-    Args:
-        table: that they are in.
-        names: of them.
-        task: what is done, on a worker: gives what is to be remembered, as JSON has it.
-        argument: from a name to what ``task`` is given.
-        client: whose workers do it.
+    A worker calls ``task`` with the ``argument`` of a name; it gives what JSON can remember.
 
     Raises:
         UserError: the scheduler is gone. What was done is in the table.
@@ -140,7 +143,7 @@ def work_through(
 
     def submit(name: str) -> Future[Any]:
         key = f"work-{run}-{next(numbers)}"  # of this run alone: schedulers take equal keys as one
-        future = client.submit(task, argument(name), key=key, pure=False)
+        future = client.submit(task, argument(name), key=key, pure=False, retries=TRIES - 1)
         named[future.key] = name
         return future
 
@@ -163,21 +166,18 @@ def work_through(
         if future.status == "finished":
             table.done(name, future.result())
         else:
-            reason, tries = _reason(future)
-            if table.failed(name, reason, tries):
-                running.add(submit(name))
-                continue
+            table.failed(name, _reason(future))
         yield name
         running.update(more())
 
 
-def _reason(future: Future[Any]) -> tuple[str, int]:
-    """Why a task failed, and how often it has been tried: dask tries again where workers die."""
+def _reason(future: Future[Any]) -> str:
+    """Why a task failed."""
     from distributed import KilledWorker
 
     error = future.exception()
     if isinstance(error, KilledWorker):
-        return f"the worker died with it, {TRIES} times over: out of memory, or a crash", TRIES
+        return f"the worker died with it, {TRIES} times over: out of memory, or a crash"
     text = str(error).partition("\n")[0] or type(error).__name__
     known = isinstance(error, (UserError, OSError, MemoryError))
-    return (text if known else f"{type(error).__name__}: {text}")[:LONGEST_REASON], 1
+    return (text if known else f"{type(error).__name__}: {text}")[:LONGEST_REASON]

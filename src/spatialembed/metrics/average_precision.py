@@ -1,4 +1,5 @@
-"""Average precision as microscopy reports it: AP = TP / (TP + FP + FN) at each IoU threshold.
+"""Average precision as microscopy reports it, AP = TP / (TP + FP + FN) at each IoU threshold, and
+panoptic quality, how many objects are found times how well (Kirillov et al., CVPR 2019, eq. 1).
 
 Two conventions are in print and differ by several points, so both are always given: the mean over
 images (EmbedSeg, Cellpose) and the counts pooled over the set (StarDist's default). An image with
@@ -15,12 +16,6 @@ import numpy as np
 
 from spatialembed.errors import UserError
 from spatialembed.metrics.matching import BoolArray, FloatArray, IntArray, Matching, match
-from spatialembed.metrics.panoptic_quality import (
-    panoptic_quality,
-    ratio,
-    recognition_quality,
-    segmentation_quality,
-)
 
 THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 """IoU thresholds of the published tables."""
@@ -75,51 +70,52 @@ class Scores:
     @classmethod
     def stack(cls, scores: Sequence[Scores]) -> Scores:
         """Scores of N images along a new first axis."""
-        return cls(
-            np.stack([s.tp for s in scores]),
-            np.stack([s.fp for s in scores]),
-            np.stack([s.fn for s in scores]),
-            np.stack([s.iou_sum for s in scores]),
-        )
+        return cls(**{name: np.stack([vars(s)[name] for s in scores]) for name in vars(scores[0])})
 
     def pooled(self) -> Scores:
         """Counts summed over the first axis."""
-        return Scores(self.tp.sum(0), self.fp.sum(0), self.fn.sum(0), self.iou_sum.sum(0))
+        return Scores(**{name: count.sum(0) for name, count in vars(self).items()})
 
     @property
     def ap(self) -> FloatArray:
         """TP / (TP + FP + FN) in [0, 1] (Kaggle's DSB 2018; "accuracy" in stardist.matching)."""
-        return ratio(self.tp, self.tp + self.fp + self.fn)
+        return _ratio(self.tp, self.tp + self.fp + self.fn)
 
     @property
     def precision(self) -> FloatArray:
         """TP / (TP + FP)."""
-        return ratio(self.tp, self.tp + self.fp)
+        return _ratio(self.tp, self.tp + self.fp)
 
     @property
     def recall(self) -> FloatArray:
         """TP / (TP + FN)."""
-        return ratio(self.tp, self.tp + self.fn)
+        return _ratio(self.tp, self.tp + self.fn)
 
     @property
     def f1(self) -> FloatArray:
         """2 TP / (2 TP + FP + FN)."""
-        return recognition_quality(self.tp, self.fp, self.fn)
+        return _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
 
     @property
     def pq(self) -> FloatArray:
-        """Panoptic quality."""
-        return panoptic_quality(self.tp, self.fp, self.fn, self.iou_sum)
+        """Panoptic quality, SQ times RQ: sum of IoU / (TP + FP/2 + FN/2)."""
+        return _ratio(2 * self.iou_sum, 2 * self.tp + self.fp + self.fn)
 
     @property
     def sq(self) -> FloatArray:
         """Segmentation quality, the mean IoU of matched objects."""
-        return segmentation_quality(self.tp, self.iou_sum)
+        return _ratio(self.iou_sum, self.tp)
 
     @property
     def rq(self) -> FloatArray:
         """Recognition quality, another name of F1."""
         return self.f1
+
+
+def _ratio(part: FloatArray | IntArray, whole: IntArray) -> FloatArray:
+    """``part / whole``, and 0 where ``whole`` is 0, which is stardist.matching's convention."""
+    out: FloatArray = np.zeros(np.broadcast(part, whole).shape)
+    return np.divide(part, whole, out=out, where=whole > 0)
 
 
 def score_images(
@@ -145,7 +141,9 @@ def score_images(
     Raises:
         UserError: no image, or arrays that do not fit each other; names the image.
     """
-    thresholds = _thresholds(thresholds)
+    thresholds = tuple(float(t) for t in thresholds)
+    if not thresholds or not all(0 < t <= 1 for t in thresholds):
+        raise UserError(f"IoU thresholds lie above 0 and up to 1, not {list(thresholds)}")
     by_class: list[list[Scores]] = [[] for _ in class_names]
     images = []
     for pair in pairs:
@@ -153,7 +151,9 @@ def score_images(
         scores = [Scores.of(matching.of_class(k), thresholds) for k in range(len(class_names))]
         for held, score in zip(by_class, scores, strict=True):
             held.append(score)
-        images.append(_image_row(pair[-1], matching, Scores.stack(scores).pooled()))
+        ap = Scores.stack(scores).pooled().ap
+        counts = {"n_true": matching.n_true, "n_found": matching.n_found}
+        images.append({"name": pair[-1], "ap50": float(ap[0]), "ap": float(ap.mean()), **counts})
     if not images:
         raise UserError("there is no image to score; give at least one with its truth")
     classes = {
@@ -179,13 +179,6 @@ def worst_first(scores: dict[str, Any]) -> list[dict[str, Any]]:
     )
 
 
-def _thresholds(thresholds: Sequence[float]) -> tuple[float, ...]:
-    values = tuple(float(t) for t in thresholds)
-    if not values or not all(0 < t <= 1 for t in values):
-        raise UserError(f"IoU thresholds lie above 0 and up to 1, not {list(thresholds)}")
-    return values
-
-
 def _match(pair: Scored, n_classes: int) -> Matching:
     found, label_mask, class_map, ignore, name = pair
     label_map, classes = (
@@ -205,16 +198,6 @@ def _match(pair: Scored, n_classes: int) -> Matching:
                 f"{n_classes} are named; name them all"
             )
     return matching
-
-
-def _image_row(name: str, matching: Matching, scores: Scores) -> dict[str, Any]:
-    return {
-        "name": name,
-        "ap50": float(scores.ap[0]),
-        "ap": float(scores.ap.mean()),
-        "n_true": matching.n_true,
-        "n_found": matching.n_found,
-    }
 
 
 def _class_scores(scores: Scores, skip_empty: bool) -> dict[str, Any]:

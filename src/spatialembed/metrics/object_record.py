@@ -18,11 +18,7 @@ POINTS = 200
 class ObjectRecord:
     """Scores and sizes of the objects of a set of images, gathered one image after the other.
 
-    A found object is right where it is paired with a true one of its class at ``threshold``.
-
-    Args:
-        class_names: K names.
-        threshold: IoU of a pair.
+    A found object is right where it is paired with a true one of its class at this IoU.
     """
 
     def __init__(self, class_names: Sequence[str], threshold: float = 0.5) -> None:

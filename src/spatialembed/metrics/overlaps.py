@@ -17,10 +17,7 @@ CHUNK = 1 << 22
 
 
 def runs(*maps: Array) -> tuple[list[Array], Array]:
-    """Runs of neighbouring pixels, row by row, in which none of the maps changes.
-
-    Args:
-        maps: arrays of one shape.
+    """Runs of neighbouring pixels, row by row, in which none of the maps, of one shape, changes.
 
     Returns:
         What each of the maps holds in the runs, (R,) of its type each; (R,) lengths in pixels.

@@ -17,8 +17,8 @@ import numpy as np
 from spatialembed.errors import UserError
 from spatialembed.files.described import read_json
 from spatialembed.models.normalization import Normalization
-from spatialembed.models.pickled import read_pickled
 from spatialembed.models.spec import ModelSpec
+from spatialembed.models.torch_file import read_pickled
 from spatialembed.models.weights import require_finite, unlike_weights, with_weights
 
 if TYPE_CHECKING:
@@ -28,6 +28,14 @@ ORIGINAL_PITCH = (2 / 2047, 1 / 1023)
 """Grid step (x, y) of the original's training: 2 over 2048 columns, 1 over 1024 rows."""
 
 DEFAULT_MIN_SIZE = 128
+
+_ORIGINAL_SETTINGS = {
+    "pitch": ORIGINAL_PITCH,
+    "normalization": Normalization("range", white=255),
+    "min_size": DEFAULT_MIN_SIZE,
+    "trained_on": "a file of the original's training (Neven et al. 2019)",
+}
+
 PROPERTIES_FILE, NORMALIZATION_FILE = "data_properties.json", "normalization.json"
 
 _FIRST = "encoder.initial_block.conv.weight"
@@ -65,7 +73,7 @@ def load_authors_model(path: str | Path) -> tuple[nn.Module, ModelSpec]:
         class_names=_class_names(n_classes, in_channels, is_embedseg),
         n_sigma=n_sigma,
         licence=_NON_COMMERCIAL,
-        **(_embedseg_settings(path) if is_embedseg else _original_settings()),
+        **(_embedseg_settings(path) if is_embedseg else _ORIGINAL_SETTINGS),
     )
     network = spec.outline()
     if unlike := unlike_weights(network, {name: tuple(v.shape) for name, v in state.items()}):
@@ -111,15 +119,6 @@ def _class_names(n_classes: int, in_channels: int, is_embedseg: bool) -> tuple[s
     if n_classes > 1:
         return tuple(f"class {k + 1}" for k in range(n_classes))
     return ("car",) if in_channels == 3 and not is_embedseg else ("object",)
-
-
-def _original_settings() -> dict[str, Any]:
-    return {
-        "pitch": ORIGINAL_PITCH,
-        "normalization": Normalization("range", white=255),
-        "min_size": DEFAULT_MIN_SIZE,
-        "trained_on": "a file of the original's training (Neven et al. 2019)",
-    }
 
 
 def _embedseg_settings(path: Path) -> dict[str, Any]:

@@ -76,10 +76,7 @@ def _in_order(content: bytes) -> bytes:
 
 
 def load_model(path: str | Path) -> tuple[nn.Module, ModelSpec]:
-    """Read a model file.
-
-    Args:
-        path: the file, or a run folder that holds ``model.safetensors``.
+    """Read a model file, or that of a run folder.
 
     Returns:
         The network on the CPU in evaluation mode, and its spec.

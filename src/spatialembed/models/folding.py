@@ -14,10 +14,8 @@ def folded(network: nn.Module) -> nn.Module:
 
     In evaluation a batch norm is a scale and a shift per channel, which the weights of a
     convolution before it can hold. What follows something else than one convolution stays as it
-    is. A ReLU works in place where nothing else reads what it is given.
-
-    Args:
-        network: one of :data:`spatialembed.models.NETWORKS`; it is left as it is.
+    is. A ReLU works in place where nothing else reads what it is given. torch's own
+    ``fx.experimental.optimization.fuse`` knows no transposed convolutions.
 
     Returns:
         The copy, in evaluation mode and channels-last layout, with the network's ``stride``.

@@ -163,15 +163,10 @@ def require_zoom(zoom: float, what: str) -> None:
 
 
 def described(text: str, where: str, remedy: str) -> ModelSpec:
-    """The description of a model in a file's metadata, as JSON.
-
-    Args:
-        text: the JSON; "format_version" in it is the file's own and left out.
-        where: the file.
-        remedy: what to do where it cannot be used; ends the sentence.
+    """The description of a model in a file's metadata, as JSON, whose "format_version" is left out.
 
     Raises:
-        UserError: no JSON, or none that describes a model.
+        UserError: no JSON, or none that describes a model; from ``where`` to ``remedy``.
     """
     if len(text) > LARGEST_TEXT:
         raise UserError(f"{where}: its description is larger than any; {remedy}")

@@ -44,12 +44,9 @@ def require_finite(where: str, tensors: Mapping[str, Tensor], remedy: str) -> No
 
 
 def with_weights(outline: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
-    """The network of an outline with these weights, in evaluation mode.
+    """An outline (:meth:`ModelSpec.outline`), become a network with these weights, for evaluation.
 
-    Args:
-        outline: of :meth:`ModelSpec.outline`; it becomes the network.
-        tensors: as many and as large as the outline's (:func:`unlike_weights`). Each is copied,
-            for it may be a view of its file, and takes the type that the network has there.
+    Each fitting tensor is copied, for it may be a view of its file, and takes the network's type.
     """
     own = outline.state_dict()
     typed = {name: tensor.to(own[name].dtype, copy=True) for name, tensor in tensors.items()}

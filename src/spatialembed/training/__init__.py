@@ -1,4 +1,16 @@
-"""Training: one configuration, one plain loop. ``TrainConfig`` loads without torch."""
+"""Training: one configuration, one plain loop. ``TrainConfig`` loads without torch.
+
+loop.py is the loop. What it calls, in this order:
+
+- config.py: all options; schedule.py: steps of the stages, learning rates.
+- prepare.py: data, description and network, after look_at_data.py found nothing against it.
+- run.py: the state of a run; minutes.py: how many steps fit into its minutes.
+- step.py: one step; averaging.py: the average of the weights.
+- best_model.py: keeps the best by validation.py, and has calibrate.py choose its thresholds.
+- run_log.py: tables and lines; resume.py: checkpoints, which checkpoint_fields.py checks, of the
+  data of fingerprint.py.
+- processes.py: several processes, whose layers whole_batch.py joins; folder_lock.py: one run each.
+"""
 
 from __future__ import annotations
 

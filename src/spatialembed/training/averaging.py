@@ -12,6 +12,8 @@ from torch import Tensor, nn
 class WeightAverage:
     """Exponential running average of weights and batch-norm statistics.
 
+    torch's AveragedModel averages all buffers or none, the count of batches too.
+
     Args:
         network: whose state is averaged; the average starts as a copy of it.
         decay: share of the average kept at each step, in [0, 1); young averages keep less,

@@ -16,7 +16,7 @@ from spatialembed.models.spec import described
 from spatialembed.models.weights import require_finite, unlike_weights
 from spatialembed.training.config import TrainConfig
 from spatialembed.training.fingerprint import BETWEEN
-from spatialembed.training.pace import Pace
+from spatialembed.training.minutes import Pace
 
 HINTS: dict[str, Any] = {
     "config": str,
@@ -39,23 +39,24 @@ HINTS: dict[str, Any] = {
 def require_sound(state: Any) -> None:
     """Refuse what is no checkpoint, or one that a run could not go on from.
 
-    Args:
-        state: as torch read it.
-
     Raises:
         UserError: what is wrong, to be put behind the file's name.
     """
-    if not isinstance(state, dict):
-        raise UserError("it is none of spatialembed's")
+    _require(isinstance(state, dict), "it is none of spatialembed's")
     for name, hint in HINTS.items():
-        if name not in state:
-            raise UserError(f"it lacks {name}")
+        _require(name in state, f"it lacks {name}")
         fitting(hint, state[name], name, "it")
-    _require_options(state["config"])
-    _require_place(state["step"], state["plan"])
-    _require_generators(state["generators"])
-    _require_pace(state["pace"], len(state["plan"]))
-    _require_data(state["data"])
+    filled(TrainConfig, parse_json(state["config"], "its config", "it is damaged"), "its config")
+    step, plan = state["step"], state["plan"]
+    is_inside = plan and min(plan) >= 1 and 0 <= step <= sum(plan)
+    _require(is_inside, f"it is at step {step} of a plan of {plan[:10]} steps")
+    try:
+        torch.Generator().set_state(state["generators"]["cpu"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise UserError("its generators hold no state of torch's") from error
+    _require_pace(state["pace"], len(plan))
+    for split in ("train", "val"):
+        _require_data(f"data.{split}", state["data"].get(split))
     for name, value in state["sums"].items():
         fitting(float, value, f"sums.{name}", "it")
     outline = _outline(state["spec"], "spec")
@@ -63,79 +64,58 @@ def require_sound(state: Any) -> None:
     if (best := state["best_model"]) is not None:
         spec = fitting(str, best.get("spec"), "best_model.spec", "it")
         _require_weights("best_model", best.get("weights"), _outline(spec, "best_model"))
-    if state["average"] is not None:
-        fitting(int, state["average"].get("updates"), "average.updates", "it")
-        _require_weights("average", state["average"].get("network"), outline)
+    if (average := state["average"]) is not None:
+        fitting(int, average.get("updates"), "average.updates", "it")
+        _require_weights("average", average.get("network"), outline)
     if state["optimizer"] is not None:
-        _require_optimizer(state["optimizer"], outline)
+        _require_optimizer(state["optimizer"], list(outline.parameters()))
+
+
+def _require(fits: Any, told: str) -> None:
+    if not fits:
+        raise UserError(told)
 
 
 def _outline(spec: str, name: str) -> nn.Module:
     return described(spec, f"its {name}", "it is damaged").outline()
 
 
-def _require_options(config: str) -> None:
-    filled(TrainConfig, parse_json(config, "its config", "it is damaged"), "its config")
-
-
-def _require_place(step: int, plan: list[int]) -> None:
-    if not plan or min(plan) < 1 or not 0 <= step <= sum(plan):
-        raise UserError(f"it is at step {step} of a plan of {plan[:10]} steps")
-
-
 def _require_pace(pace: dict[str, Any] | None, stages: int) -> None:
-    if pace is None:
-        return
-    held = filled(Pace, pace, "its pace")
-    if len(held.step) != stages or not 0 <= held.stage < stages or not held.step[held.stage] > 0:
-        raise UserError(f"its pace is of another plan than one of {stages} stages")
+    if pace is not None:
+        held = filled(Pace, pace, "its pace")
+        fits = len(held.step) == stages and 0 <= held.stage < stages and held.step[held.stage] > 0
+        _require(fits, f"its pace is of another plan than one of {stages} stages")
 
 
-def _require_data(data: dict[str, Any]) -> None:
-    for split in ("train", "val"):
-        found = fitting(dict[str, Any], data.get(split), f"data.{split}", "it")
-        names = fitting(str, found.get("names"), f"data.{split}.names", "it")
-        digests = found.get("digests")
-        if not isinstance(digests, Tensor) or digests.dtype != torch.int64:
-            raise UserError(f"its data.{split} holds no digests")
-        if digests.shape != (len(names.split(BETWEEN)),):
-            raise UserError(f"its data.{split} does not hold a digest for each name")
-
-
-def _require_generators(generators: dict[str, Any]) -> None:
-    try:
-        torch.Generator().set_state(generators["cpu"])
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise UserError("its generators hold no state of torch's") from error
+def _require_data(name: str, data: Any) -> None:
+    found = fitting(dict[str, Any], data, name, "it")
+    names, digests = fitting(str, found.get("names"), f"{name}.names", "it"), found.get("digests")
+    is_number = isinstance(digests, Tensor) and digests.dtype == torch.int64
+    _require(is_number, f"its {name} holds no digests")
+    fits = digests.shape == (len(names.split(BETWEEN)),)
+    _require(fits, f"its {name} does not hold a digest for each name")
 
 
 def _require_weights(name: str, weights: Any, outline: nn.Module) -> None:
     is_tensors = isinstance(weights, dict) and all(isinstance(v, Tensor) for v in weights.values())
-    if not is_tensors or not weights:
-        raise UserError(f"its {name} holds no weights")
-    shapes = {key: tuple(tensor.shape) for key, tensor in weights.items()}
-    if unlike := unlike_weights(outline, shapes):
-        raise UserError(f"its {name} is not that of the run: {unlike}")
+    _require(is_tensors and weights, f"its {name} holds no weights")
+    unlike = unlike_weights(outline, {key: tuple(v.shape) for key, v in weights.items()})
+    _require(unlike is None, f"its {name} is not that of the run: {unlike}")
     require_finite(f"its {name}", weights, "as if training had failed")
 
 
-def _require_optimizer(optimizer: dict[str, Any], outline: nn.Module) -> None:
-    moments, groups = optimizer.get("state"), optimizer.get("param_groups")
-    if not isinstance(moments, dict) or not isinstance(groups, list) or len(groups) != 1:
-        raise UserError("its optimizer is none that torch wrote")
-    if not all(
-        isinstance(group, dict) and isinstance(group.get("params"), list) for group in groups
-    ):
-        raise UserError("its optimizer lacks its parameters")
-    numbers = groups[0]["params"]
-    parameters = list(outline.parameters())
-    if numbers != list(range(len(parameters))):
-        raise UserError("its optimizer is of another network")
+def _require_optimizer(optimizer: dict[str, Any], parameters: list[nn.Parameter]) -> None:
+    moments: Any = optimizer.get("state")
+    groups: Any = optimizer.get("param_groups")
+    is_torchs = isinstance(moments, dict) and isinstance(groups, list) and len(groups) == 1
+    _require(is_torchs and isinstance(groups[0], dict), "its optimizer is none that torch wrote")
+    numbers = groups[0].get("params")
+    fits = numbers == list(range(len(parameters))) and moments.keys() <= set(numbers)
+    _require(fits, "its optimizer is of another network")
     for number, own in moments.items():
-        if number not in numbers or not isinstance(own, dict):
-            raise UserError("its optimizer is of another network")
         for name in ("step", "exp_avg", "exp_avg_sq"):
-            if not isinstance(own.get(name), Tensor) or not own[name].isfinite().all():
-                raise UserError(f"its optimizer holds no {name} of parameter {number}")
-            if name != "step" and own[name].shape != parameters[number].shape:
-                raise UserError(f"its optimizer holds another {name} of parameter {number}")
+            held: Any = own.get(name) if isinstance(own, dict) else None
+            is_whole = isinstance(held, Tensor) and held.isfinite().all()
+            _require(is_whole, f"its optimizer holds no {name} of parameter {number}")
+            fits = name == "step" or held.shape == parameters[number].shape
+            _require(fits, f"its optimizer holds another {name} of parameter {number}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +16,7 @@ Precision = Literal["auto", "float32", "bf16"]
 MOST_PIXELS = 2**32
 """Of a batch's crops, of all processes together."""
 
-MOST = {"workers": 1024, "devices": 4096, "nodes": 65_536, "seed": 2**63 - 1}
+MOST = {"workers": 1024, "devices": 4096, "seed": 2**63 - 1}
 """Of numbers that a machine would otherwise be asked to follow."""
 
 
@@ -144,8 +145,8 @@ class TrainConfig:
             takes instead of its own.
         resume: go on with the run in ``out``, from its checkpoint and the same data alone.
         device: "auto", "cpu", "cuda".
-        devices: processes on each node that share every batch: a GPU each, or cores of the CPU.
-        nodes: machines; torchrun or SLURM starts the same command on each.
+        devices: processes that share every batch: a GPU each, or cores of the CPU. torchrun, which
+            starts them on several machines, says by itself how many there are.
         precision: "auto" takes bf16 where the hardware has it, else float32.
         workers: processes that draw crops, of each training process; 0 draws them in that itself.
         seed: of weights and crops.
@@ -189,7 +190,6 @@ class TrainConfig:
     resume: bool = False
     device: str = "auto"
     devices: int = 1
-    nodes: int = 1
     precision: Precision = "auto"
     workers: int = 1
     seed: int = 0
@@ -201,7 +201,7 @@ class TrainConfig:
             raise UserError("a recipe needs at least one stage")
         if sum(v is not None for v in (self.epochs, self.steps, self.minutes)) > 1:
             raise UserError("give one of --epochs, --steps and --minutes, not several")
-        for name in ("epochs", "steps", "minutes", "batch", "devices", "nodes"):
+        for name in ("epochs", "steps", "minutes", "batch", "devices"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UserError(f"{name} must be above 0, not {value}")
@@ -222,8 +222,8 @@ class TrainConfig:
 
     @property
     def processes(self) -> int:
-        """Training processes on all nodes together."""
-        return self.devices * self.nodes
+        """Training processes: those that torchrun started on all machines, or ``devices``."""
+        return int(os.environ["WORLD_SIZE"]) if "LOCAL_RANK" in os.environ else self.devices
 
     def scheduled(self) -> list[StageConfig]:
         """The stages with the run's own batch size and length, if given, in place of theirs.

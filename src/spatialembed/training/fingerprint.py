@@ -20,7 +20,8 @@ from spatialembed.data.object_index import ObjectIndex
 from spatialembed.errors import UserError
 
 BLOCK = 4096
-"""Bytes that are read at the start, in the middle and at the end of a file."""
+"""Bytes that are read at the start, in the middle and at the end of a file: all of a large data set
+would be read for hours."""
 
 NAMED = 3
 """Images of a kind that a refusal names."""
@@ -32,30 +33,22 @@ BETWEEN = "\0"
 def fingerprint(data: FileDataSet, index: ObjectIndex) -> dict[str, Any]:
     """Names and a number an image: of its objects, and of length and parts of its files.
 
-    Args:
-        data: one split.
-        index: its objects.
-
     Raises:
         UserError: a file that cannot be read.
     """
     digests = np.zeros(len(data), np.int64)
     for number, objects in enumerate(_objects(index, len(data))):
         digest = blake2b(np.ascontiguousarray(objects).tobytes(), digest_size=8)
-        for file in _own_files(data, number):
-            for part in _parts(file):
+        for file in data.files(number):
+            # A json holds the truth of all images, of which the objects were looked at.
+            for part in _parts(file) if file.suffix != ".json" else ():
                 digest.update(part)
         digests[number] = np.frombuffer(digest.digest(), np.int64)[0]
     return {"names": BETWEEN.join(data.names), "digests": torch.from_numpy(digests)}
 
 
 def require_same(data: FileDataSet, role: str, then: dict[str, Any], now: dict[str, Any]) -> None:
-    """Refuse data that is not what a run was started with.
-
-    Args:
-        data: as it is now.
-        role: what the images are, in a word.
-        then, now: what :func:`fingerprint` gives.
+    """Refuse data whose :func:`fingerprint` is not that which a run was started with.
 
     Raises:
         UserError: names the images that were added, removed and changed.
@@ -89,11 +82,6 @@ def _objects(index: ObjectIndex, images: int) -> Iterator[np.ndarray]:
     table = np.stack(columns, axis=1)
     bounds = np.searchsorted(index.image, np.arange(images + 1))
     yield from (table[first:last] for first, last in pairwise(bounds))
-
-
-def _own_files(data: FileDataSet, number: int) -> list[Path]:
-    """Files of one image; a json holds the truth of all, of which its objects are looked at."""
-    return [file for file in data.files(number) if file.suffix != ".json"]
 
 
 def _parts(path: Path) -> Iterator[bytes]:

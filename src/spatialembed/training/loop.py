@@ -19,8 +19,8 @@ from spatialembed.models.spec import ModelSpec
 from spatialembed.training.best_model import finish, judge
 from spatialembed.training.config import StageConfig, TrainConfig
 from spatialembed.training.fingerprint import fingerprint, require_same
-from spatialembed.training.one_run import one_run
-from spatialembed.training.prepare import Material, gather
+from spatialembed.training.folder_lock import one_run
+from spatialembed.training.prepare import gather
 from spatialembed.training.processes import is_first, must_start, run_in_processes
 from spatialembed.training.resume import checkpoint_path, load_checkpoint, resumed_config
 from spatialembed.training.run import Run, connect, start
@@ -49,7 +49,6 @@ def train(config: TrainConfig) -> Path:
             or gradient that is not finite (the message names the images of its batch), a process
             that was killed.
     """
-    began = time.monotonic()
     starts = must_start(config)
     try:
         with one_run(config.out) if starts or is_first(config) else nullcontext():
@@ -57,7 +56,7 @@ def train(config: TrainConfig) -> Path:
                 _taken_up(config)[0].scheduled()  # refuses once what every process would
                 run_in_processes(_train, config)
             else:
-                _train(config, began)
+                _train(config)
     except BaseException as error:
         if interrupt := interrupt_in(error):
             interrupt.add_note(_how_to_go_on(config.out))
@@ -65,20 +64,22 @@ def train(config: TrainConfig) -> Path:
     return config.out
 
 
-def _train(config: TrainConfig, began: float | None = None) -> None:
+def _train(config: TrainConfig) -> None:
     """The whole of a run, or the part of one of its processes."""
-    began = time.monotonic() if began is None else began
+    began = time.monotonic()
     config, state = _taken_up(config)
     fabric = connect(config)
     spec = None if state is None else ModelSpec.from_dict(json.loads(state["spec"]))
     with fabric.rank_zero_first():  # which writes the index of objects that the others read
         material = gather(config, spec)
+    data: dict[str, Any] = {}
     if fabric.is_global_zero:
         warn(material.warnings)
-    data = _fingerprints(material) if fabric.is_global_zero else {}
-    if state is not None and data:
-        require_same(material.train, "training", state["data"]["train"], data["train"])
-        require_same(material.val, "validation", state["data"]["val"], data["val"])
+        data["train"] = fingerprint(material.train, material.index)
+        data["val"] = fingerprint(material.val, material.judged)
+        if state is not None:
+            require_same(material.train, "training", state["data"]["train"], data["train"])
+            require_same(material.val, "validation", state["data"]["val"], data["val"])
     run = start(config, material, fabric, began, data, state)
     try:
         while run.step < run.plan.total:
@@ -184,14 +185,6 @@ def _taken_up(config: TrainConfig) -> tuple[TrainConfig, dict[str, Any] | None]:
             "another --out"
         )
     return config, None
-
-
-def _fingerprints(material: Material) -> dict[str, Any]:
-    train, val = (
-        fingerprint(material.train, material.index),
-        fingerprint(material.val, material.judged),
-    )
-    return {"train": train, "val": val}
 
 
 def _how_to_go_on(out: Path) -> str:

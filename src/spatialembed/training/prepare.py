@@ -22,8 +22,7 @@ from spatialembed.inference.loading import load_network
 from spatialembed.models.normalization import Normalization, Normalize
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.config import StageConfig, TrainConfig
-from spatialembed.training.look import look
-from spatialembed.training.stored_values import look_at_values
+from spatialembed.training.look_at_data import look, look_at_values
 
 
 @dataclass(frozen=True)
@@ -67,9 +66,7 @@ class Material:
 def gather(config: TrainConfig, spec: ModelSpec | None = None) -> Material:
     """Open the data, look at it, index its objects and describe the model.
 
-    Args:
-        config: the run.
-        spec: what a run that is resumed describes its model by.
+    A run that is resumed has the ``spec`` of its model.
 
     Raises:
         UserError: no usable data, or a file that training would stumble over later.
@@ -94,18 +91,13 @@ def _described(
     """How the model of a new run is described, which starts as ``start``."""
     diameter = float(np.median(index.diameter))
     smallest = max(1, round(float(np.quantile(index.area, 0.01)) / 2))
-    return ModelSpec(
-        network=start.network,
-        network_options=start.network_options,
+    return replace(  # what is not named here is the start's: network, normalisation, thresholds
+        start,
         in_channels=int(index.channels[0]),
         class_names=train.class_names,
-        n_sigma=start.n_sigma,
         zoom=float(f"{config.diameter / diameter:.3g}") if config.diameter else 1.0,
         pitch=(PITCH, PITCH),
         margin=config.margin,
-        normalization=start.normalization,
-        seed_threshold=start.seed_threshold,
-        foreground_threshold=start.foreground_threshold,
         min_size=config.min_size or smallest,
         refine=config.refine,
         object_diameter=diameter,

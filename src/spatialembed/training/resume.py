@@ -8,21 +8,22 @@ is the best so far, what the model is described by, the plan, and what the data 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from spatialembed.data.crops.augmentation import Augmentation
 from spatialembed.errors import UserError
+from spatialembed.files.described import filled
 from spatialembed.files.writing import atomic_write
-from spatialembed.models.pickled import read_pickled
+from spatialembed.models.torch_file import read_pickled
 from spatialembed.training.checkpoint_fields import require_sound
-from spatialembed.training.config import StageConfig, TrainConfig
+from spatialembed.training.config import TrainConfig
 
 FORMAT = 2
-OWN = ("data", "out", "resume", "device", "devices", "nodes", "workers")
+OWN = ("data", "out", "resume", "device", "devices", "workers")
 """Options that a resumed run takes from its own command, all others from the checkpoint."""
 
 
@@ -38,7 +39,8 @@ def save_checkpoint(out: Path, config: TrainConfig, state: dict[str, Any]) -> No
         UserError: it could not be written; the one before is kept.
     """
     generators = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
+    # Asking whether CUDA is available, or for its state, would start it in a run of the CPU.
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         generators["cuda"] = torch.cuda.get_rng_state()
     whole = {"format": FORMAT, "config": _as_json(config), "generators": generators, **state}
     with atomic_write(checkpoint_path(out)) as temporary:
@@ -68,6 +70,8 @@ def load_checkpoint(out: Path) -> dict[str, Any]:
             f"{path} was written by an older version of spatialembed; finish the run with that, "
             f"or start another with --init {out / 'model.safetensors'}"
         )
+    if version == FORMAT and isinstance(state.get("config"), str):  # an option that is no more
+        state["config"] = re.sub(r'"nodes": \d+, ', "", state["config"])
     try:
         require_sound(state)
     except UserError as error:
@@ -92,20 +96,14 @@ def resumed_config(state: dict[str, Any], config: TrainConfig) -> TrainConfig:
             "away, or start another run with --init"
         )
     own = {name: getattr(config, name) for name in OWN}
-    init = None if then["init"] is None else Path(then["init"])
-    stages = [_stage(stage) for stage in then["stages"]]
-    return TrainConfig(**{**then, "init": init, "stages": stages, **own})
+    return filled(TrainConfig, then | own, "its config")
 
 
 def restore_generators(state: dict[str, Any]) -> None:
     """Set torch's generators as they were when the checkpoint was written."""
     torch.set_rng_state(state["generators"]["cpu"])
-    if "cuda" in state["generators"] and torch.cuda.is_available():
+    if "cuda" in state["generators"] and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.set_rng_state(state["generators"]["cuda"])
-
-
-def _stage(options: dict[str, Any]) -> StageConfig:
-    return StageConfig(**{**options, "augmentation": Augmentation(**options["augmentation"])})
 
 
 def _as_json(config: TrainConfig) -> str:

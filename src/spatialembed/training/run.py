@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,12 +23,11 @@ from spatialembed.models.checkpoint import MODEL_FILE, save_model
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.averaging import WeightAverage
 from spatialembed.training.config import TrainConfig
-from spatialembed.training.pace import Pace
+from spatialembed.training.minutes import Pace, measured_plan
 from spatialembed.training.prepare import Material, build_network
 from spatialembed.training.resume import restore_generators, save_checkpoint
 from spatialembed.training.run_log import RunLog
 from spatialembed.training.schedule import Plan
-from spatialembed.training.timing import measured_plan
 from spatialembed.training.whole_batch import see_whole_batch
 
 TIMEOUT = timedelta(minutes=30)
@@ -136,13 +136,7 @@ def start(
 ) -> Run:
     """Build everything, from nothing or from a checkpoint's state; a new run writes its first.
 
-    Args:
-        config: the run.
-        material: its data.
-        fabric: of :func:`connect`.
-        began: ``time.monotonic()`` when it was started, for lengths in minutes.
-        data: what the data looks like, for checkpoints.
-        state: of the checkpoint to go on from.
+    Lengths in minutes count from ``began``, a ``time.monotonic()``; ``data`` goes into checkpoints.
     """
     torch.manual_seed(config.seed)
     network = build_network(config, material)
@@ -151,22 +145,19 @@ def start(
     network = network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = WeightAverage(network, config.average) if config.average else None
     loss = _loss(config, material).to(fabric.device)
-    new = state is None
     if state is None:
         plan, pace = measured_plan(config, material, fabric, network, loss, began)
-        state = {}
     else:
         network.load_state_dict(state["network"])
         if average is not None:
             average.load_state_dict(state["average"])
-        plan, pace = Plan(tuple(state["plan"])), Pace.resumed(state["pace"])
-    best = _best(config, fabric, state.get("best_model"))
-    if not new:
+        plan, pace = Plan(tuple(state["plan"])), state["pace"] and Pace(**state["pace"])
+    held = state or {}
+    best = _best(config, fabric, held.get("best_model"))
+    if state is not None:  # after all that drew from them: networks are made with random weights
         restore_generators(state)
-    step = state.get("step", 0)
-    log = RunLog(
-        config.out, plan.total, step, config.tensorboard, fabric.is_global_zero, state.get("sums")
-    )
+    step, writes = held.get("step", 0), fabric.is_global_zero
+    log = RunLog(config.out, plan.total, step, config.tensorboard, writes, held.get("sums"))
     parameters = sum(p.numel() for p in network.parameters())
     log.say(
         f"{len(material.index)} objects; {material.spec.network}, {parameters:,} parameters; "
@@ -185,14 +176,14 @@ def start(
         plan,
         log,
         step=step,
-        best=state.get("best", -1.0),
+        best=held.get("best", -1.0),
         best_model=best,
         pace=pace,
         data=data,
-        optimizer=state.get("optimizer"),
+        optimizer=held.get("optimizer"),
         saved=time.monotonic(),
     )
-    if new:
+    if state is None:
         run.save(None)  # before anything else is written: from now on it can be resumed
     return run
 
@@ -239,11 +230,12 @@ def connect(config: TrainConfig) -> Fabric:
     if config.processes == 1:
         devices = 1 if device.index is None else [device.index]
         return Fabric(accelerator=device.type, devices=devices, precision=precision)
+    here = int(os.environ["LOCAL_WORLD_SIZE"])
     fabric = Fabric(
         accelerator=device.type,
         strategy=DDPStrategy(timeout=TIMEOUT),
-        devices=config.devices,
-        num_nodes=config.nodes,
+        devices=here,
+        num_nodes=config.processes // here,
         precision=precision,
     )
     fabric.launch()

@@ -80,20 +80,22 @@ def advance(
     image, label_mask, class_map, ignore = (fabric.to_device(tensor) for tensor in batch[:4])
     output = network(image.contiguous(memory_format=torch.channels_last))
     terms = loss(output, label_mask, class_map, ignore)
-    values = {name: float(term.detach()) for name, term in terms.items()}
+    # In one read: each makes a GPU wait until its queue is empty.
+    told = torch.stack([term.detach() for term in terms.values()])
+    values = dict(zip(terms, told.tolist(), strict=True))
+    # Before backward: afterwards the gradients of all processes are NaN, whoseever images it was.
     _require_finite("loss", values["total"], batch)
     optimizer.zero_grad()
     fabric.backward(terms["total"])
+    # Without clipping too: its norm tells of a gradient that is not finite before the weights do.
     largest = math.inf if clip_norm is None else clip_norm
     norm = fabric.clip_gradients(network, optimizer, max_norm=largest, error_if_nonfinite=False)
     _require_finite("gradient", 0.0 if norm is None else float(norm), batch)
     optimizer.step()
-    return values if fabric.world_size == 1 else _means(fabric, values)
-
-
-def _means(fabric: Fabric, values: dict[str, float]) -> dict[str, float]:
-    means: Any = fabric.all_reduce(torch.tensor(list(values.values())))
-    return dict(zip(values, means.tolist(), strict=True))
+    if fabric.world_size > 1:
+        means: Any = fabric.all_reduce(told)
+        values = dict(zip(terms, means.tolist(), strict=True))
+    return values
 
 
 def _require_finite(what: str, value: float, batch: Batch) -> None:

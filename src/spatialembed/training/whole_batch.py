@@ -17,14 +17,8 @@ def see_whole_batch(network: nn.Module) -> None:
     """Let a network's batch norms and dropouts see the batch of all processes while they train.
 
     The layers keep their names, parameters and statistics; in evaluation they are what they were.
-
-    Args:
-        network: on every process the same.
     """
-    kinds: dict[type, type] = {
-        nn.BatchNorm2d: WholeBatchNorm2d,
-        nn.Dropout2d: WholeBatchDropout2d,
-    }
+    kinds: dict[type, type] = {nn.BatchNorm2d: WholeBatchNorm2d, nn.Dropout2d: WholeBatchDropout2d}
     for module in network.modules():
         module.__class__ = kinds.get(type(module), type(module))
 
@@ -32,7 +26,7 @@ def see_whole_batch(network: nn.Module) -> None:
 class WholeBatchNorm2d(nn.BatchNorm2d):
     """Batch norm by the statistics of all processes' images; all keep the same running ones.
 
-    torch's SyncBatchNorm is for GPUs alone.
+    torch's SyncBatchNorm refuses the CPU; this one trains GPUs by the same lines.
     """
 
     def forward(self, input: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:

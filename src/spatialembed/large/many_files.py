@@ -3,15 +3,15 @@ to begin again than ten."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
 from spatialembed.formats.results_folder import Results
-from spatialembed.inference.folder import ImageFile, Outcome, agreed_settings, predict_file
-from spatialembed.large.work import TABLE, WorkTable, refuse_if_used
+from spatialembed.inference.folder import Outcome, agreed_settings, predict_file
+from spatialembed.inference.image_files import ImageFile
+from spatialembed.large.work_table import TABLE, WorkTable, refuse_if_used
 from spatialembed.large.worker_model import Source, model_here
 from spatialembed.large.workers import Workers, work_through
 
@@ -27,11 +27,7 @@ class PredictFile:
     threads: int
 
     def __call__(self, image: ImageFile) -> dict[str, Any]:
-        """Write its results.
-
-        Raises:
-            UserError: the image cannot be read, or its results not be written.
-        """
+        """Write its results."""
         model = model_here(self.source, self.threads)
         found = predict_file(model, image, self.results, self.overwrite, self.settings)
         return {"found": found.found, "diameter": found.diameter, "notes": found.notes}
@@ -52,14 +48,6 @@ def predict_many(
     ``work.sqlite`` in the folder of results remembers what is done. The same call goes on with
     what is left, also of images that were set aside: those that failed three times.
 
-    Args:
-        source: of the model.
-        images: the files.
-        results: where their results go.
-        workers: who does it.
-        overwrite: predict again where results exist.
-        seed_threshold, foreground_threshold, min_size: as for :meth:`Model.predict`.
-
     Raises:
         UserError: settings other than those of results that are there, or a scheduler that is gone.
     """
@@ -67,25 +55,21 @@ def predict_many(
     refuse_if_used(path)
     given = (seed_threshold, foreground_threshold, min_size)
     settings = agreed_settings(source.load(), images, results, overwrite, given)
-    threads = max(1, (os.cpu_count() or 1) // workers.here)
     # Workers may run in other folders.
     results = replace(results, out=results.out.absolute())
-    task = PredictFile(source, results, overwrite, settings, threads)
+    task = PredictFile(source, results, overwrite, settings, workers.threads)
     by_name = {image.name: image._replace(path=image.path.absolute()) for image in images}
     if overwrite:
         path.unlink(missing_ok=True)
     with closing(WorkTable(path)) as table, workers.client() as client:
         table.add(by_name)
-        kept = []
-        for image in images:
-            there = not overwrite and results.has(image.name)
-            if there:
-                kept.append(image)
-            elif table.is_done(image.name):
-                table.undo(image.name)
-        yield from (Outcome(image, None, kept=True) for image in kept)
-        skipped = {image.name for image in kept}
-        names = (n for n in table.waiting() if n in by_name and n not in skipped)
+        kept = {image.name: image for image in images if not overwrite and results.has(image.name)}
+        left = by_name.keys() - kept.keys()
+        for name in left:
+            if table.is_done(name):
+                table.undo(name)
+        yield from (Outcome(image, None, kept=True) for image in kept.values())
+        names = (name for name in table.waiting() if name in left)
         for name in work_through(table, names, task, by_name.__getitem__, client):
             yield _outcome(table, by_name[name])
 

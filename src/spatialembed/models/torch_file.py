@@ -22,14 +22,11 @@ _REFUSED = "weights_only"
 def read_pickled(path: Path, refusal: str, allowed: Sequence[Any], remedy: str) -> Any:
     """Tensors and plain values of a file of ``torch.save``, on the CPU; no code is run.
 
-    Args:
-        path: the file.
-        refusal: how the sentence begins where it is not taken.
-        allowed: further types that it may hold, as ``torch.serialization.safe_globals`` takes them.
-        remedy: what to do where it is damaged; ends the sentence.
+    It may hold types that are ``allowed``, as ``torch.serialization.safe_globals`` takes them.
 
     Raises:
-        UserError: there is no such file, it is damaged, or it asks for code to be run.
+        UserError: there is no such file, it is damaged, or it asks for code to be run; from
+            ``refusal`` to ``remedy``.
     """
     import torch
 

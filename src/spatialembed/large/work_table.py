@@ -14,9 +14,6 @@ from spatialembed.errors import UserError
 TABLE = "work.sqlite"
 """Its usual name, beside what the work gives."""
 
-TRIES = 3
-"""Times that a piece of work is tried before it is set aside."""
-
 AT_ONCE = 1000
 """Rows that are read at a time."""
 
@@ -44,9 +41,6 @@ class WorkTable:
     One process writes it: the one that hands out the work. SQLite keeps it whole when that is
     killed at any moment.
 
-    Args:
-        path: the file, made if it is not there.
-
     Raises:
         UserError: the file cannot be written, or is no such table.
     """
@@ -57,11 +51,13 @@ class WorkTable:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._base = sqlite3.connect(path, isolation_level=None)
             self._base.execute("PRAGMA locking_mode=EXCLUSIVE")  # one run at a time
+            # A power cut may lose the last rows, whose work is then done again; waiting for the
+            # disk at each row would cost more than that.
             self._base.execute("PRAGMA journal_mode=WAL")
             self._base.execute("PRAGMA synchronous=NORMAL")
             self._base.execute(
-                "CREATE TABLE IF NOT EXISTS work (name TEXT PRIMARY KEY, note TEXT,"
-                " tries INTEGER NOT NULL DEFAULT 0, reason TEXT) WITHOUT ROWID"
+                "CREATE TABLE IF NOT EXISTS work (name TEXT PRIMARY KEY, note TEXT, reason TEXT)"
+                " WITHOUT ROWID"
             )
         except (OSError, sqlite3.Error) as error:
             raise UserError(
@@ -78,7 +74,7 @@ class WorkTable:
         self._execute("BEGIN")
         for name in names:
             self._execute("INSERT OR IGNORE INTO work (name) VALUES (?)", (name,))
-        self._execute("UPDATE work SET tries = 0, reason = NULL WHERE reason IS NOT NULL")
+        self._execute("UPDATE work SET reason = NULL WHERE reason IS NOT NULL")
         self._execute("COMMIT")
 
     def waiting(self, first: str = "", last: str = "\U0010ffff") -> Iterator[str]:
@@ -124,17 +120,11 @@ class WorkTable:
 
     def undo(self, name: str) -> None:
         """Forget that a piece of work was done."""
-        self._execute("UPDATE work SET note = NULL, tries = 0 WHERE name = ?", (name,))
+        self._execute("UPDATE work SET note = NULL WHERE name = ?", (name,))
 
-    def failed(self, name: str, reason: str, tries: int = 1) -> bool:
-        """Count tries that failed; whether the work waits for another or is set aside."""
-        self._execute(
-            "UPDATE work SET tries = tries + ?, reason = CASE WHEN tries + ? >= ? THEN ? END"
-            " WHERE name = ?",
-            (tries, tries, TRIES, reason, name),
-        )
-        row = self._execute("SELECT reason FROM work WHERE name = ?", (name,)).fetchone()
-        return row is not None and row[0] is None
+    def failed(self, name: str, reason: str) -> None:
+        """Set a piece of work aside."""
+        self._execute("UPDATE work SET reason = ? WHERE name = ?", (reason, name))
 
     def failures(self) -> list[Failure]:
         """What was set aside."""

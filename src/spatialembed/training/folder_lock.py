@@ -23,8 +23,8 @@ LOCK = ".lock"
 def one_run(out: Path) -> Iterator[None]:
     """Keep a run folder, made if need be, from other runs; remove what killed writes left in it.
 
-    The lock is the process's own: loader workers, which outlive one that is killed for a moment,
-    do not have it. A folder that was made for nothing is removed again.
+    The lock is the process's own, by lockf: loader workers, which outlive one that is killed for a
+    moment, would keep one by flock (filelock's kind). A folder made for nothing is removed again.
 
     Raises:
         UserError: another run is at work there.

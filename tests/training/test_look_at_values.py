@@ -11,7 +11,7 @@ from spatialembed.cli.options import read_recipe
 from spatialembed.data import open_data
 from spatialembed.models.normalization import Normalization
 from spatialembed.training import train
-from spatialembed.training.stored_values import look_at_values
+from spatialembed.training.look_at_data import look_at_values
 
 
 def folder(root, images):

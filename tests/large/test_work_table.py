@@ -3,7 +3,7 @@
 import pytest
 
 from spatialembed.errors import UserError
-from spatialembed.large.work import AT_ONCE, TRIES, WorkTable
+from spatialembed.large.work_table import AT_ONCE, WorkTable
 
 
 def test_it_goes_on_where_it_stopped(tmp_path) -> None:
@@ -20,15 +20,14 @@ def test_it_goes_on_where_it_stopped(tmp_path) -> None:
     assert list(again.waiting("c", "c")) == ["c"]
 
 
-def test_work_is_set_aside_after_three_tries_and_tried_again_the_next_time(tmp_path) -> None:
+def test_work_is_set_aside_and_tried_again_the_next_time(tmp_path) -> None:
     table = WorkTable(tmp_path / "work.sqlite")
     table.add(["good", "bad"])
-    assert [table.failed("bad", f"reason {n}") for n in range(TRIES)] == [True, True, False]
-    assert table.failures() == [("bad", "reason 2")]
+    table.failed("bad", "reason")
+    assert table.failures() == [("bad", "reason")]
     assert list(table.waiting()) == ["good"]
     table.add([])
     assert list(table.waiting()) == ["bad", "good"]
-    assert table.failed("bad", "again")
     table.done("bad", {})
     assert table.failures() == []
     table.undo("bad")

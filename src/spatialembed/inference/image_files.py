@@ -1,0 +1,102 @@
+"""Which images are meant: files, folders and patterns, each with the name of its results."""
+
+from __future__ import annotations
+
+import glob
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from spatialembed.data.images.reading import SUFFIXES
+from spatialembed.data.layouts.unread_files import DOCUMENTS, STORES, in_words, is_visible, walk
+from spatialembed.errors import UserError
+from spatialembed.files.names import composed
+
+
+class ImageFile(NamedTuple):
+    """An image to predict, and the path of its results below the output folder, no suffix."""
+
+    path: Path
+    name: str
+    series: int | None = None
+    """Which of the images in the file, from 0; None for the only one."""
+
+
+def find_images(
+    inputs: Sequence[str | Path], out: Path, tell: Callable[[str], None] = lambda text: None
+) -> list[ImageFile]:
+    """Images of files, folders (with their subfolders) and patterns such as ``day?/*.tif``.
+
+    Results of a folder's images keep their place in it. Where ``out`` is inside of a folder, what
+    it holds is left out, so that results are never taken for images. Hidden files and folders are
+    no images.
+
+    Args:
+        inputs: files, folders and patterns.
+        out: where results will go.
+        tell: takes a sentence on files of other formats, which are left out.
+
+    Raises:
+        UserError: an input that does not exist or holds no image, two images whose results would
+            have one name, or results that would lie among the images.
+    """
+    images: dict[str, ImageFile] = {}
+    place = cache(Path.resolve)  # of folders: of each of a million files it would take minutes
+    for given in inputs:
+        for image in _expand(str(given), out, tell):
+            # Not all disks know Größe from its decomposed form, or A from a.
+            other = images.setdefault(composed(image.name).casefold(), image)
+            if other is not image and other.path.resolve() != image.path.resolve():
+                raise UserError(
+                    f"{other.path} and {image.path} would both write '{image.name}'; "
+                    "predict them into two folders"
+                )
+            if place((out / image.name).parent) == place(image.path.parent):
+                raise UserError(
+                    f"results of {image.path} would lie beside it, where label maps could replace "
+                    "images; choose another folder"
+                )
+    return list(images.values())
+
+
+def _expand(given: str, out: Path, tell: Callable[[str], None]) -> Iterator[ImageFile]:
+    path = Path(given)
+    if path.suffix == ".zarr":
+        raise UserError(f"{path} is predicted by itself: give --out a name ending in .zarr")
+    if path.is_dir():
+        inside, others = walk(path, None if out.resolve() == path.resolve() else out.resolve())
+        if others:
+            tell(f"{path}: {in_words(others)}")
+        for file in inside:
+            yield ImageFile(file, file.relative_to(path).with_suffix("").as_posix())
+        if not inside:
+            raise UserError(f"{path} has no image; expected files ending in {', '.join(SUFFIXES)}")
+    elif path.exists():
+        yield ImageFile(path, path.stem)
+    else:
+        matches = [Path(match) for match in sorted(glob.glob(given, recursive=True))]
+        matches = [match for match in matches if is_visible(match)]
+        images = _without_results([match for match in matches if _is_image(match)], out)
+        stores = (m for m in matches if m.is_file() or m.suffix.lower() in STORES)
+        left = Counter(store.suffix.lower() for store in stores if not _is_image(store))
+        if told := in_words({s: n for s, n in left.items() if s not in DOCUMENTS}):
+            tell(f"{given}: {told}")
+        if not images:
+            raise UserError(f"{given} does not exist; give images, folders or a pattern")
+        yield from (ImageFile(image, image.stem) for image in images)
+
+
+def _without_results(images: list[Path], out: Path) -> list[Path]:
+    """Images that do not lie below the folder of results."""
+    below = {
+        folder
+        for folder in {image.parent for image in images}
+        if folder.resolve().is_relative_to(out.resolve())
+    }
+    return [image for image in images if image.parent not in below]
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.is_file()

@@ -1,0 +1,170 @@
+"""A look at all data before the first step: what would end a run hours later ends it now."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from spatialembed.console.output import console
+from spatialembed.data.checks.one_image import about_masks
+from spatialembed.data.checks.report import some
+from spatialembed.data.crops.cropper import empty_share
+from spatialembed.data.data_set import FileDataSet, Problem
+from spatialembed.data.object_index import ObjectIndex, Progress, object_index, specks
+from spatialembed.errors import UserError
+from spatialembed.files.pixel_values import Values, values_of
+from spatialembed.models.image_warnings import range_noticed
+from spatialembed.models.normalization import Normalization, parts_of, sampled
+from spatialembed.training.config import StageConfig, TrainConfig
+
+SAY_EVERY = 10.0
+"""Seconds between two lines about how many images were looked at."""
+
+LOOKED_AT = 64
+"""Images, evenly spaced, whose values are looked at first; all are where these leave a doubt."""
+
+
+def look(
+    config: TrainConfig, train: FileDataSet, val: FileDataSet
+) -> tuple[ObjectIndex, ObjectIndex, list[Problem]]:
+    """Look at every image, and say what is found.
+
+    Validation images are decoded, and training images too unless there are very many, of which
+    then only masks and headers are read. What was looked at once is remembered.
+
+    Returns:
+        Objects of ``train`` without stray pixels that have ids of their own, which crops are drawn
+        around; objects of ``val``; and warnings.
+
+    Raises:
+        UserError: a file that cannot be read, image and mask of different sizes, images of
+            different channels, no object in one of the two, a validation image that is too large.
+    """
+    judged = object_index(val, whole=True, progress=_progress())
+    index = object_index(train, progress=_progress())
+    _require_channels(config, (train, val), (index, judged))
+    kept = index.without_specks()
+    for sentence in _about_empty(kept, config.scheduled()):
+        console.print(sentence, highlight=False, soft_wrap=True)
+    told = [*_about_classes(train, index), *_about_specks(index)]
+    warnings = [Problem(config.data, sentence, warning=True) for sentence in told]
+    return kept, judged, [*warnings, *about_masks(train)]
+
+
+def _progress() -> Progress:
+    last = time.monotonic()
+
+    def progress(split: str, done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > SAY_EVERY:
+            last = time.monotonic()
+            console.print(f"looked at {done} of {total} {split} images", highlight=False)
+
+    return progress
+
+
+def _require_channels(
+    config: TrainConfig, datasets: Sequence[FileDataSet], indexes: Sequence[ObjectIndex]
+) -> None:
+    usual = int(np.bincount(indexes[0].channels).argmax())
+    differing = [
+        (dataset.items[number].image, int(index.channels[number]))
+        for dataset, index in zip(datasets, indexes, strict=True)
+        for number in np.flatnonzero(index.channels != usual).tolist()
+    ]
+    if differing:
+        file, channels = differing[0]
+        others = f" (and {len(differing) - 1} more such)" if len(differing) > 1 else ""
+        raise UserError(
+            f"{file} has {some(channels, 'channel')}, most training images have {usual}{others}; "
+            f"convert it (`spatialembed check {config.data}` lists every such file)"
+        )
+
+
+def _about_classes(train: FileDataSet, index: ObjectIndex) -> Iterable[str]:
+    found = np.bincount(index.class_index, minlength=len(train.class_names))
+    if absent := [name for name, n in zip(train.class_names, found, strict=True) if not n]:
+        yield f"no training image has an object of {', '.join(absent)}: the model will find none"
+
+
+def _about_specks(index: ObjectIndex) -> Iterable[str]:
+    if count := np.count_nonzero(specks(index.area)):
+        yield (
+            f"{count} of {len(index)} training objects are specks of a few pixels, which count "
+            "neither for diameter and minimum size nor as what crops are drawn around; remove them"
+        )
+
+
+def _about_empty(index: ObjectIndex, stages: Sequence[StageConfig]) -> Iterable[str]:
+    if empty := len(index.empty):
+        images, asked = len(index.image_size), [stage.background_share for stage in stages]
+        default = empty_share(empty, images)
+        shares = [default if share is None else share * empty / images for share in asked]
+        said = ", then ".join(f"{100 * share:.3g} %" for share in shares)
+        yield (
+            f"{empty} of {images} training images have no object: {said} of the crops show them "
+            "(background_share in a recipe's stages)"
+        )
+
+
+def look_at_values(
+    normalization: Normalization, data: FileDataSet
+) -> tuple[Normalization, list[str]]:
+    """A normalisation that knows what is white in the training images, and what to tell of them.
+
+    Args:
+        normalization: "range" and "none" depend on the images' range; others are returned as
+            they are, and no image is read.
+        data: the training images.
+
+    Returns:
+        The normalisation, its ``white`` set where it was not, and sentences for a person.
+    """
+    if normalization.kind not in ("range", "none"):
+        return normalization, []
+    values = _values(data)
+    if normalization.white is None:
+        normalization = replace(normalization, white=max(v.white for v in values))
+    return normalization, list(_about_values(normalization, values))
+
+
+def _values(data: FileDataSet) -> list[Values]:
+    first = {round(i) for i in np.linspace(0, len(data) - 1, min(LOOKED_AT, len(data)))}
+    values = {i: _values_of(data, i) for i in sorted(first)}
+    if not all(v.fills_type for v in values.values()):
+        values |= {i: _values_of(data, i) for i in range(len(data)) if i not in first}
+    return list(values.values())
+
+
+def _values_of(data: FileDataSet, i: int) -> Values:
+    large = data.large(i)
+    if large is None:
+        return values_of(parts_of(data[i].image))
+    return values_of([large.image.read(*window) for window in sampled(large.image.shape)])
+
+
+def _about_values(normalization: Normalization, values: list[Values]) -> Iterable[str]:
+    kinds = Counter((str(v.dtype), v.white) for v in values)
+    if len(kinds) > 1:
+        found = ", ".join(f"{n} of {dtype} up to {white:g}" for (dtype, white), n in kinds.items())
+        yield f"the images have several ranges: {found}"
+    guessed = [v for v in values if not v.fills_type]
+    if guessed and normalization.kind == "range":
+        brightest = max(guessed, key=lambda v: v.high)
+        yield (
+            f"{len(guessed)} of {len(values)} images do not fill their type ({brightest.words}, "
+            f"for one): {normalization.white_of(brightest):g} is taken as white, also of images "
+            "to come; --normalization percentile goes by each image's own values"
+        )
+    unlike = [note for v in values if (note := range_noticed(normalization, v)) is not None]
+    if unlike and not guessed:
+        yield f"{unlike[0]} ({len(unlike)} of {len(values)} images)"
+    if lost := [v.not_finite for v in values if v.not_finite]:
+        yield (
+            f"{len(lost)} images have pixels that are NaN or infinite ({sum(lost)} in all), which "
+            "become 0; `spatialembed check` names them"
+        )

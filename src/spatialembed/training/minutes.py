@@ -1,0 +1,226 @@
+"""Turns minutes into a number of steps, by timing the first ones on a throw-away copy.
+
+What else the machine had to do meanwhile makes such a plan wrong: once, after a tenth of the steps,
+it is set right by what they really took.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from spatialembed.console.output import console
+from spatialembed.inference.predictor import Model
+from spatialembed.inference.torch_network import TorchNetwork
+from spatialembed.loss import SpatialEmbeddingLoss
+from spatialembed.training.config import StageConfig, TrainConfig
+from spatialembed.training.prepare import Material
+from spatialembed.training.schedule import Plan
+from spatialembed.training.step import advance, batches
+from spatialembed.training.validation import validate
+
+WARMUP_STEPS, TIMED_STEPS = 3, 9
+"""Steps that warm caches and compile kernels, and steps timed after them."""
+
+FEW_STEPS = 50
+TIMED_IMAGES = 5
+PICTURES = 1.1
+"""A validation's time with its pictures over that without."""
+
+CALIBRATION = 3
+"""Validations that calibration takes the time of: the network runs once, clustering often."""
+
+SHARE, FEWEST = 0.1, 10
+"""Share of the steps after which a plan is measured again, and steps that are fewest for that."""
+
+ENOUGH = 3
+"""Fewest steps to measure by."""
+
+SAME = 0.05
+"""Change of the number of steps, as a share, that is not worth a new plan."""
+
+
+def measured_plan(
+    config: TrainConfig,
+    material: Material,
+    fabric: Fabric,
+    network: nn.Module,
+    loss: SpatialEmbeddingLoss,
+    began: float,
+) -> tuple[Plan, Pace | None]:
+    """Steps of each stage, from its epochs, its steps or its minutes; and what these were by, None
+    where nothing is in minutes or there are too few steps to measure by.
+
+    Minutes count from ``began`` (a ``time.monotonic()``) and hold validations and calibration.
+    """
+    stages = material.stages
+    timed = [number for number, stage in enumerate(stages) if stage.minutes is not None]
+    seconds, judging, steps = [0.0] * len(stages), 0.0, []  # of a step; of a validation
+    if timed:
+        console.print("Timing the first steps, to turn minutes into a number of steps")
+        judging = _seconds_per_validation(material, fabric, network)
+    for number in timed:
+        stage = stages[number]
+        seconds[number] = _seconds_per_step(config, material, stage, fabric, network, loss)
+    measured = [*seconds, judging, time.monotonic() - began]
+    *seconds, judging, spent = fabric.broadcast(measured)  # of the first process
+    for number, stage in enumerate(stages):
+        if stage.minutes is None:
+            crops = (stage.epochs or 0) * (stage.crops_per_epoch or len(material.index))
+            steps.append(stage.steps or max(1, round(crops / stage.batch_size)))
+            continue
+        before = spent if number == 0 else 0.0
+        steps.append(steps_within(stages, number, seconds[number], judging, before))
+        console.print(
+            f"{stage.minutes:g} minutes: {steps[-1]} steps of {seconds[number]:.2f} s and "
+            f"{stage.validations} validations of {judging:.0f} s",
+            highlight=False,
+        )
+        if steps[-1] < FEW_STEPS:
+            console.print(
+                "So few steps teach a network little: give more minutes, ask the recipe for fewer "
+                "validations, or start again when the machine has less else to do",
+                highlight=False,
+            )
+    at = max(math.ceil(SHARE * sum(steps[number] for number in timed)), FEWEST)
+    at = min(at, steps[timed[0]] - 1) if timed else 0
+    pace = Pace(seconds, judging, timed[0], at, since=began) if at > ENOUGH else None
+    return Plan(tuple(steps)), pace
+
+
+def _seconds_per_step(
+    config: TrainConfig,
+    material: Material,
+    stage: StageConfig,
+    fabric: Fabric,
+    network: nn.Module,
+    loss: SpatialEmbeddingLoss,
+) -> float:
+    """Median time from one step to the next, the wait for crops included, on a copy."""
+    copied = copy.deepcopy(network).train()
+    model, optimizer = fabric.setup(copied, torch.optim.Adam(copied.parameters(), lr=0.0))
+    count = (WARMUP_STEPS + TIMED_STEPS) * stage.batch_size
+    cropper = material.cropper(stage, config.seed)
+    times = []
+    ranks = fabric.global_rank, fabric.world_size
+    on_gpu = [fabric.device] if fabric.device.type == "cuda" else []
+    with torch.random.fork_rng(on_gpu):  # dropout draws from it; the run must not notice
+        for batch in batches(cropper, stage.batch_size, 0, count, config.workers, *ranks):
+            advance(fabric, model, optimizer, loss, batch, config.clip_norm)
+            times.append(time.monotonic())
+    # Not the mean, which one step that waited for the machine would decide.
+    return float(np.median(np.diff(times[WARMUP_STEPS - 1 :])))
+
+
+def _seconds_per_validation(material: Material, fabric: Fabric, network: nn.Module) -> float:
+    """Time to validate on all images, which the processes share, from a few of them."""
+    model = Model(TorchNetwork(network), material.spec)
+    last = len(material.val) - 1
+    times = []
+    for i in np.linspace(0, last, min(TIMED_IMAGES, last + 1)).astype(int):
+        start = time.monotonic()
+        validate(model, [material.val[int(i)]])
+        times.append(time.monotonic() - start)
+    images = math.ceil(len(material.val) / fabric.world_size)
+    return float(np.mean(times[1:] or times)) * images * PICTURES
+
+
+def steps_within(
+    stages: Sequence[StageConfig],
+    number: int,
+    step: float,
+    validation: float,
+    spent: float = 0.0,
+    done: int = 0,
+    share: float = 1.0,
+) -> int:
+    """Steps of a stage that fit into its minutes, with its validations and the calibration.
+
+    ``step`` and ``validation`` are seconds of one, ``spent`` those of the stage that are over with
+    ``done`` steps and all but a ``share`` of the validations.
+    """
+    stage = stages[number]
+    validations = stage.validations * share + CALIBRATION * (number == len(stages) - 1)
+    left = (stage.minutes or 0.0) * 60 - spent - validations * validation
+    return done + max(1, int(left / step))
+
+
+@dataclass
+class Pace:
+    """What a plan was made by, and how long its steps then take."""
+
+    step: list[float]
+    """Seconds of a step of each stage, as planned; 0 of those that are not in minutes."""
+    validation: float
+    """Seconds of a validation, as planned."""
+    stage: int
+    """The first stage in minutes, which is looked at."""
+    at: int
+    """Steps of that stage after which the plan is measured again."""
+    spent: float = 0.0
+    """Seconds of that stage until this process took it up."""
+    counted: int = 0
+    """Steps that were timed."""
+    stepping: float = 0.0
+    """Seconds that these took."""
+    since: float = field(default_factory=time.monotonic)
+    """When this process took the stage up."""
+    _last: float | None = None
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint: what another is made of."""
+        own = asdict(self) | {"spent": self._spent()}
+        return {name: value for name, value in own.items() if name not in ("since", "_last")}
+
+    def enter(self, number: int, done: int) -> None:
+        """Take note that the run goes on with a stage, ``done`` of whose steps are done."""
+        self._last = None
+        if number == self.stage > 0 and done == 0:
+            self.since = time.monotonic()
+
+    def tick(self) -> None:
+        """Take note of a step that is done."""
+        now = time.monotonic()
+        if self._last is not None:
+            self.counted += 1
+            self.stepping += now - self._last
+        self._last = now
+
+    def pause(self) -> None:
+        """Leave what was done since the last step out of the next one's time."""
+        self._last = time.monotonic()
+
+    def is_due(self, number: int, done: int) -> bool:
+        """Whether the plan is to be measured again, once."""
+        return number == self.stage and done >= self.at and self.counted >= ENOUGH
+
+    def plan(self, plan: Plan, stages: Sequence[StageConfig], done: int) -> tuple[Plan, float]:
+        """The plan with the times that the steps really take, and seconds of one.
+
+        It is the same where it would hardly change.
+        """
+        one = self.stepping / self.counted
+        slower = one / self.step[self.stage]
+        steps = list(plan.steps)
+        for number, seconds in enumerate(self.step):
+            if stages[number].minutes is None:
+                continue
+            here = (self._spent(), done, 1 - done / steps[number])
+            times = seconds * slower, self.validation * slower
+            steps[number] = steps_within(
+                stages, number, *times, *(here if number == self.stage else ())
+            )
+        new = Plan(tuple(steps))
+        return (plan if abs(new.total / plan.total - 1) < SAME else new), one
+
+    def _spent(self) -> float:
+        return self.spent + time.monotonic() - self.since

@@ -15,8 +15,8 @@ from spatialembed.data.checks.sample_check import Look, look_at, mask_file
 from spatialembed.data.checks.tally import Tally
 from spatialembed.data.checks.values import value_problems
 from spatialembed.data.data_set import HOLDOUT, SPLITS, FileDataSet, Problem, Split
+from spatialembed.data.index import Progress
 from spatialembed.data.layouts import cityscapes
-from spatialembed.data.object_index import Progress
 from spatialembed.data.open import scan_data
 from spatialembed.errors import UserError
 

@@ -12,7 +12,7 @@ from spatialembed.data.checks.report import some
 from spatialembed.data.checks.sample_check import about_masks
 from spatialembed.data.crops.cropper import empty_share
 from spatialembed.data.data_set import FileDataSet, Problem
-from spatialembed.data.object_index import ObjectIndex, Progress, object_index, specks
+from spatialembed.data.index import ObjectIndex, Progress, object_index, specks
 from spatialembed.errors import UserError
 from spatialembed.training.config import StageConfig, TrainConfig
 

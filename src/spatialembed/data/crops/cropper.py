@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import torch
 
     from spatialembed.data.data_set import DataSet
-    from spatialembed.data.object_index import ObjectIndex
+    from spatialembed.data.index import ObjectIndex
 
 CROPS_PER_VISIT, VISITS_AT_ONCE = 4, 8
 """Crops cut from an image each time it is decoded, and images that are visited in turns, where

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialembed.data.data_set import DataSet, FileDataSet
+from spatialembed.data.index import ObjectIndex
 from spatialembed.data.layouts.cityscapes import IMAGE_ENDING, LABEL_IDS, THINGS, TRUTH_ENDING
-from spatialembed.data.object_index import ObjectIndex
 from spatialembed.data.sample import Sample
 from spatialembed.errors import UserError
 

@@ -122,13 +122,13 @@ def read_chunks(monkeypatch, kind) -> list[str]:
     """Gets the name of each chunk of a zarr array, or tile of a TIFF, that is read."""
     seen: list[str] = []
     if kind == "tif":
-        decode = tiff_tiles._Segments._segment
+        stored = tiff_tiles._stored
 
-        def tile(self, file, index, *place):
-            seen.append(f"{self.path}/{index}")
-            return decode(self, file, index, *place)
+        def tile(file, *place):
+            seen.append(f"{file.name}/{place}")
+            return stored(file, *place)
 
-        monkeypatch.setattr(tiff_tiles._Segments, "_segment", tile)
+        monkeypatch.setattr(tiff_tiles, "_stored", tile)
         return seen
     storage = pytest.importorskip("zarr").storage
     get = storage.LocalStore.get

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from spatialembed.data.data_set import DataSet, FileDataSet, Problem
-from spatialembed.data.images.headers import header_of
+from spatialembed.data.images.reading import stated_shape
 from spatialembed.data.images.windows import blocks
 from spatialembed.data.index_cache import Known, known_index, places, save_index, signatures
 from spatialembed.data.large_sample import LargeSample
@@ -162,7 +162,7 @@ def _look(
     if large is not None and not whole:
         return _large_objects(large), (*large.image.shape, large.image.channels)
     if isinstance(dataset, FileDataSet) and not whole and not decode:
-        header = header_of(dataset.items[number].image)
+        header = stated_shape(dataset.items[number].image)
         if header is not None:
             truth = dataset.truth(number)
             if header[:2] == truth.label_mask.shape:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from spatialembed.data.images.kinds import MOST_PIXELS
 from spatialembed.data.images.reading import as_mask, open_windowed
-from spatialembed.data.images.windows import MOST_PIXELS, WindowedImage
+from spatialembed.data.images.windows import WindowedImage
 from spatialembed.data.sample import Sample, Truth
 from spatialembed.errors import UserError
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from spatialembed.data.images.reading import SUFFIXES, further_images, read_image
+from spatialembed.data.images.kinds import SUFFIXES
+from spatialembed.data.images.reading import further_images, read_image
 from spatialembed.data.layouts.left_out import DOCUMENTS, STORES, in_words, is_visible, walk
 from spatialembed.errors import ImageWarning, UserError
 from spatialembed.files.names import composed

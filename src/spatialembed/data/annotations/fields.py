@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from spatialembed.data.images.windows import MOST_PIXELS
+from spatialembed.data.images.kinds import MOST_PIXELS
 from spatialembed.errors import UserError
 
 NEEDED = {

@@ -20,9 +20,6 @@ from spatialembed.errors import UserError
 BLOCK = 2**22
 """About how many pixels :func:`blocks` gives at a time."""
 
-MOST_PIXELS = 2**28
-"""Pixels of an image that are read at once: as many as prediction takes."""
-
 Reader = Callable[[slice, slice], np.ndarray]
 
 
@@ -48,11 +45,7 @@ class WindowedImage:
     reader: Reader
 
     def __post_init__(self) -> None:
-        if 0 in self.shape or self.channels == 0 or self.dtype.kind not in "buif":
-            raise UserError(
-                f"{self.path} holds {self.dtype} values in shape {(*self.shape, self.channels)}; "
-                "an image is integer or float and not empty"
-            )
+        require_pixels(self.path, (*self.shape, self.channels), self.dtype)
 
     def read(self, rows: slice, columns: slice) -> Shaped[np.ndarray, "h w C"]:
         """The pixels of a window, equal to that part of the whole image.
@@ -84,6 +77,15 @@ class WindowedImage:
     def whole(self) -> Shaped[np.ndarray, "H W C"]:
         """All pixels, in memory."""
         return self.read(slice(None), slice(None))
+
+
+def require_pixels(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Refuse an image without pixels, or of values that are no numbers."""
+    if 0 in shape or dtype.kind not in "buif":
+        raise UserError(
+            f"{path} holds {dtype} values in shape {shape}; an image is integer or float and not "
+            "empty"
+        )
 
 
 def in_memory(name: str, array: np.ndarray) -> WindowedImage:

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from spatialembed.data.data_set import FileDataSet, Problem
-from spatialembed.data.images.reading import LOSSY_SUFFIXES, image_names, read_mask
+from spatialembed.data.images.kinds import LOSSY_SUFFIXES
+from spatialembed.data.images.reading import image_names, read_mask
 from spatialembed.data.large_sample import LargeSample, open_parts
 from spatialembed.data.layouts.left_out import left_out_of
 from spatialembed.data.layouts.other_tools import other_layout

@@ -128,12 +128,7 @@ def save_index(files: Iterable[Path], known: Known, needed: bool) -> None:
     for file in files:
         try:
             with atomic_write(file) as temporary, temporary.open("wb") as stream:
-                np.savez(
-                    stream,
-                    signature=known.signature,
-                    table=known.table,
-                    image_shape=known.image_shape,
-                )
+                np.savez(stream, **vars(known))
         except UserError:
             if needed:
                 raise
@@ -144,7 +139,7 @@ def save_index(files: Iterable[Path], known: Known, needed: bool) -> None:
 def _load(file: Path) -> Known | None:
     try:
         with np.load(file, allow_pickle=False) as stored:
-            return Known(stored["signature"], stored["table"], stored["image_shape"])
+            return Known(**stored)
     except Exception:  # whatever is wrong with it: what it was made from is still there
         return None
 
@@ -161,23 +156,14 @@ def _signature(root: str, name: str, files: Iterable[str]) -> bytes:
 
 
 def _state(path: str) -> str:
+    """Size and time of change; of a folder those of all that it holds, in one number."""
     state = os.stat(path)
-    if stat.S_ISDIR(state.st_mode):
-        return _folder_state(path)
-    return f"{state.st_size} {state.st_mtime_ns}"
-
-
-def _folder_state(path: str) -> str:
-    """Names, sizes and times of change of all that a folder holds, in one number."""
+    if not stat.S_ISDIR(state.st_mode):
+        return f"{state.st_size} {state.st_mtime_ns}"
     digest = hashlib.blake2b(digest_size=8)
-    with os.scandir(path) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            if entry.is_dir():
-                state = _folder_state(entry.path)
-            else:
-                found = entry.stat()
-                state = f"{found.st_size} {found.st_mtime_ns}"
-            digest.update(f"{entry.name}\n{state}\n".encode(errors="surrogateescape"))
+    for name in sorted(os.listdir(path)):
+        line = f"{name}\n{_state(os.path.join(path, name))}\n"
+        digest.update(line.encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 

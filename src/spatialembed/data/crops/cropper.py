@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialembed.data.crops.augmentation import Augmentation, Change, shade
-from spatialembed.data.crops.decoded import Fix, Sources, Window
+from spatialembed.data.crops.decoded import NormalizationOf, Sources, Window
 from spatialembed.data.crops.warp import Warp
 from spatialembed.errors import UserError
 
@@ -97,7 +97,7 @@ class Cropper:
     """
 
     dataset: DataSet
-    normalization: Fix
+    normalization: NormalizationOf
     size: int
     index: ObjectIndex
     seed: int = 0
@@ -227,14 +227,8 @@ def collate(crops: Sequence[Crop]) -> Batch:
     """Stack crops of one size into a batch."""
     import torch
 
-    image, label_mask, class_map, ignore, names = zip(*crops, strict=True)
-    return Batch(
-        torch.stack(image),
-        torch.stack(label_mask),
-        torch.stack(class_map),
-        torch.stack(ignore),
-        tuple(names),
-    )
+    *arrays, names = zip(*crops, strict=True)
+    return Batch._make((*map(torch.stack, arrays), names))
 
 
 def _keep_inside(center: float, extent: float, length: int) -> float:

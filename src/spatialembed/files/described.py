@@ -48,38 +48,48 @@ KINDS: dict[Any, str] = {
 """Types in a person's words."""
 
 
-def read_json(path: Path, remedy: str, largest: int = LARGEST_TEXT) -> Any:
-    """The content of a JSON file.
+def read_json(path: Path, remedy: str, largest: int | None = LARGEST_TEXT) -> Any:
+    """The content of a JSON file in any encoding of Unicode, with a byte order mark or without.
 
     Args:
         path: the file.
         remedy: what to do where it cannot be read; ends the sentence.
-        largest: bytes that it may have.
+        largest: bytes that it may have; None for data, of any size and depth.
 
     Raises:
         UserError: it cannot be opened, is too large, or is no JSON.
     """
     try:
         with path.open("rb") as file:
-            content = file.read(largest + 1)
+            # bytes, not text: of these json.loads finds the encoding
+            content = file.read(-1 if largest is None else largest + 1)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); {remedy}") from error
+    if largest is None:
+        return _loaded(content, f"{path} cannot be read as json", remedy)
     if len(content) > largest:
         raise UserError(f"{path} is larger than {largest / 1e6:.0f} MB, unlike any such; {remedy}")
-    return parse_json(content, str(path), remedy, "a JSON file")
+    return _shallow(_loaded(content, f"{path} is not a JSON file", remedy), str(path), remedy)
 
 
-def parse_json(text: str | bytes, where: str, remedy: str, kind: str = "JSON") -> Any:
+def parse_json(text: str | bytes, where: str, remedy: str) -> Any:
     """Values of a JSON text.
 
     Raises:
         UserError: it is none, or is nested deeper than any description; the sentence begins with
             ``where`` and ends with ``remedy``.
     """
+    return _shallow(_loaded(text, f"{where} is not JSON", remedy), where, remedy)
+
+
+def _loaded(text: str | bytes, wrong: str, remedy: str) -> Any:
     try:
-        content = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{where} is not {kind} ({str(error)[:100]}); {remedy}") from error
+        raise UserError(f"{wrong} ({str(error)[:100]}); {remedy}") from error
+
+
+def _shallow(content: Any, where: str, remedy: str) -> Any:
     if not is_shallow(content):
         raise UserError(f"{where} is nested too deep; {remedy}")
     return content

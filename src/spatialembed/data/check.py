@@ -36,9 +36,9 @@ def check_data(
     Args:
         path: the data set's folder.
         class_names: classes to look at; None: all that the layout has.
-        holdout: as for :func:`~spatialembed.data.sample.open_data`.
+        holdout: as for :func:`~spatialembed.data.open.open_data`.
         progress: called with split, images read and images in all.
-        crowds: as for :func:`~spatialembed.data.sample.open_data`.
+        crowds: as for :func:`~spatialembed.data.open.open_data`.
     """
     root = Path(path)
     chosen = class_names is not None

@@ -38,7 +38,7 @@ Normalize = Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]
 
 class Windows(Protocol):
     """An image that is read by windows, such as
-    :class:`~spatialembed.data.windowed.WindowedImage`.
+    :class:`~spatialembed.data.images.windows.WindowedImage`.
     """
 
     @property

@@ -167,7 +167,7 @@ def test_masks_of_a_class_are_one_warning_a_split(tmp_path):
 @pytest.mark.parametrize("kind", ["png", "tif"])
 def test_large_masks_are_told_by_the_same_signs(tmp_path, kind, monkeypatch):
     """Whole or block by block: a background of 1, and a border around objects."""
-    monkeypatch.setattr("spatialembed.data.large.LARGE_PIXELS", 0)
+    monkeypatch.setattr("spatialembed.data.large_sample.LARGE_PIXELS", 0)
     mask = np.kron(squares(1, 2), np.ones((5, 5), np.uint8))
     bordered = np.where(ndimage.binary_dilation(mask > 0, iterations=2) & (mask == 0), 9, mask)
     for part, arrays in (("images", (mask, mask)), ("masks", (mask + 1, bordered))):

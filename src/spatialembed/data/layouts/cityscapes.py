@@ -104,7 +104,7 @@ def recognize(root: Path) -> bool:
 
 
 def scan(root: Path, split: str, class_names: Sequence[str] | None, holdout: float) -> Cityscapes:
-    """List one split; see :func:`spatialembed.data.sample.scan_data`.
+    """List one split; see :func:`spatialembed.data.open.scan_data`.
 
     Raises:
         UserError: the split or a class does not exist, or there is no image.

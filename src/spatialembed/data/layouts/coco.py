@@ -133,7 +133,7 @@ def scan(
     holdout: float,
     crowds: Crowds = "ignore",
 ) -> Coco:
-    """List one split; see :func:`spatialembed.data.sample.scan_data`.
+    """List one split; see :func:`spatialembed.data.open.scan_data`.
 
     Raises:
         UserError: the split or a class does not exist, or the json is not one of COCO instances.

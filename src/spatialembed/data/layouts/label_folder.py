@@ -68,7 +68,7 @@ def recognize(root: Path) -> bool:
 
 
 def scan(root: Path, split: str, class_names: Sequence[str] | None, holdout: float) -> LabelFolder:
-    """List one split; see :func:`spatialembed.data.sample.scan_data`.
+    """List one split; see :func:`spatialembed.data.open.scan_data`.
 
     Raises:
         UserError: the split does not exist, its folder is empty, or more than one class is asked

@@ -7,7 +7,6 @@ that decoding them would be what training waits for.
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -101,8 +100,8 @@ def _store(
     folders: Sequence[Path],
 ) -> int:
     out.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".crops-", dir=out))
-    try:
+    with tempfile.TemporaryDirectory(prefix=".crops-", dir=out, ignore_cleanup_errors=True) as name:
+        scratch = Path(name)
         for folder in folders:
             (scratch / folder).mkdir(parents=True)
         for number in np.unique(index.image).tolist():
@@ -115,8 +114,6 @@ def _store(
         for folder in folders:
             (out / folder).parent.mkdir(parents=True, exist_ok=True)
             os.replace(scratch / folder, out / folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return len(index)
 
 
@@ -190,8 +187,5 @@ def _write_tiff(path: Path, array: NDArray[np.generic]) -> None:
     import tifffile
 
     path.parent.mkdir(exist_ok=True)
-    if array.ndim == 2:
-        tifffile.imwrite(path, array, photometric="minisblack")
-    else:  # all channels of a pixel lie together
-        kind: Literal["rgb", "minisblack"] = "rgb" if array.shape[2] == 3 else "minisblack"
-        tifffile.imwrite(path, array, photometric=kind, planarconfig="contig")
+    kind: Literal["rgb", "minisblack"] = "rgb" if array.shape[2:] == (3,) else "minisblack"
+    tifffile.imwrite(path, array, photometric=kind, planarconfig="contig")  # (H, W, C), C last

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,19 +16,29 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
 @contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Whatever goes wrong in decoding ``path``, of whatever library, as a UserError."""
+def told(sentence: Callable[[Exception], str]) -> Iterator[None]:
+    """Whatever goes wrong, of whatever library, as a UserError that says ``sentence`` of it."""
     try:
         yield
     except UserError:
         raise
-    except (MemoryError, Image.DecompressionBombError) as error:
-        raise too_large(path) from error
-    except Exception as error:  # every codec and every damage has errors of its own
-        raise UserError(
-            f"{path} cannot be read as an image ({reason(error)}); it may be truncated or of "
-            "another format: replace it"
-        ) from error
+    except Exception as error:  # every codec, store and damage has errors of its own
+        raise UserError(sentence(error)) from error
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Whatever goes wrong in decoding ``path`` as a UserError."""
+    with told(
+        lambda error: (
+            f"{path} cannot be read as an image ({reason(error)}); it may be truncated "
+            "or of another format: replace it"
+        )
+    ):
+        try:
+            yield
+        except (MemoryError, Image.DecompressionBombError) as error:
+            raise too_large(path) from error
 
 
 def reason(error: BaseException) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
-from spatialembed.data.images.reading_errors import reason
+from spatialembed.data.images.reading_errors import reason, told
 from spatialembed.errors import UserError
 
 BLOCK = 2**22
@@ -62,16 +62,14 @@ class WindowedImage:
         if any(side.stop <= side.start for side in window):
             height, width = (max(side.stop - side.start, 0) for side in window)
             return np.zeros((height, width, self.channels), self.dtype)
-        try:
+        with told(
+            lambda error: (
+                f"{self.path} cannot be read at rows {window[0].start} to "
+                f"{window[0].stop}, columns {window[1].start} to {window[1].stop} ({reason(error)}); "
+                "it may be truncated or damaged: replace it"
+            )
+        ):
             part = self.reader(window[0], window[1])
-        except UserError:
-            raise
-        except Exception as error:  # every codec has errors of its own
-            raise UserError(
-                f"{self.path} cannot be read at rows {window[0].start} to {window[0].stop}, "
-                f"columns {window[1].start} to {window[1].stop} ({reason(error)}); it may be "
-                "truncated or damaged: replace it"
-            ) from error
         return np.ascontiguousarray(part, dtype=self.dtype)
 
     def whole(self) -> Shaped[np.ndarray, "H W C"]:

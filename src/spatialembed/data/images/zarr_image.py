@@ -6,15 +6,14 @@ Axes are read from OME-Zarr's metadata or the array's dimension names; without e
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from spatialembed.data.images.kinds import is_zarr
-from spatialembed.data.images.reading_errors import reason
+from spatialembed.data.images.reading_errors import reason, told
 from spatialembed.data.images.series import Header, Held
 from spatialembed.data.images.windows import WindowedImage
 from spatialembed.data.images.zarr_series import ZarrImage, image_of, require_mask
@@ -110,18 +109,14 @@ def _opened(path: Path, series: int | None) -> tuple[Any, ZarrImage, list[Held],
         return node, *image_of(path, node, series)
 
 
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
+def _named(path: Path) -> AbstractContextManager[None]:
     """What goes wrong in opening a zarr as one sentence."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:  # stores, formats and metadata each have errors of their own
-        raise UserError(
-            f"{path} holds no image in zarr ({type(error).__name__}: {reason(error)}); it must be "
-            "an array, or an OME-Zarr group with multiscales"
-        ) from error
+    return told(
+        lambda error: (
+            f"{path} holds no image in zarr ({type(error).__name__}: {reason(error)}); "
+            "it must be an array, or an OME-Zarr group with multiscales"
+        )
+    )
 
 
 def _windowed(path: Path, image: ZarrImage) -> WindowedImage:

@@ -175,11 +175,9 @@ def _axes(file: tifffile.TiffFile, series: Any) -> str:
         letters = "YXC"
     elif series.kind == "generic" and file.is_ome and _holds_channels(file):
         letters = "CYX"
-    axes = list(series.axes)
-    for place, letter in zip(kept, letters, strict=True):
-        axes[place] = letter
+    named = dict(zip(kept, letters, strict=True))
     # of axes of length 1 no letter matters, but for being none of an image's
-    return "".join(axis if i in kept else "Q" for i, axis in enumerate(axes))
+    return "".join(named.get(i, "Q") for i in range(len(series.axes)))
 
 
 def _holds_channels(file: tifffile.TiffFile) -> bool:

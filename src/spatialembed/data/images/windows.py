@@ -62,14 +62,15 @@ class WindowedImage:
         if any(side.stop <= side.start for side in window):
             height, width = (max(side.stop - side.start, 0) for side in window)
             return np.zeros((height, width, self.channels), self.dtype)
+        rows, columns = window
+        where = f"rows {rows.start} to {rows.stop}, columns {columns.start} to {columns.stop}"
         with told(
             lambda error: (
-                f"{self.path} cannot be read at rows {window[0].start} to "
-                f"{window[0].stop}, columns {window[1].start} to {window[1].stop} ({reason(error)}); "
-                "it may be truncated or damaged: replace it"
+                f"{self.path} cannot be read at {where} ({reason(error)}); it may be "
+                "truncated or damaged: replace it"
             )
         ):
-            part = self.reader(window[0], window[1])
+            part = self.reader(rows, columns)
         return np.ascontiguousarray(part, dtype=self.dtype)
 
     def whole(self) -> Shaped[np.ndarray, "H W C"]:

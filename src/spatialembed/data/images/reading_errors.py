@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,25 +16,28 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
 @contextmanager
-def told(sentence: Callable[[Exception], str]) -> Iterator[None]:
-    """Whatever goes wrong, of whatever library, as a UserError that says ``sentence`` of it."""
+def told(wrong: str, remedy: str, named: bool = False) -> Iterator[None]:
+    """Whatever goes wrong, of whatever library, as a UserError: ``wrong (reason); remedy``.
+
+    Args:
+        wrong: the first words, which name the file.
+        remedy: the last ones.
+        named: whether the kind of the error is said too.
+    """
     try:
         yield
     except UserError:
         raise
     except Exception as error:  # every codec, store and damage has errors of its own
-        raise UserError(sentence(error)) from error
+        kind = f"{type(error).__name__}: " if named else ""
+        raise UserError(f"{wrong} ({kind}{reason(error)}); {remedy}") from error
 
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
     """Whatever goes wrong in decoding ``path`` as a UserError."""
-    with told(
-        lambda error: (
-            f"{path} cannot be read as an image ({reason(error)}); it may be truncated "
-            "or of another format: replace it"
-        )
-    ):
+    remedy = "it may be truncated or of another format: replace it"
+    with told(f"{path} cannot be read as an image", remedy):
         try:
             yield
         except (MemoryError, Image.DecompressionBombError) as error:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
-from spatialembed.data.images.reading_errors import reason, told
+from spatialembed.data.images.reading_errors import told
 from spatialembed.errors import UserError
 
 BLOCK = 2**22
@@ -64,12 +64,8 @@ class WindowedImage:
             return np.zeros((height, width, self.channels), self.dtype)
         rows, columns = window
         where = f"rows {rows.start} to {rows.stop}, columns {columns.start} to {columns.stop}"
-        with told(
-            lambda error: (
-                f"{self.path} cannot be read at {where} ({reason(error)}); it may be "
-                "truncated or damaged: replace it"
-            )
-        ):
+        remedy = "it may be truncated or damaged: replace it"
+        with told(f"{self.path} cannot be read at {where}", remedy):
             part = self.reader(rows, columns)
         return np.ascontiguousarray(part, dtype=self.dtype)
 

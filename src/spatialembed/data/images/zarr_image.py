@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from spatialembed.data.images.kinds import is_zarr
-from spatialembed.data.images.reading_errors import reason, told
+from spatialembed.data.images.reading_errors import told
 from spatialembed.data.images.series import Header, Held
 from spatialembed.data.images.windows import WindowedImage
 from spatialembed.data.images.zarr_series import ZarrImage, image_of, require_mask
@@ -111,12 +111,8 @@ def _opened(path: Path, series: int | None) -> tuple[Any, ZarrImage, list[Held],
 
 def _named(path: Path) -> AbstractContextManager[None]:
     """What goes wrong in opening a zarr as one sentence."""
-    return told(
-        lambda error: (
-            f"{path} holds no image in zarr ({type(error).__name__}: {reason(error)}); "
-            "it must be an array, or an OME-Zarr group with multiscales"
-        )
-    )
+    remedy = "it must be an array, or an OME-Zarr group with multiscales"
+    return told(f"{path} holds no image in zarr", remedy, named=True)
 
 
 def _windowed(path: Path, image: ZarrImage) -> WindowedImage:

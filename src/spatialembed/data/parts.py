@@ -1,7 +1,8 @@
 """The parts that objects lie in: pixels of one id that touch, at a side or at a corner.
 
-Found by the runs of equal pixels in each row, of which there are far fewer than pixels. An image
-that is read block by block has its parts joined along the seams, and they are those of the whole.
+Found by the runs of equal pixels in each row, of which there are far fewer than pixels: not by
+scipy.ndimage.label, which joins objects that touch and knows nothing of ids. An image that is read
+block by block has its parts joined along the seams, and they are those of the whole.
 """
 
 from __future__ import annotations

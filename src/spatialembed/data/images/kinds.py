@@ -23,7 +23,7 @@ _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 def is_tiff(path: Path) -> bool:
     """Whether ``path`` is a TIFF by its first bytes; by its name where it has no such."""
-    # Not by the name: TIFFs are stored as x.png too, and Pillow would cut them to 8 bits.
+    # Not by the name alone: a TIFF may be called x.png, and a PNG x.tif.
     with readable(path), path.open("rb") as file:
         start = file.read(4)
     return start in _TIFF_STARTS or (len(start) < 4 and path.suffix.lower() in TIFFS)

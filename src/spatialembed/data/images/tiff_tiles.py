@@ -100,11 +100,12 @@ def _segmented(
     _, depth, height, width, _ = page.shaped
     tall, wide = page.chunks[:2]
     chunk = min(tall, height), min(wide, width)
+    most = min(MOST_CHUNK, height * width - 1)  # in one piece windows gain nothing
     if (
         depth > 1
         or page.tiledepth > 1
         or shape != (height, width, page.samplesperpixel * len(pages))
-        or chunk[0] * chunk[1] > min(MOST_CHUNK, height * width - 1)
+        or math.prod(chunk) > most
     ):
         return None
     # All that is kept of the page, which holds on to the file: a thousand images may be open.

@@ -15,7 +15,7 @@ import torch
 from measure import seconds, write_table
 from spatialembed.data.crops.augmentation import Augmentation
 from spatialembed.data.crops.cropper import Cropper
-from spatialembed.data.object_index import object_index
+from spatialembed.data.index import object_index
 from spatialembed.data.open import open_data
 from spatialembed.demo.scenes import make_scenes
 from spatialembed.loss import SpatialEmbeddingLoss

@@ -21,7 +21,7 @@ LEVELS = [
     {"loss", "clustering", "refinement", "data.large_sample", "data.parts"},
     {"data.data_set"},
     {"data.annotations", "data.index_cache"},
-    {"data.layouts", "data.object_index"},
+    {"data.layouts", "data.index"},
     {"data.open", "data.crops"},
     {"data.checks"},
     {"data", "formats"},

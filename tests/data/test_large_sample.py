@@ -15,7 +15,7 @@ from spatialembed.data.crops.augmentation import Augmentation
 from spatialembed.data.crops.cropper import CropDataset, Cropper, collate
 from spatialembed.data.crops.stored import store_crops
 from spatialembed.data.images import tiff_tiles
-from spatialembed.data.object_index import build_object_index
+from spatialembed.data.index import build_object_index
 from spatialembed.errors import UserError
 from spatialembed.models.normalization import Normalization
 
@@ -97,7 +97,7 @@ def test_crops_are_the_same_bit_for_bit_however_images_are_stored(kind, tmp_path
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_index_is_the_same(kind, tmp_path, plain, all_large, monkeypatch):
-    monkeypatch.setattr("spatialembed.data.object_index.blocks.__defaults__", (1000,))
+    monkeypatch.setattr("spatialembed.data.index.blocks.__defaults__", (1000,))
     data = open_data(folder(tmp_path, kind), holdout=0)
     index = build_object_index(data)
     for name in ("image", "label", "class_index", "box", "area", "image_size"):
@@ -122,13 +122,13 @@ def read_chunks(monkeypatch, kind) -> list[str]:
     """Gets the name of each chunk of a zarr array, or tile of a TIFF, that is read."""
     seen: list[str] = []
     if kind == "tif":
-        decode = tiff_tiles._Segments._segment
+        stored = tiff_tiles._stored
 
-        def tile(self, file, index, *place):
-            seen.append(f"{self.path}/{index}")
-            return decode(self, file, index, *place)
+        def tile(file, *place):
+            seen.append(f"{file.name}/{place}")
+            return stored(file, *place)
 
-        monkeypatch.setattr(tiff_tiles._Segments, "_segment", tile)
+        monkeypatch.setattr(tiff_tiles, "_stored", tile)
         return seen
     storage = pytest.importorskip("zarr").storage
     get = storage.LocalStore.get

@@ -20,7 +20,7 @@ def test_items_are_what_they_were_made_of(root):
     items = Items.of(root, FILES)
     assert list(items) == FILES
     assert items[-1] == FILES[-1]
-    assert list(items[1:]) == list(items.pick([1, 2])) == FILES[1:]
+    assert list(items.pick([1, 2])) == FILES[1:]
     assert (len(items), items.names) == (3, ["a", "b", "cé"])
     with pytest.raises(IndexError):
         items[3]

@@ -75,7 +75,7 @@ calibrated = partial(kill, best_model, "calibrate", before=False)
 
 MOMENTS: dict[str, Callable[[], None]] = {
     "before the data is indexed": partial(
-        kill, import_module("spatialembed.data.object_index"), "save_index"
+        kill, import_module("spatialembed.data.index"), "save_index"
     ),
     "in the writing of the index": partial(replaced, to=".npz"),
     "in the writing of the first checkpoint": partial(replaced, to="checkpoint.pt"),

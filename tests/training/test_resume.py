@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from spatialembed.data.object_index import object_index
+from spatialembed.data.index import object_index
 from spatialembed.data.open import open_data
 from spatialembed.errors import UserError
 from spatialembed.training import StageConfig, TrainConfig, minutes, run, train

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from spatialembed.data.checks.check import check_data
     from spatialembed.data.data_set import DataSet
-    from spatialembed.data.object_index import ObjectIndex, object_index
+    from spatialembed.data.index import ObjectIndex, object_index
     from spatialembed.data.open import open_data
     from spatialembed.data.sample import Sample
 
@@ -19,8 +19,8 @@ _HOMES = {
     "Sample": "sample",
     "open_data": "open",
     "check_data": "checks.check",
-    "ObjectIndex": "object_index",
-    "object_index": "object_index",
+    "ObjectIndex": "index",
+    "object_index": "index",
 }
 
 

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, Self
 
 from spatialembed.data.images.reading import read_image, stated_orientation
 from spatialembed.data.large_sample import LargeSample
-from spatialembed.data.sample import Sample, Truth
+from spatialembed.data.sample import Sample, Truth, size
 from spatialembed.data.sample_files import Items
 from spatialembed.errors import UserError
 
@@ -140,5 +140,5 @@ def unequal(image: Path, one: Sequence[int], truth: Path, other: Sequence[int]) 
         )
     elif tuple(one) == tuple(other)[::-1]:
         turned = " with width and height swapped"
-    sizes = f"{image} is {one[1]}x{one[0]}, its truth {truth} is {other[1]}x{other[0]}"
+    sizes = f"{image} is {size(one)}, its truth {truth} is {size(other)}"
     return f"{sizes}{turned}; make them one size"

@@ -49,14 +49,8 @@ class Known:
         if len(image) and not (0 <= image[0] <= image[-1] < images and (np.diff(image) >= 0).all()):
             raise ValueError("images out of order")
 
-    def is_all_of(self, signature: np.ndarray) -> bool:
-        """Whether these are the images of ``signature``, in its order."""
-        return np.array_equal(self.signature, signature)
-
     def where(self, signature: np.ndarray) -> np.ndarray:
         """(len(signature),) number of each image here, -1 of those that are not."""
-        if not len(self.signature):
-            return np.full(len(signature), -1)
         order = np.argsort(self.signature)
         place = np.searchsorted(self.signature, signature, sorter=order)
         number = order[np.minimum(place, len(order) - 1)]
@@ -64,14 +58,19 @@ class Known:
 
     def of(self, signature: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """For the images of ``signature``: table, shapes, and (M,) bool of those unknown."""
+        if not len(self.signature):
+            images = len(signature)
+            return self.table, np.zeros((images, 3), np.int32), np.ones(images, bool)
         here = self.where(signature)
         unknown = here < 0
-        shape = self.image_shape[here] if len(self.image_shape) else np.zeros((len(here), 3))
         number = np.full(len(self.signature), -1, np.int32)
         number[here[~unknown]] = np.flatnonzero(~unknown)
         table = self.table.copy()
         table[:, 0] = number[table[:, 0]]
-        return table[table[:, 0] >= 0], shape.astype(np.int32), unknown
+        return table[table[:, 0] >= 0], self.image_shape[here], unknown
+
+
+NOTHING = Known(np.zeros(0, np.uint64), np.zeros((0, 8), np.int32), np.zeros((0, 3), np.int32))
 
 
 def places(dataset: DataSet, whole: bool = False) -> list[Path]:
@@ -113,10 +112,11 @@ def signatures(dataset: DataSet) -> np.ndarray:
     return np.frombuffer(b"".join(found), np.uint64)
 
 
-def known_index(files: Sequence[Path], signature: np.ndarray) -> Known | None:
+def known_index(files: Sequence[Path], signature: np.ndarray) -> Known:
     """What one of ``files`` holds: the first that is of these very images, or else the first."""
     found = [known for file in files if (known := _load(file)) is not None]
-    return next((known for known in found if known.is_all_of(signature)), next(iter(found), None))
+    same = (known for known in found if np.array_equal(known.signature, signature))
+    return next(same, next(iter(found), NOTHING))
 
 
 def save_index(files: Iterable[Path], known: Known, needed: bool) -> None:
@@ -128,12 +128,7 @@ def save_index(files: Iterable[Path], known: Known, needed: bool) -> None:
     for file in files:
         try:
             with atomic_write(file) as temporary, temporary.open("wb") as stream:
-                np.savez(
-                    stream,
-                    signature=known.signature,
-                    table=known.table,
-                    image_shape=known.image_shape,
-                )
+                np.savez(stream, **vars(known))
         except UserError:
             if needed:
                 raise
@@ -144,7 +139,7 @@ def save_index(files: Iterable[Path], known: Known, needed: bool) -> None:
 def _load(file: Path) -> Known | None:
     try:
         with np.load(file, allow_pickle=False) as stored:
-            return Known(stored["signature"], stored["table"], stored["image_shape"])
+            return Known(**stored)
     except Exception:  # whatever is wrong with it: what it was made from is still there
         return None
 
@@ -161,23 +156,14 @@ def _signature(root: str, name: str, files: Iterable[str]) -> bytes:
 
 
 def _state(path: str) -> str:
+    """Size and time of change; of a folder those of all that it holds, in one number."""
     state = os.stat(path)
-    if stat.S_ISDIR(state.st_mode):
-        return _folder_state(path)
-    return f"{state.st_size} {state.st_mtime_ns}"
-
-
-def _folder_state(path: str) -> str:
-    """Names, sizes and times of change of all that a folder holds, in one number."""
+    if not stat.S_ISDIR(state.st_mode):
+        return f"{state.st_size} {state.st_mtime_ns}"
     digest = hashlib.blake2b(digest_size=8)
-    with os.scandir(path) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            if entry.is_dir():
-                state = _folder_state(entry.path)
-            else:
-                found = entry.stat()
-                state = f"{found.st_size} {found.st_mtime_ns}"
-            digest.update(f"{entry.name}\n{state}\n".encode(errors="surrogateescape"))
+    for name in sorted(os.listdir(path)):
+        line = f"{name}\n{_state(os.path.join(path, name))}\n"
+        digest.update(line.encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from spatialembed.data.images.kinds import MOST_PIXELS
 from spatialembed.data.images.reading import as_mask, open_windowed
-from spatialembed.data.images.windows import MOST_PIXELS, WindowedImage
-from spatialembed.data.sample import Sample, Truth
+from spatialembed.data.images.windows import WindowedImage
+from spatialembed.data.sample import Sample, Truth, size
 from spatialembed.errors import UserError
 
 LARGE_PIXELS = 2**22
@@ -42,8 +43,8 @@ class LargeSample:
         for truth in (self.mask, self.unknown):
             if truth is not None and truth.shape != self.image.shape:
                 raise UserError(
-                    f"{self.image.path} is {_size(self.image)}, its truth {truth.path} is "
-                    f"{_size(truth)}; make them one size"
+                    f"{self.image.path} is {size(self.image.shape)}, its truth {truth.path} is "
+                    f"{size(truth.shape)}; make them one size"
                 )
 
     def truth(self, rows: slice, columns: slice) -> Truth:
@@ -70,8 +71,8 @@ class LargeSample:
         """Refuse an image that is wanted whole and would not fit in memory."""
         if math.prod(self.image.shape) > MOST_PIXELS:
             raise UserError(
-                f"{self.image.path} is {_size(self.image)}, too large to be taken whole; cut it "
-                "into smaller images, or keep it in train, whose images may be of any size"
+                f"{self.image.path} is {size(self.image.shape)}, too large to be taken whole; cut "
+                "it into smaller images, or keep it in train, whose images may be of any size"
             )
 
 
@@ -97,13 +98,8 @@ def open_parts(image: Path, *truths: Path) -> list[WindowedImage] | None:
             return None
         if part is None:
             raise UserError(
-                f"{truth} is {_size(opened)} and not stored in parts; store it as tiled TIFF or "
-                "as zarr"
+                f"{truth} is {size(opened.shape)} and not stored in parts; store it as tiled TIFF "
+                "or as zarr"
             )
         found.append(part)
     return found
-
-
-def _size(image: WindowedImage) -> str:
-    """Width and height as people write them."""
-    return f"{image.shape[1]}x{image.shape[0]}"

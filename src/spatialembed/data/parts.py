@@ -1,7 +1,8 @@
 """The parts that objects lie in: pixels of one id that touch, at a side or at a corner.
 
-Found by the runs of equal pixels in each row, of which there are far fewer than pixels. An image
-that is read block by block has its parts joined along the seams, and they are those of the whole.
+Found by the runs of equal pixels in each row, of which there are far fewer than pixels: not by
+scipy.ndimage.label, which joins objects that touch and knows nothing of ids. An image that is read
+block by block has its parts joined along the seams, and they are those of the whole.
 """
 
 from __future__ import annotations
@@ -46,8 +47,7 @@ def parts_of(
         class_map: (H, W) class index on objects.
         corner: y and x of the first pixel, where this is a block of a larger image.
     """
-    row, start, stop, label = _runs(label_mask)
-    part = _connected(len(row), *_touching(row, start, stop, label, label_mask.shape))
+    row, start, stop, label, part = _runs(label_mask)
     kind = class_map[row, start]
     y, x, end = row + corner[0], start + corner[1], stop + corner[1]
     runs = np.stack([label, kind, y, x, y, x, y + 1, end, stop - start], axis=1)
@@ -57,8 +57,7 @@ def parts_of(
 
 def part_map(label_mask: NDArray[np.integer]) -> NDArray[np.int32]:
     """(H, W) of the parts of a label mask, numbered from 1 up; 0 background."""
-    row, start, stop, label = _runs(label_mask)
-    part = _connected(len(row), *_touching(row, start, stop, label, label_mask.shape))
+    row, start, stop, _, part = _runs(label_mask)
     numbers = np.zeros(label_mask.size, np.int32)
     length = stop - start
     first = row * label_mask.shape[1] + start
@@ -124,8 +123,8 @@ def is_far(table: Ints) -> NDArray[np.bool_]:
     return far
 
 
-def _runs(label_mask: NDArray[np.integer]) -> tuple[Ints, Ints, Ints, Ints]:
-    """Row, first column, column after the last, and id of each run, by ids, then by place."""
+def _runs(label_mask: NDArray[np.integer]) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+    """Row, first column, column after the last, id and part of each run, by ids, then by place."""
     height, width = label_mask.shape
     lines = np.zeros((height, width + 1), label_mask.dtype)  # no run goes on in the next row
     lines[:, :width] = label_mask
@@ -135,14 +134,14 @@ def _runs(label_mask: NDArray[np.integer]) -> tuple[Ints, Ints, Ints, Ints]:
     order = np.argsort(label, kind="stable")
     order = order[np.searchsorted(label[order], 1) :]
     row, start = np.divmod(begins[order], width + 1)
-    return row, start, start + length[order], label[order]
+    runs = row, start, start + length[order], label[order]
+    return *runs, _connected(len(row), *_touching(*runs, height, width))
 
 
 def _touching(
-    row: Ints, start: Ints, stop: Ints, label: Ints, shape: tuple[int, ...]
+    row: Ints, start: Ints, stop: Ints, label: Ints, height: int, width: int
 ) -> tuple[Ints, Ints]:
     """Pairs of runs of one id that touch: those of the row below lie side by side."""
-    height, width = shape
     rank = np.cumsum(np.diff(label, prepend=0) != 0)
     line = (rank * (height + 1) + row) * (width + 2)  # grows from run to run, as do its columns
     below = line + width + 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -51,15 +52,24 @@ class Sample:
                 raise UserError(f"{self.name}: {field} must be {dtype}, not {array.dtype}")
             if array.shape != self.image.shape[:2]:
                 raise UserError(
-                    f"{self.name}: {field} is {size(array)}, the image {size(self.image)}; "
-                    "they must be of one size"
+                    f"{self.name}: {field} is {size(array.shape)}, the image "
+                    f"{size(self.image.shape)}; they must be of one size"
                 )
         if self.label_mask.min() < 0:
             raise UserError(f"{self.name}: label_mask has negative ids; 0 is background")
         if not np.array_equal(self.label_mask > 0, self.class_map >= 0):
             raise UserError(f"{self.name}: class_map must be 0 or more on objects, -1 elsewhere")
 
+    def truth(self, rows: slice, columns: slice) -> Truth:
+        """The truth of a window; views."""
+        whole = (self.label_mask, self.class_map, self.ignore)
+        return Truth(*(array[rows, columns] for array in whole))
 
-def size(array: np.ndarray) -> str:
-    """Width and height of an (H, W, ...) array as people write it."""
-    return f"{array.shape[1]}x{array.shape[0]}"
+    def read(self, rows: slice, columns: slice) -> Sample:
+        """A window as a sample of its own, of views."""
+        return Sample(self.name, self.image[rows, columns], *self.truth(rows, columns))
+
+
+def size(shape: Sequence[int]) -> str:
+    """Width and height of an (H, W, ...) array of this shape as people write them."""
+    return f"{shape[1]}x{shape[0]}"

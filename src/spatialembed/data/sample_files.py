@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 _BETWEEN = "\0"  # no name of a file has it, and it sorts before all else
 
@@ -20,7 +20,7 @@ class Item(NamedTuple):
     """What is ignored, where a layout keeps that in files of its own."""
 
 
-class Items(Sequence[Item]):
+class Items:
     """Items of one data set: a line of text each, made into paths when one is asked for.
 
     Args:
@@ -35,13 +35,9 @@ class Items(Sequence[Item]):
     @classmethod
     def of(cls, root: Path, items: Iterable[Item]) -> Items:
         """Items whose paths are made already."""
-        return cls(
-            root,
-            (
-                row(name, *(_below(root, file) for file in files if file is not None))
-                for name, *files in items
-            ),
-        )
+        start = f"{root}{os.sep}"
+        below = ((name, *(str(f).removeprefix(start) for f in fs if f)) for name, *fs in items)
+        return cls(root, (row(*texts) for texts in below))
 
     @property
     def names(self) -> list[str]:
@@ -58,15 +54,7 @@ class Items(Sequence[Item]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    @overload
-    def __getitem__(self, number: int) -> Item: ...
-
-    @overload
-    def __getitem__(self, number: slice) -> Items: ...
-
-    def __getitem__(self, number: int | slice) -> Item | Items:
-        if isinstance(number, slice):
-            return Items(self.root, self._rows[number])
+    def __getitem__(self, number: int) -> Item:
         name, *files = self._rows[number].split(_BETWEEN)
         return Item(name, *(self.root / file for file in files))
 
@@ -74,8 +62,3 @@ class Items(Sequence[Item]):
 def row(name: str, *files: str) -> str:
     """One item as text: its name, image, truth and perhaps what is ignored."""
     return _BETWEEN.join((name, *files))
-
-
-def _below(root: Path, file: Path) -> str:
-    text, start = str(file), f"{root}{os.sep}"
-    return text.removeprefix(start)

@@ -7,7 +7,9 @@ in a person's words, before anything is made of it.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -48,38 +50,48 @@ KINDS: dict[Any, str] = {
 """Types in a person's words."""
 
 
-def read_json(path: Path, remedy: str, largest: int = LARGEST_TEXT) -> Any:
-    """The content of a JSON file.
+def read_json(path: Path, remedy: str, largest: int | None = LARGEST_TEXT) -> Any:
+    """The content of a JSON file in any encoding of Unicode, with a byte order mark or without.
 
     Args:
         path: the file.
         remedy: what to do where it cannot be read; ends the sentence.
-        largest: bytes that it may have.
+        largest: bytes that it may have; None for data, of any size and depth.
 
     Raises:
         UserError: it cannot be opened, is too large, or is no JSON.
     """
     try:
         with path.open("rb") as file:
-            content = file.read(largest + 1)
+            # bytes, not text: of these json.loads finds the encoding
+            content = file.read(-1 if largest is None else largest + 1)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); {remedy}") from error
+    if largest is None:
+        return _loaded(content, f"{path} cannot be read as json", remedy)
     if len(content) > largest:
         raise UserError(f"{path} is larger than {largest / 1e6:.0f} MB, unlike any such; {remedy}")
-    return parse_json(content, str(path), remedy, "a JSON file")
+    return _shallow(_loaded(content, f"{path} is not a JSON file", remedy), str(path), remedy)
 
 
-def parse_json(text: str | bytes, where: str, remedy: str, kind: str = "JSON") -> Any:
+def parse_json(text: str | bytes, where: str, remedy: str) -> Any:
     """Values of a JSON text.
 
     Raises:
         UserError: it is none, or is nested deeper than any description; the sentence begins with
             ``where`` and ends with ``remedy``.
     """
+    return _shallow(_loaded(text, f"{where} is not JSON", remedy), where, remedy)
+
+
+def _loaded(text: str | bytes, wrong: str, remedy: str) -> Any:
     try:
-        content = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{where} is not {kind} ({str(error)[:100]}); {remedy}") from error
+        raise UserError(f"{wrong} ({str(error)[:100]}); {remedy}") from error
+
+
+def _shallow(content: Any, where: str, remedy: str) -> Any:
     if not is_shallow(content):
         raise UserError(f"{where} is nested too deep; {remedy}")
     return content
@@ -148,62 +160,50 @@ class _Unfit(Exception):
 
 def _fitted(hint: Any, value: Any, name: str, where: str) -> Any:
     origin, parts = get_origin(hint), get_args(hint)
-    if hint is Any:
-        return value
     if is_dataclass(hint) and isinstance(hint, type):
         return value if isinstance(value, hint) else filled(hint, value, f"{where}: {name}")
     if origin in (Union, UnionType):
         return _one_of(parts, value, name, where)
-    if origin is Literal:
-        return _required(isinstance(value, str) and value in parts, value)
     if origin in (list, tuple, Sequence):
         return _listed(origin, parts, value, name, where)
+    if hint is Path and isinstance(value, str | Path):
+        return Path(value)
+    if not _fits(hint, value):
+        raise _Unfit
+    return value
+
+
+def _fits(hint: Any, value: Any) -> bool:
+    """Whether a value that is taken as it is may be one of ``hint``."""
+    origin = get_origin(hint)
+    if origin is Literal:
+        return isinstance(value, str) and value in get_args(hint)
     if origin is dict:
-        return _required(isinstance(value, dict) and all(isinstance(k, str) for k in value), value)
+        return isinstance(value, dict) and all(isinstance(key, str) for key in value)
+    if hint is float and type(value) is int:  # JSON's may be beyond what a float holds
+        return abs(value) <= sys.float_info.max
     if hint is float:
-        return _number(value)
+        return isinstance(value, float)
     if hint is int:
-        return _required(type(value) is int and abs(value) < 2**63, value)
-    if hint is Path:
-        return Path(_required(isinstance(value, str | Path), value))
-    return _required(type(value) is hint, value)
+        return type(value) is int and abs(value) < 2**63
+    return hint is Any or type(value) is hint
 
 
 def _one_of(hints: Sequence[Any], value: Any, name: str, where: str) -> Any:
     for hint in hints:
-        try:
+        with suppress(_Unfit):
             return _fitted(hint, value, name, where)
-        except _Unfit:
-            continue
     raise _Unfit
 
 
 def _listed(kind: Any, parts: Sequence[Any], value: Any, name: str, where: str) -> Any:
-    _required(isinstance(value, list | tuple), value)
-    each = (
-        list(parts[:1]) * len(value) if kind is not tuple or parts[-1] is Ellipsis else list(parts)
-    )
-    _required(len(each) == len(value), value)
-    made = [
-        _fitted(hint, v, f"{name}[{i}]", where)
-        for i, (hint, v) in enumerate(zip(each, value, strict=True))
-    ]
-    return made if kind is list else tuple(made)
-
-
-def _number(value: Any) -> Any:
-    _required(isinstance(value, int | float) and not isinstance(value, bool), value)
-    try:
-        float(value)
-    except OverflowError as error:
-        raise _Unfit from error
-    return value
-
-
-def _required(fits: bool, value: Any) -> Any:
-    if not fits:
+    if not isinstance(value, list | tuple):
         raise _Unfit
-    return value
+    each = parts if kind is tuple and parts[-1] is not Ellipsis else [parts[0]] * len(value)
+    if len(each) != len(value):
+        raise _Unfit
+    made = [_fitted(each[i], v, f"{name}[{i}]", where) for i, v in enumerate(value)]
+    return made if kind is list else tuple(made)
 
 
 KINDS_OF_MAPPING = "a mapping of names to values"

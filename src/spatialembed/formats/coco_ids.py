@@ -8,8 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from spatialembed.data.annotations.coco_json import key, read_json
+from spatialembed.data.annotations.coco_json import key
 from spatialembed.errors import UserError
+from spatialembed.files.described import read_json
 from spatialembed.files.names import composed, file_in_json
 
 
@@ -82,7 +83,7 @@ def annotated_ids(file: Path) -> CocoIds:
 
 @lru_cache(maxsize=1)
 def _annotated_ids(file: Path, _modified: int) -> CocoIds:
-    content = read_json(file)
+    content = read_json(file, "it may be truncated", largest=None)
     images = _rows(file, content, "images", "file_name")
     kinds = _rows(file, content, "categories", "name")
     sizes = {

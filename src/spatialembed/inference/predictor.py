@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from spatialembed.clustering import cluster
-from spatialembed.data.images.windows import MOST_PIXELS
+from spatialembed.data.images.kinds import MOST_PIXELS
 from spatialembed.errors import UserError
 from spatialembed.inference.image_like import ImageLike, is_grey, to_array
 from spatialembed.inference.symmetries import Symmetry, averaged

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from spatialembed.data.data_set import FileDataSet
-from spatialembed.data.object_index import ObjectIndex
+from spatialembed.data.index import ObjectIndex
 from spatialembed.errors import UserError
 
 BLOCK = 4096

@@ -14,7 +14,7 @@ from spatialembed.data.checks.one_image import about_masks
 from spatialembed.data.checks.report import some
 from spatialembed.data.crops.cropper import empty_share
 from spatialembed.data.data_set import FileDataSet, Problem
-from spatialembed.data.object_index import ObjectIndex, Progress, object_index, specks
+from spatialembed.data.index import ObjectIndex, Progress, object_index, specks
 from spatialembed.errors import UserError
 from spatialembed.files.pixel_values import Values, values_of
 from spatialembed.models.image_warnings import range_noticed

@@ -13,8 +13,8 @@ from spatialembed.data.crops.augmentation import Augmentation
 from spatialembed.data.crops.cropper import Cropper
 from spatialembed.data.data_set import FileDataSet, Problem
 from spatialembed.data.images.windows import WindowedImage
+from spatialembed.data.index import ObjectIndex
 from spatialembed.data.layouts.splits import split_names
-from spatialembed.data.object_index import ObjectIndex
 from spatialembed.data.open import open_data, refuse
 from spatialembed.embedding import PITCH
 from spatialembed.errors import UserError

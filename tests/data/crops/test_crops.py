@@ -12,7 +12,7 @@ from spatialembed.data.crops.augmentation import Augmentation
 from spatialembed.data.crops.cropper import Batch, CropDataset, Cropper, collate, empty_share
 from spatialembed.data.crops.decoded import Normalize
 from spatialembed.data.images.windows import WindowedImage
-from spatialembed.data.object_index import ObjectIndex, build_object_index
+from spatialembed.data.index import ObjectIndex, build_object_index
 from spatialembed.data.sample import Sample
 from spatialembed.errors import UserError
 

@@ -6,7 +6,7 @@ import tifffile
 from PIL import Image
 
 from spatialembed.data.crops.stored import cut, store_crops
-from spatialembed.data.object_index import build_object_index
+from spatialembed.data.index import build_object_index
 from spatialembed.data.open import open_data
 from spatialembed.data.sample import Sample
 from spatialembed.errors import UserError

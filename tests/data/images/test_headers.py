@@ -5,8 +5,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from spatialembed.data.images.headers import header_of
-from spatialembed.data.images.reading import read_image
+from spatialembed.data.images.reading import read_image, stated_shape
 from spatialembed.errors import UserError
 
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F")
@@ -22,9 +21,9 @@ def test_formats_of_pillow(mode, kind, tmp_path):
         pytest.skip(f"{kind} holds no {mode}")
     if (kind, mode) == ("tif", "CMYK"):  # colors that are not read
         with pytest.raises(UserError, match="SEPARATED"):
-            header_of(path)
+            stated_shape(path)
         return
-    header = header_of(path)
+    header = stated_shape(path)
     assert header in (None, read_image(path).shape)
     assert (header is None) <= (kind == "tif")
 
@@ -38,15 +37,15 @@ def test_tiffs(shape, compression, tmp_path):
         expected = read_image(path).shape
     except UserError:
         with pytest.raises(UserError):
-            header_of(path)
+            stated_shape(path)
     else:
-        assert header_of(path) in (None, expected)
+        assert stated_shape(path) in (None, expected)
 
 
 def test_what_is_no_image_is_named(tmp_path):
     path = tmp_path / "x.png"
     path.write_bytes(b"nothing")
     with pytest.raises(UserError, match=r"x\.png cannot be read"):
-        header_of(path)
+        stated_shape(path)
     with pytest.raises(UserError, match=r"y\.png cannot be read"):
-        header_of(tmp_path / "y.png")
+        stated_shape(tmp_path / "y.png")

@@ -147,13 +147,13 @@ def test_masks_keep_values_as_they_are_stored(tmp_path):
 def test_only_the_tiles_of_a_window_are_decoded(tmp_path, monkeypatch):
     tifffile.imwrite(tmp_path / "x.tif", np.tile(GREY, (8, 8)), **TILES)
     image, seen = open_windowed(tmp_path / "x.tif"), []
-    decode = tiff_tiles._Segments._segment
+    stored = tiff_tiles._stored
 
-    def counted(self, file, index, offset, length):
-        seen.append(index)
-        return decode(self, file, index, offset, length)
+    def counted(file, *place):
+        seen.append(place)
+        return stored(file, *place)
 
-    monkeypatch.setattr(tiff_tiles._Segments, "_segment", counted)
+    monkeypatch.setattr(tiff_tiles, "_stored", counted)
     image.read(slice(20, 40), slice(33, 97))  # rows of tiles 1 and 2, columns 1 to 3
     assert len(seen) == len(set(seen)) == 2 * 3
 

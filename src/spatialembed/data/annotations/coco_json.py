@@ -5,7 +5,6 @@ Ids may be words, numbers or numbers as words; two are the same where they are w
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,8 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from spatialembed.data.images.windows import MOST_PIXELS
+from spatialembed.data.images.kinds import MOST_PIXELS
 from spatialembed.errors import UserError
+from spatialembed.files.described import read_json
 
 NEEDED = {
     "images": ("id", "file_name", "height", "width"),
@@ -82,7 +82,7 @@ def load(file: Path) -> Content:
 
 @lru_cache(maxsize=2)
 def _load(file: Path, _modified: int) -> Content:
-    content = read_json(file)
+    content = read_json(file, "it may be truncated", largest=None)
     rows = {name: list(_rows(file, content, name)) for name in NEEDED}
     ids = _categories(file, rows["categories"])
     return Content(
@@ -91,18 +91,6 @@ def _load(file: Path, _modified: int) -> Content:
         {name: str(key(each)) for name, each in ids.items()},
         ids,
     )
-
-
-def read_json(file: Path) -> Any:
-    """The content of a json file in any encoding of Unicode, with a byte order mark or without.
-
-    Raises:
-        UserError: it cannot be read, or is no json.
-    """
-    try:
-        return json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{file} cannot be read as json ({error}); it may be truncated") from error
 
 
 def key(value: Any) -> str | None:

@@ -12,8 +12,8 @@ from spatialembed.data.checks.mask_warnings import mask_warnings, speck_warnings
 from spatialembed.data.checks.one_image import Look, look_at
 from spatialembed.data.checks.report import Report, SplitReport, some, split_report
 from spatialembed.data.data_set import HOLDOUT, SPLITS, Crowds, FileDataSet, Problem, Split
+from spatialembed.data.index import Progress
 from spatialembed.data.layouts import cityscapes
-from spatialembed.data.object_index import Progress
 from spatialembed.data.open import scan_data
 from spatialembed.errors import UserError
 
@@ -84,12 +84,12 @@ def _look_through(
     """What is seen of each image of a split, by its file, and problems."""
     looks: dict[Path, Look] = {}
     problems: list[Problem] = []
-    for i, item in enumerate(dataset.items):
+    for i in range(len(dataset)):
         try:
             look = look_at(dataset, i)
             problems += file_warnings(dataset.files(i))
         except UserError as error:
-            problems.append(_as_problem(str(error), item.image))
+            problems.append(_as_problem(str(error), dataset.files(i)[0]))
         else:
             looks[item.image] = look
         if progress is not None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from spatialembed.data.checks.mask_signs import Sign, Signs
 from spatialembed.data.data_set import Problem
-from spatialembed.data.object_index import SPECK, specks
+from spatialembed.data.index import SPECK, specks
 
 PREVALENT = 0.2
 """Share of the masks with objects that must hint at something for it to be said."""

@@ -124,7 +124,8 @@ def shade(
 
 
 def _normal(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Standard normal values, each the quantile of 16 random bits: a third of the usual time."""
+    """Standard normal values, each the quantile of 16 random bits."""
+    # rng.standard_normal takes 5 times as long, with SFC64 4 times (2026-11-27, 3 x 256 x 256).
     bits = np.random.SFC64(int(rng.integers(2**63))).random_raw(-(-math.prod(shape) // 4))
     return _quantiles().take(bits.view(np.uint16)[: math.prod(shape)]).reshape(shape)
 
@@ -144,7 +145,8 @@ def _gamma(image: NDArray[np.float32], exponent: float) -> NDArray[np.float32]:
     span = image.max(axis=(1, 2), keepdims=True) - low
     span[span == 0] = 1
     unit: NDArray[np.float32] = (image - low) / span
-    # exp(p log x): twice as fast as a power, and the smallest value stays just above 0.
+    # Not np.power, as fast (0.95 times as long, 2026-11-27) but rounded otherwise: crops would no
+    # longer be the same to the last bit. A value above 0 has a logarithm.
     np.maximum(unit, np.float32(1e-30), out=unit)
     np.log(unit, out=unit)
     unit *= np.float32(exponent)

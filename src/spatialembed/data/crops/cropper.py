@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spatialembed.data.crops.augmentation import Augmentation, Change, shade
-from spatialembed.data.crops.decoded import Fix, Sources, Window
+from spatialembed.data.crops.decoded import NormalizationOf, Sources, Window
 from spatialembed.data.crops.warp import Warp
 from spatialembed.errors import UserError
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import torch
 
     from spatialembed.data.data_set import DataSet
-    from spatialembed.data.object_index import ObjectIndex
+    from spatialembed.data.index import ObjectIndex
 
 CROPS_PER_VISIT, VISITS_AT_ONCE = 4, 8
 """Crops cut from an image each time it is decoded, and images that are visited in turns, where
@@ -97,7 +98,7 @@ class Cropper:
     """
 
     dataset: DataSet
-    normalization: Fix
+    normalization: NormalizationOf
     size: int
     index: ObjectIndex
     seed: int = 0
@@ -105,10 +106,6 @@ class Cropper:
     augmentation: Augmentation = field(default_factory=Augmentation)
     zoom: float = 1.0
     cache_bytes: int = 2 * 1024**3
-    _sources: Sources = field(init=False, repr=False)
-    _visits: bool = field(init=False, repr=False)
-    _anywhere: tuple[float, NDArray[np.integer]] = field(init=False, repr=False)
-    """Share of crops that are centered anywhere, and the images that they are of."""
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -122,13 +119,24 @@ class Cropper:
             raise UserError(f"cache_bytes must be 0 or more, not {self.cache_bytes}")
         if not 0 <= self.seed < 2**64:
             raise UserError(f"the seed must be a number from 0 up, not {self.seed}")
-        object.__setattr__(self, "_sources", self._unread())
-        decoded = int(self.index.image_size.astype(np.int64).prod(1).sum()) * BYTES_PER_PIXEL
-        object.__setattr__(self, "_visits", decoded > self.cache_bytes)
-        images = np.arange(len(self.dataset)) if share is not None else self.index.empty
-        if share is None:
-            share = empty_share(len(images), len(self.dataset))
-        object.__setattr__(self, "_anywhere", (share, images))
+
+    @cached_property
+    def _sources(self) -> Sources:
+        return Sources(self.dataset, self.normalization, self.cache_bytes)
+
+    @cached_property
+    def _visits(self) -> bool:
+        """Whether images are visited in turns."""
+        pixels = int(self.index.image_size.astype(np.int64).prod(1).sum())
+        return pixels * BYTES_PER_PIXEL > self.cache_bytes
+
+    @cached_property
+    def _anywhere(self) -> tuple[float, Sequence[int] | NDArray[np.integer]]:
+        """Share of crops that are centered anywhere, and the images that they are of."""
+        if self.background_share is not None:
+            return self.background_share, range(len(self.dataset))
+        images = self.index.empty
+        return empty_share(len(images), len(self.dataset)), images
 
     def draw(self, number: int) -> Crop:
         """Crop ``number`` of the run: the same bytes at every call, in every process."""
@@ -151,9 +159,6 @@ class Cropper:
     def share_cache(self, workers: int) -> None:
         """Lower this process's cache to its share among ``workers``."""
         self._sources.decoded.limit = self.cache_bytes // workers
-
-    def _unread(self) -> Sources:
-        return Sources(self.dataset, self.normalization, self.cache_bytes)
 
     def _generator(self, number: int) -> np.random.Generator:
         key = np.array([self.seed, number], np.uint64)  # a list would pass through float64
@@ -183,7 +188,7 @@ class Cropper:
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker that is started anew gets the settings, not the decoded images.
-        return {**self.__dict__, "_sources": self._unread()}
+        return {name: value for name, value in self.__dict__.items() if name != "_sources"}
 
 
 def empty_share(empty: int, images: int) -> float:
@@ -227,14 +232,8 @@ def collate(crops: Sequence[Crop]) -> Batch:
     """Stack crops of one size into a batch."""
     import torch
 
-    image, label_mask, class_map, ignore, names = zip(*crops, strict=True)
-    return Batch(
-        torch.stack(image),
-        torch.stack(label_mask),
-        torch.stack(class_map),
-        torch.stack(ignore),
-        tuple(names),
-    )
+    *arrays, names = zip(*crops, strict=True)
+    return Batch._make((*map(torch.stack, arrays), names))
 
 
 def _keep_inside(center: float, extent: float, length: int) -> float:

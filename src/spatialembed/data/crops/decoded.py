@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Normalize: TypeAlias = Callable[[NDArray[Any]], NDArray[np.float32]]
 """From (H, W, C) of the stored dtype to (H, W, C) float32."""
 
-Fix: TypeAlias = Callable[[WindowedImage], Normalize]
+NormalizationOf: TypeAlias = Callable[[WindowedImage], Normalize]
 """The normalisation of one image, for any window of it."""
 
 OPENED = 1000
@@ -45,8 +45,6 @@ class Source(NamedTuple):
     image: WindowedImage
     truth: Callable[[slice, slice], Truth]
     normalize: Normalize
-    weight: int
-    """Bytes it holds in memory."""
 
     def read(self, rows: slice, columns: slice) -> Window:
         """Only the window is normalised: crops show a small part of a large image."""
@@ -61,15 +59,15 @@ class Sources:
 
     Args:
         dataset: where they come from.
-        fix: gives the normalisation of one image.
+        normalization_of: gives the normalisation of one image.
         limit: bytes that decoded images may take.
     """
 
-    def __init__(self, dataset: DataSet, fix: Fix, limit: int) -> None:
+    def __init__(self, dataset: DataSet, normalization_of: NormalizationOf, limit: int) -> None:
         self.dataset = dataset
-        self.fix = fix
-        self.decoded: Cache[Source] = Cache(limit, _bytes)
-        self._opened: Cache[Source | None] = Cache(OPENED, _one)
+        self.normalization_of = normalization_of
+        self.decoded: Cache[Source] = Cache(limit)
+        self._opened: Cache[Source | None] = Cache(OPENED)
 
     def of(
         self, image: int, shape: tuple[int, int], warp: Warp, blur: float
@@ -88,49 +86,35 @@ class Sources:
         rows, columns = warp.window(shape, blur)
         return source.read(rows, columns), warp.moved(-rows.start, -columns.start)
 
-    def _open(self, image: int) -> Source | None:
+    def _open(self, image: int) -> tuple[Source | None, int]:
         large = self.dataset.large(image) if isinstance(self.dataset, FileDataSet) else None
         if large is None:
-            return None
-        return Source(large.name, large.image, large.truth, self.fix(large.image), 0)
+            return None, 1
+        return Source(large.name, large.image, large.truth, self.normalization_of(large.image)), 1
 
-    def _decode(self, image: int) -> Source:
+    def _decode(self, image: int) -> tuple[Source, int]:
         sample = self.dataset[image]
         pixels = in_memory(sample.name, sample.image)
-        whole = Truth(sample.label_mask, sample.class_map, sample.ignore)
-
-        def truth(rows: slice, columns: slice) -> Truth:
-            return Truth(*(array[rows, columns] for array in whole))
-
-        weight = sum(array.nbytes for array in (sample.image, *whole))
-        return Source(sample.name, pixels, truth, self.fix(pixels), weight)
+        arrays = (sample.image, sample.label_mask, sample.class_map, sample.ignore)
+        source = Source(sample.name, pixels, sample.truth, self.normalization_of(pixels))
+        return source, sum(array.nbytes for array in arrays)
 
 
 class Cache(Generic[T]):
     """Values by number, least recently used ones dropped where they weigh more than ``limit``."""
 
-    def __init__(self, limit: int, weigh: Callable[[T], int]) -> None:
+    def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._weigh = weigh
-        self._held: OrderedDict[int, T] = OrderedDict()
+        self._held: OrderedDict[int, tuple[T, int]] = OrderedDict()
         self._weight = 0
 
-    def get(self, number: int, load: Callable[[int], T]) -> T:
+    def get(self, number: int, load: Callable[[int], tuple[T, int]]) -> T:
+        """The value of a number; ``load`` gives one that is not here, and its weight."""
         if number in self._held:
-            value = self._held.pop(number)
+            self._held.move_to_end(number)
         else:
-            value = load(number)
-            self._weight += self._weigh(value)
-        self._held[number] = value
+            self._held[number] = load(number)
+            self._weight += self._held[number][1]
         while self._weight > self.limit and len(self._held) > 1:
-            _, dropped = self._held.popitem(last=False)
-            self._weight -= self._weigh(dropped)
-        return value
-
-
-def _bytes(source: Source) -> int:
-    return source.weight
-
-
-def _one(_: object) -> int:
-    return 1
+            self._weight -= self._held.popitem(last=False)[1][1]
+        return self._held[number][0]

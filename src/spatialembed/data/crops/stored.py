@@ -7,7 +7,6 @@ that decoding them would be what training waits for.
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialembed.data.data_set import DataSet, FileDataSet
+from spatialembed.data.index import ObjectIndex
+from spatialembed.data.large_sample import LargeSample
 from spatialembed.data.layouts.cityscapes import IMAGE_ENDING, LABEL_IDS, THINGS, TRUTH_ENDING
-from spatialembed.data.object_index import ObjectIndex
 from spatialembed.data.sample import Sample
 from spatialembed.errors import UserError
 
@@ -51,8 +51,8 @@ def store_crops(dataset: DataSet, index: ObjectIndex, out: str | Path, size: int
 
     Raises:
         UserError: a size below 1, crops of this split are in ``out`` already, classes that no
-            layout holds, an image that is not 8-bit grey or
-            RGB in the Cityscapes layout, or a folder that cannot be written.
+            layout holds, an image that is not 8-bit grey or RGB in the Cityscapes layout, or a
+            folder that cannot be written.
     """
     out = Path(out)
     if size < 1:
@@ -70,7 +70,7 @@ def store_crops(dataset: DataSet, index: ObjectIndex, out: str | Path, size: int
         ) from error
 
 
-def cut(sample: Sample, box: Sequence[int], size: int) -> Sample:
+def cut(sample: Sample | LargeSample, box: Sequence[int], size: int) -> Sample:
     """The part of ``sample`` of at most ``size`` by ``size`` pixels about a box's center.
 
     Args:
@@ -78,14 +78,7 @@ def cut(sample: Sample, box: Sequence[int], size: int) -> Sample:
         box: y0, x0, y1, x1 in pixels, half open.
         size: side in pixels.
     """
-    rows, columns = window(sample.label_mask.shape, box, size)
-    return Sample(
-        sample.name,
-        sample.image[rows, columns],
-        sample.label_mask[rows, columns],
-        sample.class_map[rows, columns],
-        sample.ignore[rows, columns],
-    )
+    return sample.read(*window(sample.image.shape[:2], box, size))
 
 
 def window(shape: tuple[int, ...], box: Sequence[int], size: int) -> tuple[slice, slice]:
@@ -107,8 +100,8 @@ def _store(
     folders: Sequence[Path],
 ) -> int:
     out.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".crops-", dir=out))
-    try:
+    with tempfile.TemporaryDirectory(prefix=".crops-", dir=out, ignore_cleanup_errors=True) as name:
+        scratch = Path(name)
         for folder in folders:
             (scratch / folder).mkdir(parents=True)
         for number in np.unique(index.image).tolist():
@@ -116,17 +109,11 @@ def _store(
             sample = dataset[number] if large is None else large
             first, last = np.searchsorted(index.image, [number, number + 1])
             for k in range(first, last):
-                stem, box = f"{sample.name}_{int(index.label[k]):06d}", index.box[k].tolist()
-                if isinstance(sample, Sample):
-                    crop = cut(sample, box, size)
-                else:
-                    crop = sample.read(*window(sample.image.shape, box, size))
-                write(scratch, stem, crop)
+                stem = f"{sample.name}_{int(index.label[k]):06d}"
+                write(scratch, stem, cut(sample, index.box[k].tolist(), size))
         for folder in folders:
             (out / folder).parent.mkdir(parents=True, exist_ok=True)
             os.replace(scratch / folder, out / folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return len(index)
 
 
@@ -200,8 +187,5 @@ def _write_tiff(path: Path, array: NDArray[np.generic]) -> None:
     import tifffile
 
     path.parent.mkdir(exist_ok=True)
-    if array.ndim == 2:
-        tifffile.imwrite(path, array, photometric="minisblack")
-    else:  # all channels of a pixel lie together
-        kind: Literal["rgb", "minisblack"] = "rgb" if array.shape[2] == 3 else "minisblack"
-        tifffile.imwrite(path, array, photometric=kind, planarconfig="contig")
+    kind: Literal["rgb", "minisblack"] = "rgb" if array.shape[2:] == (3,) else "minisblack"
+    tifffile.imwrite(path, array, photometric=kind, planarconfig="contig")  # (H, W, C), C last

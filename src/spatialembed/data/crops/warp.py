@@ -124,7 +124,8 @@ def gaussian_blur(image: NDArray[np.float32], sigma: float) -> NDArray[np.float3
     radius = math.ceil(3 * sigma)
     weights = np.exp(-0.5 * (np.arange(radius + 1) / sigma) ** 2)
     weights /= weights[0] + 2 * weights[1:].sum()
-    # Whole-array sums over shifted views: several times faster than a filter pixel by pixel.
+    # Not scipy.ndimage.gaussian_filter1d, which rounds otherwise: crops would no longer be the same
+    # to the last bit. It takes 0.5 to 0.7 times as long (2026-11-27, sigma .5 to 3, 3 x 256 x 256).
     for axis in (-2, -1):
         pad = [(0, 0)] * image.ndim
         pad[axis] = (radius, radius)

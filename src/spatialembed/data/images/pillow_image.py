@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image
 
 from spatialembed.data.images.orientation import exif_orientation, turned, turned_size
-from spatialembed.data.images.png_sums import require_sums
-from spatialembed.data.images.reading_errors import lossy, readable
-from spatialembed.data.images.series import Held, beside, take
+from spatialembed.data.images.reading_errors import lossy, readable, reason
+from spatialembed.data.images.series import Header, Held, take
+from spatialembed.errors import UserError
 
 _LOSSLESS = ("PNG", "BMP", "DIB", "GIF")
 _FORMATS = (*_LOSSLESS, "JPEG", "WEBP", "JPEG2000")
@@ -23,6 +23,8 @@ _IN_8_BITS = {
     mode: "RGB" for mode in ("RGBA", "RGBa", "RGBX", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV")
 } | {"LA": "L", "La": "L"}
 """Modes that are converted, and to what; alpha is dropped and colors stay as they are."""
+
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 _DECODE: dict[str, Callable[[bytes], np.ndarray]] = {
     "PNG": imagecodecs.png_decode,
@@ -42,28 +44,19 @@ def read_picture(path: Path, indices: bool, series: int | None) -> np.ndarray:
         if indices and image.format not in _LOSSLESS:
             raise lossy(path)
         if image.format == "PNG":
-            require_sums(path)
+            _require_sums(path)
         array = _deep(path, image)
         array = pillow_array(image, indices) if array is None else array
         return turned(array, exif_orientation(image))
 
 
-def picture_size(path: Path, series: int | None) -> tuple[int, int]:
-    """Height and width as they are looked at, by the header alone."""
-    with _opened(path, series) as (image, _, _):
-        return turned_size((image.height, image.width), exif_orientation(image))
-
-
-def picture_orientation(path: Path) -> int:
-    """The orientation that its EXIF states, from 1 (as stored) to 8."""
-    with _opened(path, None) as (image, _, _):
-        return exif_orientation(image)
-
-
-def beside_picture(path: Path, series: int | None) -> str | None:
-    """A sentence about the pictures of a file that are left out; None where none is."""
-    with _opened(path, series) as (_, held, number):
-        return beside(held, number)
+def picture_header(path: Path, series: int | None) -> Header:
+    """What a picture's header says; its orientation is that of EXIF."""
+    with _opened(path, series) as (image, held, number):
+        orientation = exif_orientation(image)
+        size = turned_size((image.height, image.width), orientation)
+        channels = pillow_array(Image.new(image.mode, (1, 1))).shape[2]
+        return Header(size, orientation, held, number, channels)
 
 
 def pillow_array(image: Image.Image, indices: bool = False) -> np.ndarray:
@@ -80,6 +73,20 @@ def pillow_array(image: Image.Image, indices: bool = False) -> np.ndarray:
     array = np.asarray(image)
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     return array if array.ndim == 3 else array[..., None]
+
+
+def _require_sums(path: Path) -> None:
+    """Refuse a PNG of which a part is not as it was written, or is missing."""
+    # Reading alone stops at the last row that is needed and never looks at the other checksums.
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            image.verify()
+        if _PNG_END not in path.read_bytes():  # of this part verify reads the name alone
+            raise SyntaxError("its end is damaged")
+    except (SyntaxError, OSError) as error:
+        raise UserError(
+            f"{path} cannot be read as an image ({reason(error)}): it is damaged, replace it"
+        ) from error
 
 
 def _deep(path: Path, image: Image.Image) -> np.ndarray | None:

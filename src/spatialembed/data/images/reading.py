@@ -13,28 +13,23 @@ from pathlib import Path
 
 import numpy as np
 
-from spatialembed.data.images.orientation import turned_size
-from spatialembed.data.images.pillow_image import (
-    beside_picture,
-    picture_orientation,
-    picture_size,
-    read_picture,
+from spatialembed.data.images.kinds import (
+    LOSSY_SUFFIXES,
+    MOST_PIXELS,
+    SUFFIXES,
+    ZARR,
+    is_tiff,
+    is_zarr,
 )
+from spatialembed.data.images.pillow_image import picture_header, read_picture
 from spatialembed.data.images.reading_errors import lossy, too_large
-from spatialembed.data.images.series import beside
-from spatialembed.data.images.tiff_file import SUFFIXES as TIFF
-from spatialembed.data.images.tiff_file import image_of, is_tiff, opened
+from spatialembed.data.images.series import Header, beside
+from spatialembed.data.images.tiff_file import tiff_header
 from spatialembed.data.images.tiff_tiles import open_tiff, read_tiff
-from spatialembed.data.images.windows import MOST_PIXELS, WindowedImage
-from spatialembed.data.images.zarr_image import SUFFIX as ZARR
-from spatialembed.data.images.zarr_image import beside_zarr, is_zarr, open_zarr
+from spatialembed.data.images.windows import WindowedImage, require_pixels
+from spatialembed.data.images.zarr_image import open_zarr, zarr_header
 from spatialembed.errors import UserError
 from spatialembed.files.names import is_hidden
-
-SUFFIXES = (".png", *TIFF, ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".jp2")
-"""Suffixes taken as images, in lower case."""
-
-LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp", ".jp2")
 
 
 def read_image(path: str | Path, series: int | None = None) -> np.ndarray:
@@ -56,31 +51,17 @@ def read_image(path: str | Path, series: int | None = None) -> np.ndarray:
 
 def image_size(path: str | Path, series: int | None = None) -> tuple[int, int]:
     """Height and width of what :func:`read_image` gives, by the header alone; raises as it does."""
-    path = _existing(path)
-    if is_zarr(path):
-        return open_zarr(path, series=series).shape
-    if not is_tiff(path):
-        return picture_size(path, series)
-    with opened(path) as file:
-        image = image_of(path, file, series)
-        return turned_size(image.size, image.orientation)
+    return _header(path, series).size
 
 
 def pixels_of(path: str | Path) -> int:
     """How many pixels an image has in a plane, by its header; raises as :func:`read_image`."""
-    height, width = image_size(path)
-    return height * width
+    return math.prod(image_size(path))
 
 
 def stated_orientation(path: str | Path) -> int:
     """The orientation that a file states, 1 (as stored) to 8; raises as :func:`read_image`."""
-    path = _existing(path)
-    if is_zarr(path):
-        return 1
-    if not is_tiff(path):
-        return picture_orientation(path)
-    with opened(path) as file:
-        return image_of(path, file, None).orientation
+    return _header(path).orientation
 
 
 def further_images(path: str | Path, series: int | None = None) -> str | None:
@@ -92,14 +73,23 @@ def further_images(path: str | Path, series: int | None = None) -> str | None:
     Raises:
         UserError: as :func:`read_image`, but for what only decoding shows.
     """
-    path = _existing(path)
-    if is_zarr(path):
-        return beside_zarr(path, series)
-    if not is_tiff(path):
-        return beside_picture(path, series)
-    with opened(path) as file:
-        image = image_of(path, file, series)
-        return beside(image.held, image.number)
+    return beside(_header(path, series))
+
+
+def stated_shape(path: Path) -> tuple[int, int, int] | None:
+    """Height, width and channels of what :func:`read_image` gives, without decoding.
+
+    Returns:
+        None where only decoding tells.
+
+    Raises:
+        UserError: the file is missing, or its beginning is not that of an image.
+    """
+    if is_zarr(path) or is_tiff(path):
+        opened = open_windowed(path)
+        return None if opened is None else (*opened.shape, opened.channels)
+    header = _header(path)
+    return None if header.channels is None else (*header.size, header.channels)
 
 
 def read_mask(path: str | Path) -> np.ndarray:
@@ -138,6 +128,7 @@ def as_mask(path: Path, array: np.ndarray) -> np.ndarray:
         raise UserError(f"{path} is not integer; store an integer per object, 0 for background")
     if mask.dtype.kind in "if" and mask.size and mask.min() < 0:
         raise UserError(f"{path} has negative ids; store an integer per object, 0 for background")
+    # Small types are not looked through for their largest value: none needs 64 bits.
     small = mask.dtype.itemsize < 4 and mask.dtype.kind in "bui"
     most = 0 if small or not mask.size else int(mask.max())
     if most > np.iinfo(np.int64).max:
@@ -152,40 +143,6 @@ def image_names(folder: Path) -> list[str]:
         return []
     with os.scandir(folder) as entries:  # knows files from folders without asking for each
         return sorted(entry.name for entry in entries if _is_image(entry))
-
-
-def _is_image(entry: os.DirEntry[str]) -> bool:
-    ending = os.path.splitext(entry.name)[1].lower()
-    if is_hidden(entry.name):
-        return False
-    return entry.is_file() if ending in SUFFIXES else ending == ZARR and entry.is_dir()
-
-
-def _existing(path: str | Path) -> Path:
-    path = Path(path)
-    if not is_zarr(path) and not path.is_file():
-        raise UserError(f"{path} does not exist; give an image file")
-    return path
-
-
-def _read(path: Path, indices: bool, series: int | None) -> np.ndarray:
-    """(H, W, C) without alpha; ``indices``: for masks, palette indices and no lossy coding."""
-    path = _existing(path)
-    if is_zarr(path):
-        image = open_zarr(path, indices, series)
-        if image.shape[0] * image.shape[1] > MOST_PIXELS:
-            raise too_large(path)
-        array = image.whole()
-    elif is_tiff(path):
-        array = read_tiff(path, indices, series)
-    else:
-        array = read_picture(path, indices, series)
-    if 0 in array.shape or array.dtype.kind not in "buif":
-        raise UserError(
-            f"{path} holds {array.dtype} values in shape {array.shape}; an image is integer or "
-            "float and not empty"
-        )
-    return array
 
 
 def open_windowed(
@@ -207,11 +164,46 @@ def open_windowed(
         UserError: there is no such file, it is damaged, a stack in z or time, or of several
             images, or zarr is not installed.
     """
-    path = Path(path)
-    if not path.is_file() and not (is_zarr(path) and path.exists()):
-        raise UserError(f"{path} does not exist; give an image file")
+    path = _existing(path)
     if is_zarr(path):
         image: WindowedImage | None = open_zarr(path, indices, series)
     else:
         image = open_tiff(path, indices, least, series) if is_tiff(path) else None
     return None if image is None or math.prod(image.shape) <= least else image
+
+
+def _is_image(entry: os.DirEntry[str]) -> bool:
+    ending = os.path.splitext(entry.name)[1].lower()
+    if is_hidden(entry.name):
+        return False
+    return entry.is_file() if ending in SUFFIXES else ending == ZARR and entry.is_dir()
+
+
+def _existing(path: str | Path) -> Path:
+    path = Path(path)
+    if not path.is_file() and not (is_zarr(path) and path.exists()):
+        raise UserError(f"{path} does not exist; give an image file")
+    return path
+
+
+def _header(path: str | Path, series: int | None = None) -> Header:
+    path = _existing(path)
+    if is_zarr(path):
+        return zarr_header(path, series)
+    return tiff_header(path, series) if is_tiff(path) else picture_header(path, series)
+
+
+def _read(path: Path, indices: bool, series: int | None) -> np.ndarray:
+    """(H, W, C) without alpha; ``indices``: for masks, palette indices and no lossy coding."""
+    path = _existing(path)
+    if is_zarr(path):
+        image = open_zarr(path, indices, series)
+        if math.prod(image.shape) > MOST_PIXELS:
+            raise too_large(path)
+        array = image.whole()
+    elif is_tiff(path):
+        array = read_tiff(path, indices, series)
+    else:
+        array = read_picture(path, indices, series)
+    require_pixels(path, array.shape, array.dtype)
+    return array

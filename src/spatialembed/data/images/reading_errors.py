@@ -16,19 +16,32 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
 @contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Whatever goes wrong in decoding ``path``, of whatever library, as a UserError."""
+def told(wrong: str, remedy: str, named: bool = False) -> Iterator[None]:
+    """Whatever goes wrong, of whatever library, as a UserError: ``wrong (reason); remedy``.
+
+    Args:
+        wrong: the first words, which name the file.
+        remedy: the last ones.
+        named: whether the kind of the error is said too.
+    """
     try:
         yield
     except UserError:
         raise
-    except (MemoryError, Image.DecompressionBombError) as error:
-        raise too_large(path) from error
-    except Exception as error:  # every codec and every damage has errors of its own
-        raise UserError(
-            f"{path} cannot be read as an image ({reason(error)}); it may be truncated or of "
-            "another format: replace it"
-        ) from error
+    except Exception as error:  # every codec, store and damage has errors of its own
+        kind = f"{type(error).__name__}: " if named else ""
+        raise UserError(f"{wrong} ({kind}{reason(error)}); {remedy}") from error
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Whatever goes wrong in decoding ``path`` as a UserError."""
+    remedy = "it may be truncated or of another format: replace it"
+    with told(f"{path} cannot be read as an image", remedy):
+        try:
+            yield
+        except (MemoryError, Image.DecompressionBombError) as error:
+            raise too_large(path) from error
 
 
 def reason(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from spatialembed.errors import UserError
 
@@ -37,6 +38,24 @@ class Held:
         if not 0 < 2 * self.width <= other.width + 1 or not 0 < self.height < other.height:
             return False
         return abs(self.height - other.height * self.width / other.width) <= 1
+
+
+class Header(NamedTuple):
+    """What a file says of itself; not a pixel is read for it.
+
+    Attributes:
+        size: height and width of the image that is read, as it is looked at.
+        orientation: how it is turned for that, from 1 (not) to 8.
+        held: all images of the file.
+        number: which of them is read.
+        channels: of a pixel, where the header alone says it.
+    """
+
+    size: tuple[int, int]
+    orientation: int
+    held: Sequence[Held]
+    number: int
+    channels: int | None = None
 
 
 def take(path: Path, held: Sequence[Held], series: int | None) -> int:
@@ -72,14 +91,14 @@ def take(path: Path, held: Sequence[Held], series: int | None) -> int:
     )
 
 
-def beside(held: Sequence[Held], taken: int) -> str | None:
-    """A sentence about the images that are left out where ``taken`` is read; None for none."""
-    others = [number for number in range(len(held)) if number != taken]
+def beside(header: Header) -> str | None:
+    """A sentence about the images of a file that are left out; None for none."""
+    others = [number for number in range(len(header.held)) if number != header.number]
     if not others:
         return None
     return (
-        f"holds further images, which are left out: {_listed(held, others)}; taken is "
-        f"{_listed(held, [taken])} (predict another with --series N)"
+        f"holds further images, which are left out: {_listed(header.held, others)}; taken is "
+        f"{_listed(header.held, [header.number])} (predict another with --series N)"
     )
 
 

@@ -14,13 +14,10 @@ from xml.etree import ElementTree
 import numpy as np
 import tifffile
 
-from spatialembed.data.images.orientation import TAG, known
+from spatialembed.data.images.orientation import TAG, known, turned_size
 from spatialembed.data.images.reading_errors import readable
-from spatialembed.data.images.series import Held, take
+from spatialembed.data.images.series import Header, Held, take
 from spatialembed.errors import UserError
-
-SUFFIXES = (".tif", ".tiff")
-_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 _UNSAID = "IQ"
 """tifffile's letters for pages of which a file does not say what they are."""
@@ -31,13 +28,6 @@ _MOST_CHANNELS = 16
 _SLIDES = ("svs", "ndpi", "scn", "bif", "qpi", "avs", "philips")
 _ASIDE = {"label", "macro", "map", "thumbnail", "overview"}
 _OME_ASIDE = {"label image", "macro image", "overview image", "thumbnail image"}
-
-
-def is_tiff(path: Path) -> bool:
-    """Whether ``path`` is a TIFF by its first bytes; by its name where it has no such."""
-    with readable(path), path.open("rb") as file:
-        start = file.read(4)
-    return start in _MAGIC or (len(start) < 4 and path.suffix.lower() in SUFFIXES)
 
 
 @contextmanager
@@ -133,6 +123,14 @@ def image_of(path: Path, file: tifffile.TiffFile, series: int | None) -> TiffIma
     return TiffImage(path, pages, axes, [image.held for image in stored], number)
 
 
+def tiff_header(path: Path, series: int | None) -> Header:
+    """What the tags of a TIFF say; raises as :func:`image_of`."""
+    with opened(path) as file:
+        image = image_of(path, file, series)
+        size = turned_size(image.size, image.orientation)
+        return Header(size, image.orientation, image.held, image.number)
+
+
 def _require_image(path: Path, file: tifffile.TiffFile, pages: Any, axes: str) -> None:
     kept, letters = _long(pages.shape, axes)
     if "".join(sorted(letters)) not in ("XY", "CXY", "SXY"):
@@ -177,11 +175,9 @@ def _axes(file: tifffile.TiffFile, series: Any) -> str:
         letters = "YXC"
     elif series.kind == "generic" and file.is_ome and _holds_channels(file):
         letters = "CYX"
-    axes = list(series.axes)
-    for place, letter in zip(kept, letters, strict=True):
-        axes[place] = letter
+    named = dict(zip(kept, letters, strict=True))
     # of axes of length 1 no letter matters, but for being none of an image's
-    return "".join(axis if i in kept else "Q" for i, axis in enumerate(axes))
+    return "".join(named.get(i, "Q") for i in range(len(series.axes)))
 
 
 def _holds_channels(file: tifffile.TiffFile) -> bool:

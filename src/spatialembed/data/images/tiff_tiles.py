@@ -1,10 +1,12 @@
-"""TIFFs read whole, or by windows: tiles or strips decoded one by one, or pixels mapped."""
+"""TIFFs read whole, or by windows: tiles or strips decoded one by one, or pixels mapped.
+
+Not by tifffile's zarr store: it needs zarr, which is an extra; it keeps the file open, which
+processes must not share; and it gives zeros where a file has lost the places of its tiles.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,15 +14,16 @@ from typing import Any
 import numpy as np
 import tifffile
 
+from spatialembed.data.images.kinds import MOST_PIXELS
 from spatialembed.data.images.orientation import stored_window, turned, turned_size
 from spatialembed.data.images.reading_errors import too_large
 from spatialembed.data.images.tiff_colors import Colors
 from spatialembed.data.images.tiff_file import TiffImage, arranged, image_of, opened
-from spatialembed.data.images.windows import MOST_PIXELS, Reader, WindowedImage
+from spatialembed.data.images.windows import Reader, WindowedImage
 from spatialembed.errors import UserError
 
 MOST_CHUNK = 2**24
-"""Pixels of a tile or strip beyond which a TIFF is not read by windows."""
+"""Pixels of a tile or strip beyond which a TIFF is not read by windows: each would decode all."""
 
 
 def read_tiff(path: Path, indices: bool, series: int | None) -> np.ndarray:
@@ -28,6 +31,7 @@ def read_tiff(path: Path, indices: bool, series: int | None) -> np.ndarray:
     with opened(path) as file:
         image = image_of(path, file, series)
         colors = _colors(image, indices)
+        # Of many channels, at most as many samples as eight such planes have.
         if max(math.prod(image.size), math.prod(image.pages.shape) // 8) > MOST_PIXELS:
             raise too_large(path)
         image.require_whole()
@@ -36,43 +40,40 @@ def read_tiff(path: Path, indices: bool, series: int | None) -> np.ndarray:
 
 
 def open_tiff(path: Path, indices: bool, least: int, series: int | None) -> WindowedImage | None:
-    """See :func:`spatialembed.data.images.windows.open_windowed`."""
+    """See :func:`spatialembed.data.images.reading.open_windowed`."""
     with opened(path) as file:
         page = file.pages.first
         # Seen at once, and most images are; pages that are rows of an image make a large file.
         if max(page.imagewidth * page.imagelength, path.stat().st_size) <= least:
             return None
         image = image_of(path, file, series)
-        return _open(image, file, _colors(image, indices))
+        colors = _colors(image, indices)
+        # A view of one value: says where the channels lie without reading.
+        like = np.broadcast_to(False, image.pages.shape)
+        height, width, samples = arranged(like, image.axes).shape
+        found = _mapped(image, file) or _segmented(image, (height, width, samples))
+        if found is None:
+            return None
+        reader, chunk = found
+        orientation = image.orientation
+        shape = turned_size((height, width), orientation)
+
+        def read(rows: slice, columns: slice) -> np.ndarray:
+            part = reader(*stored_window((rows, columns), shape, orientation))
+            return turned(colors(part), orientation)
+
+        channels, dtype = colors.channels(samples), colors.dtype(np.dtype(image.pages.dtype))
+        return WindowedImage(path, shape, channels, dtype, turned_size(chunk, orientation), read)
 
 
 def _colors(image: TiffImage, indices: bool) -> Colors:
+    page = image.pages.keyframe
     if image.pages.dtype is None:
-        page = image.pages.keyframe
         raise UserError(
             f"{image.path} is a TIFF of {page.bitspersample} bits of the kind {page.sampleformat}, "
             "which is not read; store it as integers or floats"
         )
-    return Colors.of(image.path, image.pages.keyframe, "S" in image.axes, indices)
-
-
-def _open(image: TiffImage, file: tifffile.TiffFile, colors: Colors) -> WindowedImage | None:
-    # A view of one value: says where the channels lie without reading.
-    like = np.broadcast_to(np.zeros((), image.pages.dtype), image.pages.shape)
-    *size, samples = arranged(like, image.axes).shape
-    found = _mapped(image, file) or _segmented(image, (size[0], size[1], samples))
-    if found is None:
-        return None
-    reader, chunk = found
-    orientation = image.orientation
-    shape = turned_size((size[0], size[1]), orientation)
-
-    def read(rows: slice, columns: slice) -> np.ndarray:
-        part = reader(*stored_window((rows, columns), shape, orientation))
-        return turned(colors(part), orientation)
-
-    channels, dtype = colors.channels(samples), colors.dtype(np.dtype(image.pages.dtype))
-    return WindowedImage(image.path, shape, channels, dtype, turned_size(chunk, orientation), read)
+    return Colors.of(image.path, page, "S" in image.axes, indices)
 
 
 def _mapped(image: TiffImage, file: tifffile.TiffFile) -> tuple[Reader, tuple[int, int]] | None:
@@ -81,91 +82,74 @@ def _mapped(image: TiffImage, file: tifffile.TiffFile) -> tuple[Reader, tuple[in
     if pages.dataoffset is None:
         return None
     image.require_whole()
-    path, offset, shape, axes = image.path, pages.dataoffset, pages.shape, image.axes
-    stored = np.dtype(pages.dtype).newbyteorder(file.byteorder)
+    dtype = np.dtype(pages.dtype).newbyteorder(file.byteorder)
+    axes = image.axes
+    mapped = partial(np.memmap, image.path, dtype, "r", pages.dataoffset, pages.shape)
 
     def read(rows: slice, columns: slice) -> np.ndarray:
-        array = np.memmap(path, stored, "r", offset, shape)
-        return np.array(arranged(array, axes)[rows, columns])
+        return np.array(arranged(mapped(), axes)[rows, columns])
 
-    return read, (1, arranged(np.broadcast_to(0, shape), axes).shape[1])
+    return read, (1, image.size[1])
 
 
 def _segmented(
     image: TiffImage, shape: tuple[int, int, int]
 ) -> tuple[Reader, tuple[int, int]] | None:
     """Reads tiles, or strips of rows, that are compressed each on their own."""
-    pages = list(image.pages.pages)
-    page = image.pages.keyframe
+    pages, page = list(image.pages.pages), image.pages.keyframe
     _, depth, height, width, _ = page.shaped
-    if depth > 1 or page.tiledepth > 1:
+    tall, wide = page.chunks[:2]
+    chunk = min(tall, height), min(wide, width)
+    most = min(MOST_CHUNK, height * width - 1)  # in one piece windows gain nothing
+    if (
+        depth > 1
+        or page.tiledepth > 1
+        or shape != (height, width, page.samplesperpixel * len(pages))
+        or math.prod(chunk) > most
+    ):
         return None
-    if shape != (height, width, page.samplesperpixel * len(pages)):
-        return None
-    chunk = page.chunks[:2]
-    chunk = min(chunk[0], height), min(chunk[1], width)
-    if chunk[0] * chunk[1] > min(MOST_CHUNK, height * width - 1):
-        return None
-    planes = tuple((np.array(one.dataoffsets), np.array(one.databytecounts)) for one in pages)
-    options = {"jpegtables": page.jpegtables} if page.jpegtables else {}
-    segments = _Segments(
-        image.path,
-        partial(page.decode, **options),
-        planes,
-        page.samplesperpixel if page.planarconfig == 2 else 1,
-        page.chunks[:2],
-        shape,
-        page.dtype.newbyteorder("="),
-        page.nodata,
-    )
-    return segments.read, chunk
+    # All that is kept of the page, which holds on to the file: a thousand images may be open.
+    path, empty = image.path, page.nodata
+    across, dtype = math.ceil(width / wide), page.dtype.newbyteorder("=")
+    decode = partial(page.decode, **({"jpegtables": page.jpegtables} if page.jpegtables else {}))
+    planes = [plane for one in pages for plane in _planes(one)]
+    step = shape[2] // len(planes)
 
-
-@dataclass(frozen=True, eq=False)
-class _Segments:
-    """Tiles or strips of a TIFF, of one page or several."""
-
-    path: Path
-    decode: Callable[..., Any]
-    pages: tuple[tuple[np.ndarray, np.ndarray], ...]
-    """Of each page: offset and length in bytes of its segments."""
-    planes: int
-    """How many channels a page stores one after the other, each in segments of its own."""
-    chunk: tuple[int, int]
-    shape: tuple[int, int, int]
-    dtype: np.dtype[Any]
-    nodata: int | float
-
-    def read(self, rows: slice, columns: slice) -> np.ndarray:
-        size = (rows.stop - rows.start, columns.stop - columns.start, self.shape[2])
-        window = np.empty(size, self.dtype)
-        tall, wide = self.chunk
-        across = math.ceil(self.shape[1] / wide)
-        with self.path.open("rb") as file:  # anew each time: processes must not share a position
-            for row in range(rows.start // tall, math.ceil(rows.stop / tall)):
-                into_y, from_y = _overlap(row * tall, tall, rows)
-                for column in range(columns.start // wide, math.ceil(columns.stop / wide)):
-                    into_x, from_x = _overlap(column * wide, wide, columns)
-                    tile = self._tile(file, row * across + column)
-                    window[into_y, into_x] = tile[from_y, from_x]
+    def read(rows: slice, columns: slice) -> np.ndarray:
+        window = np.empty((rows.stop - rows.start, columns.stop - columns.start, shape[2]), dtype)
+        with path.open("rb") as file:  # anew each time: processes must not share a position
+            for y in range(rows.start // tall * tall, rows.stop, tall):
+                into_y, from_y = _overlap(y, tall, rows)
+                for x in range(columns.start // wide * wide, columns.stop, wide):
+                    into_x, from_x = _overlap(x, wide, columns)
+                    number = y // tall * across + x // wide
+                    for channel, plane in enumerate(planes):
+                        tile, _, size = decode(_stored(file, *plane[number].tolist()), number)
+                        if tile is None:  # it has no bytes
+                            tile = np.full(size, empty, dtype)
+                        into = into_y, into_x, slice(channel * step, channel * step + step)
+                        window[into] = tile[0, from_y, from_x]
         return window
 
-    def _tile(self, file: Any, number: int) -> np.ndarray:
-        """(h, w, C): all channels of one place of the grid."""
-        parts = []
-        for offsets, lengths in self.pages:
-            for plane in range(self.planes):
-                index = plane * (len(offsets) // self.planes) + number
-                parts.append(self._segment(file, index, int(offsets[index]), int(lengths[index])))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+    return read, chunk
 
-    def _segment(self, file: Any, index: int, offset: int, length: int) -> np.ndarray:
-        file.seek(offset)
-        data = file.read(length) if length else None  # a segment without bytes is left empty
-        if data is not None and len(data) < length:
-            raise EOFError("the file ends before its pixels do")
-        tile, _, shape = self.decode(data, index)
-        return np.asarray(np.full(shape, self.nodata, self.dtype)[0] if tile is None else tile[0])
+
+def _planes(page: Any) -> list[np.ndarray]:
+    """(N, 2) offset and length in bytes of all segments, for each plane that is stored alone."""
+    of = page.keyframe
+    planes = of.samplesperpixel if of.planarconfig == 2 else 1
+    places = np.stack([page.dataoffsets, page.databytecounts], axis=1)  # a sixth of tuples' memory
+    length = len(places) // planes
+    return [places[length * plane : length * (plane + 1)] for plane in range(planes)]
+
+
+def _stored(file: Any, offset: int, length: int) -> bytes | None:
+    """The bytes of a segment; None of one that is left empty."""
+    file.seek(offset)
+    data: bytes = file.read(length)
+    if len(data) < length:
+        raise EOFError("the file ends before its pixels do")
+    return data or None
 
 
 def _overlap(start: int, length: int, wanted: slice) -> tuple[slice, slice]:

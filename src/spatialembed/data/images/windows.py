@@ -14,14 +14,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
-from spatialembed.data.images.reading_errors import reason
+from spatialembed.data.images.reading_errors import told
 from spatialembed.errors import UserError
 
 BLOCK = 2**22
 """About how many pixels :func:`blocks` gives at a time."""
-
-MOST_PIXELS = 2**28
-"""Pixels of an image that are read at once: as many as prediction takes."""
 
 Reader = Callable[[slice, slice], np.ndarray]
 
@@ -48,11 +45,7 @@ class WindowedImage:
     reader: Reader
 
     def __post_init__(self) -> None:
-        if 0 in self.shape or self.channels == 0 or self.dtype.kind not in "buif":
-            raise UserError(
-                f"{self.path} holds {self.dtype} values in shape {(*self.shape, self.channels)}; "
-                "an image is integer or float and not empty"
-            )
+        require_pixels(self.path, (*self.shape, self.channels), self.dtype)
 
     def read(self, rows: slice, columns: slice) -> Shaped[np.ndarray, "h w C"]:
         """The pixels of a window, equal to that part of the whole image.
@@ -69,21 +62,25 @@ class WindowedImage:
         if any(side.stop <= side.start for side in window):
             height, width = (max(side.stop - side.start, 0) for side in window)
             return np.zeros((height, width, self.channels), self.dtype)
-        try:
-            part = self.reader(window[0], window[1])
-        except UserError:
-            raise
-        except Exception as error:  # every codec has errors of its own
-            raise UserError(
-                f"{self.path} cannot be read at rows {window[0].start} to {window[0].stop}, "
-                f"columns {window[1].start} to {window[1].stop} ({reason(error)}); it may be "
-                "truncated or damaged: replace it"
-            ) from error
+        rows, columns = window
+        where = f"rows {rows.start} to {rows.stop}, columns {columns.start} to {columns.stop}"
+        remedy = "it may be truncated or damaged: replace it"
+        with told(f"{self.path} cannot be read at {where}", remedy):
+            part = self.reader(rows, columns)
         return np.ascontiguousarray(part, dtype=self.dtype)
 
     def whole(self) -> Shaped[np.ndarray, "H W C"]:
         """All pixels, in memory."""
         return self.read(slice(None), slice(None))
+
+
+def require_pixels(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Refuse an image without pixels, or of values that are no numbers."""
+    if 0 in shape or dtype.kind not in "buif":
+        raise UserError(
+            f"{path} holds {dtype} values in shape {shape}; an image is integer or float and not "
+            "empty"
+        )
 
 
 def in_memory(name: str, array: np.ndarray) -> WindowedImage:

@@ -6,20 +6,19 @@ Axes are read from OME-Zarr's metadata or the array's dimension names; without e
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from spatialembed.data.images.reading_errors import reason
-from spatialembed.data.images.series import Held, beside
+from spatialembed.data.images.kinds import is_zarr
+from spatialembed.data.images.reading_errors import told
+from spatialembed.data.images.series import Header, Held
 from spatialembed.data.images.windows import WindowedImage
 from spatialembed.data.images.zarr_series import ZarrImage, image_of, require_mask
 from spatialembed.errors import UserError, missing_extra
 
-SUFFIX = ".zarr"
 _PLANE, _LETTERS = "yxc", tuple("tczyx")
 _CHANNELS = dict.fromkeys(("channel", "channels", "band", "bands", "sample", "s"), "c")
 
@@ -28,11 +27,6 @@ _GUESSED = {2: "yx", 5: "tczyx"}
 
 _MOST_CHANNELS = 32
 """Of an array without names of axes; one with more planes is taken for a stack."""
-
-
-def is_zarr(path: Path) -> bool:
-    """Whether ``path`` is named as a folder of zarr, such as x.zarr or x.ome.zarr."""
-    return path.suffix.lower() == SUFFIX
 
 
 def open_zarr(path: Path, indices: bool = False, series: int | None = None) -> WindowedImage:
@@ -49,16 +43,17 @@ def open_zarr(path: Path, indices: bool = False, series: int | None = None) -> W
     """
     node, image, _, _ = _opened(path, series)
     with _named(path):
-        axes = _axes(path, image.array, image.names)
+        windowed = _windowed(path, image)
         if indices:
             require_mask(path, node, image)
-        return _windowed(path, image.array, axes)
+        return windowed
 
 
-def beside_zarr(path: Path, series: int | None = None) -> str | None:
-    """A sentence about the images of a zarr that are left out; None where none is."""
-    _, _, held, number = _opened(path, series)
-    return beside(held, number)
+def zarr_header(path: Path, series: int | None) -> Header:
+    """What the metadata of a zarr say; raises as :func:`open_zarr`."""
+    _, image, held, number = _opened(path, series)
+    with _named(path):
+        return Header(_windowed(path, image).shape, 1, held, number)
 
 
 class Plane(NamedTuple):
@@ -85,23 +80,22 @@ def plane_of(path: Path, series: int | None = None) -> Plane:
 
 
 def _plane(scales: dict[str, Any], level: dict[str, Any]) -> Plane:
-    axes = [{"name": name, "type": "space"} for name in ("y", "x")]
-    size, place = [1.0, 1.0], [0.0, 0.0]
+    plane = Plane([{"name": name, "type": "space"} for name in "yx"], [1.0, 1.0], [0.0, 0.0])
     named = [axis for axis in scales.get("axes") or [] if isinstance(axis, dict)]
-    at = [i for name in ("y", "x") for i, axis in enumerate(named) if axis["name"] == name]
+    at = [i for name in "yx" for i, axis in enumerate(named) if axis["name"] == name]
     if len(at) != 2:
-        return Plane(axes, size, place)
-    axes = [axis | {"unit": named[i]["unit"]} if "unit" in named[i] else axis
-            for axis, i in zip(axes, at, strict=True)]  # fmt: skip
-    changes = level.get("coordinateTransformations") or []
-    for change in [*changes, *(scales.get("coordinateTransformations") or [])]:
-        for d, i in enumerate(at):
-            if "scale" in change:
-                size[d] *= float(change["scale"][i])
-                place[d] *= float(change["scale"][i])
-            if "translation" in change:
-                place[d] += float(change["translation"][i])
-    return Plane(axes, size, place)
+        return plane
+    for d, i in enumerate(at):
+        plane.axes[d] |= {key: named[i][key] for key in ("unit",) if key in named[i]}
+        # The level's own come first, then the image's: in this order they add up.
+        for of in (level, scales):
+            for change in of.get("coordinateTransformations") or []:
+                scale = float(change["scale"][i]) if "scale" in change else 1.0
+                plane.size[d] *= scale
+                plane.place[d] *= scale
+                if "translation" in change:
+                    plane.place[d] += float(change["translation"][i])
+    return plane
 
 
 def _opened(path: Path, series: int | None) -> tuple[Any, ZarrImage, list[Held], int]:
@@ -115,22 +109,14 @@ def _opened(path: Path, series: int | None) -> tuple[Any, ZarrImage, list[Held],
         return node, *image_of(path, node, series)
 
 
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
+def _named(path: Path) -> AbstractContextManager[None]:
     """What goes wrong in opening a zarr as one sentence."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:  # stores, formats and metadata each have errors of their own
-        raise UserError(
-            f"{path} holds no image in zarr ({type(error).__name__}: {reason(error)}); it must be "
-            "an array, or an OME-Zarr group with multiscales"
-        ) from error
+    remedy = "it must be an array, or an OME-Zarr group with multiscales"
+    return told(f"{path} holds no image in zarr", remedy, named=True)
 
 
-def _windowed(path: Path, array: Any, axes: str) -> WindowedImage:
-    """The image of an array with one letter an axis: y, x, perhaps c; others are of length 1."""
+def _windowed(path: Path, image: ZarrImage) -> WindowedImage:
+    array, axes = image.array, _axes(path, image.array, image.names)
     kept = [axis for axis in axes if axis in _PLANE]
     order = [kept.index(axis) for axis in _PLANE if axis in kept]
 
@@ -152,7 +138,10 @@ def _windowed(path: Path, array: Any, axes: str) -> WindowedImage:
 
 
 def _axes(path: Path, array: Any, names: list[str] | None) -> str:
-    """A letter an axis, by its name, or where axes have none by their lengths."""
+    """A letter an axis, by its name, or where axes have none by their lengths.
+
+    They are y, x and perhaps c; others are of length 1.
+    """
     shape = tuple(array.shape)
     if names is None:
         dimensions = getattr(array.metadata, "dimension_names", None) or ()

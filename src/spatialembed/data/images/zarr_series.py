@@ -57,11 +57,11 @@ def image_of(path: Path, node: Any, series: int | None) -> tuple[ZarrImage, list
         UserError: several images and none is asked for.
     """
     places = _places(node)
-    if series is not None or len(places) > _LOOKED_AT:
-        held = [Held(name=_name(place, i)) for i, place in enumerate(places)]
-    else:
-        sizes = [_open(node, place).size() for place in places]
-        held = [Held(*sizes[i], _name(place, i)) for i, place in enumerate(places)]
+    looked = series is None and len(places) <= _LOOKED_AT
+    held = [
+        Held(*(_open(node, place).size() if looked else (0, 0)), _name(place, i))
+        for i, place in enumerate(places)
+    ]
     number = take(path, held, series)
     return _open(node, places[number]), held, number
 
@@ -92,9 +92,13 @@ def require_mask(path: Path, node: Any, image: ZarrImage) -> None:
 
 def _places(node: Any) -> list[_Place]:
     """The places of all images below a node, in the order of the file's own numbers."""
-    if not hasattr(node, "attrs") or not hasattr(node, "group_keys"):
+    if not hasattr(node, "group_keys"):  # an array
         return [_Place("", 0)]
-    return [_Place(path, i) for path in _paths(node) for i in range(_count(node, path))]
+    return [
+        _Place(path, i)
+        for path in _paths(node)
+        for i in range(len(ome_of(node[path] if path else node)["multiscales"]))
+    ]
 
 
 def _paths(node: Any) -> list[str]:
@@ -109,10 +113,6 @@ def _paths(node: Any) -> list[str]:
         listed = ome_of(node["OME"]).get("series") if "OME" in node else None
         return listed or sorted((key for key in node.group_keys() if key.isdigit()), key=int)
     return [""]
-
-
-def _count(node: Any, path: str) -> int:
-    return len(ome_of(node[path] if path else node)["multiscales"])
 
 
 def _open(node: Any, place: _Place) -> ZarrImage:

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from spatialembed.data.data_set import FileDataSet, Problem
-from spatialembed.data.images.reading import LOSSY_SUFFIXES, image_names, read_mask
+from spatialembed.data.images.kinds import LOSSY_SUFFIXES
+from spatialembed.data.images.reading import image_names, read_mask
 from spatialembed.data.large_sample import LargeSample, open_parts
 from spatialembed.data.layouts.other_layouts import other_layout
 from spatialembed.data.layouts.splits import beside, share_of, source_split, splits_in

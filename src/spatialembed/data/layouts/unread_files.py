@@ -9,8 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from spatialembed.data.data_set import Problem
-from spatialembed.data.images.reading import SUFFIXES
-from spatialembed.data.images.zarr_image import SUFFIX as ZARR
+from spatialembed.data.images.kinds import SUFFIXES, ZARR
 from spatialembed.files.names import HIDDEN, is_hidden
 
 DOCUMENTS = (

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from spatialembed.data import index_cache, open_data
+from spatialembed.data.index import build_object_index, object_index, specks
 from spatialembed.data.layouts.label_folder import LabelFolder
-from spatialembed.data.object_index import build_object_index, object_index, specks
 from spatialembed.data.sample import Sample
 from spatialembed.errors import UserError
 
@@ -186,7 +186,7 @@ def test_images_are_looked_at_on_the_way(tmp_path, monkeypatch, whole):
     file.write_bytes(file.read_bytes()[:2000])
     with pytest.raises(UserError, match=r"b\.png cannot be read"):
         object_index(data, whole=whole)
-    monkeypatch.setattr("spatialembed.data.object_index.DECODED", 1)
+    monkeypatch.setattr("spatialembed.data.index.DECODED", 1)
     if not whole:
         assert object_index(data).image_size.tolist() == [[3, 4], [60, 80]]
     else:
@@ -196,7 +196,7 @@ def test_images_are_looked_at_on_the_way(tmp_path, monkeypatch, whole):
 
 @pytest.mark.parametrize("decoded", [0, 10**6])
 def test_an_image_of_another_size_is_named(tmp_path, monkeypatch, decoded):
-    monkeypatch.setattr("spatialembed.data.object_index.DECODED", decoded)
+    monkeypatch.setattr("spatialembed.data.index.DECODED", decoded)
     data = write(tmp_path, {"a": MASK, "b": MASK})
     Image.new("L", (5, 3)).save(tmp_path / "train" / "images" / "b.png")
     with pytest.raises(UserError, match=r"b\.png is 5x3, its truth .*b\.png is 4x3"):

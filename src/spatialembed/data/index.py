@@ -7,16 +7,23 @@ are looked at on the way, so that one that does not fit its mask is found before
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from spatialembed.data.data_set import DataSet, FileDataSet, Problem
-from spatialembed.data.images.headers import header_of
+from spatialembed.data.data_set import DataSet, FileDataSet
+from spatialembed.data.images.reading import stated_shape
 from spatialembed.data.images.windows import blocks
-from spatialembed.data.index_cache import Known, known_index, places, save_index, signatures
+from spatialembed.data.index_cache import (
+    NOTHING,
+    Known,
+    known_index,
+    places,
+    save_index,
+    signatures,
+)
 from spatialembed.data.large_sample import LargeSample
 from spatialembed.data.parts import joined, objects_in, parts_of
 from spatialembed.errors import UserError
@@ -59,11 +66,9 @@ class ObjectIndex:
 
     def __post_init__(self) -> None:
         n = len(self.image)
-        shapes = {"image": (n,), "label": (n,), "class_index": (n,), "box": (n, 4), "area": (n,)}
         m = len(self.image_size)
-        shapes |= {"image_size": (m, 2), "channels": (m,)}
-        for name, shape in shapes.items():
-            array: np.ndarray = getattr(self, name)
+        shapes = (n,), (n,), (n,), (n, 4), (n,), (m, 2), (m,)
+        for (name, array), shape in zip(vars(self).items(), shapes, strict=True):
             if array.shape != shape or array.dtype != np.int32:
                 raise UserError(
                     f"an object index needs {name} of shape {shape} and type int32, not "
@@ -117,7 +122,7 @@ def object_index(
         return build_object_index(dataset)
     signature = signatures(dataset)
     known = known_index(files, signature)
-    if known is not None and known.is_all_of(signature):
+    if np.array_equal(known.signature, signature):
         return _from_table(known.table, known.image_shape)
     table, shape = _read(dataset, known, signature, whole, progress)
     save_index(files, Known(signature, table, shape), cache is not None)
@@ -130,7 +135,7 @@ def build_object_index(dataset: DataSet) -> ObjectIndex:
     Raises:
         UserError: no object anywhere, or a file that cannot be read.
     """
-    return _from_table(*_read(dataset, None, np.zeros(len(dataset), np.uint64), False, None))
+    return _from_table(*_read(dataset, NOTHING, np.zeros(len(dataset), np.uint64)))
 
 
 def specks(area: np.ndarray) -> np.ndarray:
@@ -158,12 +163,11 @@ def _look(
         whole: whether the image is read as scoring does, in one piece.
         decode: whether it is read where it is not large.
     """
-    large = dataset.large(number) if isinstance(dataset, FileDataSet) else None
-    if large is not None and not whole:
-        return _large_objects(large), (*large.image.shape, large.image.channels)
-    if isinstance(dataset, FileDataSet) and not whole and not decode:
-        header = header_of(dataset.items[number].image)
-        if header is not None:
+    if isinstance(dataset, FileDataSet) and not whole:
+        large = dataset.large(number)
+        if large is not None:
+            return _large_objects(large), (*large.image.shape, large.image.channels)
+        if not decode and (header := stated_shape(dataset.items[number].image)) is not None:
             truth = dataset.truth(number)
             if header[:2] == truth.label_mask.shape:
                 return objects_in(parts_of(truth.label_mask, truth.class_map).table), header
@@ -183,18 +187,14 @@ def _large_objects(large: LargeSample) -> np.ndarray:
 
 def _read(
     dataset: DataSet,
-    known: Known | None,
+    known: Known,
     signature: np.ndarray,
-    whole: bool,
-    progress: Progress | None,
+    whole: bool = False,
+    progress: Progress | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Table of objects, and shapes of images: what is known of the files, the others read."""
+    table, shape, fresh = known.of(signature)
     count = len(dataset)
-    shape = np.zeros((count, 3), np.int32)
-    fresh = np.ones(count, bool)
-    table = np.zeros((0, 8), np.int32)
-    if known is not None:
-        table, shape, fresh = known.of(signature)
     rows = bytearray()  # tables of a million images as arrays of their own would be large
     decoded = 0
     for number in np.flatnonzero(fresh).tolist():
@@ -211,14 +211,10 @@ def _read(
             f"no object of {', '.join(dataset.class_names)} in any of the {count} "
             f"{dataset.split} images (masks in {where}); label some, or choose other classes"
             + (", or hold out more images (--holdout)" if dataset.split == "val" else "")
-            + "".join(f"; {problem}" for problem in _warnings(dataset)[:2])
+            # which may be why, as where all annotations are set aside
+            + "".join(f"; {problem}" for problem in getattr(dataset, "problems", ())[:2])
         )
     return table, shape
-
-
-def _warnings(dataset: DataSet) -> Sequence[Problem]:
-    """What may be why there is no object, as where all annotations are set aside."""
-    return dataset.problems if isinstance(dataset, FileDataSet) else ()
 
 
 def _from_table(table: np.ndarray, shape: np.ndarray) -> ObjectIndex:

@@ -1,0 +1,34 @@
+"""Which kind of file an image is in, and how large it may be: what all the readers share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spatialembed.data.images.reading_errors import readable
+
+TIFFS = (".tif", ".tiff")
+ZARR = ".zarr"
+
+SUFFIXES = (".png", *TIFFS, ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".jp2")
+"""Suffixes of files taken as images, in lower case."""
+
+LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp", ".jp2")
+
+MOST_PIXELS = 2**28
+"""Pixels of an image that are read at once: as many as prediction takes."""
+
+_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""Both byte orders, of TIFF and of BigTIFF."""
+
+
+def is_tiff(path: Path) -> bool:
+    """Whether ``path`` is a TIFF by its first bytes; by its name where it has no such."""
+    # Not by the name alone: a TIFF may be called x.png, and a PNG x.tif.
+    with readable(path), path.open("rb") as file:
+        start = file.read(4)
+    return start in _TIFF_STARTS or (len(start) < 4 and path.suffix.lower() in TIFFS)
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether ``path`` is named as a folder of zarr, such as x.zarr or x.ome.zarr."""
+    return path.suffix.lower() == ZARR

@@ -14,7 +14,8 @@ from PIL import Image
 import spatialembed
 from spatialembed.cli.commands import COMMANDS
 from spatialembed.cli.main import _say_warnings, main
-from spatialembed.cli.options import find_recipe, read_recipe, recipes
+from spatialembed.cli.options import read_recipe
+from spatialembed.cli.recipe import find_recipe, recipes
 from spatialembed.console import progress
 from spatialembed.errors import ImageWarning, UserError
 from spatialembed.models import build
@@ -262,7 +263,7 @@ def test_a_run_folder_that_is_a_file_is_one_line(data, tmp_path, capsys) -> None
         ("--minutes=abc", "minutes must be a number, not abc"),
         ("--n_sigma=1.5", "n_sigma must be a whole number, not 1.5"),
         ("--optimizer=sgd", "optimizer must be one of 'adam', 'adamw', not sgd"),
-        ("--foreground_weight=x", "foreground_weight must be a number or a list, not x"),
+        ("--foreground_weight=x", "foreground_weight must be a number or a list of numbers, not x"),
     ],
 )
 def test_values_of_a_wrong_type_are_said_plainly(data, option, message) -> None:

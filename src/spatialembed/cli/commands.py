@@ -81,8 +81,9 @@ def run_crops(
         classes: classes to take; the layout's own by default.
         crowds: what COCO's annotations marked iscrowd are.
     """
-    from spatialembed.data import object_index, open_data
+    from spatialembed.data import open_data
     from spatialembed.data.crops.stored import store_crops
+    from spatialembed.data.object_index import object_index
 
     require_writable(out, "OUT")
     splits = [open_data(data, split, classes, crowds=crowds) for split in ("train", "val")]

@@ -213,7 +213,7 @@ def said(hint: Any) -> str:
     """A type hint in a person's words."""
     origin, parts = get_origin(hint), get_args(hint)
     if origin is Literal:
-        return f"one of {', '.join(map(str, parts))}"
+        return f"one of {', '.join(map(repr, parts))}"
     if origin in (Union, UnionType):
         return " or ".join(said(part) for part in parts if part is not NoneType)
     if origin in (list, tuple, Sequence):

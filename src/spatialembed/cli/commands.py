@@ -118,7 +118,6 @@ def run_evaluate(
     data: Path,
     split: Literal["train", "val", "test"] | None = None,
     out: Path | None = None,
-    official: bool | None = None,
     min_region: int | None = None,
     max_found: int = 100,
     crowds: Literal["ignore", "objects"] | None = None,
@@ -136,7 +135,6 @@ def run_evaluate(
         split: test where there is one with truth, else val, by default.
         out: folder for what is written; by default "evaluation_SPLIT" in the run folder, or
             beside a single file by its name.
-        official: the layout's official score; by default where the eval extra is installed.
         min_region: Cityscapes' AP leaves out objects of fewer pixels; its own rule by default.
         max_found: COCO's AP looks at so many found objects of an image and class, best first.
         crowds: what COCO's annotations marked iscrowd are; as in training by default.
@@ -147,7 +145,6 @@ def run_evaluate(
         precision: float32 (the default) or bf16; an exported model has its own.
     """
     from spatialembed.inference.evaluate import evaluate, open_split
-    from spatialembed.inference.layout_scores import is_scored_officially
     from spatialembed.inference.loading import load
     from spatialembed.report.evaluation import folder_beside, tables, write_evaluation
 
@@ -158,12 +155,10 @@ def run_evaluate(
     loaded = load(model, device, precision, symmetries, diameter)
     dataset = open_split(data, split, loaded.spec, crowds)
     folder = out or folder_beside(Path(model), dataset.split)
-    evaluation = evaluate(loaded, dataset, None, folder, official, min_region, track, max_found)
+    evaluation = evaluate(loaded, dataset, None, folder, min_region, track, max_found)
     warn(evaluation["warnings"])
     for table in tables(evaluation):
         console.print(table)
-    if evaluation["official"] is None and official is None and is_scored_officially(dataset):
-        console.print("No official score: it needs pip install 'spatialembed[eval]'")
     page = write_evaluation(loaded, dataset, evaluation, folder, pictures)
     console.print(f"Written: {folder / 'evaluation.json'} and {page}", highlight=False)
     return 0

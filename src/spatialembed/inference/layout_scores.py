@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from spatialembed.data.layouts.cityscapes import Cityscapes
 from spatialembed.data.layouts.coco import Coco
-from spatialembed.errors import UserError, missing_extra
+from spatialembed.errors import UserError
 from spatialembed.files.writing import atomic_write
 from spatialembed.formats.results import coco_results, write_cityscapes_results
 from spatialembed.formats.results_folder import COCO_FILES, cityscapes_ids
@@ -27,9 +27,11 @@ TOOLS = {Cityscapes: "cityscapesscripts", Coco: "faster_coco_eval"}
 """Layouts that have an official score, and the module that gives it."""
 
 
-def is_scored_officially(dataset: FileDataSet) -> bool:
-    """Whether the data set's layout has an official score, installed or not."""
-    return isinstance(dataset, tuple(TOOLS))
+def unscored(dataset: FileDataSet) -> list[str]:
+    """A warning where the data set's layout has an official score whose tool is not installed."""
+    tool = TOOLS.get(type(dataset))
+    missing = tool is not None and find_spec(tool) is None
+    return ["no official score: it needs pip install 'spatialembed[eval]'"] * missing
 
 
 class Judge(Protocol):
@@ -45,27 +47,20 @@ class Judge(Protocol):
 def official_score(
     dataset: FileDataSet,
     out: Path | None = None,
-    official: bool | None = None,
     min_region: int | None = None,
     max_found: int = MAX_FOUND,
 ) -> Iterator[Judge]:
-    """The judge of a data set's layout; one that says None where the layout has no tool.
+    """The judge of a data set's layout; one that says None where no tool is or is installed.
 
     Args:
         dataset: what is scored.
         out: folder that keeps the results as the tool takes them; None keeps them nowhere.
-        official: True demands the official figures, False does without, None takes them where
-            the 'eval' extra is installed.
         min_region: pixels below which Cityscapes' AP leaves true objects out; None its own rule.
         max_found: found objects of an image and class that COCO's AP looks at.
 
     Raises:
-        UserError: figures were demanded of a layout without an official tool, or the 'eval' extra
-            is missing; ``min_region`` outside of Cityscapes; ``max_found`` outside of COCO.
+        UserError: ``min_region`` outside of Cityscapes; ``max_found`` outside of COCO.
     """
-    tool = next((name for kind, name in TOOLS.items() if isinstance(dataset, kind)), None)
-    if official and tool is None:
-        raise UserError(f"{dataset.root} is neither Cityscapes nor COCO: it has no official score")
     if min_region is not None and not isinstance(dataset, Cityscapes):
         raise UserError(f"min_region is for Cityscapes' AP, and {dataset.root} is no Cityscapes")
     if max_found < 1 or (max_found != MAX_FOUND and not isinstance(dataset, Coco)):
@@ -73,10 +68,7 @@ def official_score(
             f"max_found is for COCO's AP and a number of objects above 0; {max_found} is given "
             f"for {dataset.root}"
         )
-    installed = tool is not None and find_spec(tool) is not None
-    if official and not installed:
-        raise missing_extra("the official score", "eval")
-    if official is False or not installed:
+    if type(dataset) not in TOOLS or unscored(dataset):
         yield _NoJudge()
     elif isinstance(dataset, Coco):
         yield _CocoJudge(dataset, out, max_found)

@@ -7,10 +7,11 @@ in a person's words, before anything is made of it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from sys import float_info
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -36,6 +37,8 @@ class UnknownName(UserError):
 
 LARGEST_TEXT = 4_000_000
 """Bytes of JSON that describe a model or settings, at most; real ones have some thousands."""
+
+MAPPING = "a mapping of names to values"
 
 KINDS: dict[Any, str] = {
     int: "a whole number",
@@ -110,7 +113,7 @@ def filled(kind: type[Made], values: Any, where: str) -> Made:
             what the dataclass itself refuses.
     """
     if not isinstance(values, Mapping):
-        raise UserError(f"{where} must be {KINDS_OF_MAPPING}, not {shown(values)}")
+        raise UserError(f"{where} must be {MAPPING}, not {shown(values)}")
     hints = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     for name in values:
         if name not in hints:
@@ -148,25 +151,33 @@ class _Unfit(Exception):
 
 def _fitted(hint: Any, value: Any, name: str, where: str) -> Any:
     origin, parts = get_origin(hint), get_args(hint)
-    if hint is Any:
-        return value
     if is_dataclass(hint) and isinstance(hint, type):
         return value if isinstance(value, hint) else filled(hint, value, f"{where}: {name}")
     if origin in (Union, UnionType):
         return _one_of(parts, value, name, where)
-    if origin is Literal:
-        return _required(isinstance(value, str) and value in parts, value)
     if origin in (list, tuple, Sequence):
         return _listed(origin, parts, value, name, where)
-    if origin is dict:
-        return _required(isinstance(value, dict) and all(isinstance(k, str) for k in value), value)
-    if hint is float:
-        return _number(value)
+    if not _fits(hint, value):
+        raise _Unfit
+    return Path(value) if hint is Path else value
+
+
+def _fits(hint: Any, value: Any) -> bool:
+    if get_origin(hint) is Literal:
+        return isinstance(value, str) and value in get_args(hint)
+    if get_origin(hint) is dict:
+        return isinstance(value, dict) and all(isinstance(key, str) for key in value)
+    if hint is float:  # of whole numbers those that a float can hold
+        return isinstance(value, float) or (_is_whole(value) and abs(value) <= float_info.max)
     if hint is int:
-        return _required(type(value) is int and abs(value) < 2**63, value)
+        return _is_whole(value) and abs(value) < 2**63
     if hint is Path:
-        return Path(_required(isinstance(value, str | Path), value))
-    return _required(type(value) is hint, value)
+        return isinstance(value, str | Path)
+    return hint is Any or type(value) is hint
+
+
+def _is_whole(value: Any) -> bool:
+    return type(value) is int  # to isinstance true and false are numbers
 
 
 def _one_of(hints: Sequence[Any], value: Any, name: str, where: str) -> Any:
@@ -179,34 +190,15 @@ def _one_of(hints: Sequence[Any], value: Any, name: str, where: str) -> Any:
 
 
 def _listed(kind: Any, parts: Sequence[Any], value: Any, name: str, where: str) -> Any:
-    _required(isinstance(value, list | tuple), value)
-    each = (
-        list(parts[:1]) * len(value) if kind is not tuple or parts[-1] is Ellipsis else list(parts)
-    )
-    _required(len(each) == len(value), value)
-    made = [
-        _fitted(hint, v, f"{name}[{i}]", where)
-        for i, (hint, v) in enumerate(zip(each, value, strict=True))
-    ]
-    return made if kind is list else tuple(made)
-
-
-def _number(value: Any) -> Any:
-    _required(isinstance(value, int | float) and not isinstance(value, bool), value)
-    try:
-        float(value)
-    except OverflowError as error:
-        raise _Unfit from error
-    return value
-
-
-def _required(fits: bool, value: Any) -> Any:
-    if not fits:
+    if not isinstance(value, list | tuple):
         raise _Unfit
-    return value
-
-
-KINDS_OF_MAPPING = "a mapping of names to values"
+    fixed = kind is tuple and parts[-1] is not Ellipsis
+    hints = list(parts) if fixed else list(parts[:1]) * len(value)
+    if len(hints) != len(value):
+        raise _Unfit
+    pairs = enumerate(zip(hints, value, strict=True))
+    made = [_fitted(hint, inner, f"{name}[{i}]", where) for i, (hint, inner) in pairs]
+    return made if kind is list else tuple(made)
 
 
 def said(hint: Any) -> str:
@@ -219,7 +211,7 @@ def said(hint: Any) -> str:
     if origin in (list, tuple, Sequence):
         count = f"{len(parts)} " if origin is tuple and parts[-1] is not Ellipsis else ""
         return f"a list of {count}{_PLURAL.get(parts[0], 'mappings')}"
-    return KINDS.get(hint, KINDS_OF_MAPPING)
+    return KINDS.get(hint, MAPPING)
 
 
 _PLURAL: dict[Any, str] = {int: "whole numbers", float: "numbers", str: "names"}
@@ -236,8 +228,8 @@ def shown(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def did_you_mean(name: Any, known: Sequence[str]) -> str:
+def did_you_mean(name: Any, known: Iterable[str], written: str = "'{}'") -> str:
     """A hint at the closest known name, never at the one that was given; empty without one."""
     others = [other for other in known if other != name]
     close = get_close_matches(str(name), others, n=1)
-    return f"did you mean '{close[0]}'?" if close else ""
+    return f"did you mean {written.format(close[0])}?" if close else ""

@@ -17,6 +17,7 @@ from spatialembed.cli.main import _say_warnings, main
 from spatialembed.cli.options import read_recipe
 from spatialembed.cli.recipe import find_recipe, recipes
 from spatialembed.console import progress
+from spatialembed.console.output import console
 from spatialembed.errors import ImageWarning, UserError
 from spatialembed.models import build
 from spatialembed.models.checkpoint import save_model
@@ -372,3 +373,8 @@ def test_progress_is_told_where_there_is_no_terminal(monkeypatch, capsys) -> Non
         "Scoring val: 2 of 4 images, 0.1 images/s, 0:00:20 left",
         "Scoring val: 4 of 4 images, 0.1 images/s, 0:00:00 left",
     ]
+
+
+def test_brackets_in_names_are_printed_as_they_are(capsys) -> None:
+    console.print("Trained: runs/[bold]/x")
+    assert capsys.readouterr().out == "Trained: runs/[bold]/x\n"

@@ -37,7 +37,7 @@ def run_demo(out: Path = Path("demo"), minutes: float | None = None, seed: int =
     if minutes is not None:
         options.append(f"--minutes={minutes}")
     page = demo(out, read_recipe("demo", out / "scenes", *options), track)
-    console.print(f"Open {page}", highlight=False)
+    console.print(f"Open {page}")
     return 0
 
 
@@ -57,11 +57,11 @@ def run_check(
 
     def progress(split: str, done: int, total: int) -> None:
         if done % 200 == 0:
-            errors.print(f"{split}: {done} of {total} images read", highlight=False)
+            errors.print(f"{split}: {done} of {total} images read")
 
     report = check_data(data, classes, progress=progress, crowds=crowds)
     for line in report.lines():
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     return 1 if report.errors else 0
 
 
@@ -90,7 +90,7 @@ def run_crops(
     indexed = [(dataset, object_index(dataset)) for dataset in splits]
     for dataset, index in indexed:
         count = store_crops(dataset, index, out, size)
-        console.print(f"{dataset.split}: {count} crops in {out}", highlight=False)
+        console.print(f"{dataset.split}: {count} crops in {out}")
     return 0
 
 
@@ -109,7 +109,7 @@ def run_train(config: TrainConfig) -> int:
         own = (config.network, config.network_options)
         ModelSpec(*own, n_sigma=config.n_sigma, margin=config.margin).outline()
     folder = train(config)
-    console.print(f"Trained: {folder}", highlight=False)
+    console.print(f"Trained: {folder}")
     return 0
 
 
@@ -160,7 +160,7 @@ def run_evaluate(
     for table in tables(evaluation):
         console.print(table)
     page = write_evaluation(loaded, dataset, evaluation, folder, pictures)
-    console.print(f"Written: {folder / 'evaluation.json'} and {page}", highlight=False)
+    console.print(f"Written: {folder / 'evaluation.json'} and {page}")
     return 0
 
 
@@ -188,7 +188,7 @@ def run_export(
             f"validation images: {notes['checked_on']}"
         )
         said += " (too few to tell)" if notes["checked_on"] < FEW else ""
-    console.print(said, highlight=False, soft_wrap=True)
+    console.print(said, soft_wrap=True)
     return 0
 
 
@@ -219,7 +219,7 @@ def run_serve(
 
     require_free(host, port)
     page, address = serve(load(model, device, precision, symmetries, diameter), host, port, browser)
-    console.print(f"Open {address} (Ctrl+C ends it)", highlight=False)
+    console.print(f"Open {address} (Ctrl+C ends it)")
     try:
         Event().wait()
     finally:

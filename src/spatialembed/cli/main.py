@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(sentence: str) -> None:
-    errors.print(f"spatialembed: {sentence}", markup=False, highlight=False, soft_wrap=True)
+    errors.print(f"spatialembed: {sentence}", soft_wrap=True)
 
 
 def _how_to_go_on(given: list[str], interrupt: KeyboardInterrupt) -> list[str]:

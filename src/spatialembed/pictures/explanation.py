@@ -19,7 +19,7 @@ from spatialembed.embedding import (
     sigmoid,
 )
 from spatialembed.pictures.colors import RGB, colors_of_objects, to_rgb
-from spatialembed.pictures.fields import (
+from spatialembed.pictures.outputs import (
     bandwidth_ellipses,
     embedding_space,
     offset_wheel,

@@ -95,6 +95,7 @@ def prepared(arguments: Sequence[str]) -> list[str]:
         name = word.partition("=")[0] if word.startswith("--") else before
         if not word or word == f"{name}=":
             raise UserError(f"nothing is given after {name}; is a variable of the shell unset?")
+    # Before jsonargparse, which follows aliases without end and does not name the place in a stage.
     for name, text in pairwise(chain(*(word.split("=", 1) for word in words))):
         if name in ("--stages", "--network_options"):
             require_stages(text, name[2:])
@@ -116,13 +117,10 @@ def _function_parser(command: Callable[..., Any]) -> Parser:
 def _add_special(parser: ArgumentParser, defaults: dict[str, Any]) -> None:
     """Add the flags and the lists, which no type hint can say."""
     for name, default in defaults.items():
-        if name in FLAGS:
-            parser.add_argument(
-                f"--{name}", action=ActionYesNo, nargs="?", default=default, help=FLAGS[name]
-            )
-        elif name == "images":
-            parser.add_argument(name, nargs="+", type=str, help=_LISTS[name])
+        flag: dict[str, Any] = {"action": ActionYesNo, "nargs": "?", "help": FLAGS.get(name)}
+        some: dict[str, Any] = {"type": str, "nargs": "+", "help": _LISTS.get(name)}
+        kind = flag if name in FLAGS else some
+        if default is inspect.Parameter.empty:
+            parser.add_argument(name, **kind)
         else:
-            parser.add_argument(
-                f"--{name}", nargs="+", type=str, default=default, help=_LISTS[name]
-            )
+            parser.add_argument(f"--{name}", default=default, **kind)

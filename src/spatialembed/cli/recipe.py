@@ -73,6 +73,7 @@ def require_recipe(path: Path) -> None:
     values = read_yaml(text, str(path))
     if not isinstance(values, dict):
         raise UserError(f"{path} is no recipe: it must have lines such as 'network: residual_unet'")
+    # jsonargparse reads the file again, to put options over it, but of a wrong value names no file.
     _require(values, str(path))
 
 

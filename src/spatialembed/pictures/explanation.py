@@ -70,6 +70,7 @@ class Explanation:
         pitch: Pitch = PITCH,
         margin: float | None = None,
     ) -> None:
+        # A sigmoid of ±100 is 0 or 1 in float32: infinities keep their meaning.
         output = np.nan_to_num(np.asarray(output, np.float32), nan=0, posinf=100, neginf=-100)
         self.image = image
         self.found = found

@@ -120,7 +120,7 @@ def _apart(heights: Sequence[float], least: float = 14) -> list[float]:
     order = sorted(range(len(heights)), key=lambda k: heights[k])
     placed = list(heights)
     for before, k in pairwise(order):
-        placed[k] = max(placed[k], placed[before] + least)
+        placed[k] = max(placed[k], placed[before] + least)  # down only, then all up as one
     over = placed[order[-1]] - (HEIGHT - BOTTOM) if order else 0
     return [y - max(0.0, over) for y in placed]
 

@@ -1,12 +1,16 @@
 """What faults.py asks for: commands of the real grammar with something wrong in each."""
 
 import inspect
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from spatialembed.cli.commands import COMMANDS
-from spatialembed.cli.options import options_of
+from spatialembed.cli.options import FLAGS
+from spatialembed.training.config import TrainConfig
 
 VALUES = [
     "", "abc", "-1", "0", "1", "0.5", "1e999", "nan", "inf", "-inf", "1000000000", str(10**30),
@@ -44,7 +48,7 @@ def bad_command(rng: np.random.Generator, places: dict[str, list[str]]) -> list[
             pool = "data" if parameter.name == "config" else parameter.name
             given.append(str(rng.choice(places[FIRST[pool]][:3] if rng.random() < 0.6 else
                                         places[FIRST[pool]])))  # fmt: skip
-    options = [option for option in options_of(command) if option != "browser"]
+    options = [option for option in _options(command) if option != "browser"]
     for _ in range(rng.integers(1, 4)):
         given += _option(rng, str(rng.choice(options)), places)
     if name == "serve":
@@ -52,6 +56,15 @@ def bad_command(rng: np.random.Generator, places: dict[str, list[str]]) -> list[
     if "out" in options and "--out" not in " ".join(given):
         given += ["--out", places["outs"][0]]
     return _misspelt(rng, given)
+
+
+def _options(command: Callable[..., Any]) -> list[str]:
+    """Names of a command's options; not of what is given without a name."""
+    names = ["config", *(field.name for field in fields(TrainConfig) if field.name != "data")]
+    given = inspect.signature(command).parameters
+    if "config" not in given:
+        names = [name for name, one in given.items() if one.default is not one.empty]
+    return names + [f"no_{name}" for name in names if name in FLAGS]
 
 
 def _option(rng: np.random.Generator, name: str, places: dict[str, list[str]]) -> list[str]:

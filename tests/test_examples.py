@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
-from jsonargparse import ArgumentError
 from PIL import Image
 
 from spatialembed import __version__
 from spatialembed.cli.commands import COMMANDS
 from spatialembed.cli.main import main
-from spatialembed.cli.options import build_parser, resolve_recipes
+from spatialembed.cli.options import build_parser
+from spatialembed.cli.options import prepared as as_words
+from spatialembed.errors import UserError
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "pages").glob("*.md"))]
@@ -103,10 +104,9 @@ def run_line(line: str) -> None:
 
 
 def parse(line: str) -> None:
-    arguments = resolve_recipes(shlex.split(line)[1:])
     try:
-        build_parser(COMMANDS, __version__).parse_args(arguments)
-    except ArgumentError as error:
+        build_parser(COMMANDS, __version__).parse_args(as_words(shlex.split(line)[1:]))
+    except UserError as error:
         raise AssertionError(f"{line}: {error}") from error
 
 

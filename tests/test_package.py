@@ -47,7 +47,8 @@ def test_it_is_the_wheel_that_is_imported(installed) -> None:
 def test_recipes_are_inside(installed) -> None:
     names = outside(
         installed,
-        "from spatialembed.cli.options import recipes, read_recipe\n"
+        "from spatialembed.cli.options import read_recipe\n"
+        "from spatialembed.cli.recipe import recipes\n"
         "for path in recipes():\n    print(path, read_recipe(path.stem, 'data').n_sigma)",
     )
     inside = [Path(line.split(" ")[0]) for line in names.splitlines()]

@@ -6,8 +6,8 @@ import tifffile
 from PIL import Image
 
 import spatialembed as se
-from spatialembed.app.drawing import MOST_SIDE, drawing
 from spatialembed.app.kept import Kept
+from spatialembed.app.stage import MOST_SIDE, stage
 from spatialembed.app.study import study, write_results
 from spatialembed.app.web_page import AWAY, _again, _files, _gone, _take, build
 from spatialembed.errors import UserError
@@ -65,7 +65,7 @@ def test_a_drawing_has_an_outline_with_score_and_size_for_every_instance():
     label_map[10:18, 10:20] = 2
     label_map[12:14, 12:15] = 0
     found = Instances.from_label_map(label_map, np.array([0.95, 0.5]), class_names=("a<b",))
-    html = drawing(np.zeros((20, 30, 3), np.uint8), found, "instances")
+    html = stage(np.zeros((20, 30, 3), np.uint8), found, "instances")
     assert html.count("<path") == 2
     assert "a&lt;b 1 · score 0.950 · 18 pixels" in html
     assert html.count("M", html.index("0.500")) >= 2  # an outer line and a hole
@@ -76,7 +76,7 @@ def test_a_large_picture_is_sent_smaller():
     rng = np.random.default_rng(0)
     picture = rng.integers(0, 255, (40, 4 * MOST_SIDE, 3), dtype=np.uint8)
     nothing = Instances.from_label_map(np.zeros((40, 4 * MOST_SIDE), np.int32))
-    assert len(drawing(picture, nothing, "image")) < 4 / 3 * 10 * MOST_SIDE * 3 + 1000
+    assert len(stage(picture, nothing, "image")) < 4 / 3 * 10 * MOST_SIDE * 3 + 1000
 
 
 def test_serve_names_the_extra(monkeypatch):

@@ -14,8 +14,10 @@ from PIL import Image
 import spatialembed
 from spatialembed.cli.commands import COMMANDS
 from spatialembed.cli.main import _say_warnings, main
-from spatialembed.cli.options import find_recipe, read_recipe, recipes
+from spatialembed.cli.options import read_recipe
+from spatialembed.cli.recipe import find_recipe, recipes
 from spatialembed.console import progress
+from spatialembed.console.output import console
 from spatialembed.errors import ImageWarning, UserError
 from spatialembed.models import build
 from spatialembed.models.checkpoint import save_model
@@ -262,7 +264,7 @@ def test_a_run_folder_that_is_a_file_is_one_line(data, tmp_path, capsys) -> None
         ("--minutes=abc", "minutes must be a number, not abc"),
         ("--n_sigma=1.5", "n_sigma must be a whole number, not 1.5"),
         ("--optimizer=sgd", "optimizer must be one of 'adam', 'adamw', not sgd"),
-        ("--foreground_weight=x", "foreground_weight must be a number or a list, not x"),
+        ("--foreground_weight=x", "foreground_weight must be a number or a list of numbers, not x"),
     ],
 )
 def test_values_of_a_wrong_type_are_said_plainly(data, option, message) -> None:
@@ -371,3 +373,8 @@ def test_progress_is_told_where_there_is_no_terminal(monkeypatch, capsys) -> Non
         "Scoring val: 2 of 4 images, 0.1 images/s, 0:00:20 left",
         "Scoring val: 4 of 4 images, 0.1 images/s, 0:00:00 left",
     ]
+
+
+def test_brackets_in_names_are_printed_as_they_are(capsys) -> None:
+    console.print("Trained: runs/[bold]/x")
+    assert capsys.readouterr().out == "Trained: runs/[bold]/x\n"

@@ -220,6 +220,8 @@ def test_an_images_rows_that_were_damaged(tmp_path: Path, content: str) -> None:
     ("command", "told"),
     [
         (["evaluatx"], "there is no command evaluatx; did you mean evaluate?"),
+        ([" "], "there is no command  ; there are"),
+        (["train", "d", "--seed.x=3"], "there is no option --seed.x; did you mean --seed?"),
         (["xyz"], "there is no command xyz; there are 'demo'"),
         (["predict", "m", "i", "--out"], "--out needs a value after it"),
         (["check", "d", "--classes"], "--classes needs a value after it"),

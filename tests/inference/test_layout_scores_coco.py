@@ -99,7 +99,7 @@ def odd(tmp_path):
 
 def tables(dataset, found, max_found=100, out=None):
     """Our own figures and the official ones of instances, one an image."""
-    with official_score(dataset, out, True, None, max_found) as score:
+    with official_score(dataset, out, None, max_found) as score:
         for i, instances in enumerate(found):
             score.add(i, lambda instances=instances: instances)
         official = score.figures()

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from spatialembed.cli.options import read_recipe, recipes
+from spatialembed.cli.options import read_recipe
+from spatialembed.cli.recipe import recipes
 from spatialembed.errors import UserError
 from spatialembed.training.averaging import WeightAverage
 from spatialembed.training.config import StageConfig, TrainConfig

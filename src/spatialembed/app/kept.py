@@ -62,7 +62,7 @@ class Kept:
         """See to it that the oldest goes in time."""
         if self._timer is None and self._studies:
             self._timer = threading.Timer(self.idle, self._sweep)
-            self._timer.daemon = True
+            self._timer.daemon = True  # or the page could not end before it
             self._timer.start()
 
     def _sweep(self) -> None:

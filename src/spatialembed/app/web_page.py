@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spatialembed.app.drawing import HOVER, STYLE, drawing
 from spatialembed.app.kept import Kept
+from spatialembed.app.stage import HOVER, STYLE, stage
 from spatialembed.app.study import MOST_MEGAPIXELS, study, write_results
 from spatialembed.app.temporary import keep_together
 from spatialembed.app.visitors import OwnVisitorsOnly
@@ -199,7 +199,7 @@ def _again(
     picture = model.explanation(given.image, given.output, found).picture(shows)
     height, width = given.image.shape[:2]
     counted = f"**{len(found)}** found in {given.name}, {width} × {height} pixels"
-    return counted, drawing(picture, found, view)
+    return counted, stage(picture, found, view)
 
 
 def _moved(model: Model, kept: Kept, *inputs: Any) -> tuple[Any, ...]:
@@ -215,15 +215,9 @@ def _files(
     if given is None:
         return _no_files()
     found = model.cluster(given.output, seed, foreground, int(size))
-    paths = write_results(Path(tempfile.mkdtemp(dir=_temporary())), given, found)
+    # As they lie in the page's own folder, which gradio clears, it makes no copies of them.
+    paths = write_results(Path(tempfile.mkdtemp()), given, found)
     return tuple(gr.update(value=str(path), interactive=True) for path in paths)
-
-
-def _temporary() -> Path:
-    """Where gradio keeps files, which it clears."""
-    folder = Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _gradio() -> Any:

@@ -37,7 +37,7 @@ def run_demo(out: Path = Path("demo"), minutes: float | None = None, seed: int =
     if minutes is not None:
         options.append(f"--minutes={minutes}")
     page = demo(out, read_recipe("demo", out / "scenes", *options), track)
-    console.print(f"Open {page}", highlight=False)
+    console.print(f"Open {page}")
     return 0
 
 
@@ -57,11 +57,11 @@ def run_check(
 
     def progress(split: str, done: int, total: int) -> None:
         if done % 200 == 0:
-            errors.print(f"{split}: {done} of {total} images read", highlight=False)
+            errors.print(f"{split}: {done} of {total} images read")
 
     report = check_data(data, classes, progress=progress, crowds=crowds)
     for line in report.lines():
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     return 1 if report.errors else 0
 
 
@@ -81,15 +81,16 @@ def run_crops(
         classes: classes to take; the layout's own by default.
         crowds: what COCO's annotations marked iscrowd are.
     """
-    from spatialembed.data import object_index, open_data
+    from spatialembed.data import open_data
     from spatialembed.data.crops.stored import store_crops
+    from spatialembed.data.index import object_index
 
     require_writable(out, "OUT")
     splits = [open_data(data, split, classes, crowds=crowds) for split in ("train", "val")]
     indexed = [(dataset, object_index(dataset)) for dataset in splits]
     for dataset, index in indexed:
         count = store_crops(dataset, index, out, size)
-        console.print(f"{dataset.split}: {count} crops in {out}", highlight=False)
+        console.print(f"{dataset.split}: {count} crops in {out}")
     return 0
 
 
@@ -108,7 +109,7 @@ def run_train(config: TrainConfig) -> int:
         own = (config.network, config.network_options)
         ModelSpec(*own, n_sigma=config.n_sigma, margin=config.margin).outline()
     folder = train(config)
-    console.print(f"Trained: {folder}", highlight=False)
+    console.print(f"Trained: {folder}")
     return 0
 
 
@@ -117,7 +118,6 @@ def run_evaluate(
     data: Path,
     split: Literal["train", "val", "test"] | None = None,
     out: Path | None = None,
-    official: bool | None = None,
     min_region: int | None = None,
     max_found: int = 100,
     crowds: Literal["ignore", "objects"] | None = None,
@@ -135,7 +135,6 @@ def run_evaluate(
         split: test where there is one with truth, else val, by default.
         out: folder for what is written; by default "evaluation_SPLIT" in the run folder, or
             beside a single file by its name.
-        official: the layout's official score; by default where the eval extra is installed.
         min_region: Cityscapes' AP leaves out objects of fewer pixels; its own rule by default.
         max_found: COCO's AP looks at so many found objects of an image and class, best first.
         crowds: what COCO's annotations marked iscrowd are; as in training by default.
@@ -146,7 +145,6 @@ def run_evaluate(
         precision: float32 (the default) or bf16; an exported model has its own.
     """
     from spatialembed.inference.evaluate import evaluate, open_split
-    from spatialembed.inference.layout_scores import is_scored_officially
     from spatialembed.inference.loading import load
     from spatialembed.report.evaluation import folder_beside, tables, write_evaluation
 
@@ -157,14 +155,12 @@ def run_evaluate(
     loaded = load(model, device, precision, symmetries, diameter)
     dataset = open_split(data, split, loaded.spec, crowds)
     folder = out or folder_beside(Path(model), dataset.split)
-    evaluation = evaluate(loaded, dataset, None, folder, official, min_region, track, max_found)
+    evaluation = evaluate(loaded, dataset, None, folder, min_region, track, max_found)
     warn(evaluation["warnings"])
     for table in tables(evaluation):
         console.print(table)
-    if evaluation["official"] is None and official is None and is_scored_officially(dataset):
-        console.print("No official score: it needs pip install 'spatialembed[eval]'")
     page = write_evaluation(loaded, dataset, evaluation, folder, pictures)
-    console.print(f"Written: {folder / 'evaluation.json'} and {page}", highlight=False)
+    console.print(f"Written: {folder / 'evaluation.json'} and {page}")
     return 0
 
 
@@ -192,7 +188,7 @@ def run_export(
             f"validation images: {notes['checked_on']}"
         )
         said += " (too few to tell)" if notes["checked_on"] < FEW else ""
-    console.print(said, highlight=False, soft_wrap=True)
+    console.print(said, soft_wrap=True)
     return 0
 
 
@@ -223,7 +219,7 @@ def run_serve(
 
     require_free(host, port)
     page, address = serve(load(model, device, precision, symmetries, diameter), host, port, browser)
-    console.print(f"Open {address} (Ctrl+C ends it)", highlight=False)
+    console.print(f"Open {address} (Ctrl+C ends it)")
     try:
         Event().wait()
     finally:

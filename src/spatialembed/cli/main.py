@@ -8,19 +8,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from jsonargparse import ArgumentError
-
 from spatialembed import __version__
 from spatialembed.cli.commands import COMMANDS, run_train
-from spatialembed.cli.options import (
-    build_parser,
-    options_of,
-    refuse,
-    require_values,
-    resolve_recipes,
-    train_config,
-    underscored,
-)
+from spatialembed.cli.options import build_parser, prepared, train_config
 from spatialembed.console.output import errors, others_silent, warn
 from spatialembed.errors import ImageWarning, UserError, kind_of
 from spatialembed.errors.interrupts import Terminated, interrupt_in, terminations
@@ -58,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _say(sentence: str) -> None:
-    errors.print(f"spatialembed: {sentence}", markup=False, highlight=False, soft_wrap=True)
+    errors.print(f"spatialembed: {sentence}", soft_wrap=True)
 
 
 def _how_to_go_on(given: list[str], interrupt: KeyboardInterrupt) -> list[str]:
@@ -73,13 +63,7 @@ def _how_to_go_on(given: list[str], interrupt: KeyboardInterrupt) -> list[str]:
 
 def _run(given: list[str]) -> int:
     parser = build_parser(COMMANDS, __version__)
-    require_values(given)
-    arguments = resolve_recipes(underscored(given))
-    try:
-        parsed = parser.instantiate(parser.parse_args(arguments or ["--help"]))
-    except ArgumentError as error:
-        command = COMMANDS.get(arguments[0])
-        refuse(error, arguments, options_of(command) if command else ())
+    parsed = parser.instantiate(parser.parse_args(prepared(given) or ["--help"]))
     options = parsed[parsed.command]
     _say_warnings()
     if parsed.command in ("demo", "train", "evaluate", "predict"):

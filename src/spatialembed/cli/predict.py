@@ -78,7 +78,7 @@ def run_predict(
 
         source, image, who = ModelSource(*given), Path(images[0]), Workers(workers, scheduler)
         count = predict_large(source, image, out, who, overwrite, *settings, None, track, series)
-        console.print(f"{count} instances in {out}", highlight=False, soft_wrap=True)
+        console.print(f"{count} instances in {out}", soft_wrap=True)
         if further := further_images(image, series):
             warn([f"{image} {further}"])
         return 0
@@ -102,8 +102,8 @@ def run_predict(
 
 def _report_outcomes(outcomes: Sequence[Outcome], said: str) -> int:
     """Say what became of the images, the failed ones last and by name."""
-    console.print(said, highlight=False, soft_wrap=True)
+    console.print(said, soft_wrap=True)
     failed = [outcome for outcome in outcomes if outcome.error]
     for outcome in failed:
-        errors.print(f"failed: {outcome.error}", markup=False, highlight=False, soft_wrap=True)
+        errors.print(f"failed: {outcome.error}", soft_wrap=True)
     return 1 if failed else 0

@@ -14,6 +14,7 @@ import yaml
 from spatialembed.data.crops.augmentation import Augmentation
 from spatialembed.errors import UserError
 from spatialembed.files.described import UnknownName, did_you_mean, filled, is_shallow, shown
+from spatialembed.files.packaged import packaged
 from spatialembed.training.config import StageConfig, TrainConfig
 
 LARGEST, MOST_NODES = 200_000, 20_000
@@ -27,6 +28,29 @@ _PLACES = {
     "in a stage": StageConfig,
     "in a stage's augmentation": Augmentation,
 }
+
+
+def find_recipe(name: str) -> Path:
+    """The file of a recipe given by path or by packaged name.
+
+    Raises:
+        UserError: there is none; names those there are.
+    """
+    path = Path(name)
+    if path.is_file():
+        require_recipe(path)
+        return path
+    known = {recipe.stem: recipe for recipe in recipes()}
+    if name not in known:
+        raise UserError(
+            f"there is no recipe {name}; give a file or one of {', '.join(sorted(known))}"
+        )
+    return known[name]
+
+
+def recipes() -> list[Path]:
+    """The recipes that come with the package; of a checkout, those of its ``recipes`` folder."""
+    return packaged("recipes", ".yaml")
 
 
 def require_recipe(path: Path) -> None:
@@ -49,6 +73,7 @@ def require_recipe(path: Path) -> None:
     values = read_yaml(text, str(path))
     if not isinstance(values, dict):
         raise UserError(f"{path} is no recipe: it must have lines such as 'network: residual_unet'")
+    # jsonargparse reads the file again, to put options over it, but of a wrong value names no file.
     _require(values, str(path))
 
 

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from rich.console import Console
 
 # Tables that are piped or stored keep their columns; rich would fold them at 80 letters.
-console = Console(width=None if sys.stdout.isatty() else 200)
-errors = Console(stderr=True)
+# Names of files and classes are printed as they are: in rich's own markup "[a]" would be a style.
+console = Console(width=None if sys.stdout.isatty() else 200, markup=False, highlight=False)
+errors = Console(stderr=True, markup=False, highlight=False)
 
 
 @contextmanager
@@ -34,4 +35,4 @@ def others_silent() -> Iterator[None]:
 def warn(warnings: Iterable[object]) -> None:
     """Say what does not keep a command from its work, but may not be meant."""
     for warning in warnings:
-        errors.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
+        errors.print(f"warning: {warning}", soft_wrap=True)

@@ -72,7 +72,7 @@ def _tell(items: Iterable[Item], total: int, doing: str, of: str) -> Iterator[It
             speed = done / (now - began)
             left = timedelta(seconds=round((total - done) / speed))
             told = f"{doing}: {done} of {total} {of}, {speed:.3g} {of}/s, {left} left"
-            errors.print(told, markup=False, highlight=False, soft_wrap=True)
+            errors.print(told, soft_wrap=True)
 
 
 class _Throughput(ProgressColumn):

@@ -7,12 +7,12 @@ in a person's words, before anything is made of it.
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from sys import float_info
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -38,6 +38,8 @@ class UnknownName(UserError):
 
 LARGEST_TEXT = 4_000_000
 """Bytes of JSON that describe a model or settings, at most; real ones have some thousands."""
+
+MAPPING = "a mapping of names to values"
 
 KINDS: dict[Any, str] = {
     int: "a whole number",
@@ -122,7 +124,7 @@ def filled(kind: type[Made], values: Any, where: str) -> Made:
             what the dataclass itself refuses.
     """
     if not isinstance(values, Mapping):
-        raise UserError(f"{where} must be {KINDS_OF_MAPPING}, not {shown(values)}")
+        raise UserError(f"{where} must be {MAPPING}, not {shown(values)}")
     hints = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     for name in values:
         if name not in hints:
@@ -166,27 +168,27 @@ def _fitted(hint: Any, value: Any, name: str, where: str) -> Any:
         return _one_of(parts, value, name, where)
     if origin in (list, tuple, Sequence):
         return _listed(origin, parts, value, name, where)
-    if hint is Path and isinstance(value, str | Path):
-        return Path(value)
     if not _fits(hint, value):
         raise _Unfit
-    return value
+    return Path(value) if hint is Path else value
 
 
 def _fits(hint: Any, value: Any) -> bool:
-    """Whether a value that is taken as it is may be one of ``hint``."""
-    origin = get_origin(hint)
-    if origin is Literal:
+    if get_origin(hint) is Literal:
         return isinstance(value, str) and value in get_args(hint)
-    if origin is dict:
+    if get_origin(hint) is dict:
         return isinstance(value, dict) and all(isinstance(key, str) for key in value)
-    if hint is float and type(value) is int:  # JSON's may be beyond what a float holds
-        return abs(value) <= sys.float_info.max
-    if hint is float:
-        return isinstance(value, float)
+    if hint is float:  # of whole numbers those that a float can hold
+        return isinstance(value, float) or (_is_whole(value) and abs(value) <= float_info.max)
     if hint is int:
-        return type(value) is int and abs(value) < 2**63
+        return _is_whole(value) and abs(value) < 2**63
+    if hint is Path:
+        return isinstance(value, str | Path)
     return hint is Any or type(value) is hint
+
+
+def _is_whole(value: Any) -> bool:
+    return type(value) is int  # to isinstance true and false are numbers
 
 
 def _one_of(hints: Sequence[Any], value: Any, name: str, where: str) -> Any:
@@ -199,27 +201,26 @@ def _one_of(hints: Sequence[Any], value: Any, name: str, where: str) -> Any:
 def _listed(kind: Any, parts: Sequence[Any], value: Any, name: str, where: str) -> Any:
     if not isinstance(value, list | tuple):
         raise _Unfit
-    each = parts if kind is tuple and parts[-1] is not Ellipsis else [parts[0]] * len(value)
-    if len(each) != len(value):
+    fixed = kind is tuple and parts[-1] is not Ellipsis
+    hints = list(parts) if fixed else list(parts[:1]) * len(value)
+    if len(hints) != len(value):
         raise _Unfit
-    made = [_fitted(each[i], v, f"{name}[{i}]", where) for i, v in enumerate(value)]
+    pairs = enumerate(zip(hints, value, strict=True))
+    made = [_fitted(hint, inner, f"{name}[{i}]", where) for i, (hint, inner) in pairs]
     return made if kind is list else tuple(made)
-
-
-KINDS_OF_MAPPING = "a mapping of names to values"
 
 
 def said(hint: Any) -> str:
     """A type hint in a person's words."""
     origin, parts = get_origin(hint), get_args(hint)
     if origin is Literal:
-        return f"one of {', '.join(map(str, parts))}"
+        return f"one of {', '.join(map(repr, parts))}"
     if origin in (Union, UnionType):
         return " or ".join(said(part) for part in parts if part is not NoneType)
     if origin in (list, tuple, Sequence):
         count = f"{len(parts)} " if origin is tuple and parts[-1] is not Ellipsis else ""
         return f"a list of {count}{_PLURAL.get(parts[0], 'mappings')}"
-    return KINDS.get(hint, KINDS_OF_MAPPING)
+    return KINDS.get(hint, MAPPING)
 
 
 _PLURAL: dict[Any, str] = {int: "whole numbers", float: "numbers", str: "names"}
@@ -236,8 +237,8 @@ def shown(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def did_you_mean(name: Any, known: Sequence[str]) -> str:
+def did_you_mean(name: Any, known: Iterable[str], written: str = "'{}'") -> str:
     """A hint at the closest known name, never at the one that was given; empty without one."""
     others = [other for other in known if other != name]
     close = get_close_matches(str(name), others, n=1)
-    return f"did you mean '{close[0]}'?" if close else ""
+    return f"did you mean {written.format(close[0])}?" if close else ""

@@ -20,7 +20,7 @@ from spatialembed.data.open import open_data, refuse, scan_data
 from spatialembed.data.sample import Sample
 from spatialembed.errors import UserError
 from spatialembed.files.writing import atomic_write
-from spatialembed.inference.layout_scores import official_score
+from spatialembed.inference.layout_scores import official_score, unscored
 from spatialembed.inference.loading import load
 from spatialembed.inference.predictor import Model
 from spatialembed.metrics.average_precision import score_images
@@ -47,7 +47,6 @@ def evaluate(
     data: FileDataSet | str | os.PathLike[str],
     split: Split | None = None,
     out: str | os.PathLike[str] | None = None,
-    official: bool | None = None,
     min_region: int | None = None,
     track: Track = silent,
     max_found: int = MAX_FOUND,
@@ -60,8 +59,6 @@ def evaluate(
         split: "train", "val" or "test". None: the test split if the data has one with truth (so
             not for Cityscapes), else val.
         out: folder for ``evaluation.json`` and the official tools' results; None writes nothing.
-        official: whether Cityscapes data is scored by cityscapesScripts too and COCO data by
-            faster-coco-eval. None: where these are installed.
         min_region: Cityscapes' AP leaves out true objects of fewer pixels; None for its own rule.
         track: shows progress.
         max_found: COCO's AP looks at so many found objects of an image and class, best first; how
@@ -73,11 +70,10 @@ def evaluate(
         (network, clustering: mean per image), "objects" (what
         :meth:`~spatialembed.metrics.object_record.ObjectRecord.summary` gives), "official": None or
         ``{"by": "cityscapesScripts" | "faster-coco-eval", ...}``, and "warnings": what was found
-        in the data that may not be meant, sentences.
+        in the data that may not be meant, and an official score that is missing, sentences.
 
     Raises:
-        UserError: data or model cannot be read, their channels or classes differ, or an extra
-            that was asked for is missing.
+        UserError: data or model cannot be read, or their channels or classes differ.
     """
     model = model if isinstance(model, Model) else load(model)
     if isinstance(data, FileDataSet):
@@ -97,7 +93,7 @@ def evaluate(
     clock = {"network": 0.0, "clustering": 0.0}
     record = ObjectRecord(dataset.class_names)
     folder = None if out is None else Path(out)
-    with official_score(dataset, folder, official, min_region, max_found) as score:
+    with official_score(dataset, folder, min_region, max_found) as score:
 
         def scored() -> Iterator[Scored]:
             for i in track(range(len(dataset)), len(dataset), f"Scoring {dataset.split}"):
@@ -118,7 +114,7 @@ def evaluate(
             **score_images(scored(), dataset.class_names),
             "objects": record.summary(),
             "official": score.figures(),
-            "warnings": [str(problem) for problem in (*dataset.problems, *remarks)],
+            "warnings": [*map(str, (*dataset.problems, *remarks)), *unscored(dataset)],
         }
     evaluation["seconds"] = {part: total / len(dataset) for part, total in clock.items()}
     if folder is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spatialembed.data.layouts.cityscapes import Cityscapes
 from spatialembed.data.layouts.coco import Coco
-from spatialembed.errors import UserError, missing_extra
+from spatialembed.errors import UserError
 from spatialembed.formats.cityscapes_results import cityscapes_ids, write_cityscapes_results
 from spatialembed.formats.coco_results import coco_results
 from spatialembed.formats.results_folder import COCO_FILES, write_json
@@ -26,9 +26,11 @@ TOOLS = {Cityscapes: "cityscapesscripts", Coco: "faster_coco_eval"}
 """Layouts that have an official score, and the module that gives it."""
 
 
-def is_scored_officially(dataset: FileDataSet) -> bool:
-    """Whether the data set's layout has an official score, installed or not."""
-    return type(dataset) in TOOLS
+def unscored(dataset: FileDataSet) -> list[str]:
+    """A warning where the data set's layout has an official score whose tool is not installed."""
+    tool = TOOLS.get(type(dataset))
+    missing = tool is not None and find_spec(tool) is None
+    return ["no official score: it needs pip install 'spatialembed[eval]'"] * missing
 
 
 class OfficialScore(NamedTuple):
@@ -43,7 +45,6 @@ class OfficialScore(NamedTuple):
 def official_score(
     dataset: FileDataSet,
     out: Path | None = None,
-    official: bool | None = None,
     min_region: int | None = None,
     max_found: int = MAX_FOUND,
 ) -> Iterator[OfficialScore]:
@@ -52,18 +53,12 @@ def official_score(
     Args:
         dataset: what is scored.
         out: folder that keeps the results as the tool takes them; None keeps them nowhere.
-        official: True demands the official figures, False does without, None takes them where
-            the 'eval' extra is installed.
         min_region: pixels below which Cityscapes' AP leaves true objects out; None its own rule.
         max_found: found objects of an image and class that COCO's AP looks at.
 
     Raises:
-        UserError: figures were demanded of a layout without an official tool, or the 'eval' extra
-            is missing; ``min_region`` outside of Cityscapes; ``max_found`` outside of COCO.
+        UserError: ``min_region`` outside of Cityscapes; ``max_found`` outside of COCO.
     """
-    tool = TOOLS.get(type(dataset))
-    if official and tool is None:
-        raise UserError(f"{dataset.root} is neither Cityscapes nor COCO: it has no official score")
     if min_region is not None and not isinstance(dataset, Cityscapes):
         raise UserError(f"min_region is for Cityscapes' AP, and {dataset.root} is no Cityscapes")
     if max_found < 1 or (max_found != MAX_FOUND and not isinstance(dataset, Coco)):
@@ -71,10 +66,7 @@ def official_score(
             f"max_found is for COCO's AP and a number of objects above 0; {max_found} is given "
             f"for {dataset.root}"
         )
-    installed = tool is not None and find_spec(tool) is not None
-    if official and not installed:
-        raise missing_extra("the official score", "eval")
-    if official is False or not installed:
+    if type(dataset) not in TOOLS or unscored(dataset):
         yield OfficialScore(lambda i, find: None, lambda: None)
     elif isinstance(dataset, Coco):
         yield _coco_score(dataset, out, max_found)

@@ -5,7 +5,7 @@ Bottom layer, so that training and reports draw with the same hand: numpy and pi
 
 from spatialembed.pictures.colors import colors_of_objects, distinct_colors, to_rgb
 from spatialembed.pictures.explanation import VIEWS, Explanation, explain, found_seeds
-from spatialembed.pictures.fields import (
+from spatialembed.pictures.outputs import (
     bandwidth_ellipses,
     embedding_space,
     offset_wheel,

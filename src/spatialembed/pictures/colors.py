@@ -111,6 +111,8 @@ def _near(ranks: NDArray[np.intp], n: int) -> list[list[int]]:
     """For each rank the ranks found at a few fixed displacements from its pixels."""
     found = []
     height, width = ranks.shape
+    # A few displacements instead of distances between all objects: a colour may be chosen with an
+    # object missed that lies askew, and a picture of thousands of objects takes no longer for it.
     for step in (1, REACH // 2, REACH):
         for dy, dx in ((0, step), (step, 0), (step, step), (step, -step)):
             a = ranks[: max(height - dy, 0), max(-dx, 0) : width - max(dx, 0)]

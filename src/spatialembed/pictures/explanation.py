@@ -19,7 +19,7 @@ from spatialembed.embedding import (
     sigmoid,
 )
 from spatialembed.pictures.colors import RGB, colors_of_objects, to_rgb
-from spatialembed.pictures.fields import (
+from spatialembed.pictures.outputs import (
     bandwidth_ellipses,
     embedding_space,
     offset_wheel,
@@ -70,6 +70,7 @@ class Explanation:
         pitch: Pitch = PITCH,
         margin: float | None = None,
     ) -> None:
+        # A sigmoid of ±100 is 0 or 1 in float32: infinities keep their meaning.
         output = np.nan_to_num(np.asarray(output, np.float32), nan=0, posinf=100, neginf=-100)
         self.image = image
         self.found = found

@@ -41,12 +41,10 @@ def outlines(label_map: NDArray[Any], thickness: int = 1) -> NDArray[np.bool_]:
     """
     line = np.zeros(label_map.shape, bool)
     for step in range(1, thickness + 1):
-        across = label_map[:, step:] != label_map[:, :-step]
-        down = label_map[step:] != label_map[:-step]
-        line[:, step:] |= across
-        line[:, :-step] |= across
-        line[step:] |= down
-        line[:-step] |= down
+        for marked, labels in ((line, label_map), (line.T, label_map.T)):
+            differ = labels[step:] != labels[:-step]
+            marked[step:] |= differ
+            marked[:-step] |= differ
     return np.asarray(line & (label_map != 0))
 
 

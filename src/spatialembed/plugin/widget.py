@@ -157,11 +157,7 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
         """
         if not np.any(labels.data):
             return None
-        images = [
-            layer
-            for layer in self.viewer.layers
-            if isinstance(layer, Image) and _shape(layer) == labels.data.shape
-        ]
+        images = [image for image in self._images() if _shape(image) == labels.data.shape]
         chosen = self.viewer.layers.selection
         if len(images) > 1 and labels in chosen:  # an image that was just opened is alone in it
             images = [layer for layer in images if layer in chosen] or images
@@ -189,9 +185,12 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
         self.diameter.setValue(0)  # the run knows objects as large as they are in these images
         self.said.setText(f"Trained. Find instances now uses {run}; copy it to keep it.")
 
+    def _images(self) -> list[Image]:
+        return [layer for layer in self.viewer.layers if isinstance(layer, Image)]
+
     def _image(self) -> Image:
         selected = [layer for layer in self.viewer.layers.selection if isinstance(layer, Image)]
-        images = selected or [layer for layer in self.viewer.layers if isinstance(layer, Image)]
+        images = selected or self._images()
         if not images:
             raise UserError("there is no image layer: open an image first")
         layer = images[-1]

@@ -1,10 +1,17 @@
-"""Line charts and histograms as inline SVG, coloured by the page's style sheet."""
+"""Line charts and histograms as inline SVG, coloured by the page's style sheet.
+
+No library draws them: matplotlib, which the extra of the page does not have, sets colours and
+typeface in the file, where they cannot follow the page into the dark.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import pairwise
+
+import numpy as np
+from numpy.typing import ArrayLike
 
 WIDTH, HEIGHT = 520, 260
 LEFT, RIGHT, TOP, BOTTOM = 40, 96, 14, 34
@@ -30,30 +37,25 @@ def curves(
     low, high = min(positions), max(positions)
     high = high if high > low else low + 1
 
-    def at(position: float, value: float) -> str:
-        across = (WIDTH - LEFT - RIGHT) * (position - low) / (high - low)
-        return f"{LEFT + across:.1f},{_height(value):.1f}"
+    def at(where: ArrayLike, values: ArrayLike) -> list[str]:
+        across = LEFT + (WIDTH - LEFT - RIGHT) * (np.asarray(where) - low) / (high - low)
+        pairs = zip(across, np.asarray(values), strict=True)
+        return [f"{x:.1f},{_height(value):.1f}" for x, value in pairs]
 
     marks = [low + (high - low) * k / 4 for k in range(5)]
-    parts = _grid() + [_under(at(p, 0), f"{p:.2f}") for p in marks]
     ends = _apart([_height(values[-1]) for _, values in lines.values()])
+    parts = _grid() + [_under(at([p], [0])[0], f"{p:.2f}") for p in marks]
     for k, (name, (where, values)) in enumerate(lines.items()):
-        color = f"line{k % 8}"
-        points = [at(p, v) for p, v in zip(where, values, strict=True)]
-        if error := errors.get(name):
-            top = [at(p, v + e) for p, v, e in zip(where, values, error, strict=True)]
-            base = [at(p, v - e) for p, v, e in zip(where, values, error, strict=True)]
-            parts.append(f'<polygon class="band {color}" points="{" ".join(top + base[::-1])}"/>')
+        color, points = f"line{k % 8}", at(where, values)
+        if name in errors:
+            value, error = np.asarray(values), np.asarray(errors[name])
+            band = at(where, value + error) + at(where, value - error)[::-1]
+            parts.append(f'<polygon class="band {color}" points="{" ".join(band)}"/>')
         parts.append(f'<polyline class="line {color}" points="{" ".join(points)}"/>')
-        if len(points) <= DOTTED:
-            centers = (point.split(",") for point in points)
-            parts += [
-                f'<circle class="dot {color}" cx="{x}" cy="{y}" r="2.6"/>' for x, y in centers
-            ]
-        parts.append(
-            f'<text class="name {color}" x="{WIDTH - RIGHT + 10}" y="{ends[k] + 4:.1f}">'
-            f"{escape(name)}</text>"
-        )
+        for x, y in (point.split(",") for point in points if len(points) <= DOTTED):
+            parts.append(f'<circle class="dot {color}" cx="{x}" cy="{y}" r="2.6"/>')
+        place = f'x="{WIDTH - RIGHT + 10}" y="{ends[k] + 4:.1f}"'
+        parts.append(f'<text class="name {color}" {place}>{escape(name)}</text>')
     middle = LEFT + (WIDTH - LEFT - RIGHT) / 2
     parts.append(f'<text x="{middle}" y="{HEIGHT - 2}" class="axis mid">{escape(label)}</text>')
     return _svg(parts, f"{', '.join(lines)} over {label}")
@@ -70,30 +72,25 @@ def bars(
         label: what the edges are.
         parts_of: B numbers, how many of each count are drawn stronger; none for all of them.
     """
-    room = WIDTH - LEFT - RIGHT / 3
+    room, base, tall = WIDTH - LEFT - RIGHT / 3, HEIGHT - BOTTOM, HEIGHT - TOP - BOTTOM - 14
     step, most = room / max(len(counts), 1), max(*counts, 1, 1)
     drawn = []
-    for k, count in enumerate(counts):
+    for k, (count, strong) in enumerate(zip(counts, parts_of or counts, strict=True)):
         left = LEFT + k * step
-        strong = parts_of[k] if parts_of else count
         for number, kind in ((count, "bar weak"), (strong, "bar")):
-            height = (HEIGHT - TOP - BOTTOM - 14) * number / most
+            height = tall * number / most
             drawn.append(
-                f'<rect class="{kind}" x="{left + 2:.1f}" y="{HEIGHT - BOTTOM - height:.1f}" '
+                f'<rect class="{kind}" x="{left + 2:.1f}" y="{base - height:.1f}" '
                 f'width="{step - 4:.1f}" height="{height:.1f}" rx="2"/>'
             )
         if count:
-            top = HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM - 14) * count / most
             told = f"{strong}/{count}" if parts_of else f"{count}"
             drawn.append(
-                f'<text class="axis mid" x="{left + step / 2:.1f}" y="{top - 5:.1f}">{told}</text>'
+                _text(f"{left + step / 2:.1f}", f"{base - tall * count / most - 5:.1f}", told)
             )
-    base = HEIGHT - BOTTOM
     drawn.append(f'<path class="grid" d="M{LEFT} {base}H{LEFT + room:.1f}"/>')
     drawn += [_under(f"{LEFT + k * step:.1f},{base}", text) for k, text in enumerate(edges) if text]
-    drawn.append(
-        f'<text class="axis mid" x="{LEFT + room / 2}" y="{HEIGHT - 2}">{escape(label)}</text>'
-    )
+    drawn.append(_text(LEFT + room / 2, HEIGHT - 2, escape(label)))
     return _svg(drawn, label)
 
 
@@ -111,9 +108,11 @@ def _grid() -> list[str]:
 
 
 def _under(point: str, text: str) -> str:
-    return (
-        f'<text class="axis mid" x="{point.split(",")[0]}" y="{HEIGHT - BOTTOM + 16}">{text}</text>'
-    )
+    return _text(point.split(",")[0], HEIGHT - BOTTOM + 16, text)
+
+
+def _text(x: object, y: object, text: str) -> str:
+    return f'<text class="axis mid" x="{x}" y="{y}">{text}</text>'
 
 
 def _apart(heights: Sequence[float], least: float = 14) -> list[float]:
@@ -121,7 +120,7 @@ def _apart(heights: Sequence[float], least: float = 14) -> list[float]:
     order = sorted(range(len(heights)), key=lambda k: heights[k])
     placed = list(heights)
     for before, k in pairwise(order):
-        placed[k] = max(placed[k], placed[before] + least)
+        placed[k] = max(placed[k], placed[before] + least)  # down only, then all up as one
     over = placed[order[-1]] - (HEIGHT - BOTTOM) if order else 0
     return [y - max(0.0, over) for y in placed]
 

@@ -85,11 +85,10 @@ def explained(
     model: Model, dataset: DataSet, evaluation: dict[str, Any], count: int = 2
 ) -> Iterator[tuple[str, str, np.ndarray]]:
     """Name, caption and sheet (found, truth, offsets, margins, seeds) of images found well."""
-    index = {name: i for i, name in enumerate(dataset.names)}
     rows = worst_first(evaluation)
     better = [row for row in rows[len(rows) // 2 :] if row["n_true"]]
     for row in sorted(better, key=lambda row: -row["n_true"])[:count]:
-        sample = dataset[index[row["name"]]]
+        sample = dataset[dataset.names.index(row["name"])]
         output = model.raw(sample.image, sample.name)
         explanation = model.explanation(sample.image, output, model.cluster(output))
         sheet = explain(explanation, sample.label_mask)
@@ -106,9 +105,8 @@ def compared(
         dataset: what holds them.
         rows: of the evaluation's "images".
     """
-    index = {name: i for i, name in enumerate(dataset.names)}
     for row in rows:
-        sample = dataset[index[row["name"]]]
+        sample = dataset[dataset.names.index(row["name"])]
         found = model.predict(sample.image, name=sample.name)
         caption = (
             f"AP {row['ap']:.3f}, AP50 {row['ap50']:.3f}; "

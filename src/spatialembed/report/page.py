@@ -65,17 +65,12 @@ def figure(value: Any, digits: int = 3) -> str:
 def _content(evaluation: Mapping[str, Any]) -> dict[str, Any]:
     thresholds, classes = evaluation.get("thresholds") or [], evaluation.get("classes") or {}
     images = worst_first({"images": evaluation.get("images") or []})
-    official = _official(evaluation)
+    settings = evaluation.get("settings") or {}
+    facts = [(name, evaluation.get(name)) for name in ("model", "data", "split", "date")]
+    official = _official(evaluation.get("official"))
     return {
-        "facts": [
-            (name, evaluation[name])
-            for name in ("model", "data", "split", "date")
-            if evaluation.get(name)
-        ],
-        "settings": [
-            (name.replace("_", " "), value)
-            for name, value in (evaluation.get("settings") or {}).items()
-        ],
+        "facts": [(name, value) for name, value in facts if value],
+        "settings": [(name.replace("_", " "), value) for name, value in settings.items()],
         "seconds": evaluation.get("seconds") or {},
         "headline": _headline(evaluation, thresholds, classes, official, images),
         "thresholds": thresholds,
@@ -134,21 +129,11 @@ def _headline(
     return shown[:5]
 
 
-def _official(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _official(found: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """The table of figures by the layout's own tool, in percent; none where there was none."""
-    found = evaluation.get("official")
     if not found:
         return []
-    return [
-        {
-            "by": found["by"],
-            "classes": {name: _figures(row) for name, row in found["classes"].items()},
-            "mean": _figures(found["mean"]),
-            "columns": list(_figures(found["mean"])),
-            "region": found.get("min_region"),
-            "cut": cut_note(found),
-        }
-    ]
+    return [{**found, "columns": list(found["mean"]), "cut": cut_note(found)}]
 
 
 def cut_note(official: Mapping[str, Any]) -> str:
@@ -160,11 +145,6 @@ def cut_note(official: Mapping[str, Any]) -> str:
         f"{official['images_cut']} of {official['images']} images have more. "
         "--max_found takes another number."
     )
-
-
-def _figures(row: Mapping[str, Any]) -> dict[str, float | None]:
-    """The APs among a row's figures; None stays None, no object of that class or size."""
-    return {key: value for key, value in row.items() if key.startswith("AP")}
 
 
 def _charts(

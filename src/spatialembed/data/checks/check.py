@@ -91,7 +91,7 @@ def _look_through(
         except UserError as error:
             problems.append(_as_problem(str(error), dataset.files(i)[0]))
         else:
-            looks[item.image] = look
+            looks[dataset.files(i)[0]] = look
         if progress is not None:
             progress(dataset.split, i + 1, len(dataset))
     masks = [look.mask for look in looks.values()]

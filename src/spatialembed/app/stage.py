@@ -49,7 +49,7 @@ element.addEventListener('mouseleave', () => {
 """
 
 
-def drawing(picture: RGB, found: Instances, view: str) -> str:
+def stage(picture: RGB, found: Instances, view: str) -> str:
     """A picture of a view with the outlines over it, as one piece of HTML.
 
     Args:

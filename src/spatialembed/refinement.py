@@ -61,7 +61,8 @@ def refine(
     width = widths(_means(sigma[:, foreground.pixel[own]], label[own], count), dims)
     center = _means(foreground.position[:, own], label[own], count)
     cells = bin_foreground(foreground, width, len(found.class_names))
-    label = nearest_instances(center, width, found.classes, -math.log(LEAST_PHI), *cells)
+    limit = np.float32(-math.log(LEAST_PHI))
+    label = nearest_instances(center, width, found.classes, limit, cells)
     label_map = np.zeros(flat.shape[1], np.int32)
     label_map[foreground.pixel] = label[cells.slot]
     left = np.bincount(label_map, minlength=count + 1)[1:] >= max(1, min_size)

@@ -30,7 +30,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from spatialembed.embedding import membership, scaled_distance
-from spatialembed.kernels.grid import MOST_CELLS
+from spatialembed.kernels.binning import Objects, bin_pixels
+from spatialembed.kernels.grid import Grid, make_grid
 from spatialembed.kernels.threads import as_many_as_torch
 from spatialembed.lovasz import lovasz_hinge_segments
 from spatialembed.terms.objects import BatchObjects
@@ -139,7 +140,6 @@ def _compiled(
 ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
     """The term, the own scaled distances, and gradients in position, center and width."""
     from spatialembed.kernels.instance import hinges, own_distances
-    from spatialembed.kernels.reach import bin_pixels
 
     start = torch.nn.functional.pad(objects.counts.cumsum(0), (1, 0)).numpy()
     share = objects.share.numpy()
@@ -148,46 +148,21 @@ def _compiled(
     own = own_distances(at, middle, s, pixel, start)
     nearest = np.minimum.reduceat(own, start[:-1]) if len(share) else own
     cutoff = _cutoff(torch.from_numpy(nearest)).numpy()
-    reach = np.sqrt(cutoff / s)
-    first_object = np.searchsorted(objects.image.numpy(), np.arange(objects.images + 1))
-    grid = _grid(middle, reach, at.shape[2])
-    binned = bin_pixels(
-        at, valid.numpy(), objects.object_of.numpy(), middle, reach, first_object, *grid
-    )
-    loss, *gradient = hinges(
-        at,
-        middle,
-        s,
-        pixel,
-        start,
-        own,
-        cutoff,
-        reach,
-        share,
-        first_object,
-        *binned,
-        *grid,
-        threads,
-    )
+    first = np.searchsorted(objects.image.numpy(), np.arange(objects.images + 1))
+    given = Objects(middle, s, cutoff, share, first, start, pixel, own)
+    grid = _grid(middle, np.sqrt(cutoff / s), at.shape[2])
+    near = bin_pixels(at, valid.numpy(), objects.object_of.numpy(), given, grid)
+    loss, *gradient = hinges(at, given, near, grid, threads)
     term = position.new_tensor(float(loss @ share))
     return term, torch.from_numpy(own), tuple(torch.from_numpy(g) for g in gradient)
 
 
-def _grid(
-    center: np.ndarray, reach: np.ndarray, pixels: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Origin, cells per unit and number of cells along each axis: a grid over all in reach.
-
-    Cells are a quarter of a typical reach; there are never more than a few pixels to one.
-    """
+def _grid(center: np.ndarray, reach: np.ndarray, pixels: int) -> Grid:
+    """A grid over all in reach: cells are a quarter of a typical reach, with four pixels to one."""
     usable = np.isfinite(center).all(0) & np.isfinite(reach).all(0)
     if not usable.any():
-        dims = len(center)
-        return np.zeros(dims), np.ones(dims), np.ones(dims, np.int64)
+        return make_grid(np.zeros(len(center)), np.zeros(len(center)), np.ones(len(center)), 1)
     low = (center - reach * 1.001)[:, usable].min(1).astype(np.float64)
     extent = (center + reach * 1.001)[:, usable].max(1) - low
     edge = np.maximum(np.median(reach[:, usable], 1).astype(np.float64) / 4, 1e-9)
-    most = min(max(1, pixels // 4), MOST_CELLS)
-    while (counts := np.floor(extent / edge) + 1).prod() > most:
-        edge = edge * 1.25
-    return low, 1 / edge, counts.astype(np.int64)
+    return make_grid(low, extent, edge, pixels // 4)

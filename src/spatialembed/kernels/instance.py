@@ -158,8 +158,9 @@ def _hinges_of_image(
                 at += runs[r, 1] - runs[r, 0]
             out.center[d, k], out.width[d, k] = for_center, for_width
     for d in range(dims):
+        in_position, pixel = out.position[lane, b, d], near.pixel[b]
         for e in range(in_cells.shape[1]):
-            out.position[lane, b, d, near.pixel[b, e]] += in_cells[d, e]
+            in_position[pixel[e]] += in_cells[d, e]
 
 
 @kernel()

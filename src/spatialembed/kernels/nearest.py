@@ -32,7 +32,7 @@ def nearest_instances(
         margin = Margin(center[:, k], width[:, k], limit)
         start = cells.start[kind[k] * counts.prod() :]
         for r in range(runs_in_reach(margin, start, cells.grid, block, runs)):
-            first, last = runs[r]
+            first, last = runs[r, 0], runs[r, 1]
             run = distance[: last - first]
             scaled_distances(cells.position, first, margin, run)
             for e in range(len(run)):

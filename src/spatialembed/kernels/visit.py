@@ -12,7 +12,7 @@ import numpy as np
 
 from spatialembed.kernels.binning import Cells, give_pixel
 from spatialembed.kernels.compiling import kernel
-from spatialembed.kernels.reach import Margin, runs_in_reach, scaled_distances
+from spatialembed.kernels.reach import Margin, block_in_reach, next_row, scaled_distances
 from spatialembed.kernels.sort import largest_first
 
 LIMIT = np.float32(math.log(2))
@@ -22,26 +22,30 @@ LIMIT = np.float32(math.log(2))
 @kernel()
 def _propose(
     margin: Margin,
-    start: np.ndarray,
+    first_cell: int,
     cells: Cells,
     members: np.ndarray,
     distance: np.ndarray,
     block: np.ndarray,
-    runs: np.ndarray,
 ) -> int:
     """Write the entries within a margin to ``members``; give their number.
 
-    ``start`` is that of the seed's class; ``distance``, ``block`` and ``runs`` are scratch.
+    ``first_cell`` is the first of the seed's class; ``distance`` and ``block`` are scratch.
     """
-    n = 0
-    for r in range(runs_in_reach(margin, start, cells.grid, block, runs)):
-        first, last = runs[r]
+    n, counts = 0, cells.grid.counts
+    block_in_reach(margin, cells.grid, block)
+    row = next_row(block, counts, True)
+    while row >= 0:
+        # Whole rows of the block: to cut each row at the ellipse, as the loss does, where far more
+        # pixels lie, took longer than to look at the corners.
+        first = cells.start[first_cell + row + block[0, 0]]
+        last = cells.start[first_cell + row + block[1, 0] + 1]
         run = distance[: last - first]
         scaled_distances(cells.position, first, margin, run)
         for e in range(len(run)):
-            # Written always, kept if it counts: a branch a pixel would cost more than a write.
             members[n] = first + e
-            n += int(run[e] < margin.cutoff)
+            n += int(run[e] < LIMIT)
+        row = next_row(block, counts, False)
     return n
 
 
@@ -98,9 +102,9 @@ def visit_seeds(
     Returns:
         Which of the seeds were accepted now.
     """
-    counts = cells.grid.counts
-    block = np.empty((3, len(counts)), np.int64)
-    runs = np.empty((counts[1:].prod(), 2), np.int32)
+    dims, n_cells = len(width), cells.grid.counts.prod()
+    margin = Margin(np.empty(dims, np.float32), np.empty(dims, np.float32), LIMIT)
+    block = np.empty((3, dims), np.int64)
     members, distance = np.empty(len(label) + 1, np.int32), np.empty(len(label), np.float32)
     found = np.empty(len(slot), np.int64)
     n_found = 0
@@ -108,9 +112,9 @@ def visit_seeds(
         own = slot[s]
         if label[own] != 0:
             continue
-        margin = Margin(cells.position[:, own], width[:, s], LIMIT)
-        start = cells.start[kind[s] * counts.prod() :]
-        n = _propose(margin, start, cells, members, distance, block, runs)
+        for d in range(dims):  # copied: a slice of its own for each seed took longer
+            margin.center[d], margin.width[d] = cells.position[d, own], width[d, s]
+        n = _propose(margin, kind[s] * n_cells, cells, members, distance, block)
         unassigned = 0
         for m in range(n):
             unassigned += label[members[m]] == 0

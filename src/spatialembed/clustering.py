@@ -69,6 +69,24 @@ def cluster(
         ValueError: channels that do not fit ``n_sigma`` and ``class_names``, a threshold outside
             [0, 1], a negative ``min_size``, a pitch or margin that is not positive, or 2**31 pixels
             or more.
+
+    Example:
+        Two objects, whose pixels do not point anywhere else; the best seed's comes first.
+
+        >>> import numpy as np
+        >>> from spatialembed.embedding import margin_to_sigma
+        >>> score = np.array([[0.1, 0.1, 0.1, 0.1, 0.1, 0.1],
+        ...                   [0.8, 0.92, 0.1, 0.1, 0.7, 0.1],
+        ...                   [0.9, 0.8, 0.1, 0.1, 0.95, 0.8],
+        ...                   [0.1, 0.1, 0.1, 0.1, 0.7, 0.1]])
+        >>> output = np.zeros((4, 4, 6))  # offsets in x and y, bandwidth, seed logits
+        >>> output[2] = margin_to_sigma(2.5)  # pixels
+        >>> output[3] = np.log(score / (1 - score))
+        >>> cluster(output, min_size=2).label_map
+        array([[0, 0, 0, 0, 0, 0],
+               [2, 2, 0, 0, 1, 0],
+               [2, 2, 0, 0, 1, 1],
+               [0, 0, 0, 0, 1, 0]], dtype=int32)
     """
     output = as_float32(output)
     names = _check(output, n_sigma, (seed_threshold, foreground_threshold), min_size, class_names)

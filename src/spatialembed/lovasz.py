@@ -20,12 +20,29 @@ def lovasz_hinge(
 ) -> Float[Tensor, " masks"]:
     """Lovász hinge of each mask over all of its pixels.
 
+    *Convention.* Masks are flat, (N, P), and not reduced over: one loss each, of the type of the
+    logits and summed in float64. Nothing is validated: labels that are not bool, or NaN, give
+    nonsense. By hand: logits of 1 inside and −1 outside cost 0; of 0 everywhere, 1, which is 1 − IoU
+    of nothing predicted; of −1 inside and 1 outside, 2.
+
     Args:
         logits: (N, P) score of each pixel, positive where the mask is predicted.
         labels: (N, P) the true masks.
 
     Returns:
         (N,) loss of each mask, 0 where every pixel is right by a margin of 1.
+
+    Example:
+        One pixel beside a mask of four is wrong by 1, an error of 2. The IoU falls to 4/5 by it.
+
+        >>> mask = torch.tensor([[0, 0, 0, 0, 0, 0],
+        ...                      [0, 1, 1, 0, 0, 0],
+        ...                      [0, 1, 1, 0, 0, 0],
+        ...                      [0, 0, 0, 0, 0, 0]]).bool()
+        >>> logits = torch.where(mask, 1.0, -1.0)
+        >>> logits[1, 3] = 1
+        >>> lovasz_hinge(logits.reshape(1, -1), mask.reshape(1, -1))
+        tensor([0.4000])
     """
     errors = (1 - torch.where(labels, logits, -logits)).clamp(min=0)
     segment = torch.arange(len(logits), device=logits.device).repeat_interleave(logits.shape[1])

@@ -47,6 +47,26 @@ def refine(
 
     Returns:
         The instances, in their order, with the scores that they had.
+
+    Example:
+        Columns 0 to 2 point to column 1 and the others to column 4, but the first object took
+        column 3.
+
+        >>> import numpy as np
+        >>> from spatialembed.embedding import margin_to_sigma
+        >>> output = np.zeros((4, 4, 6))  # offsets in x and y, bandwidth, seed logits
+        >>> output[0] = np.arctanh(np.array([1, 0, -1, 1, 0, -1]) * PITCH)
+        >>> output[2] = margin_to_sigma(3)  # pixels
+        >>> output[3, 1:3] = 1
+        >>> found = Instances.from_label_map(np.array([[0, 0, 0, 0, 0, 0],
+        ...                                            [1, 1, 1, 1, 2, 2],
+        ...                                            [1, 1, 1, 1, 2, 2],
+        ...                                            [0, 0, 0, 0, 0, 0]]))
+        >>> refine(found, output).label_map
+        array([[0, 0, 0, 0, 0, 0],
+               [1, 1, 1, 2, 2, 2],
+               [1, 1, 1, 2, 2, 2],
+               [0, 0, 0, 0, 0, 0]], dtype=int32)
     """
     if len(found) == 0:
         return found

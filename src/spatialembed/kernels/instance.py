@@ -1,4 +1,4 @@
-"""The instance term on the CPU, compiled: value and gradient in one pass over the objects.
+"""The compiled form of terms/instance.py: value and gradient in one pass over the objects.
 
 The steps are those of :mod:`spatialembed.terms.instance`. Objects are shared among threads; where
 several work on one image, each adds up a gradient of its own. Everything is float32 but for sums.
@@ -122,7 +122,7 @@ def _hinges_of_image(
         n_runs = runs_in_reach(margin, near.start[b], grid, block, runs)
         for r in range(n_runs):
             n += runs[r, 1] - runs[r, 0]
-        if n > len(work.phi):  # kept from object to object: memory anew costs as much as its work
+        if n > len(work.phi):  # kept from object to object, not made anew for each
             work = _room(n)
         phi, rest, step = work.phi[:n], work.rest[:n], work.step[:n]
         phi[:size] = objects.distance[first:last]
@@ -240,6 +240,8 @@ def _pull_run(
     in_position: np.ndarray,
 ) -> tuple[float, float]:
     """:func:`_pull` for a run of pixels beside each other."""
+    # Sums in any order and in float32, unlike there: only so does the compiler make vector
+    # instructions of them. What runs give is then added up in float64.
     in_center, in_width = np.float32(0), np.float32(0)
     for i in range(len(position)):
         difference = position[i] - middle

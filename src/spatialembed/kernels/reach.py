@@ -1,7 +1,7 @@
-"""What lies within reach of a center, compiled: a few runs of neighbouring cells.
+"""The compiled form of terms/reach.py: what is in reach of a center, as runs of neighbouring cells.
 
-terms/reach.py is the same for other devices, in torch. Floating point is float32 in one order of
-operations without fused ones, so that comparisons fall as they do in the naive loop.
+Floating point is float32 in one order of operations without fused ones, so that comparisons fall as
+they do in the naive loop.
 """
 
 from __future__ import annotations

@@ -36,8 +36,8 @@ def _propose(
     block_in_reach(margin, cells.grid, block)
     row = next_row(block, counts, True)
     while row >= 0:
-        # Whole rows of the block: to cut each row at the ellipse, as the loss does, where far more
-        # pixels lie, took longer than to look at the corners.
+        # Whole rows of the block: with few pixels to a row, as here, to cut it at the ellipse as the
+        # loss does takes longer than to look at the corners.
         first = cells.start[first_cell + row + block[0, 0]]
         last = cells.start[first_cell + row + block[1, 0] + 1]
         run = distance[: last - first]
@@ -112,7 +112,7 @@ def visit_seeds(
         own = slot[s]
         if label[own] != 0:
             continue
-        for d in range(dims):  # copied: a slice of its own for each seed took longer
+        for d in range(dims):
             margin.center[d], margin.width[d] = cells.position[d, own], width[d, s]
         n = _propose(margin, kind[s] * n_cells, cells, members, distance, block)
         unassigned = 0

@@ -50,6 +50,11 @@ def instance_term(
 ) -> tuple[Tensor, Float[Tensor, " own"]]:
     """Mean hinge over the objects of each image, then over images; an image without adds 0.
 
+    *Convention.* Logits are 2 φ − 1, so that a pixel is right by a margin only where φ is 1 inside
+    and 0 outside. Nothing is validated; an object whose center or width is no number reaches no
+    other pixel. φ is of the type of ``position``, as is the result; sums of the hinge are float64.
+    By hand: a lone pixel with φ = ½ costs 2 − 2 φ = 1, with φ = 1 nothing.
+
     Args:
         position: (B, D, P) embeddings of all pixels of the batch.
         center: (D, N) object centers.
@@ -84,7 +89,9 @@ def instance_term(
 
 def _cutoff(nearest: Float[Tensor, " objects"]) -> Float[Tensor, " objects"]:
     """Scaled distance each object reaches, from that of its nearest own pixel: step 2."""
-    least_error = -torch.expm1(-nearest) * (1 - 1e-5)  # half of it: that of φ
+    # Half of it: that of φ. A little less, so that rounding loses no pixel; one too many adds 0.
+    least_error = -torch.expm1(-nearest) * (1 - 1e-5)
+    # The upper bound keeps the cutoff, and with it the cells, above 0.
     return -least_error.clamp(NEGLIGIBLE, 1 - 1e-7).log()
 
 
@@ -158,7 +165,8 @@ def _compiled(
 
 
 def _grid(center: np.ndarray, reach: np.ndarray, pixels: int) -> Grid:
-    """A grid over all in reach: cells are a quarter of a typical reach, with four pixels to one."""
+    """A grid over all in reach: cells of a quarter of a typical reach, one to four pixels at most."""
+    # A thousandth more than the reach: rounding must not leave a pixel in reach outside.
     usable = np.isfinite(center).all(0) & np.isfinite(reach).all(0)
     if not usable.any():
         return make_grid(np.zeros(len(center)), np.zeros(len(center)), np.ones(len(center)), 1)

@@ -1,4 +1,7 @@
-"""The objects of a batch by their pixels: what the terms of the loss sum over."""
+"""The objects of a batch by their pixels: what the terms of the loss sum over.
+
+kernels/objects.py finds them on the CPU, where ids lie close together; torch's sorts do elsewhere.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which (object, pixel) pairs matter: pixels whose embedding lands within reach of a center.
+"""Which (object, pixel) pairs matter, in torch; kernels/reach.py is compiled, for the CPU.
 
 A pixel far from an object's center has φ ≈ 0 and adds nothing to that object's loss (METHOD,
 section 2), so the loss looks only at pairs within reach. They are found by sorting the embeddings

@@ -28,7 +28,7 @@ def variance_term(
         objects: the N objects.
     """
     deviation = (sigma - mean_sigma.detach()[:, objects.owner]) ** 2
-    # Pixels are weighed, not summed by object and then by image: one sum by index less.
+    # Pixels are weighed: to sum by object and then by image took two sums by index.
     weight = objects.share / objects.counts
     term: Tensor = (deviation.mean(0) * weight[objects.owner]).sum().to(deviation.dtype)
     return term

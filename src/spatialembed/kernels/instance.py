@@ -175,7 +175,9 @@ def _memberships(phi: np.ndarray, rest: np.ndarray, scratch: np.ndarray) -> None
     """Replace scaled distances by φ, and write 1 − φ, each to float32 precision.
 
     ``exp(−x) = 2^k · exp(r)`` with |r| < ln 2 / 2, and exp(r) − 1 by its series, which is
-    thrice as fast as a call of the library an element.
+    thrice as fast as a call of the library an element. With math.exp in its place the whole loss,
+    forward and backward, takes 1.01 to 1.13 times as long, has other last bits, and loses 1 − φ
+    near φ = 1, which would need expm1 (512² and 1024², 20 to 150 objects, 2026-11-27).
     """
     power = scratch.view(np.int32)
     for i in range(len(phi)):

@@ -36,8 +36,8 @@ def _propose(
     block_in_reach(margin, cells.grid, block)
     row = next_row(block, counts, True)
     while row >= 0:
-        # Whole rows of the block: with few pixels to a row, as here, to cut it at the ellipse as the
-        # loss does takes longer than to look at the corners.
+        # Whole rows of the block: with as few pixels to a row as here, to cut it at the ellipse, as
+        # the loss does, takes longer than to look at the corners.
         first = cells.start[first_cell + row + block[0, 0]]
         last = cells.start[first_cell + row + block[1, 0] + 1]
         run = distance[: last - first]

@@ -165,7 +165,7 @@ def _compiled(
 
 
 def _grid(center: np.ndarray, reach: np.ndarray, pixels: int) -> Grid:
-    """A grid over all in reach: cells of a quarter of a typical reach; four pixels or more to one."""
+    """A grid over all in reach, of cells of a quarter of a typical reach or four pixels."""
     # A thousandth more than the reach: rounding must not leave a pixel in reach outside.
     usable = np.isfinite(center).all(0) & np.isfinite(reach).all(0)
     if not usable.any():

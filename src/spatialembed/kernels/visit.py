@@ -33,8 +33,7 @@ def _propose(
     ``first_cell`` is the first of the seed's class; ``distance`` and ``block`` are scratch.
     """
     n, counts = 0, cells.grid.counts
-    block_in_reach(margin, cells.grid, block)
-    row = next_row(block, counts, True)
+    row = next_row(block, counts, True) if block_in_reach(margin, cells.grid, block) else -1
     while row >= 0:
         # Whole rows of the block: with as few pixels to a row as here, to cut it at the ellipse, as
         # the loss does, takes longer than to look at the corners.

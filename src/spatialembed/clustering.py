@@ -27,7 +27,11 @@ from spatialembed.kernels.foreground import (
 from spatialembed.kernels.visit import best_unspent, finish, visit_seeds
 
 FIRST_SEEDS = 4000
-"""About as many seeds are sorted and visited at first, four times as many at each further time."""
+"""About as many seeds are sorted and visited at first, four times as many at each further time.
+
+Not all at once: of 300,000 seeds the best thousand spend nearly all, and to sort them took 36 of
+80 ms.
+"""
 
 SAMPLE = 1000
 """Seeds that stand for all where a typical one is asked for."""
@@ -69,6 +73,24 @@ def cluster(
         ValueError: channels that do not fit ``n_sigma`` and ``class_names``, a threshold outside
             [0, 1], a negative ``min_size``, a pitch or margin that is not positive, or 2**31 pixels
             or more.
+
+    Example:
+        Two objects, whose pixels do not point anywhere else; the best seed's comes first.
+
+        >>> import numpy as np
+        >>> from spatialembed.embedding import margin_to_sigma
+        >>> score = np.array([[0.1, 0.1, 0.1, 0.1, 0.1, 0.1],
+        ...                   [0.8, 0.92, 0.1, 0.1, 0.7, 0.1],
+        ...                   [0.9, 0.8, 0.1, 0.1, 0.95, 0.8],
+        ...                   [0.1, 0.1, 0.1, 0.1, 0.7, 0.1]])
+        >>> output = np.zeros((4, 4, 6))  # offsets in x and y, bandwidth, seed logits
+        >>> output[2] = margin_to_sigma(2.5)  # pixels
+        >>> output[3] = np.log(score / (1 - score))
+        >>> cluster(output, min_size=2).label_map
+        array([[0, 0, 0, 0, 0, 0],
+               [2, 2, 0, 0, 1, 0],
+               [2, 2, 0, 0, 1, 1],
+               [0, 0, 0, 0, 1, 0]], dtype=int32)
     """
     output = as_float32(output)
     names = _check(output, n_sigma, (seed_threshold, foreground_threshold), min_size, class_names)
@@ -128,11 +150,13 @@ def _visit(
     """
     if len(seeds) == 0:
         return np.zeros(0, np.int64), np.zeros((0, 2 * len(foreground.place)), np.int32)
+    # The size of cells changes what is looked at, and nothing of the result: a sample will do.
     sample = foreground.pixel[seeds[:: max(1, len(seeds) // SAMPLE)]]
     cells = bin_foreground(
         foreground, widths(sigma[:, sample], len(foreground.position)), n_classes
     )
-    label = np.zeros(len(foreground.pixel), np.int32)  # by slot: a proposal's lie close together
+    # By slot, not by pixel: a proposal's slots lie side by side, its pixels a cache miss a row.
+    label = np.zeros(len(foreground.pixel), np.int32)
     accepted: list[np.ndarray] = []
     count = FIRST_SEEDS
     while len(seeds):
@@ -143,12 +167,7 @@ def _visit(
             cells.slot[best],
             foreground.kind[best],
             widths(sigma[:, foreground.pixel[best]], len(foreground.position)),
-            cells.origin,
-            cells.density,
-            cells.counts,
-            cells.start,
-            cells.position,
-            cells.twin,
+            cells,
             min_size,
             sum(map(len, accepted)),
             label,
@@ -164,5 +183,6 @@ def _bound(score: np.ndarray, seeds: np.ndarray, count: int) -> float:
     """A score that roughly the best ``count`` of the seeds reach, at least one of them."""
     if len(seeds) <= 2 * count:
         return 0.0
+    # Of a sample: an exact partition passes over all seeds each time.
     sample = np.sort(score[seeds[:: len(seeds) // SAMPLE]])
     return float(sample[-max(1, len(sample) * count // len(seeds))])

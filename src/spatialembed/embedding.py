@@ -22,7 +22,10 @@ Array: TypeAlias = Any
 Pitch = float | Sequence[float]
 
 PITCH: float = 1 / 1024
-"""Default distance between two neighbouring pixels, the same on every image whatever its size."""
+"""Default distance between two neighbouring pixels, the same on every image whatever its size.
+
+Not a share of the image's side: crops and whole images could not share one geometry then.
+"""
 
 SIGMA_RANGE = (-2.0, 2.0)
 """Range bandwidths are clamped to: exp(±20) stays far inside float32, margins from 0.04 px up."""
@@ -201,7 +204,7 @@ def margin_to_sigma(margin: float, pitch: float = PITCH) -> float:
 def sigmoid(logits: Array) -> Array:
     """Seed score of a seed logit, without overflow at either end."""
     if isinstance(logits, np.ndarray):
-        return 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
+        return 1 / (1 + np.exp(-np.clip(logits, -80, 80)))  # exp(89) overflows float32
     return logits.sigmoid()
 
 

@@ -47,6 +47,26 @@ def refine(
 
     Returns:
         The instances, in their order, with the scores that they had.
+
+    Example:
+        Columns 0 to 2 point to column 1 and the others to column 4, but the first object took
+        column 3.
+
+        >>> import numpy as np
+        >>> from spatialembed.embedding import margin_to_sigma
+        >>> output = np.zeros((4, 4, 6))  # offsets in x and y, bandwidth, seed logits
+        >>> output[0] = np.arctanh(np.array([1, 0, -1, 1, 0, -1]) * PITCH)
+        >>> output[2] = margin_to_sigma(3)  # pixels
+        >>> output[3, 1:3] = 1
+        >>> found = Instances.from_label_map(np.array([[0, 0, 0, 0, 0, 0],
+        ...                                            [1, 1, 1, 1, 2, 2],
+        ...                                            [1, 1, 1, 1, 2, 2],
+        ...                                            [0, 0, 0, 0, 0, 0]]))
+        >>> refine(found, output).label_map
+        array([[0, 0, 0, 0, 0, 0],
+               [1, 1, 1, 2, 2, 2],
+               [1, 1, 1, 2, 2, 2],
+               [0, 0, 0, 0, 0, 0]], dtype=int32)
     """
     if len(found) == 0:
         return found
@@ -58,10 +78,13 @@ def refine(
     # A pixel in the foreground of several classes speaks for the class of its instance.
     label = found.label_map.reshape(-1)[foreground.pixel]
     own = (label > 0) & (found.classes[label - 1] == foreground.kind)
+    # Of all of its pixels, where clustering had its seed alone to go by.
     width = widths(_means(sigma[:, foreground.pixel[own]], label[own], count), dims)
     center = _means(foreground.position[:, own], label[own], count)
     cells = bin_foreground(foreground, width, len(found.class_names))
-    label = nearest_instances(center, width, found.classes, -math.log(LEAST_PHI), *cells)
+    # φ falls as the distance rises, so that no exponential is taken of any pixel.
+    limit = np.float32(-math.log(LEAST_PHI))
+    label = nearest_instances(center, width, found.classes, limit, cells)
     label_map = np.zeros(flat.shape[1], np.int32)
     label_map[foreground.pixel] = label[cells.slot]
     left = np.bincount(label_map, minlength=count + 1)[1:] >= max(1, min_size)
@@ -77,6 +100,7 @@ def refine(
 def _means(values: np.ndarray, label: np.ndarray, count: int) -> np.ndarray:
     """(C, N) float32 means of (C, M) values by label 1 to N; NaN where there are none."""
     weight = np.bincount(label, minlength=count + 1)[1:]
+    # bincount sums in float64, as the loss does where it takes the same means.
     sums = [np.bincount(label, row, minlength=count + 1)[1:] for row in values]
     with np.errstate(invalid="ignore"):
         return (np.stack(sums) / weight).astype(np.float32)

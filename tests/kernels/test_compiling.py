@@ -15,9 +15,11 @@ from spatialembed.kernels.compiling import KEPT
 SOURCE = Path(spatialembed.__file__).parent
 REACH = """
 import numpy as np
-from spatialembed.kernels.reach import block_in_reach
-block = np.zeros((3, 1), np.int64)
-block_in_reach(*np.array([[5.0], [99], [0], [1]]), np.array([10]), block)
+from spatialembed.kernels.grid import Grid
+from spatialembed.kernels.reach import Margin, block_in_reach
+block, one = np.zeros((3, 1), np.int64), np.ones(1, np.float32)
+grid = Grid(np.zeros(1), np.ones(1), np.array([10]))
+block_in_reach(Margin(5 * one, one, np.float32(99**2)), grid, block)
 print(block[1, 0])
 """
 """A kernel that calls one of another file, grid.py, for the last cell of ten in reach."""
@@ -64,7 +66,7 @@ def test_an_edited_kernel_is_compiled_anew_in_those_that_call_it(package) -> Non
     assert kept(package / "kernels" / "__pycache__") == first
     assert [path.stat().st_mtime_ns for path in first] == times  # taken as it was
     before = (package / "kernels" / "grid.py").read_text()
-    edited = before.replace("count - 1.0", "count - 3.0")
+    edited = before.replace("counts[d] - 1.0", "counts[d] - 3.0")
     assert edited != before
     (package / "kernels" / "grid.py").write_text(edited)
     assert run(package) == "7"

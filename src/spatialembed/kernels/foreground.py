@@ -17,7 +17,9 @@ from spatialembed.embedding import (
     per_axis,
     sigmoid,
 )
-from spatialembed.kernels.grid import MOST_CELLS, bin_entries, finite_at, gather
+from spatialembed.kernels.binning import Cells, bin_entries
+from spatialembed.kernels.grid import make_grid
+from spatialembed.kernels.take import finite_at, gather
 
 
 class Foreground(NamedTuple):
@@ -31,18 +33,6 @@ class Foreground(NamedTuple):
     score: np.ndarray  # (E,) float32
     place: np.ndarray  # (D, E) int32 array index, in axis order
     position: np.ndarray  # (D, E) float32 embedding, in the order x, y, z
-
-
-class Cells(NamedTuple):
-    """Foreground entries binned by class and embedding; a row of cells along x is contiguous."""
-
-    origin: np.ndarray  # (D,) float64 lowest embedding
-    density: np.ndarray  # (D,) float64 cells per unit of coordinate
-    counts: np.ndarray  # (D,) int64 number of cells along each axis
-    start: np.ndarray  # (K · cells + 1,) int64 where each cell's entries begin below
-    position: np.ndarray  # (D, E) float32 embeddings in the order of cells
-    slot: np.ndarray  # (E,) int32 place of each entry in that order
-    twin: np.ndarray  # (E,) slot of the next entry of the same pixel; empty with one class
 
 
 def as_float32(output: Array) -> np.ndarray:
@@ -100,17 +90,14 @@ def bin_foreground(foreground: Foreground, sample: np.ndarray, n_classes: int) -
         n_classes: number of classes.
     """
     position = foreground.position
-    origin = position.min(axis=1).astype(np.float64)
-    extent = position.max(axis=1) - origin
+    lowest = position.min(axis=1).astype(np.float64)
+    extent = position.max(axis=1) - lowest
     sample = sample[:, np.isfinite(sample).all(axis=0)].astype(np.float64)
+    # Half as large again as a margin: fewer rows to a proposal than cells of one margin have.
     edge = (
         extent + 1 if sample.size == 0 else np.median(np.sqrt(math.log(2) / sample), axis=1) * 1.5
     )
-    # The table of cells stays in proportion to the foreground however small the margins are.
-    most = min(max(1, 4 * position.shape[1] // n_classes), MOST_CELLS)
-    while (counts := np.floor(extent / edge) + 2).prod() > most and counts.max() > 2:
-        edge = edge * 1.25
-    counts = counts.astype(np.int64)
-    origin -= edge / 2  # no embedding is near the border of the grid
-    grid = origin, 1 / edge, counts
-    return Cells(*grid, *bin_entries(position, foreground.kind, foreground.pixel, *grid, n_classes))
+    # The table of cells stays in proportion to the foreground however small the margins are. A
+    # little more extent: rounding must not leave the highest embedding outside.
+    grid = make_grid(lowest, extent * (1 + 1e-9), edge, 4 * position.shape[1] // n_classes)
+    return bin_entries(position, foreground.kind, foreground.pixel, grid, n_classes)

@@ -35,6 +35,7 @@ def hinge_steps(
     worst_out = largest_first(outside, scratch[size:])
     step_in[:] = 0
     step_out[:] = 0
+    # float64, as in lovasz.py: small steps add up over hundreds of thousands of pixels.
     union, total = np.float64(size), 0.0
     j = 0
     for i in range(size):

@@ -35,7 +35,9 @@ def medoid_indices(
             for d in range(dims):
                 from_mean[i] += (cloud[i, d] - mean[d]) ** 2
         best, best_sum = -1, np.inf
+        # Those near the mean first: their sums are small, and rule out most others.
         for i in np.argsort(from_mean, kind="mergesort"):
+            # Sums equal but for rounding: the first one wins then, whatever the order of sums.
             tolerance = 1e-9 * best_sum if best >= 0 else 0.0
             if bound[i] > best_sum + tolerance:
                 continue

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from spatialembed.kernels.binning import Cells, give_pixel
 from spatialembed.kernels.compiling import kernel
-from spatialembed.kernels.grid import cells_in_reach, give_pixel, next_row, scaled_distances
+from spatialembed.kernels.reach import Margin, runs_in_reach, scaled_distances
 
 
 @kernel()
 def nearest_instances(
-    center: np.ndarray,
-    width: np.ndarray,
-    kind: np.ndarray,
-    limit: float,
-    origin: np.ndarray,
-    density: np.ndarray,
-    counts: np.ndarray,
-    start: np.ndarray,
-    position: np.ndarray,
-    slot: np.ndarray,
-    twin: np.ndarray,
+    center: np.ndarray, width: np.ndarray, kind: np.ndarray, limit: np.float32, cells: Cells
 ) -> np.ndarray:
     """(E,) for every slot the instance (from 1) whose φ is highest there, 0 where none is near.
 
@@ -30,26 +21,23 @@ def nearest_instances(
         center, width: (D, N) float32 centers and inverse squared widths of the instances.
         kind: (N,) their classes.
         limit: scaled distance up to which an instance may get a pixel of its class.
-        origin, density, counts, start, position, slot, twin: the entries in their cells.
+        cells: the entries.
     """
-    dims, cells = len(origin), counts.prod()
-    block, middle, s = np.empty((3, dims), np.int64), np.empty(dims, np.float32), width[:, 0].copy()
-    label, least = np.zeros(len(slot), np.int32), np.full(len(slot), limit, np.float32)
-    distance = np.empty(len(slot), np.float32)
+    counts = cells.grid.counts
+    block = np.empty((3, len(counts)), np.int64)
+    runs = np.empty((counts[1:].prod(), 2), np.int32)
+    label, least = np.zeros(len(cells.slot), np.int32), np.full(len(cells.slot), limit, np.float32)
+    distance = np.empty(len(cells.slot), np.float32)
     for k in range(len(kind)):
-        middle[:], s[:] = center[:, k], width[:, k]
-        if not (np.isfinite(middle).all() and (s > 0).all()):
-            continue
-        cells_in_reach(middle, s, limit, origin, density, counts, block)
-        row = next_row(block, counts, True)
-        while row >= 0:
-            first = start[kind[k] * cells + row + block[0, 0]]
-            last = start[kind[k] * cells + row + block[1, 0] + 1]
+        margin = Margin(center[:, k], width[:, k], limit)
+        start = cells.start[kind[k] * counts.prod() :]
+        for r in range(runs_in_reach(margin, start, cells.grid, block, runs)):
+            first, last = runs[r, 0], runs[r, 1]
             run = distance[: last - first]
-            scaled_distances(position, first, middle, s, run)
+            scaled_distances(cells.position, first, margin, run)
             for e in range(len(run)):
+                # The least distance is the highest φ, without an exponential a pixel.
                 if run[e] < least[first + e]:
-                    give_pixel(first + e, run[e], twin, least)
-                    give_pixel(first + e, k + 1, twin, label)
-            row = next_row(block, counts, False)
+                    give_pixel(first + e, run[e], cells.twin, least)
+                    give_pixel(first + e, k + 1, cells.twin, label)
     return label

@@ -1,4 +1,4 @@
-"""The objects of a batch by their pixels, compiled: a counting sort of ids."""
+"""The compiled form of terms/objects.py: the objects of a batch, by a counting sort of ids."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def gather_pixels(
 
     The ids are ``span`` many, from ``lowest`` on.
 
-    A counting sort: several times as fast on the CPU as torch's sort and gathers.
+    A counting sort: several times as fast on the CPU as torch's sort and gathers. It keeps the
+    order of pixels within an object, as a stable sort does, and with it that of all sums.
     """
     images, pixels = labels.shape
     table = np.zeros((images, span), np.int64)

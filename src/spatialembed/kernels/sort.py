@@ -7,7 +7,7 @@ import numpy as np
 from spatialembed.kernels.compiling import kernel
 
 DIGITS = 2048
-"""Buckets of one counting pass."""
+"""Buckets of one counting pass: 11 bits, so that two of them order 22."""
 
 
 @kernel()
@@ -15,7 +15,8 @@ def largest_first(values: np.ndarray, scratch: np.ndarray) -> np.ndarray:
     """Keys that sort the positive ones of ``values`` from large to small, equal ones by index.
 
     Two counting passes over the leading 22 bits of what varies in them; the few that are then not
-    yet in order are moved.
+    yet in order are moved. A third pass would order all 32 bits, and move every key once more for
+    those few.
 
     Args:
         values: (n,) float32 of at least 0.
@@ -54,7 +55,7 @@ def largest_first(values: np.ndarray, scratch: np.ndarray) -> np.ndarray:
         place = (key - low) >> (shift + np.uint64(11))
         out[coarse[place]] = key
         coarse[place] += 1
-    moves = 8 * n
+    moves = 8 * n  # moving is quadratic: beyond as many, sorting by comparison is the surer end
     for i in range(1, n):
         key, j = out[i], i
         while j > 0 and out[j - 1] > key:

@@ -10,8 +10,9 @@ import math
 
 import numpy as np
 
+from spatialembed.kernels.binning import Cells, give_pixel
 from spatialembed.kernels.compiling import kernel
-from spatialembed.kernels.grid import cells_in_reach, give_pixel, next_row, scaled_distances
+from spatialembed.kernels.reach import Margin, block_in_reach, next_row, scaled_distances
 from spatialembed.kernels.sort import largest_first
 
 LIMIT = np.float32(math.log(2))
@@ -20,30 +21,26 @@ LIMIT = np.float32(math.log(2))
 
 @kernel()
 def _propose(
-    center: np.ndarray,
-    width: np.ndarray,
+    margin: Margin,
     first_cell: int,
-    origin: np.ndarray,
-    density: np.ndarray,
-    counts: np.ndarray,
-    start: np.ndarray,
-    position: np.ndarray,
+    cells: Cells,
     members: np.ndarray,
     distance: np.ndarray,
     block: np.ndarray,
 ) -> int:
-    """Write the entries within the margin of ``center`` to ``members``; give their number.
+    """Write the entries within a margin to ``members``; give their number.
 
     ``first_cell`` is the first of the seed's class; ``distance`` and ``block`` are scratch.
     """
-    cells_in_reach(center, width, LIMIT, origin, density, counts, block)
-    n = 0
-    row = next_row(block, counts, True)
+    n, counts = 0, cells.grid.counts
+    row = next_row(block, counts, True) if block_in_reach(margin, cells.grid, block) else -1
     while row >= 0:
-        first = start[first_cell + row + block[0, 0]]
-        last = start[first_cell + row + block[1, 0] + 1]
+        # Whole rows of the block: with as few pixels to a row as here, to cut it at the ellipse, as
+        # the loss does, takes longer than to look at the corners.
+        first = cells.start[first_cell + row + block[0, 0]]
+        last = cells.start[first_cell + row + block[1, 0] + 1]
         run = distance[: last - first]
-        scaled_distances(position, first, center, width, run)
+        scaled_distances(cells.position, first, margin, run)
         for e in range(len(run)):
             members[n] = first + e
             n += int(run[e] < LIMIT)
@@ -84,39 +81,39 @@ def best_unspent(
 
 @kernel()
 def visit_seeds(
-    seed_slot: np.ndarray,
-    seed_kind: np.ndarray,
-    seed_width: np.ndarray,
-    origin: np.ndarray,
-    density: np.ndarray,
-    counts: np.ndarray,
-    start: np.ndarray,
-    position: np.ndarray,
-    twin: np.ndarray,
+    slot: np.ndarray,
+    kind: np.ndarray,
+    width: np.ndarray,
+    cells: Cells,
     min_size: int,
     accepted: int,
     label: np.ndarray,
 ) -> np.ndarray:
     """Visit seeds in order and label the slots of their pixels; −1 is spent without an instance.
 
-    ``accepted`` is how many were before. Returns which of the seeds were accepted now.
+    Args:
+        slot, kind, width: (M,) slots and classes and (D, M) inverse squared widths of the seeds.
+        cells: the entries.
+        min_size: least number of pixels of a proposal.
+        accepted: how many were before.
+        label: of every slot, 0 where unassigned.
+
+    Returns:
+        Which of the seeds were accepted now.
     """
-    dims, cells = len(origin), counts.prod()
+    dims, n_cells = len(width), cells.grid.counts.prod()
+    margin = Margin(np.empty(dims, np.float32), np.empty(dims, np.float32), LIMIT)
     block = np.empty((3, dims), np.int64)
-    center, width = np.empty(dims, np.float32), np.empty(dims, np.float32)
     members, distance = np.empty(len(label) + 1, np.int32), np.empty(len(label), np.float32)
-    found = np.empty(len(seed_slot), np.int64)
+    found = np.empty(len(slot), np.int64)
     n_found = 0
-    for s in range(len(seed_slot)):
-        own = seed_slot[s]
+    for s in range(len(slot)):
+        own = slot[s]
         if label[own] != 0:
             continue
         for d in range(dims):
-            center[d], width[d] = position[d, own], seed_width[d, s]
-        n = _propose(
-            center, width, seed_kind[s] * cells, origin, density, counts, start, position,
-            members, distance, block,
-        )  # fmt: skip
+            margin.center[d], margin.width[d] = cells.position[d, own], width[d, s]
+        n = _propose(margin, kind[s] * n_cells, cells, members, distance, block)
         unassigned = 0
         for m in range(n):
             unassigned += label[members[m]] == 0
@@ -126,10 +123,10 @@ def visit_seeds(
             n_found += 1
             value = accepted + n_found
         else:
-            give_pixel(own, -1, twin, label)  # a seed without a proposal ends here too
+            give_pixel(own, -1, cells.twin, label)  # a seed without a proposal ends here too
         for m in range(n):
             if label[members[m]] == 0:
-                give_pixel(members[m], value, twin, label)
+                give_pixel(members[m], value, cells.twin, label)
     return found[:n_found]
 
 

@@ -99,6 +99,34 @@ def settle(mosaic: Mosaic, folder: Path, compared: Iterator[int]) -> np.ndarray:
     """Sorted keys of the objects that are dropped, by the pairs of the tiles that were compared.
 
     A pixel that an object shares with two better ones counts twice against it.
+
+    Example:
+        Two tiles of 4×4 pixels each see two columns of the other's. The object on their border is
+        found by both, by the second one with less of it and a lower score, and is dropped there.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> from spatialembed.instances import Instances
+        >>> from spatialembed.large.segment import file_of, taken
+        >>> mosaic = Mosaic(height=4, width=8, core=4, overlap=2)
+        >>> seen = [np.array([[0, 0, 0, 0, 0, 0],
+        ...                   [0, 0, 1, 1, 1, 0],
+        ...                   [0, 0, 1, 1, 1, 0],
+        ...                   [0, 0, 0, 0, 0, 0]]),  # columns 0 to 5
+        ...         np.array([[0, 0, 0, 0, 0, 0],
+        ...                   [0, 1, 1, 0, 0, 0],
+        ...                   [0, 1, 1, 0, 2, 2],
+        ...                   [0, 0, 0, 0, 2, 2]])]  # columns 2 to 7
+        >>> scores = [0.9], [0.8, 0.7]
+        >>> with TemporaryDirectory() as name:
+        ...     folder = Path(name)
+        ...     for tile in range(len(mosaic)):
+        ...         found = Instances.from_label_map(seen[tile], np.array(scores[tile]))
+        ...         objects = taken(found, mosaic.seen_by(tile), mosaic.core_of(tile))
+        ...         write_arrays(file_of(folder, tile), objects._asdict())
+        ...     pairs = [tile for tile in range(2) if Compare(mosaic, folder)(tile)["pairs"]]
+        ...     dropped = settle(mosaic, folder, iter(pairs))
+        >>> [divmod(int(key), KEY) for key in dropped]  # tile, and number of the object there
+        [(1, 0)]
     """
     shared: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for tile in compared:

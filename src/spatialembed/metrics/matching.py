@@ -164,6 +164,25 @@ def match(
     Raises:
         UserError: shapes that differ, labels that are not integers or negative, or a found id
             without a row in ``found_classes``.
+
+    Example:
+        The first true object is found but for one of its four pixels, the second in two parts.
+
+        >>> true = np.array([[1, 1, 0, 2, 2, 2],
+        ...                  [1, 1, 0, 2, 2, 2],
+        ...                  [0, 0, 0, 0, 0, 0],
+        ...                  [0, 0, 0, 0, 0, 0]])
+        >>> found = np.array([[1, 1, 0, 2, 2, 3],
+        ...                   [1, 0, 0, 2, 2, 3],
+        ...                   [0, 0, 0, 0, 0, 0],
+        ...                   [0, 0, 0, 0, 0, 0]])
+        >>> matching = match(found, true)
+        >>> matching.iou
+        array([0.75      , 0.6666667 , 0.33333334], dtype=float32)
+        >>> matching.pairs(0.5).found
+        array([0, 1])
+        >>> matching.pairs(0.7).found
+        array([0])
     """
     _check(label_map, label_mask, ignore, class_map)
     given = [m for m in (ignore, class_map) if m is not None]

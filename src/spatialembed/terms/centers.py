@@ -45,7 +45,10 @@ def mean_by_object(
     pixel_object: Int[Tensor, " pixels"],
     counts: Int[Tensor, " objects"],
 ) -> Float[Tensor, "C objects"]:
-    """Mean of ``values`` over each object's pixels, summed in float64."""
+    """Mean of ``values`` over each object's pixels, summed in float64.
+
+    float32 sums over a mask of 300,000 pixels were off by a thousandth.
+    """
     total = values.new_zeros(len(values), len(counts), dtype=torch.float64)
     return (total.index_add(1, pixel_object, values.double()) / counts).to(values.dtype)
 

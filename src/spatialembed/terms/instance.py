@@ -30,7 +30,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from spatialembed.embedding import membership, scaled_distance
-from spatialembed.kernels.grid import MOST_CELLS
+from spatialembed.kernels.binning import Objects, bin_pixels
+from spatialembed.kernels.grid import Grid, make_grid
 from spatialembed.kernels.threads import as_many_as_torch
 from spatialembed.lovasz import lovasz_hinge_segments
 from spatialembed.terms.objects import BatchObjects
@@ -48,6 +49,11 @@ def instance_term(
     valid: Bool[Tensor, " pixels"],
 ) -> tuple[Tensor, Float[Tensor, " own"]]:
     """Mean hinge over the objects of each image, then over images; an image without adds 0.
+
+    *Convention.* Logits are 2 φ − 1, so that a pixel is right by a margin only where φ is 1 inside
+    and 0 outside. Nothing is validated; an object whose center or width is no number reaches no
+    other pixel. φ is of the type of ``position``, as is the result; sums of the hinge are float64.
+    By hand: a lone pixel with φ = ½ costs 2 − 2 φ = 1, with φ = 1 nothing.
 
     Args:
         position: (B, D, P) embeddings of all pixels of the batch.
@@ -83,7 +89,9 @@ def instance_term(
 
 def _cutoff(nearest: Float[Tensor, " objects"]) -> Float[Tensor, " objects"]:
     """Scaled distance each object reaches, from that of its nearest own pixel: step 2."""
-    least_error = -torch.expm1(-nearest) * (1 - 1e-5)  # half of it: that of φ
+    # Half of it: that of φ. A little less, so that rounding loses no pixel; one too many adds 0.
+    least_error = -torch.expm1(-nearest) * (1 - 1e-5)
+    # The upper bound keeps the cutoff, and with it the cells, above 0.
     return -least_error.clamp(NEGLIGIBLE, 1 - 1e-7).log()
 
 
@@ -139,7 +147,6 @@ def _compiled(
 ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
     """The term, the own scaled distances, and gradients in position, center and width."""
     from spatialembed.kernels.instance import hinges, own_distances
-    from spatialembed.kernels.reach import bin_pixels
 
     start = torch.nn.functional.pad(objects.counts.cumsum(0), (1, 0)).numpy()
     share = objects.share.numpy()
@@ -148,46 +155,22 @@ def _compiled(
     own = own_distances(at, middle, s, pixel, start)
     nearest = np.minimum.reduceat(own, start[:-1]) if len(share) else own
     cutoff = _cutoff(torch.from_numpy(nearest)).numpy()
-    reach = np.sqrt(cutoff / s)
-    first_object = np.searchsorted(objects.image.numpy(), np.arange(objects.images + 1))
-    grid = _grid(middle, reach, at.shape[2])
-    binned = bin_pixels(
-        at, valid.numpy(), objects.object_of.numpy(), middle, reach, first_object, *grid
-    )
-    loss, *gradient = hinges(
-        at,
-        middle,
-        s,
-        pixel,
-        start,
-        own,
-        cutoff,
-        reach,
-        share,
-        first_object,
-        *binned,
-        *grid,
-        threads,
-    )
+    first = np.searchsorted(objects.image.numpy(), np.arange(objects.images + 1))
+    given = Objects(middle, s, cutoff, share, first, start, pixel, own)
+    grid = _grid(middle, np.sqrt(cutoff / s), at.shape[2])
+    near = bin_pixels(at, valid.numpy(), objects.object_of.numpy(), given, grid)
+    loss, *gradient = hinges(at, given, near, grid, threads)
     term = position.new_tensor(float(loss @ share))
     return term, torch.from_numpy(own), tuple(torch.from_numpy(g) for g in gradient)
 
 
-def _grid(
-    center: np.ndarray, reach: np.ndarray, pixels: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Origin, cells per unit and number of cells along each axis: a grid over all in reach.
-
-    Cells are a quarter of a typical reach; there are never more than a few pixels to one.
-    """
+def _grid(center: np.ndarray, reach: np.ndarray, pixels: int) -> Grid:
+    """A grid over all in reach, of cells of a quarter of a typical reach or four pixels."""
+    # A thousandth more than the reach: rounding must not leave a pixel in reach outside.
     usable = np.isfinite(center).all(0) & np.isfinite(reach).all(0)
     if not usable.any():
-        dims = len(center)
-        return np.zeros(dims), np.ones(dims), np.ones(dims, np.int64)
+        return make_grid(np.zeros(len(center)), np.zeros(len(center)), np.ones(len(center)), 1)
     low = (center - reach * 1.001)[:, usable].min(1).astype(np.float64)
     extent = (center + reach * 1.001)[:, usable].max(1) - low
     edge = np.maximum(np.median(reach[:, usable], 1).astype(np.float64) / 4, 1e-9)
-    most = min(max(1, pixels // 4), MOST_CELLS)
-    while (counts := np.floor(extent / edge) + 1).prod() > most:
-        edge = edge * 1.25
-    return low, 1 / edge, counts.astype(np.int64)
+    return make_grid(low, extent, edge, pixels // 4)

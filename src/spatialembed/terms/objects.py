@@ -1,13 +1,18 @@
-"""The objects of a batch by their pixels: what the terms of the loss sum over."""
+"""The objects of a batch by their pixels: what the terms of the loss sum over.
+
+kernels/objects.py finds them on the CPU, where ids lie close together; torch's sorts do elsewhere.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from spatialembed.embedding import Pitch, pixel_coordinates
 from spatialembed.kernels.objects import gather_pixels
 from spatialembed.kernels.threads import as_many_as_torch
 
@@ -39,6 +44,15 @@ def at_pixels(maps: Float[Tensor, "B C pixels"], objects: BatchObjects) -> Float
     """What maps of the whole batch hold at the objects' pixels."""
     channels = maps.movedim(1, 0).reshape(maps.shape[1], -1)
     return channels.index_select(1, objects.pixel)
+
+
+def own_coordinates(
+    objects: BatchObjects, shape: Sequence[int], pitch: Pitch, like: Tensor
+) -> Float[Tensor, "D own"]:
+    """Coordinates of the objects' pixels on images of a spatial shape, of the type of ``like``."""
+    grid = pixel_coordinates(shape, pitch, like=like).flatten(1)
+    own: Tensor = grid[:, objects.pixel % grid.shape[1]]
+    return own
 
 
 def gather_objects(label_mask: Int[Tensor, "B *S"], valid: Bool[Tensor, "B *S"]) -> BatchObjects:

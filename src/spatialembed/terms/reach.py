@@ -1,4 +1,4 @@
-"""Which (object, pixel) pairs matter: pixels whose embedding lands within reach of a center.
+"""Which (object, pixel) pairs matter, in torch; kernels/reach.py is compiled, for the CPU.
 
 A pixel far from an object's center has φ ≈ 0 and adds nothing to that object's loss (METHOD,
 section 2), so the loss looks only at pairs within reach. They are found by sorting the embeddings
@@ -8,11 +8,13 @@ runs of neighbouring cells. There is no loop over objects, on any device.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from spatialembed.embedding import scaled_distance
+from spatialembed.kernels.grid import make_grid
 
 CELLS = 1 << 14
 """Upper limit of grid cells per image: enough to tell objects apart, few enough to count fast."""
@@ -46,7 +48,7 @@ def pairs_within_reach(
     empty = pixel_image.new_zeros(0)
     if position.shape[1] == 0 or center.shape[1] == 0:
         return empty, empty
-    grid = _Grid(position, pixel_image, reach=(cutoff / width).sqrt())
+    grid = _Cells(position, pixel_image, reach=(cutoff / width).sqrt())
     objects, starts, lengths = grid.runs(center, object_image)
     found = []
     for chunk in _chunks(lengths):
@@ -61,8 +63,8 @@ def pairs_within_reach(
     return torch.cat([k for k, _ in found]), torch.cat([pixel for _, pixel in found])
 
 
-class _Grid:
-    """Pixels sorted by the cell their embedding falls in, the x axis running fastest."""
+class _Cells:
+    """Pixels sorted by the cell their embedding falls in, image by image."""
 
     def __init__(
         self,
@@ -70,27 +72,29 @@ class _Grid:
         pixel_image: Int[Tensor, " pixels"],
         reach: Float[Tensor, "D objects"],
     ) -> None:
-        dims = len(position)
         position = position.nan_to_num()
         self.reach = reach
-        self.lowest = position.amin(1, keepdim=True)
-        extent = position.amax(1, keepdim=True) - self.lowest
-        per_axis = int(CELLS ** (1 / dims))
         # Not torch's median, which has no deterministic implementation on CUDA.
-        typical = reach.sort(1).values[:, (reach.shape[1] - 1) // 2, None]
-        self.cell = torch.maximum(typical / 4, extent / per_axis)
-        self.cell = self.cell.clamp(min=1e-9)
-        self.shape = (extent / self.cell).floor().long() + 1  # (D, 1)
-        self.stride = torch.cat([torch.ones_like(self.shape[:1]), self.shape.cumprod(0)])
-        flat = (self._cell_of(position) * self.stride[:-1]).sum(0) + pixel_image * self.stride[-1]
+        typical = reach.nan_to_num().sort(1).values[:, (reach.shape[1] - 1) // 2]
+        numbers = torch.stack([position.amin(1), position.amax(1), typical])
+        low, high, typical = numbers.cpu().double().numpy()  # one wait for the device, not three
+        grid = make_grid(low, high - low, np.maximum(typical / 4, 1e-9), CELLS)
+        self.origin, self.density, self.last = (
+            torch.as_tensor(array)[:, None].to(position)
+            for array in (grid.origin, grid.density, grid.counts - 1)
+        )
+        self.stride = np.cumprod([1, *grid.counts]).tolist()
+        flat = pixel_image * self.stride[-1]
+        for axis, cell in enumerate(self._cell_of(position)):
+            flat = flat + cell * self.stride[axis]
         self.order = flat.argsort(stable=True)
-        images = int(pixel_image.max()) + 1
-        counts = torch.bincount(flat, minlength=int(self.stride[-1]) * images)
+        counts = torch.bincount(flat, minlength=self.stride[-1] * (int(pixel_image.max()) + 1))
         self.starts = torch.nn.functional.pad(counts.cumsum(0), (1, 0))
 
     def _cell_of(self, position: Float[Tensor, "D points"]) -> Int[Tensor, "D points"]:
-        cell = ((position - self.lowest) / self.cell).floor().nan_to_num()
-        return torch.minimum(cell.clamp(0, CELLS).long(), self.shape - 1)
+        """``cell_along`` of kernels/grid.py; of no number, the first."""
+        cell = ((position - self.origin) * self.density).nan_to_num()
+        return torch.minimum(cell.clamp(min=0), self.last).long()
 
     def runs(
         self, center: Float[Tensor, "D objects"], object_image: Int[Tensor, " objects"]

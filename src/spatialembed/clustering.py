@@ -1,8 +1,14 @@
-"""From a raw network output to instances: Neven et al. 2019, section 3.3.
+"""From a raw network output to instances: Neven et al. 2019, section 3.
 
-The best seed left proposes the pixels whose embeddings lie within its own margin; a proposal that
-is large enough and mostly new becomes an instance, and either way its pixels are spent. The
-result is that of the naive loop to the last pixel (tests/reference.py). It is quicker because
+The rule, which tests/reference.py has as a naive loop and ``visit_seeds`` of kernels/visit.py as
+a compiled one, for seeds from the highest score down to the threshold::
+
+    members = foreground of the seed's class with φ > 0.5 for the seed's own embedding and σ
+    if there are min_size of them, and more than half are unassigned:
+        the unassigned ones become an instance
+    the seed and all members are spent, whether or not
+
+The result is that of the naive loop to the last pixel. It is quicker because
 only the foreground is embedded; embeddings are binned into a grid of cells, so that a proposal
 looks only at pixels near it; and seeds are sorted a few at a time: the best spend most others.
 """

@@ -2,7 +2,7 @@
 
 Everything that turns a network's raw output into positions goes through this file: loss,
 clustering, pictures. Each function takes numpy arrays or torch tensors and gives back the same
-kind, so that clustering needs no torch. METHOD, Neven et al. 2019, section 3.
+kind, so that clustering needs no torch. Neven et al. 2019, section 3.
 
 A raw output has, per pixel, ``D`` offsets in the order x, y, z, then ``n_sigma`` bandwidths in the
 same order, then one seed logit a class. Its spatial axes are the last ``D``, in the order z, y, x.
@@ -147,7 +147,7 @@ def clamped(sigma: Array) -> Array:
 
 
 def inverse_squared_width(sigma: Array) -> Array:
-    """Bandwidth s = exp(10 σ) of a clamped σ, in inverse squared coordinates (section 3.1)."""
+    """Bandwidth s = exp(10 σ) of a clamped σ, the paper's 1 / (2 σ²), per squared coordinate."""
     return _namespace(sigma).exp(10 * sigma)
 
 

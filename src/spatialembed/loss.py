@@ -1,6 +1,6 @@
 """The joint loss: offsets, bandwidths and seed maps learned together.
 
-Neven et al. 2019, section 3.1. Each term is a function in a file of its name in terms/:
+Neven et al. 2019, section 3. Each term is a function in a file of its name in terms/:
 
 - *instance*, the Lovász hinge of each object's membership φ against its mask;
 - *variance*, by which an object's pixels agree on one bandwidth;
@@ -22,11 +22,11 @@ from torch import Tensor, nn
 
 from spatialembed.embedding import PITCH, Embedded, Pitch, embed, inverse_squared_width
 from spatialembed.terms.bandwidth import clamped_with_return
-from spatialembed.terms.centers import CENTERS, Center, mean_by_object, object_centers
+from spatialembed.terms.centers import CENTERS, Center, object_centers
 from spatialembed.terms.drift import drift_term
 from spatialembed.terms.instance import instance_term
-from spatialembed.terms.labels import as_integers
-from spatialembed.terms.objects import at_pixels, gather_objects, own_coordinates
+from spatialembed.terms.label_types import as_integers
+from spatialembed.terms.objects import at_pixels, gather_objects, mean_by_object, own_coordinates
 from spatialembed.terms.seed import seed_term
 from spatialembed.terms.variance import variance_term
 
@@ -96,7 +96,7 @@ class SpatialEmbeddingLoss(nn.Module):
         class_map: Shaped[Tensor, "B *S"] | None = None,
         ignore: Shaped[Tensor, "B *S"] | None = None,
     ) -> dict[str, Tensor]:
-        """Loss of a batch; see METHOD, section 2.
+        """Loss of a batch.
 
         Args:
             output: (B, D + n_sigma + K, *spatial) raw output of the network.

@@ -1,4 +1,4 @@
-"""Files as the authors' training writes them, built from the tensor list of METHOD, section 6.
+"""Files as the authors' training writes them, built from the tensor list of the published ones.
 
 The oracle runs the network from the state dict alone with torch.nn.functional; it shares no code
 with the package.

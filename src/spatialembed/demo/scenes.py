@@ -18,7 +18,7 @@ from spatialembed.demo.scenery.buildings import draw_buildings, draw_skyline
 from spatialembed.demo.scenery.canvas import Camera, Canvas
 from spatialembed.demo.scenery.finish import cast_shadows, finish, hood
 from spatialembed.demo.scenery.ground import draw_ground
-from spatialembed.demo.scenery.labels import EGO, SKY
+from spatialembed.demo.scenery.label_ids import EGO, SKY
 from spatialembed.demo.scenery.street import Stage, random_street
 from spatialembed.demo.scenery.traffic import populate
 from spatialembed.demo.scenery.visibility import Limits, Thing, paint_order

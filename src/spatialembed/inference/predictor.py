@@ -19,7 +19,7 @@ from spatialembed.inference.image_like import ImageLike, is_grey, to_array
 from spatialembed.inference.symmetries import Symmetry, averaged
 from spatialembed.inference.tiles import tiled
 from spatialembed.inference.zoom import Part, resized, sampled
-from spatialembed.models.image_warnings import tell
+from spatialembed.models.input_warnings import tell
 from spatialembed.models.spec import require_zoom
 from spatialembed.pictures import Explanation
 from spatialembed.refinement import refine

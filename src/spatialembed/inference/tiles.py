@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 STEP = 128
-"""Tiles and halos are multiples of this, as are the strides of all networks' deepest levels."""
+"""Tiles and halos are multiples of this, which all networks' strides divide."""
 
 HALO = 2 * STEP
 """Pixels around a tile that the network sees too."""

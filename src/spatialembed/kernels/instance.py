@@ -165,7 +165,7 @@ def _hinges_of_image(
 
 @kernel()
 def _room(n: int) -> Work:
-    """For the pairs of one object."""
+    """Arrays for n pairs of an object and a pixel."""
     phi, rest, step = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
     return Work(phi, rest, step, np.empty(3 * n, np.uint64))
 

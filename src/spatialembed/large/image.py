@@ -24,7 +24,7 @@ from spatialembed.large.segment import Segment, file_of, open_image
 from spatialembed.large.work_table import TABLE, Failure, WorkTable, refuse_if_used
 from spatialembed.large.worker_model import Source
 from spatialembed.large.workers import Workers, work_through
-from spatialembed.models.image_warnings import tell_sampled
+from spatialembed.models.input_warnings import tell_sampled
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -1,4 +1,4 @@
-"""Files of the authors' own training: the original's and EmbedSeg's 2D (METHOD, section 6).
+"""Files of the authors' own training: the original's and EmbedSeg's 2D.
 
 They hold a pickled dict whose ``model_state_dict`` is a branched ERFNet's. Only tensors and plain
 values are unpickled. Every size is read from the tensors' shapes; what the shapes do not tell

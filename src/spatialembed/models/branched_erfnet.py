@@ -1,6 +1,6 @@
 """Branched ERFNet, the paper's network: one encoder, one decoder per branch.
 
-Neven et al. 2019, section 3.3: the first branch gives offsets and bandwidths, the second the seed
+Neven et al. 2019, section 3: the first branch gives offsets and bandwidths, the second the seed
 maps.
 """
 
@@ -17,7 +17,7 @@ DIMS = 2
 class BranchedERFNet(nn.Module):
     """Shared ERFNet encoder with an instance decoder and a seed decoder.
 
-    Its state dict is that of the published files (METHOD, section 6): 433 tensors, 2,252,644
+    Its state dict is that of the published files: 433 tensors, 2,252,644
     parameters for RGB, one bandwidth and one class.
 
     Args:
@@ -46,7 +46,7 @@ class BranchedERFNet(nn.Module):
 
 
 def start_embedding(convolution: nn.Conv2d | nn.ConvTranspose2d, channels: int = 1) -> None:
-    """Start offsets at 0 and bandwidths at σ = 1, a margin of 5.7 px (METHOD, section 1).
+    """Start offsets at 0 and bandwidths at σ = 1, a margin of 5.7 px.
 
     Args:
         convolution: gives the offset channels, then the bandwidths.

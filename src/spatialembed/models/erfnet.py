@@ -1,7 +1,6 @@
 """The blocks of ERFNet: Romera et al., T-ITS 2018, figure 2 and table I.
 
-Attribute names follow the published model files, so that those load key by key (METHOD,
-section 6).
+Attribute names follow the published model files, so that those load key by key.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ def found_seeds(
     """The pixel each instance grew from, which clustering does not store.
 
     A seed is its instance's pixel of the highest score, the first one in a tie: all pixels of the
-    instance were still free when clustering took the best of the free ones (METHOD, section 3).
+    instance were still free when clustering took the best of the free ones.
 
     Args:
         scores: (K, H, W) seed scores.

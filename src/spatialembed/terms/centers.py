@@ -1,6 +1,7 @@
 """Where an object's center is in training: its centroid, its learned center, or its medoid.
 
-At inference a center is always the embedding of a seed pixel; see ``clustering.py``.
+In clustering a center is the embedding of a seed pixel, in refinement the mean embedding of what
+clustering found.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from spatialembed.kernels.medoid import medoid_indices
 from spatialembed.kernels.threads import as_many_as_torch
+from spatialembed.terms.objects import mean_by_object
 
 Center = Literal["centroid", "learned", "medoid"]
 CENTERS: tuple[str, ...] = get_args(Center)
@@ -29,7 +31,7 @@ def object_centers(
 
     Args:
         kind: "centroid", the mean coordinate; "learned", the mean embedding, through which the
-            gradient flows (Neven et al., section 3.1.4); "medoid", the object's pixel with the
+            gradient flows (Neven et al., section 3); "medoid", the object's pixel with the
             least sum of distances to its other pixels (Lalit et al., MIDL 2021).
         place: (D, P) embeddings of the objects' pixels if "learned", else their coordinates.
         pixel_object: (P,) index of each pixel's object, 0 to N − 1.
@@ -38,19 +40,6 @@ def object_centers(
     if kind == "medoid":
         return _medoids(place, pixel_object, counts)
     return mean_by_object(place, pixel_object, counts)
-
-
-def mean_by_object(
-    values: Float[Tensor, "C pixels"],
-    pixel_object: Int[Tensor, " pixels"],
-    counts: Int[Tensor, " objects"],
-) -> Float[Tensor, "C objects"]:
-    """Mean of ``values`` over each object's pixels, summed in float64.
-
-    float32 sums over a mask of 300,000 pixels were off by a thousandth.
-    """
-    total = values.new_zeros(len(values), len(counts), dtype=torch.float64)
-    return (total.index_add(1, pixel_object, values.double()) / counts).to(values.dtype)
 
 
 def _medoids(

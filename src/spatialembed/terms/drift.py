@@ -11,8 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from spatialembed.terms.centers import mean_by_object
-from spatialembed.terms.objects import BatchObjects
+from spatialembed.terms.objects import BatchObjects, mean_by_object
 
 
 def drift_term(

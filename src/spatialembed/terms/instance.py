@@ -1,6 +1,6 @@
 """The instance term: the Lovász hinge of each object's membership φ, and its gradient.
 
-Neven et al. 2019, section 3.1: the hinge of the margin logits 2 φ − 1 against an object's mask
+Neven et al. 2019, section 3: the hinge of the margin logits 2 φ − 1 against an object's mask
 runs over the whole image, once per object. Nearly all of these pixels add nothing, so this does:
 
 1. φ of each object's own pixels. The error of one is 2 − 2 φ; of a pixel off the object it is 2 φ.
@@ -14,9 +14,9 @@ runs over the whole image, once per object. Nearly all of these pixels add nothi
    closed forms of lovasz.py.
 
 The cost follows the pixels within reach, not objects times image. On the CPU compiled kernels
-(kernels/reach.py for step 3, kernels/instance.py for the rest) do this object by object and give
-value and gradient together; on any other device, and in float64, the same steps are torch
-operations over all objects at once.
+(kernels/binning.py and reach.py for step 3, instance.py and hinge.py for the rest) do this object
+by object and give value and gradient together; on any other device, and in float64, the same steps
+are torch operations over all objects at once.
 """
 
 from __future__ import annotations

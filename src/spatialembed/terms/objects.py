@@ -78,3 +78,16 @@ def gather_objects(label_mask: Int[Tensor, "B *S"], valid: Bool[Tensor, "B *S"])
     object_of = torch.full_like(labels, -1, dtype=torch.int32)
     object_of[pixel] = owner.int()
     return BatchObjects(pixel, owner, counts, keys // max(len(ids), 1), object_of, images)
+
+
+def mean_by_object(
+    values: Float[Tensor, "C pixels"],
+    pixel_object: Int[Tensor, " pixels"],
+    counts: Int[Tensor, " objects"],
+) -> Float[Tensor, "C objects"]:
+    """Mean of ``values`` over each object's pixels, summed in float64.
+
+    float32 sums over a mask of 300,000 pixels were off by a thousandth.
+    """
+    total = values.new_zeros(len(values), len(counts), dtype=torch.float64)
+    return (total.index_add(1, pixel_object, values.double()) / counts).to(values.dtype)

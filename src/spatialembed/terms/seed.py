@@ -1,6 +1,6 @@
 """The seed term: every pixel learns how well it points at its object's center.
 
-Neven et al. 2019, section 3.1, the seed map.
+Neven et al. 2019, section 3, the seed map.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
-from spatialembed.terms.labels import as_integers
+from spatialembed.terms.label_types import as_integers
 from spatialembed.terms.objects import BatchObjects
 
 

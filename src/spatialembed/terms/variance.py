@@ -1,6 +1,6 @@
 """The variance term: an object's pixels agree on one bandwidth.
 
-Neven et al. 2019, section 3.1, the smoothness loss.
+Neven et al. 2019, section 3, the smoothness loss.
 """
 
 from __future__ import annotations

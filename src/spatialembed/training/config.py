@@ -27,8 +27,8 @@ class StageConfig:
     Its length is one of ``epochs``, ``steps`` and ``minutes``.
 
     Args:
-        crop_size: side of the square crops in pixels; a multiple of the network's stride, 8 for
-            branched_erfnet, 2 to the number of widths for residual_unet.
+        crop_size: side of the square crops in pixels; a multiple of 8, and of the
+            network's stride: 2 to the number of widths for residual_unet.
         batch_size: crops per step, of all processes together.
         epochs: passes of ``crops_per_epoch`` crops.
         steps: optimizer steps.
@@ -40,8 +40,8 @@ class StageConfig:
             None: images without an object get their share of the crops, at most a fifth; other
             images are shown around objects alone.
         learning_rate: after warm-up.
-        decay: of the learning rate to 0 at the stage's end: "polynomial" (power 0.9, the
-            paper's), "cosine" or "constant".
+        decay: of the learning rate: to 0 at the stage's end as "polynomial" (power 0.9, the
+            paper's) or "cosine", or none as "constant".
         warmup_steps: steps over which the learning rate rises from 0; at most a tenth of all.
         freeze_batch_norm: keep the batch-norm statistics of the stage before (the paper's
             second stage).

@@ -17,7 +17,7 @@ from spatialembed.data.data_set import FileDataSet, Problem
 from spatialembed.data.index import ObjectIndex, Progress, object_index, specks
 from spatialembed.errors import UserError
 from spatialembed.files.pixel_values import Values, values_of
-from spatialembed.models.image_warnings import range_noticed
+from spatialembed.models.input_warnings import range_noticed
 from spatialembed.models.normalization import Normalization, parts_of, sampled
 from spatialembed.training.config import StageConfig, TrainConfig
 

@@ -206,15 +206,15 @@ def _as_json(spec: ModelSpec) -> str:
 
 def _loss(config: TrainConfig, material: Material) -> SpatialEmbeddingLoss:
     return SpatialEmbeddingLoss(
-        material.spec.n_sigma,
-        config.center,
-        config.foreground_weight,
-        config.instance_weight,
-        config.variance_weight,
-        config.seed_weight,
-        material.spec.pitch,
-        config.margin,
-        config.drift_weight,
+        n_sigma=material.spec.n_sigma,
+        center=config.center,
+        foreground_weight=config.foreground_weight,
+        instance_weight=config.instance_weight,
+        variance_weight=config.variance_weight,
+        seed_weight=config.seed_weight,
+        pitch=material.spec.pitch,
+        margin=config.margin,
+        drift_weight=config.drift_weight,
     )
 
 

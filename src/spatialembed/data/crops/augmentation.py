@@ -21,7 +21,7 @@ SOMETIMES = 0.5
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Ranges from which each crop's change is drawn (METHOD, section 4, and beyond).
+    """Ranges from which each crop's change is drawn; the paper's settings have none.
 
     Brightness and noise are in the units of the normalised image, where its contrast spans
     about 1. A value of 0 (or ``False``, or a scale of 1 to 1) turns a change off.

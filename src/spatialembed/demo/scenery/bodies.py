@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spatialembed.demo.scenery.labels import BUS, CAR, TRUCK
+from spatialembed.demo.scenery.label_ids import BUS, CAR, TRUCK
 
 
 @dataclass(frozen=True)

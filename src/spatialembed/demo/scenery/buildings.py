@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from spatialembed.demo.scenery.canvas import Canvas, Floats, Mesh, panel, rgb, xyz
-from spatialembed.demo.scenery.labels import BUILDING, TREE
+from spatialembed.demo.scenery.label_ids import BUILDING, TREE
 from spatialembed.demo.scenery.roadside import draw_tree, uprights
 from spatialembed.demo.scenery.street import FAR, Stage
 

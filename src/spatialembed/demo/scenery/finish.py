@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from spatialembed.demo.scenery.canvas import Canvas, Flags, Flat, Floats, xyz
-from spatialembed.demo.scenery.labels import BUILDING, GRASS, ROAD, SIDEWALK, TREE
+from spatialembed.demo.scenery.label_ids import BUILDING, GRASS, ROAD, SIDEWALK, TREE
 from spatialembed.demo.scenery.street import FAR, Stage
 from spatialembed.demo.scenery.visibility import Thing
 from spatialembed.demo.scenery.weather import noise

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from spatialembed.demo.scenery.canvas import Canvas, Floats, Mesh, circle, rgb, xyz
-from spatialembed.demo.scenery.labels import GRASS, ROAD, SIDEWALK
+from spatialembed.demo.scenery.label_ids import GRASS, ROAD, SIDEWALK
 from spatialembed.demo.scenery.street import FAR, Stage, Street
 from spatialembed.demo.scenery.weather import Light
 

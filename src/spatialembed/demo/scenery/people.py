@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 
 from spatialembed.demo.scenery.canvas import Floats, Mesh, circle, rgb, square, xyz
-from spatialembed.demo.scenery.labels import BICYCLE, MOTORCYCLE, PERSON, RIDER
+from spatialembed.demo.scenery.label_ids import BICYCLE, MOTORCYCLE, PERSON, RIDER
 from spatialembed.demo.scenery.street import Stage
 from spatialembed.demo.scenery.visibility import Thing
 

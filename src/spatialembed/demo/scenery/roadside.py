@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from spatialembed.demo.scenery.canvas import Floats, Mesh, circle, rgb, square, xyz
-from spatialembed.demo.scenery.labels import LAMP, POLE, SIGN, STATIC, TREE
+from spatialembed.demo.scenery.label_ids import LAMP, POLE, SIGN, STATIC, TREE
 from spatialembed.demo.scenery.street import Stage
 from spatialembed.demo.scenery.visibility import Thing
 from spatialembed.demo.scenery.weather import Light

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spatialembed.demo.scenery.canvas import Camera, Floats, Mesh, rgb
-from spatialembed.demo.scenery.labels import PERSON
+from spatialembed.demo.scenery.label_ids import PERSON
 from spatialembed.demo.scenery.visibility import Part, Thing
 from spatialembed.demo.scenery.weather import Light
 

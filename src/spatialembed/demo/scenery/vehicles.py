@@ -6,7 +6,7 @@ import numpy as np
 
 from spatialembed.demo.scenery.bodies import BODIES, PAINTS
 from spatialembed.demo.scenery.canvas import Floats, Mesh, xyz
-from spatialembed.demo.scenery.labels import TRUCK
+from spatialembed.demo.scenery.label_ids import TRUCK
 from spatialembed.demo.scenery.shapes import shape_of
 from spatialembed.demo.scenery.street import Stage
 from spatialembed.demo.scenery.visibility import Thing

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from spatialembed.demo.scenery.canvas import Flags, Flat, Floats
-from spatialembed.demo.scenery.labels import BUS, CAR, PERSON, TRUCK
+from spatialembed.demo.scenery.label_ids import BUS, CAR, PERSON, TRUCK
 
 FAR_SCENERY = 45.0
 """Metres beyond which trees and poles are not counted as hiding anything."""

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spatialembed.errors import ImageWarning
-from spatialembed.models.image_warnings import noticed, tell, tell_sampled
+from spatialembed.models.input_warnings import noticed, tell, tell_sampled
 from spatialembed.models.normalization import Normalization
 
 TYPES = ["uint8", "uint16", "uint32", "int16", "int32", "int64", "uint64", "float32", "float64"]

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 import spatialembed.app.web_page
-import spatialembed.demo.recipe
+import spatialembed.demo.pipeline
 import spatialembed.export.onnx
 import spatialembed.training.loop
 from spatialembed.cli.main import main
@@ -110,7 +110,7 @@ def _stop_before_work() -> None:
         raise Reached
 
     spatialembed.training.loop.start = reached
-    spatialembed.demo.recipe.make_scenes = reached
+    spatialembed.demo.pipeline.make_scenes = reached
     spatialembed.export.onnx._traced = reached
     spatialembed.app.web_page.serve = reached
 

@@ -284,7 +284,7 @@ def test_crops_must_fit_the_network(scenes, tmp_path) -> None:
 
 
 def test_a_demo_clears_only_a_demo(tmp_path) -> None:
-    from spatialembed.demo.recipe import demo
+    from spatialembed.demo.pipeline import demo
 
     (tmp_path / "scenes").mkdir()
     (tmp_path / "thesis.tex").write_text("precious")

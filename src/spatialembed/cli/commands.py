@@ -30,7 +30,7 @@ def run_demo(out: Path = Path("demo"), minutes: float | None = None, seed: int =
         minutes: how long to train; None for the recipe's own length.
         seed: of scenes, weights and crops.
     """
-    from spatialembed.demo.recipe import demo
+    from spatialembed.demo.pipeline import demo
 
     require_writable(out)
     options = [f"--out={out / 'run'}", f"--seed={seed}"]

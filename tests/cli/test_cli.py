@@ -329,10 +329,13 @@ def test_an_interrupt_is_one_line(monkeypatch, capsys, number, code) -> None:
             raise SystemError("as compiled code has it") from error
         return 0
 
+    # What a shell starts in the background ignores Ctrl+C.
+    ctrl_c = signal.signal(signal.SIGINT, signal.default_int_handler)
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setitem(COMMANDS, "check", interrupted)
     monkeypatch.setattr("spatialembed.cli.main.build_parser", lambda *_: Parsed())
     assert main(["check", "data"]) == code
+    signal.signal(signal.SIGINT, ctrl_c)
     assert capsys.readouterr().err == "spatialembed: interrupted\n"
     assert signal.getsignal(signal.SIGTERM) is before
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -128,7 +129,11 @@ def test_an_interrupted_run_ends_in_one_line_with_its_processes(
     while not (out / "checkpoint.pt").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     os.killpg(process.pid, number)
-    assert process.wait(60) == code
+    try:
+        assert process.wait(60) == code
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     lines = [line for line in said.read_text().splitlines() if "compiling" not in line]
     told = "interrupted; the same command with --resume goes on from the last checkpoint"
     assert lines == [f"spatialembed: {told}"]
@@ -140,7 +145,12 @@ def started(
     """The command ``spatialembed train`` in a process group of its own."""
     command = [sys.executable, "-m", "spatialembed", "train", str(scenes), f"--out={out}", *options]
     return subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=stderr,
+        start_new_session=True,
+        # What a shell starts in the background ignores Ctrl+C, and so do its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

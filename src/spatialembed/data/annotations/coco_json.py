@@ -137,7 +137,7 @@ def _image(file: Path, row: Mapping[str, Any]) -> Image:
     height, width = (_size(file, name, key, row[key]) for key in ("height", "width"))
     if height * width > MOST_PIXELS:
         raise UserError(
-            f"{file} says that {name} is {width}x{height}, too large to be taken whole; correct "
+            f"{file} says that {name[:200]} is {width}x{height}, too large to be taken whole; correct "
             "it, or cut the image into smaller ones"
         )
     return Image(row["id"], name, height, width)
@@ -169,7 +169,7 @@ def _require_id(file: Path, name: str, row: Mapping[str, Any]) -> None:
 def _size(file: Path, image: str, field: str, value: Any) -> int:
     whole = not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value)
     if not whole or value != int(value) or value < 1:
-        raise _unfit(file, f"images ({image})", field, value, "a whole number above 0")
+        raise _unfit(file, f"images ({image[:200]})", field, value, "a whole number above 0")
     return int(value)
 
 

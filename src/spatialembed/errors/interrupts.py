@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import parent_process
+from multiprocessing import parent_process, resource_tracker
 from types import TracebackType
 from typing import NoReturn
 
@@ -47,6 +47,8 @@ def undisturbed(*signals: signal.Signals) -> Iterator[None]:
     if not hasattr(signal, "sigwaitinfo"):  # Windows and macOS
         yield
         return
+    # Multiprocessing starts its tracker with its first process, and lets the signals through then.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,10 +27,12 @@ TOOLS = {Cityscapes: "cityscapesscripts", Coco: "faster_coco_eval"}
 
 
 def unscored(dataset: FileDataSet) -> list[str]:
-    """A warning where the data set's layout has an official score whose tool is not installed."""
-    tool = TOOLS.get(type(dataset))
-    missing = tool is not None and find_spec(tool) is None
-    return ["no official score: it needs pip install 'spatialembed[eval]'"] * missing
+    """A warning where the data set's layout has an official score whose tool does not import."""
+    try:
+        import_module(TOOLS.get(type(dataset), __name__))
+    except ImportError as error:
+        return [f"no official score ({error}): it needs pip install 'spatialembed[eval]'"]
+    return []
 
 
 class OfficialScore(NamedTuple):

@@ -35,7 +35,6 @@ def told(root, **options):
         ([[6, 6, 9, 8]], "fewer than three corners"),
         ([[6, 6], [7, 7, 8, 8]], "fewer than three corners"),
         ([[80, 80, 90, 80, 90, 90]], "outside of the image"),
-        ([["80", "80", "90", "80", "90", "90"]], "outside of the image"),
         ([[-9, 2, -3, 2, -3, 8]], "outside of the image"),
         ([[2, -9, 3, -9, 3, -1]], "outside of the image"),
         ([[0.5, 0.6, 0.6, 0.6, 0.6, 0.7]], "multiply x by the width"),

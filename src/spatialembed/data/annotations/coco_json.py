@@ -137,8 +137,8 @@ def _image(file: Path, row: Mapping[str, Any]) -> Image:
     height, width = (_size(file, name, key, row[key]) for key in ("height", "width"))
     if height * width > MOST_PIXELS:
         raise UserError(
-            f"{file} says that {name[:200]} is {width}x{height}, too large to be taken whole; correct "
-            "it, or cut the image into smaller ones"
+            f"{file} says that {name[:200]} is {width}x{height}, too large to be taken whole; "
+            "correct it, or cut the image into smaller ones"
         )
     return Image(row["id"], name, height, width)
 

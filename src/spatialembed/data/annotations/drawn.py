@@ -146,8 +146,7 @@ def _why_empty(outline: Any, height: int, width: int) -> Kind:
         return "flat"
     if all(len(polygon) < 2 * CORNERS for polygon in outline):
         return "line"
-    # Numbers may be written as words, as masks.py takes them.
-    x, y = ([float(v) for polygon in outline for v in polygon[axis::2]] for axis in (0, 1))
+    x, y = ([v for polygon in outline for v in polygon[axis::2]] for axis in (0, 1))
     beside = max(x) <= 0 or min(x) >= width or max(y) <= 0 or min(y) >= height
     return "outside" if beside else "flat"
 

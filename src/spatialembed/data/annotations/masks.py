@@ -129,9 +129,11 @@ def _corners(polygon: Any) -> np.ndarray:
 def _numbers(values: Any) -> np.ndarray:
     """(N,) float64 of a list of finite numbers."""
     try:
-        array = np.asarray(values, np.float64)
-    except (TypeError, ValueError, OverflowError):
-        array = np.full(1, np.nan)
-    if array.ndim != 1 or not isinstance(values, Sequence) or not np.isfinite(array).all():
+        array = np.asarray(values)
+    except ValueError:  # lists of several lengths
+        array = np.empty(0, object)
+    # Of no type but numbers': asked for floats, numpy takes words and truth values for such.
+    is_list = isinstance(values, Sequence) and array.ndim == 1 and array.dtype.kind in "iuf"
+    if not is_list or not np.isfinite(array).all():
         raise ValueError("a list of finite numbers is wanted")
-    return array
+    return array.astype(np.float64)

@@ -320,13 +320,14 @@ def test_damaged_files_are_read_or_refused_in_one_sentence(tmp_path, kind, damag
             assert "\n" not in str(error)  # noqa: PT017
 
 
-def test_lost_places_of_tiles_are_refused(tmp_path):
-    """tifffile fills a tile of place 0 with zeros, as one that was never stored."""
+@pytest.mark.parametrize("lost", ["TileOffsets", "TileByteCounts"])
+def test_lost_places_of_tiles_are_refused(tmp_path, lost):
+    """tifffile fills a tile of place or length 0 with zeros, as one that was never stored."""
     path = tmp_path / "x.tif"
     array = np.random.default_rng(0).integers(1, 255, (64, 64), np.uint8)
     tifffile.imwrite(path, array, tile=(16, 16), compression="zlib")
     with tifffile.TiffFile(path) as file:
-        tag = file.pages.first.tags["TileOffsets"]
+        tag = file.pages.first.tags[lost]
         place, size = tag.valueoffset, tag.valuebytecount
     data = bytearray(path.read_bytes())
     data[place : place + size // 2] = bytes(size // 2)

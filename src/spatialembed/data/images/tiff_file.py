@@ -86,7 +86,8 @@ class TiffImage:
                 for page in self.pages.pages
                 for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)
             ]
-            if any(count and not start for start, count in places):  # neither may be, or both
+            # A tile that was never stored has neither; else tifffile fills in zeros.
+            if any((start > 0) != (count > 0) for start, count in places):
                 raise UserError(
                     f"{self.path} is damaged: it has lost the places of parts of its pixels, which "
                     "would be read as 0; replace it"

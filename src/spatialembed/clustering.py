@@ -8,9 +8,9 @@ a compiled one, for seeds from the highest score down to the threshold::
         the unassigned ones become an instance
     the seed and all members are spent, whether or not
 
-The result is that of the naive loop to the last pixel. It is quicker because
-only the foreground is embedded; embeddings are binned into a grid of cells, so that a proposal
-looks only at pixels near it; and seeds are sorted a few at a time: the best spend most others.
+The result is that of the naive loop to the last pixel. It is quicker because only the foreground is
+embedded; embeddings are binned into a grid of cells, so that a proposal looks only at pixels near
+it; and seeds are sorted a few at a time: the best spend most others.
 """
 
 from __future__ import annotations

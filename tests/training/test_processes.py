@@ -182,7 +182,7 @@ def test_what_one_process_refuses_ends_all() -> None:
 )
 def test_processes_that_cannot_be_are_refused(monkeypatch, options, environment, message) -> None:
     for name, value in environment.items():
-        monkeypatch.setenv("LOCAL_RANK", "0")
+        monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
         monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match=message):
         must_start(TrainConfig(**options))
@@ -192,9 +192,16 @@ def test_batches_are_shared_equally(monkeypatch) -> None:
     uneven = TrainConfig(stages=[StageConfig(steps=1, batch_size=6)], devices=4)
     with pytest.raises(UserError, match=r"batch of 6 crops .* multiple of 4"):
         uneven.scheduled()
-    monkeypatch.setenv("LOCAL_RANK", "0")
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
     monkeypatch.setenv("WORLD_SIZE", "3")
     assert uneven.scheduled() == uneven.stages
+
+
+def test_a_rank_that_is_no_torchruns_is_no_launcher(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "0")  # left by another tool, without the number of processes
+    config = read_recipe("smoke", tmp_path)
+    assert config.processes == 1
+    assert not must_start(config)
 
 
 def test_torchrun_starts_the_command_itself(scenes, alone, tmp_path) -> None:

@@ -28,8 +28,10 @@ TOOLS = {Cityscapes: "cityscapesscripts", Coco: "faster_coco_eval"}
 
 def unscored(dataset: FileDataSet) -> list[str]:
     """A warning where the data set's layout has an official score whose tool does not import."""
+    tool = TOOLS.get(type(dataset))
     try:
-        import_module(TOOLS.get(type(dataset), __name__))
+        if tool is not None:
+            import_module(tool)  # looked for by its name alone, a broken one would fail at the end
     except ImportError as error:
         return [f"no official score ({error}): it needs pip install 'spatialembed[eval]'"]
     return []

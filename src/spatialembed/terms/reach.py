@@ -1,9 +1,9 @@
 """Which (object, pixel) pairs matter, in torch; kernels/reach.py is compiled, for the CPU.
 
-A pixel far from an object's center has φ ≈ 0 and adds nothing to that object's loss,
-so the loss looks only at pairs within reach. They are found by sorting the embeddings
-of the whole batch into a coarse grid of cells, in which the pixels an object can reach are a few
-runs of neighbouring cells. There is no loop over objects, on any device.
+A pixel far from an object's center has φ ≈ 0 and adds nothing to that object's loss, so the loss
+looks only at pairs within reach. They are found by sorting the embeddings of the whole batch into a
+coarse grid of cells, in which the pixels an object can reach are a few runs of neighbouring cells.
+There is no loop over objects, on any device.
 """
 
 from __future__ import annotations

@@ -223,7 +223,7 @@ class TrainConfig:
     @property
     def processes(self) -> int:
         """Training processes: those that torchrun started on all machines, or ``devices``."""
-        return int(os.environ["WORLD_SIZE"]) if "LOCAL_RANK" in os.environ else self.devices
+        return int(os.environ["WORLD_SIZE"]) if is_launched() else self.devices
 
     def scheduled(self) -> list[StageConfig]:
         """The stages with the run's own batch size and length, if given, in place of theirs.
@@ -258,3 +258,11 @@ def _with_length(stage: StageConfig, unit: str, length: float) -> StageConfig:
     none: dict[str, Any] = dict.fromkeys(("epochs", "steps", "minutes"))
     value = max(1, round(length)) if unit == "steps" else length
     return replace(stage, **{**none, unit: value})
+
+
+def is_launched() -> bool:
+    """Whether torchrun, or what starts processes in its way, started this one and counts them.
+
+    Other launchers set LOCAL_RANK, too, and not the rest.
+    """
+    return "TORCHELASTIC_RUN_ID" in os.environ

@@ -25,7 +25,7 @@ from torch.multiprocessing.spawn import ProcessExitedException, start_processes
 from spatialembed.errors import UserError
 from spatialembed.errors.interrupts import obey_parent, undisturbed
 from spatialembed.kernels.compiling import say_when_compiling
-from spatialembed.training.config import TrainConfig
+from spatialembed.training.config import TrainConfig, is_launched
 
 
 def must_start(config: TrainConfig) -> bool:
@@ -34,8 +34,7 @@ def must_start(config: TrainConfig) -> bool:
     Raises:
         UserError: the machine has too few GPUs, or torchrun started another number of processes.
     """
-    launched = "LOCAL_RANK" in os.environ
-    here = int(os.environ["LOCAL_WORLD_SIZE"]) if launched else config.devices
+    here = int(os.environ["LOCAL_WORLD_SIZE"]) if is_launched() else config.devices
     if config.devices not in (1, here):
         raise UserError(
             f"{here} processes were started on this machine, but --devices is {config.devices}; "
@@ -43,7 +42,7 @@ def must_start(config: TrainConfig) -> bool:
         )
     if config.processes > 1:
         _require_devices(config.device, here)
-    return config.processes > 1 and not launched
+    return config.processes > 1 and not is_launched()
 
 
 def is_first(config: TrainConfig) -> bool:

@@ -20,7 +20,7 @@ LEVELS = [
     {"terms", "pictures", "data.sample", "data.sample_files"},
     {"loss", "clustering", "refinement", "data.large_sample", "data.parts"},
     {"data.data_set"},
-    {"data.annotations", "data.index_cache"},
+    {"data.annotations", "data.index_cache", "data.mixture"},
     {"data.layouts", "data.index"},
     {"data.open", "data.crops"},
     {"data.checks"},

@@ -185,7 +185,7 @@ def _norm(bn: nn.BatchNorm2d, x: Tensor, relu: bool = True) -> Tensor:
 @pytest.mark.parametrize(
     ("arguments", "options", "told"),
     [
-        (("unet", 3, 1, 1), {}, "branched_erfnet, residual_unet"),
+        (("unet", 3, 1, 1), {}, "branched_erfnet, pretrained_unet, residual_unet"),
         (("residual_unet", 0, 1, 1), {}, "1 or more channels"),
         (("residual_unet", 3, 3, 1), {}, "1 or 2 bandwidths"),
         (("residual_unet", 3, 1, 0), {}, "1 or more classes"),

@@ -20,13 +20,24 @@ FLAGS = {
     "resume": "go on with the run in the run folder",
     "overwrite": "predict again where results exist",
     "symmetries": "average over the symmetries of training: better, up to 8 times slower",
+    "pretrained": "start the encoder with ImageNet weights (extra pretrained)",
     "tensorboard": "also write TensorBoard's event files (extra log)",
     "overlay": "write a picture of every image with its instances",
     "browser": "open the page in the browser",
 }
 """Options that are on by their name alone."""
 
+_SPECIAL = {
+    "also": None,
+    "classes": None,
+    "pretrained": False,
+    "resume": False,
+    "tensorboard": False,
+}
+"""Options of ``train`` that no type hint can say, and their defaults."""
+
 _LISTS = {
+    "also": "folders of further sets, such as of other kinds of image, to train on with the first",
     "classes": "classes to take, in this order",
     "images": "files, folders or patterns",
     "format": "further results: cityscapes, coco, geojson (QuPath), imagej (ROIs), measurements",
@@ -57,8 +68,8 @@ def train_parser() -> Parser:
     parser = Parser(TrainConfig)
     parser.add_argument("data", type=Path, help="folder of the data set")
     parser.add_argument("--config", action="config", help="a recipe: its file, or a packaged name")
-    parser.add_class_arguments(TrainConfig, skip={"data", "classes", "resume", "tensorboard"})
-    _add_special(parser, {"classes": None, "resume": False, "tensorboard": False})
+    parser.add_class_arguments(TrainConfig, skip={"data", *_SPECIAL})
+    _add_special(parser, _SPECIAL)
     return parser
 
 
@@ -118,7 +129,8 @@ def _add_special(parser: ArgumentParser, defaults: dict[str, Any]) -> None:
     """Add the flags and the lists, which no type hint can say."""
     for name, default in defaults.items():
         flag: dict[str, Any] = {"action": ActionYesNo, "nargs": "?", "help": FLAGS.get(name)}
-        some: dict[str, Any] = {"type": str, "nargs": "+", "help": _LISTS.get(name)}
+        of = Path if name == "also" else str
+        some: dict[str, Any] = {"type": of, "nargs": "+", "help": _LISTS.get(name)}
         kind = flag if name in FLAGS else some
         if default is inspect.Parameter.empty:
             parser.add_argument(name, **kind)

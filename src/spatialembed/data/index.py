@@ -7,7 +7,7 @@ are looked at on the way, so that one that does not fit its mask is found before
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from spatialembed.data.index_cache import (
     signatures,
 )
 from spatialembed.data.large_sample import LargeSample
+from spatialembed.data.mixture import Mixture
 from spatialembed.data.parts import joined, objects_in, parts_of
 from spatialembed.errors import UserError
 
@@ -117,6 +118,8 @@ def object_index(
         UserError: no object anywhere, a file that cannot be read, image and truth of different
             sizes, with ``whole`` an image too large to be read so, or ``cache`` not written.
     """
+    if isinstance(dataset, Mixture):  # each set keeps its own
+        return _one_after_another([object_index(d, None, whole, progress) for d in dataset.sets])
     files = [Path(cache)] if cache is not None else places(dataset, whole)
     if not files:
         return build_object_index(dataset)
@@ -215,6 +218,14 @@ def _read(
             + "".join(f"; {problem}" for problem in getattr(dataset, "problems", ())[:2])
         )
     return table, shape
+
+
+def _one_after_another(indexes: Sequence[ObjectIndex]) -> ObjectIndex:
+    """The index of data sets whose images follow each other."""
+    joined = {n: np.concatenate([getattr(one, n) for one in indexes]) for n in vars(indexes[0])}
+    firsts = [0, *np.cumsum([len(one.image_size) for one in indexes])[:-1]]
+    joined["image"] += np.repeat(np.int32(firsts), [len(one) for one in indexes])
+    return ObjectIndex(**joined)
 
 
 def _from_table(table: np.ndarray, shape: np.ndarray) -> ObjectIndex:

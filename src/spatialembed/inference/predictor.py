@@ -7,6 +7,7 @@ Prediction, evaluation and the validation inside training go through it, so they
 from __future__ import annotations
 
 import math
+from copy import copy
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -90,6 +91,12 @@ class Model:
         require_zoom(self.spec.zoom * ratio, f"check the diameter, {diameter:g} pixels: zoom")
         return ratio
 
+    def seeing(self, diameter: float | None) -> Model:
+        """The same model for images whose objects are ``diameter`` pixels wide."""
+        other = copy(self)
+        other.size_ratio = self._size_ratio(diameter)
+        return other
+
     @property
     def zoom(self) -> float:
         """Magnification at which the network sees images, but for whole numbers of lines."""
@@ -149,6 +156,8 @@ class Model:
             UserError: not numbers, or too many pixels.
         """
         normalized = np.ascontiguousarray(self.normalize(pixels).transpose(2, 0, 1))
+        if len(normalized) < self.spec.in_channels:  # grey, which the model takes
+            normalized = np.repeat(normalized, self.spec.in_channels, 0)
         to = (part or Part.whole(pixels.shape[:2])).enlarged(self.zoom)
         height, width = to.shape
         if height * width > MOST_PIXELS:
@@ -272,7 +281,7 @@ class Model:
     def require_channels(self, channels: int, name: str) -> None:
         """Raise a UserError for an image that has not the model's channels."""
         count = self.spec.in_channels
-        if channels != count:
+        if channels != count and not (channels == 1 and self.spec.takes_grey):
             raise UserError(
                 f"the model expects {count} channel{'s' * (count > 1)}, {name} has {channels}: "
                 "convert the image (of a stack, save planes one by one), or train a model for such "

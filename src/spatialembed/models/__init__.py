@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 NETWORKS: dict[str, str] = {
     "branched_erfnet": "spatialembed.models.branched_erfnet:BranchedERFNet",
+    "pretrained_unet": "spatialembed.models.pretrained_unet:PretrainedUNet",
     "residual_unet": "spatialembed.models.residual_unet:ResidualUNet",
 }
 """Name of a network -> where its class is."""

@@ -33,6 +33,7 @@ class ModelSpec:
         network: a name of :data:`spatialembed.models.NETWORKS`.
         network_options: options of :func:`spatialembed.models.build`, such as ``widths``.
         in_channels: channels of an image.
+        takes_grey: whether images of one channel are taken, too, repeated in all.
         class_names: one per seed map, in their order, all different.
         n_sigma: bandwidths per pixel, 1 (circular margin) or 2 (elliptical).
         zoom: magnification at which the network sees images.
@@ -55,6 +56,7 @@ class ModelSpec:
     network: str
     network_options: dict[str, Any] = field(default_factory=dict)
     in_channels: int = 3
+    takes_grey: bool = False
     class_names: tuple[str, ...] = ("object",)
     n_sigma: int = 1
     zoom: float = 1.0

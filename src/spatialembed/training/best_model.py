@@ -23,7 +23,7 @@ def judge(run: Run) -> None:
     """Validate, keep the model if it is the best so far, and picture some images."""
     began = time.monotonic()
     model = run.judged
-    scores = validate(model, run.material.val, fabric=run.fabric)
+    scores = validate(model, run.material.val, fabric=run.fabric, diameters=run.material.diameters)
     score, setting = float(scores.ap[scores.best].mean()), scores.settings[scores.best]
     improved = score > run.best
     if improved:
@@ -61,7 +61,7 @@ def finish(run: Run) -> None:
     network = network.to(run.fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     spec = replace(spec, seed_threshold=run.material.spec.seed_threshold)
     model = Model(TorchNetwork(network, run.precision), spec)
-    spec, scores = calibrate(model, run.material.val, run.fabric)
+    spec, scores = calibrate(model, run.material.val, run.fabric, run.material.diameters)
     if not run.fabric.is_global_zero:
         return
     chosen = (spec.seed_threshold, spec.foreground_threshold, spec.min_size)
@@ -89,7 +89,8 @@ def finish(run: Run) -> None:
 def _picture(run: Run, model: Model, seed_threshold: float) -> None:
     for i in range(min(PICTURES, len(run.material.val))):
         sample = run.material.val[i]
-        output = model.raw(sample.image)
-        found = model.cluster(output, seed_threshold)
-        sheet = explain(model.explanation(sample.image, output, found), sample.label_mask)
+        sized = model if (sizes := run.material.diameters) is None else model.seeing(sizes[i])
+        output = sized.raw(sample.image)
+        found = sized.cluster(output, seed_threshold)
+        sheet = explain(sized.explanation(sample.image, output, found), sample.label_mask)
         save_picture(run.config.out / "pictures" / f"{run.step:07}_{sample.name}.png", sheet)

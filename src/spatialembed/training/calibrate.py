@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,12 @@ FOREGROUND_THRESHOLDS = (0.4, 0.5, 0.6)
 
 
 def calibrate(
-    model: Model, data: DataSet, fabric: Fabric | None = None
+    model: Model,
+    data: DataSet,
+    fabric: Fabric | None = None,
+    diameters: Sequence[float] | None = None,
 ) -> tuple[ModelSpec, Validation]:
-    """The model's spec with thresholds and minimum size chosen on ``data``.
+    """The model's spec with thresholds and minimum size chosen on ``data``; see :func:`validate`.
 
     A setting leaves the default only for a clear margin: a few images decide little, and what
     wins on them by chance loses elsewhere. The seed threshold is chosen first, since it matters
@@ -35,7 +39,7 @@ def calibrate(
     sizes = sorted({max(1, spec.min_size // 2), spec.min_size, 2 * spec.min_size})
     thresholds = sorted({*FOREGROUND_THRESHOLDS, spec.foreground_threshold})
     choices = [(f, m) for f in thresholds for m in sizes]
-    scores = validate(model, data, choices, fabric)
+    scores = validate(model, data, choices, fabric, diameters)
     default = Setting(spec.seed_threshold, spec.foreground_threshold, spec.min_size)
     same = [s for s in scores.settings if s.foreground_threshold == default.foreground_threshold]
     same = [s for s in same if s.min_size == default.min_size]

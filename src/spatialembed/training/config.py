@@ -105,6 +105,9 @@ class TrainConfig:
 
     Args:
         data: folder of the data set; its layout is recognised.
+        also: folders of further sets, such as of other kinds of image, to train on with it; crops
+            are drawn of each by the root of its number of objects. With ``diameter`` the objects
+            of all are shown at one size, by the median of each set.
         out: run folder: model, checkpoint, logs and pictures.
         classes: classes to train, in this order; None for the layout's default.
         validation: "val" for the split of that name (held out of the training images where there
@@ -113,7 +116,7 @@ class TrainConfig:
         holdout: share of the training images held out, by name.
         crowds: what COCO's annotations marked iscrowd are: "ignore" them, or "objects", as some
             tools mark single masks so.
-        network: "branched_erfnet" (the paper's) or "residual_unet" (lighter).
+        network: "branched_erfnet" (the paper's), "residual_unet" (lighter) or "pretrained_unet".
         network_options: further arguments of the network.
         n_sigma: bandwidths per pixel: 1 for circular margins, 2 for elliptical ones.
         center: "centroid", "learned" or "medoid".
@@ -141,6 +144,8 @@ class TrainConfig:
         steps: the same in steps.
         minutes: the same in minutes.
         batch: batch size of every stage.
+        pretrained: start the encoder of "pretrained_unet" with what it learned on ImageNet (extra
+            pretrained).
         init: a trained model to start from, whose network, normalisation and thresholds the run
             takes instead of its own.
         resume: go on with the run in ``out``, from its checkpoint and the same data alone.
@@ -158,6 +163,7 @@ class TrainConfig:
     """
 
     data: Path = Path()
+    also: list[Path] | None = None
     out: Path = Path("runs/model")
     classes: list[str] | None = None
     validation: Literal["val", "holdout"] = "val"
@@ -186,6 +192,7 @@ class TrainConfig:
     steps: int | None = None
     minutes: float | None = None
     batch: int | None = None
+    pretrained: bool = False
     init: Path | None = None
     resume: bool = False
     device: str = "auto"

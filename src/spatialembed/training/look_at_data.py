@@ -15,6 +15,7 @@ from spatialembed.data.checks.report import some
 from spatialembed.data.crops.cropper import empty_share
 from spatialembed.data.data_set import FileDataSet, Problem
 from spatialembed.data.index import ObjectIndex, Progress, object_index, specks
+from spatialembed.data.mixture import set_numbers, sets_of
 from spatialembed.errors import UserError
 from spatialembed.files.pixel_values import Values, values_of
 from spatialembed.models.input_warnings import range_noticed
@@ -70,17 +71,27 @@ def _progress() -> Progress:
 def _require_channels(
     config: TrainConfig, datasets: Sequence[FileDataSet], indexes: Sequence[ObjectIndex]
 ) -> None:
-    usual = int(np.bincount(indexes[0].channels).argmax())
-    differing = [
-        (dataset.items[number].image, int(index.channels[number]))
-        for dataset, index in zip(datasets, indexes, strict=True)
-        for number in np.flatnonzero(index.channels != usual).tolist()
+    numbers = [set_numbers(dataset) for dataset in datasets]
+    usual = [
+        int(np.bincount(indexes[0].channels[numbers[0] == k]).argmax())
+        for k in range(len(sets_of(datasets[0])))
     ]
+    differing = [
+        (dataset.items[i].image, int(index.channels[i]), usual[of[i]])
+        for dataset, index, of in zip(datasets, indexes, numbers, strict=True)
+        for i in np.flatnonzero(index.channels != np.take(usual, of)).tolist()
+    ]
+    if len(set(usual)) > 1 and not {1, 3}.issuperset(usual):
+        told = ", ".join(
+            f"{data.root} has {some(n, 'channel')}"
+            for data, n in zip(sets_of(datasets[0]), usual, strict=True)
+        )
+        raise UserError(f"{told}; only images of 1 and of 3 channels can be trained on together")
     if differing:
-        file, channels = differing[0]
+        file, channels, usually = differing[0]
         others = f" (and {len(differing) - 1} more such)" if len(differing) > 1 else ""
         raise UserError(
-            f"{file} has {some(channels, 'channel')}, most training images have {usual}{others}; "
+            f"{file} has {some(channels, 'channel')}, most training images have {usually}{others}; "
             f"convert it (`spatialembed check {config.data}` lists every such file)"
         )
 

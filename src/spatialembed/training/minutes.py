@@ -128,7 +128,8 @@ def _seconds_per_validation(material: Material, fabric: Fabric, network: nn.Modu
     times = []
     for i in np.linspace(0, last, min(TIMED_IMAGES, last + 1)).astype(int):
         start = time.monotonic()
-        validate(model, [material.val[int(i)]])
+        sizes = None if material.diameters is None else [material.diameters[int(i)]]
+        validate(model, [material.val[int(i)]], diameters=sizes)
         times.append(time.monotonic() - start)
     images = math.ceil(len(material.val) / fabric.world_size)
     return float(np.mean(times[1:] or times)) * images * PICTURES

@@ -15,11 +15,14 @@ from spatialembed.data.data_set import FileDataSet, Problem
 from spatialembed.data.images.windows import WindowedImage
 from spatialembed.data.index import ObjectIndex
 from spatialembed.data.layouts.splits import split_names
+from spatialembed.data.mixture import mixed, set_numbers, sets_of
 from spatialembed.data.open import open_data, refuse
 from spatialembed.embedding import PITCH
 from spatialembed.errors import UserError
 from spatialembed.inference.loading import load_network
+from spatialembed.models.efficientnet_lite import load_imagenet
 from spatialembed.models.normalization import Normalization, Normalize
+from spatialembed.models.pretrained_unet import PretrainedUNet
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.config import StageConfig, TrainConfig
 from spatialembed.training.look_at_data import look, look_at_values
@@ -37,6 +40,10 @@ class Material:
     """The validation objects."""
     spec: ModelSpec
     stages: list[StageConfig]
+    zooms: np.ndarray
+    """(n,) magnification at which the network sees each training image."""
+    diameters: list[float] | None
+    """Width of objects in each validation image, where several sets are shown at one size."""
     warnings: tuple[Problem, ...] = ()
     """What was found in the data that may not be meant."""
 
@@ -50,17 +57,22 @@ class Material:
             seed,
             stage.background_share,
             stage.augmentation,
-            self.spec.zoom,
+            self.zooms,
+            np.flatnonzero(np.diff(set_numbers(self.train), prepend=-1)).tolist(),
         )
 
     def normalization(self, image: WindowedImage) -> Normalize:
         """The model's normalisation of one image, which has the model's channels."""
-        if image.channels != self.spec.in_channels:
-            raise UserError(
-                f"{image.path} has {image.channels} channels, the model takes "
-                f"{self.spec.in_channels}; `spatialembed check` names the files that differ"
-            )
-        return self.spec.normalization.fixed(image)
+        count = self.spec.in_channels
+        own = self.spec.normalization.fixed(image)
+        if image.channels == count:
+            return own
+        if image.channels == 1 and self.spec.takes_grey:
+            return lambda window: np.repeat(own(window), count, -1)
+        raise UserError(
+            f"{image.path} has {image.channels} channels, the model takes {count}; `spatialembed "
+            "check` names the files that differ"
+        )
 
 
 def gather(config: TrainConfig, spec: ModelSpec | None = None) -> Material:
@@ -81,19 +93,51 @@ def gather(config: TrainConfig, spec: ModelSpec | None = None) -> Material:
     normalization, values = look_at_values(start.normalization, train)
     seen += [Problem(config.data, text, warning=True) for text in values]
     warnings = dict.fromkeys((*train.problems, *val.problems, *remarks, *seen))
-    spec = spec or _described(config, replace(start, normalization=normalization), train, index)
-    return Material(train, val, index, judged, spec, config.scheduled(), tuple(warnings))
+    start = replace(start, normalization=normalization)
+    ratios = _ratios(config, train, index)
+    spec = spec or _described(config, start, train, index, ratios)
+    zooms = spec.zoom * ratios[set_numbers(train)]
+    diameters = None
+    if len(ratios) > 1 and spec.object_diameter is not None:
+        diameters = (spec.object_diameter / ratios[set_numbers(val)]).tolist()
+    stages = config.scheduled()
+    return Material(train, val, index, judged, spec, stages, zooms, diameters, tuple(warnings))
+
+
+def _ratios(config: TrainConfig, train: FileDataSet, index: ObjectIndex) -> np.ndarray:
+    """(sets,) by how much the images of each set are enlarged before the model's own zoom.
+
+    Objects of several sets are shown at one size, which is then that of the model; a single set
+    has its zoom stored with the model.
+    """
+    sets = set_numbers(train)
+    if config.diameter is None or len(sets_of(train)) == 1:
+        return np.ones(len(sets_of(train)))
+    of = sets[index.image]
+    medians = [float(np.median(index.diameter[of == k])) for k in range(of.max() + 1)]
+    return np.array([float(f"{config.diameter / median:.3g}") for median in medians])
 
 
 def _described(
-    config: TrainConfig, start: ModelSpec, train: FileDataSet, index: ObjectIndex
+    config: TrainConfig,
+    start: ModelSpec,
+    train: FileDataSet,
+    index: ObjectIndex,
+    ratios: np.ndarray,
 ) -> ModelSpec:
     """How the model of a new run is described, which starts as ``start``."""
-    diameter = float(np.median(index.diameter))
-    smallest = max(1, round(float(np.quantile(index.area, 0.01)) / 2))
+    ratio = ratios[set_numbers(train)[index.image]]
+    diameters, areas = index.diameter * ratio, index.area * ratio**2
+    diameter = float(np.median(diameters))
+    smallest = max(1, round(float(np.quantile(areas, 0.01)) / 2))
+    channels = set(index.channels.tolist())
+    takes_grey = len(channels) > 1 or (start.takes_grey and channels <= {1, start.in_channels})
     return replace(  # what is not named here is the start's: network, normalisation, thresholds
         start,
-        in_channels=int(index.channels[0]),
+        in_channels=max(
+            channels | ({start.in_channels} if takes_grey and start.takes_grey else set())
+        ),
+        takes_grey=takes_grey,
         class_names=train.class_names,
         zoom=float(f"{config.diameter / diameter:.3g}") if config.diameter else 1.0,
         pitch=(PITCH, PITCH),
@@ -101,12 +145,12 @@ def _described(
         min_size=config.min_size or smallest,
         refine=config.refine,
         object_diameter=diameter,
-        trained_on=config.data.resolve().name,
+        trained_on=", ".join(one.root.resolve().name for one in sets_of(train)),
         licence=config.licence,
         training={
             "images": len(train),
             "objects": len(index),
-            "diameters": [round(float(d), 1) for d in np.quantile(index.diameter, (0.02, 0.98))],
+            "diameters": [round(float(d), 1) for d in np.quantile(diameters, (0.02, 0.98))],
             "center": config.center,
             "seed": config.seed,
             "holdout": config.holdout,
@@ -137,14 +181,20 @@ def _symmetries(augmentation: Augmentation) -> int:
 
 
 def _open(config: TrainConfig) -> tuple[FileDataSet, FileDataSet]:
-    train = open_data(config.data, "train", config.classes, config.holdout, config.crowds)
+    opened = [_open_set(config, path) for path in (config.data, *(config.also or ()))]
+    train, val = zip(*opened, strict=True)
+    return mixed(train), mixed(val)
+
+
+def _open_set(config: TrainConfig, path: Path) -> tuple[FileDataSet, FileDataSet]:
+    train = open_data(path, "train", config.classes, config.holdout, config.crowds)
     if config.validation == "val":
         # by name: another file may number or order the same classes otherwise
         names = train.class_names
-        return train, open_data(config.data, "val", names, config.holdout, config.crowds)
+        return train, open_data(path, "val", names, config.holdout, config.crowds)
     held = set(split_names(train.names, "val", config.holdout))
     if not held or len(held) == len(train):
-        raise UserError(f"{config.data} has too few training images to hold out {config.holdout}")
+        raise UserError(f"{path} has too few training images to hold out {config.holdout}")
     return train.only(set(train.names) - held), train.only(held)
 
 
@@ -162,6 +212,10 @@ def build_network(config: TrainConfig, material: Material) -> nn.Module:
                 f"crop_size must be a multiple of {network.stride} for this {spec.network}, "
                 f"not {stage.crop_size}"
             )
+    if config.pretrained and config.init is None and not config.resume:
+        if not isinstance(network, PretrainedUNet):
+            raise UserError("--pretrained is of the network pretrained_unet alone")
+        load_imagenet(network.encoder)
     if config.init is not None and not config.resume:
         _start_from(config.init, network, spec)
     return network

@@ -62,6 +62,7 @@ def validate(
     data: DataSet | Sequence[Sample],
     choices: Sequence[tuple[float, int]] | None = None,
     fabric: Fabric | None = None,
+    diameters: Sequence[float] | None = None,
 ) -> Validation:
     """Score every seed threshold on all images of ``data``, in order.
 
@@ -71,6 +72,8 @@ def validate(
         choices: (foreground threshold, minimum size) pairs to cluster with; the model's own if
             None.
         fabric: whose processes share the images; all get the scores of all. None for this alone.
+        diameters: width of the objects of each image in pixels, where they are to be shown at one
+            size; ``choices`` are then of that size. None: as the model sees images by itself.
     """
     choices = choices or [(model.spec.foreground_threshold, model.spec.min_size)]
     seeds = sorted({*SEED_THRESHOLDS, model.spec.seed_threshold})
@@ -79,8 +82,10 @@ def validate(
     first, processes = (0, 1) if fabric is None else (fabric.global_rank, fabric.world_size)
     for i in range(first, len(data), processes):
         sample = data[i]
-        output = model.raw(sample.image)
-        rows = [row for f, m in choices for row in _score(model, sample, output, seeds, f, m)]
+        sized = model if diameters is None else model.seeing(diameters[i])
+        output = sized.raw(sample.image)
+        sizes = [(f, max(1, round(m / sized.size_ratio**2))) for f, m in choices]
+        rows = [row for f, m in sizes for row in _score(sized, sample, output, seeds, f, m)]
         scores = Scores.stack(rows)
         ap[:, i], ap50[:, i] = scores.ap.mean(1), scores.ap[:, 0]
     if fabric is not None and processes > 1:

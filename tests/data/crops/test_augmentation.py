@@ -2,6 +2,7 @@ import math
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,6 +38,8 @@ def coordinates(height: int, width: int) -> np.ndarray:
         ({"gamma": math.nan}, "gamma"),
         ({"noise": math.inf}, "noise"),
         ({"blur": -1.0}, "blur"),
+        ({"invert": 1.1}, "invert"),
+        ({"color": -0.1}, "color"),
     ],
 )
 def test_values_out_of_range_are_refused_by_name(options, named):
@@ -220,3 +223,30 @@ def test_configuration_loads_without_torch():
 
 def test_it_pickles():
     assert pickle.loads(pickle.dumps(FULL)) == FULL
+
+
+def test_inverting_is_one_minus_the_image():
+    image = rng().random((3, 5, 4)).astype(np.float32)
+    np.testing.assert_array_equal(shade(image, Change(invert=True), rng()), 1 - image)
+
+
+def test_crops_are_inverted_as_often_as_asked():
+    half = Augmentation(invert=0.3)
+    share = np.mean([half.draw(rng(i)).invert for i in range(1000)])
+    assert share == pytest.approx(0.3, abs=0.05)
+
+
+def test_mixed_channels_are_means_of_all_that_keep_grey_grey():
+    grey = np.repeat(rng().random((1, 6, 5)), 3, 0).astype(np.float32)
+    np.testing.assert_allclose(shade(grey, Change(mix=1.0), rng(1)), grey, atol=1e-6)
+    color = rng().random((3, 6, 5)).astype(np.float32)
+    mixed = shade(color, Change(mix=1.0), rng(1))
+    assert (mixed >= color.min(0) - 1e-6).all()
+    assert (mixed <= color.max(0) + 1e-6).all()
+    weak = shade(color, Change(mix=0.1), rng(1))
+    np.testing.assert_allclose(weak, 0.9 * color + 0.1 * mixed, atol=1e-6)
+
+
+def test_options_of_kinds_shift_no_other_draw():
+    plain, kinds = FULL.draw(rng(3)), replace(FULL, invert=1.0, color=1.0).draw(rng(3))
+    assert replace(kinds, invert=False, mix=0.0) == plain

@@ -36,6 +36,9 @@ class Augmentation:
             [1 / (1 + gamma), 1 + gamma], the same for all channels.
         noise: largest standard deviation of Gaussian noise, on half of the crops.
         blur: largest standard deviation of a Gaussian blur, in crop pixels, on half of the crops.
+        invert: share of crops, in [0, 1], that are shown dark for bright: as 1 - x.
+        color: how far channels are mixed, in [0, 1]: each becomes (1 - a) of its own and a of a
+            random mean of all, a uniform up to this, so that no hue and no order can be relied on.
 
     Raises:
         UserError: a value out of its range.
@@ -49,6 +52,8 @@ class Augmentation:
     gamma: float = 0.0
     noise: float = 0.0
     blur: float = 0.0
+    invert: float = 0.0
+    color: float = 0.0
 
     def __post_init__(self) -> None:
         if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1] < math.inf:
@@ -61,12 +66,18 @@ class Augmentation:
             value = getattr(self, name)
             if not 0 <= value < math.inf:
                 raise UserError(f"augmentation.{name} must be a number from 0 up, not {value!r}")
+        for name in ("invert", "color"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"augmentation.{name} lies between 0 and 1: {getattr(self, name)}")
         if self.contrast >= 1:
             raise UserError(f"augmentation.contrast must be below 1, not {self.contrast!r}")
 
     def draw(self, rng: np.random.Generator) -> Change:
-        """Draw one change. Always takes ten numbers, so that no option shifts another's draw."""
+        """Draw one change. Always takes ten numbers, so that no option shifts another's draw; or
+        twelve, where crops may be inverted or their channels mixed."""
         u = rng.random(10)
+        of_kinds = self.invert > 0 or self.color > 0
+        inverts, mix = rng.random(2) if of_kinds else (1.0, 0.0)
         low, high = (math.log(s) for s in self.scale)
         return Change(
             flip=self.flip and bool(u[0] < 0.5),
@@ -77,6 +88,8 @@ class Augmentation:
             gamma=(1 + self.gamma) ** (2 * u[5] - 1),
             noise=self.noise * u[6] if u[7] < SOMETIMES else 0.0,
             blur=self.blur * u[8] if u[9] < SOMETIMES else 0.0,
+            invert=bool(inverts < self.invert),
+            mix=self.color * mix,
         )
 
 
@@ -93,6 +106,8 @@ class Change:
     gamma: float = 1.0
     noise: float = 0.0
     blur: float = 0.0
+    invert: bool = False
+    mix: float = 0.0
 
     def matrix(self) -> NDArray[np.float64]:
         """(2, 2): from crop pixels about the crop's center to source pixels, in the order y, x."""
@@ -105,10 +120,15 @@ class Change:
 def shade(
     image: NDArray[np.float32], change: Change, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Apply gamma, contrast, brightness and noise to a normalised (C, S, S) image, in that order.
+    """Mix channels, invert, apply gamma, contrast, brightness and noise to a normalised (C, S, S)
+    image, in that order.
 
     In numpy throughout: its results do not depend on the number of threads.
     """
+    if change.mix > 0:
+        image = _mixed(image, change.mix, rng)
+    if change.invert:
+        image = 1 - image
     if change.gamma != 1:
         image = _gamma(image, change.gamma)
     if change.contrast != 1:
@@ -121,6 +141,16 @@ def shade(
         noise *= np.float32(change.noise)
         image = image + noise
     return image
+
+
+def _mixed(
+    image: NDArray[np.float32], share: float, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Each channel becomes (1 - share) of its own and ``share`` of a random mean of all."""
+    channels = len(image)
+    means = rng.dirichlet(np.ones(channels), channels)
+    matrix = ((1 - share) * np.eye(channels) + share * means).astype(np.float32)
+    return np.tensordot(matrix, image, 1)
 
 
 def _normal(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -7,7 +7,6 @@ the same crops without saved state.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -74,11 +73,12 @@ class Cropper:
     """Draws the crops of a run.
 
     A crop shows an object chosen uniformly among all objects, of one in several parts the largest
-    and what lies near it. A share of the crops shows any place of an image chosen uniformly
-    instead: of all images, or by default of those without an object. A crop hangs over the image's
-    border only where it must. Where the images do not fit in memory, each that is decoded gives
-    several crops, eight apart from each other in the run; every object is still as likely as any
-    other.
+    and what lies near it. Of several sets each gets crops by the root of its number of objects, so
+    that a large one does not drown the others and a small one is not learned by heart. A share of
+    the crops shows any place of an image chosen uniformly instead: of all images, or by default of
+    those without an object. A crop hangs over the image's border only where it must. Where the
+    images do not fit in memory, each that is decoded gives several crops, eight apart from each
+    other in the run; every object of a set is still as likely as any other.
 
     Args:
         dataset: the images and their truth.
@@ -90,7 +90,8 @@ class Cropper:
         background_share: share in [0, 1] of crops that are centered anywhere. None: the images
             without an object get their share, as :func:`empty_share` says, and no other does.
         augmentation: how crops are varied.
-        zoom: magnification of the crops before they are varied.
+        zoom: magnification of the crops before they are varied: one, or one an image.
+        sets: number of the first image of each set that ``dataset`` is made of.
         cache_bytes: how much memory decoded images may take, shared by a loader's workers.
 
     Raises:
@@ -104,7 +105,8 @@ class Cropper:
     seed: int = 0
     background_share: float | None = 0.0
     augmentation: Augmentation = field(default_factory=Augmentation)
-    zoom: float = 1.0
+    zoom: float | NDArray[np.float64] = 1.0
+    sets: Sequence[int] = (0,)
     cache_bytes: int = 2 * 1024**3
 
     def __post_init__(self) -> None:
@@ -113,7 +115,7 @@ class Cropper:
         share = self.background_share
         if share is not None and not 0 <= share <= 1:
             raise UserError(f"background_share lies between 0 and 1, not {share}")
-        if not 0 < self.zoom < math.inf:
+        if not (np.all(np.greater(self.zoom, 0)) and np.all(np.isfinite(self.zoom))):
             raise UserError(f"zoom must be a positive factor, not {self.zoom}")
         if self.cache_bytes < 0:
             raise UserError(f"cache_bytes must be 0 or more, not {self.cache_bytes}")
@@ -131,6 +133,24 @@ class Cropper:
         return pixels * BYTES_PER_PIXEL > self.cache_bytes
 
     @cached_property
+    def _zooms(self) -> NDArray[np.float64]:
+        return np.broadcast_to(np.float64(self.zoom), len(self.index.image_size))
+
+    @cached_property
+    def _shares(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Number of the first object of each set, and its crops begin at this share of all."""
+        first = np.searchsorted(self.index.image, [*self.sets, len(self.index.image_size)])
+        weight = np.sqrt(np.diff(first))
+        return first, np.concatenate([[0.0], np.cumsum(weight) / weight.sum()])
+
+    def _object(self, pick: float) -> int:
+        """The object that a number in [0, 1) stands for."""
+        first, share = self._shares
+        k = int(np.searchsorted(share, pick, side="right")) - 1
+        within = (pick - share[k]) / (share[k + 1] - share[k])
+        return int(min(first[k] + int(within * (first[k + 1] - first[k])), first[k + 1] - 1))
+
+    @cached_property
     def _anywhere(self) -> tuple[float, Sequence[int] | NDArray[np.integer]]:
         """Share of crops that are centered anywhere, and the images that they are of."""
         if self.background_share is not None:
@@ -144,7 +164,7 @@ class Cropper:
         image, box = self._choose(rng, number)
         jitter = rng.random(2) * 2 - 1
         change = self.augmentation.draw(rng)
-        change = replace(change, scale=self.zoom * change.scale)
+        change = replace(change, scale=float(self._zooms[image]) * change.scale)
         height, width = self.index.image_size[image].tolist()
         extent = self.size / change.scale
         top, left, bottom, right = box
@@ -175,7 +195,7 @@ class Cropper:
             anywhere, pick = self._generator(FIRST_VISIT + visit).random(2)
         share, images = self._anywhere
         if objects and anywhere >= share:
-            chosen = int(pick * objects)
+            chosen = self._object(pick)
             if self._visits:  # another object of the same image, each as likely
                 first, last = np.searchsorted(
                     self.index.image, self.index.image[chosen] + np.arange(2)

@@ -12,6 +12,7 @@ from spatialembed.console.output import console
 from spatialembed.data.crops.augmentation import Augmentation
 from spatialembed.data.crops.cropper import Cropper
 from spatialembed.data.data_set import FileDataSet, Problem
+from spatialembed.data.held_out import open_by_groups
 from spatialembed.data.images.windows import WindowedImage
 from spatialembed.data.index import ObjectIndex
 from spatialembed.data.layouts.splits import split_names
@@ -71,7 +72,7 @@ def gather(config: TrainConfig, spec: ModelSpec | None = None) -> Material:
     Raises:
         UserError: no usable data, or a file that training would stumble over later.
     """
-    train, val = _open(config)
+    train, val = _open(config, spec)
     told = f"Reading {config.data}: {len(train)} training and {len(val)} validation images"
     console.print(told, markup=False, highlight=False, soft_wrap=True)
     remarks = val.remarks()
@@ -81,12 +82,17 @@ def gather(config: TrainConfig, spec: ModelSpec | None = None) -> Material:
     normalization, values = look_at_values(start.normalization, train)
     seen += [Problem(config.data, text, warning=True) for text in values]
     warnings = dict.fromkeys((*train.problems, *val.problems, *remarks, *seen))
-    spec = spec or _described(config, replace(start, normalization=normalization), train, index)
+    if spec is None:
+        spec = _described(config, replace(start, normalization=normalization), train, val, index)
     return Material(train, val, index, judged, spec, config.scheduled(), tuple(warnings))
 
 
 def _described(
-    config: TrainConfig, start: ModelSpec, train: FileDataSet, index: ObjectIndex
+    config: TrainConfig,
+    start: ModelSpec,
+    train: FileDataSet,
+    val: FileDataSet,
+    index: ObjectIndex,
 ) -> ModelSpec:
     """How the model of a new run is described, which starts as ``start``."""
     diameter = float(np.median(index.diameter))
@@ -110,6 +116,7 @@ def _described(
             "center": config.center,
             "seed": config.seed,
             "holdout": config.holdout,
+            **({} if config.groups is None else {"held_out": val.names}),
             "crowds": config.crowds,
             "symmetries": _symmetries(config.stages[-1].augmentation),
         },
@@ -136,7 +143,11 @@ def _symmetries(augmentation: Augmentation) -> int:
     return (2 if augmentation.flip else 1) * (4 if augmentation.turn else 1)
 
 
-def _open(config: TrainConfig) -> tuple[FileDataSet, FileDataSet]:
+def _open(config: TrainConfig, spec: ModelSpec | None) -> tuple[FileDataSet, FileDataSet]:
+    if config.groups is not None:
+        how = (config.groups, config.classes, config.holdout, config.crowds)
+        held = None if spec is None else spec.training.get("held_out")
+        return open_by_groups(config.data, *how, config.validation == "holdout", held)
     train = open_data(config.data, "train", config.classes, config.holdout, config.crowds)
     if config.validation == "val":
         # by name: another file may number or order the same classes otherwise

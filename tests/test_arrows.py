@@ -23,6 +23,7 @@ LEVELS = [
     {"data.annotations", "data.index_cache", "data.mixture"},
     {"data.layouts", "data.index"},
     {"data.open", "data.crops"},
+    {"data.held_out"},
     {"data.checks"},
     {"data", "formats"},
     {"inference"},

@@ -224,7 +224,7 @@ def _one_after_another(indexes: Sequence[ObjectIndex]) -> ObjectIndex:
     """The index of data sets whose images follow each other."""
     joined = {n: np.concatenate([getattr(one, n) for one in indexes]) for n in vars(indexes[0])}
     firsts = [0, *np.cumsum([len(one.image_size) for one in indexes])[:-1]]
-    joined["image"] += np.repeat(np.int32(firsts), [len(one) for one in indexes])
+    joined["image"] += np.repeat(np.array(firsts, np.int32), [len(one) for one in indexes])
     return ObjectIndex(**joined)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
@@ -88,7 +88,7 @@ def mixed(sets: Sequence[FileDataSet]) -> FileDataSet:
             )
     items = [
         data.items[i]._replace(name=f"{name}-{data.names[i]}")
-        for name, data in zip(_names(sets), sets, strict=True)
+        for name, data in zip(set_names([one.root for one in sets]), sets, strict=True)
         for i in range(len(data))
     ]
     problems = tuple(problem for data in sets for problem in data.problems)
@@ -107,8 +107,14 @@ def set_numbers(data: FileDataSet) -> NDArray[np.int64]:
     return np.repeat(np.arange(len(sets)), [len(one) for one in sets])
 
 
-def _names(sets: Sequence[FileDataSet]) -> list[str]:
-    """Of each set the name of its folder, numbered where two have the same."""
-    names = [data.root.resolve().name for data in sets]
+def set_names(roots: Sequence[Path]) -> list[str]:
+    """Of each set's folder its name, numbered where two have the same."""
+    names = [root.resolve().name for root in roots]
     often = Counter(names)
     return [f"{name}-{k}" if often[name] > 1 else name for k, name in enumerate(names, 1)]
+
+
+def own_names(names: Iterable[str], set_name: str) -> list[str]:
+    """Of names in a mixture those of one of its sets, as the set has them."""
+    start = f"{set_name}-"
+    return [name.removeprefix(start) for name in names if name.startswith(start)]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spatialembed.data.data_set import HOLDOUT, FileDataSet
-from spatialembed.data.open import open_data
+from spatialembed.data.data_set import FileDataSet
+from spatialembed.data.held_out import open_as_trained
 from spatialembed.data.sample import Sample
 from spatialembed.errors import UserError
 from spatialembed.inference.evaluate import crowds_of
@@ -42,9 +42,8 @@ def open_splits(data: Path, spec: ModelSpec) -> tuple[FileDataSet, FileDataSet]:
     Raises:
         UserError: there is no such data set, or it lacks one of them.
     """
-    notes = spec.training
-    how = (spec.class_names, notes.get("holdout", HOLDOUT), crowds_of(data, notes.get("crowds")))
-    return open_data(data, "train", *how), open_data(data, "val", *how)
+    how = (spec.class_names, spec.training, crowds_of(data, spec.training.get("crowds")))
+    return open_as_trained(data, "train", *how), open_as_trained(data, "val", *how)
 
 
 def quantized(

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from spatialembed.console.progress import Track, silent
 from spatialembed.data.checks.one_image import about_masks
-from spatialembed.data.data_set import HOLDOUT, FileDataSet, Split
+from spatialembed.data.data_set import FileDataSet, Split
+from spatialembed.data.held_out import open_as_trained
 from spatialembed.data.layouts import coco
 from spatialembed.data.layouts.cityscapes import Cityscapes
-from spatialembed.data.open import open_data, refuse, scan_data
+from spatialembed.data.open import refuse, scan_data
 from spatialembed.data.sample import Sample
 from spatialembed.errors import UserError
 from spatialembed.files.writing import atomic_write
@@ -128,7 +129,7 @@ def open_split(
 ) -> FileDataSet:
     """Open ``split`` of a data set, or if None the one a model is reported on.
 
-    Where val is held out of the training images, it is the share that the model was trained with;
+    Where val is held out of the training images, it is what was held out of the model's training;
     ``crowds`` of COCO data are what they were in training, unless given.
     """
     class_names = spec.class_names
@@ -142,7 +143,7 @@ def open_split(
             split = "val"
         else:  # the truth of Cityscapes' test images is not public
             split = "val" if isinstance(test, Cityscapes) else "test"
-    return open_data(data, split, class_names, spec.training.get("holdout", HOLDOUT), crowds)
+    return open_as_trained(data, split, class_names, spec.training, crowds)
 
 
 def crowds_of(data: Path, trained: Any) -> Crowds:

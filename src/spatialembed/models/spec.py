@@ -21,7 +21,12 @@ MOST_CHANNELS, MOST_CLASSES = 4096, 4096
 
 LEAST_ZOOM, MOST_ZOOM = 0.001, 100.0
 
-NOTES = {"symmetries": int, "holdout": float, "diameters": tuple[float, float]}
+NOTES = {
+    "symmetries": int,
+    "holdout": float,
+    "held_out": list[str],
+    "diameters": tuple[float, float],
+}
 """Notes of a training that prediction goes by, and what they are."""
 
 

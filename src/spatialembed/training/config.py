@@ -114,6 +114,9 @@ class TrainConfig:
             is none), "holdout" to hold images out of the training split even so, where the val
             split is kept for reporting.
         holdout: share of the training images held out, by name.
+        groups: holds out whole groups of images that belong together (of a picture, a patient, a
+            well, a dish), by a csv that names image and group in each row below a header, or by a
+            regular expression whose first parentheses are the group in an image's name.
         crowds: what COCO's annotations marked iscrowd are: "ignore" them, or "objects", as some
             tools mark single masks so.
         network: "branched_erfnet" (the paper's), "residual_unet" (lighter) or "pretrained_unet".
@@ -168,6 +171,7 @@ class TrainConfig:
     classes: list[str] | None = None
     validation: Literal["val", "holdout"] = "val"
     holdout: float = 0.15
+    groups: str | None = None
     crowds: Literal["ignore", "objects"] = "ignore"
     network: str = "branched_erfnet"
     network_options: dict[str, Any] = field(default_factory=dict)

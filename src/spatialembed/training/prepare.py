@@ -14,9 +14,8 @@ from spatialembed.data.crops.cropper import Cropper
 from spatialembed.data.data_set import FileDataSet, Problem
 from spatialembed.data.images.windows import WindowedImage
 from spatialembed.data.index import ObjectIndex
-from spatialembed.data.layouts.splits import split_names
-from spatialembed.data.mixture import mixed, set_numbers, sets_of
-from spatialembed.data.open import open_data, refuse
+from spatialembed.data.mixture import set_numbers, sets_of
+from spatialembed.data.open import refuse
 from spatialembed.embedding import PITCH
 from spatialembed.errors import UserError
 from spatialembed.inference.loading import load_network
@@ -26,6 +25,7 @@ from spatialembed.models.pretrained_unet import PretrainedUNet
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.config import StageConfig, TrainConfig
 from spatialembed.training.look_at_data import look, look_at_values
+from spatialembed.training.open_sets import open_sets
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def gather(config: TrainConfig, spec: ModelSpec | None = None) -> Material:
     Raises:
         UserError: no usable data, or a file that training would stumble over later.
     """
-    train, val = _open(config)
+    train, val = open_sets(config, spec)
     told = f"Reading {config.data}: {len(train)} training and {len(val)} validation images"
     console.print(told, markup=False, highlight=False, soft_wrap=True)
     remarks = val.remarks()
@@ -95,7 +95,7 @@ def gather(config: TrainConfig, spec: ModelSpec | None = None) -> Material:
     warnings = dict.fromkeys((*train.problems, *val.problems, *remarks, *seen))
     start = replace(start, normalization=normalization)
     ratios = _ratios(config, train, index)
-    spec = spec or _described(config, start, train, index, ratios)
+    spec = spec or _described(config, start, train, val, index, ratios)
     zooms = spec.zoom * ratios[set_numbers(train)]
     diameters = None
     if len(ratios) > 1 and spec.object_diameter is not None:
@@ -122,6 +122,7 @@ def _described(
     config: TrainConfig,
     start: ModelSpec,
     train: FileDataSet,
+    val: FileDataSet,
     index: ObjectIndex,
     ratios: np.ndarray,
 ) -> ModelSpec:
@@ -154,6 +155,7 @@ def _described(
             "center": config.center,
             "seed": config.seed,
             "holdout": config.holdout,
+            **({} if config.groups is None else {"held_out": val.names}),
             "crowds": config.crowds,
             "symmetries": _symmetries(config.stages[-1].augmentation),
         },
@@ -178,24 +180,6 @@ def _start(config: TrainConfig) -> ModelSpec:
 def _symmetries(augmentation: Augmentation) -> int:
     """Symmetries of an image that the network learns to treat alike (inference/symmetries.py)."""
     return (2 if augmentation.flip else 1) * (4 if augmentation.turn else 1)
-
-
-def _open(config: TrainConfig) -> tuple[FileDataSet, FileDataSet]:
-    opened = [_open_set(config, path) for path in (config.data, *(config.also or ()))]
-    train, val = zip(*opened, strict=True)
-    return mixed(train), mixed(val)
-
-
-def _open_set(config: TrainConfig, path: Path) -> tuple[FileDataSet, FileDataSet]:
-    train = open_data(path, "train", config.classes, config.holdout, config.crowds)
-    if config.validation == "val":
-        # by name: another file may number or order the same classes otherwise
-        names = train.class_names
-        return train, open_data(path, "val", names, config.holdout, config.crowds)
-    held = set(split_names(train.names, "val", config.holdout))
-    if not held or len(held) == len(train):
-        raise UserError(f"{path} has too few training images to hold out {config.holdout}")
-    return train.only(set(train.names) - held), train.only(held)
 
 
 def build_network(config: TrainConfig, material: Material) -> nn.Module:

@@ -33,12 +33,12 @@ def split_of(name: str) -> Split | None:
 
 def by_split(names: Iterable[str]) -> tuple[dict[str, str], list[str]]:
     """Of names that are splits the best for each, in the order of the splits, and the others."""
-    ranked: dict[str, list[str]] = {split: [] for split in SPLITS}
+    by_rank: dict[str, list[str]] = {split: [] for split in SPLITS}
     for name in sorted(names, key=lambda name: (name not in SPLITS, name)):
         if split := split_of(name):
-            ranked[split].append(name)
-    best = {split: found[0] for split, found in ranked.items() if found}
-    return best, [name for found in ranked.values() for name in found[1:]]
+            by_rank[split].append(name)
+    best = {split: found[0] for split, found in by_rank.items() if found}
+    return best, [name for found in by_rank.values() for name in found[1:]]
 
 
 def splits_in(root: Path) -> tuple[dict[str, str], list[Problem]]:
@@ -80,8 +80,13 @@ def split_names(names: Sequence[str], split: str, holdout: float) -> list[str]:
     """
     n = len(names)
     count = min(max(round(holdout * n), 1), n - 1) if holdout > 0 and n > 1 else 0
-    ranked = sorted(names, key=lambda name: (hashlib.sha256(name.encode()).digest(), name))
-    return sorted(ranked[:count] if split == "val" else ranked[count:])
+    order = ranked(names)
+    return sorted(order[:count] if split == "val" else order[count:])
+
+
+def ranked(names: Iterable[str]) -> list[str]:
+    """Names in the order of their SHA-256."""
+    return sorted(names, key=lambda name: (hashlib.sha256(name.encode()).digest(), name))
 
 
 def share_of(data: FilesT, available: Collection[str], holdout: float) -> FilesT:

@@ -1,0 +1,57 @@
+"""The training and validation images of a run: of one data set, or of several together."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+
+from spatialembed.data.data_set import FileDataSet
+from spatialembed.data.held_out import open_by_groups
+from spatialembed.data.layouts.splits import split_names
+from spatialembed.data.mixture import mixed, own_names, set_names
+from spatialembed.data.open import open_data
+from spatialembed.errors import UserError
+from spatialembed.models.spec import ModelSpec
+from spatialembed.training.config import TrainConfig
+
+
+def open_sets(config: TrainConfig, spec: ModelSpec | None) -> tuple[FileDataSet, FileDataSet]:
+    """Training and validation images; a run that is resumed has the ``spec`` of its model.
+
+    Raises:
+        UserError: no usable data, sets of different classes, or nothing to be held out.
+    """
+    paths = [config.data, *(config.also or ())]
+    held = None if spec is None else spec.training.get("held_out")
+    if len(paths) == 1:
+        return _opened(config, config.data, held)
+    opened = [
+        _opened(config, path, held and own_names(held, name))
+        for path, name in zip(paths, set_names(paths), strict=True)
+    ]
+    train, val = zip(*opened, strict=True)
+    return mixed([_untold(config, data) for data in train]), mixed(val)
+
+
+def _opened(
+    config: TrainConfig, path: Path, held: Collection[str] | None
+) -> tuple[FileDataSet, FileDataSet]:
+    if config.groups is not None:
+        how = (config.groups, config.classes, config.holdout, config.crowds)
+        return open_by_groups(path, *how, config.validation == "holdout", held)
+    train = open_data(path, "train", config.classes, config.holdout, config.crowds)
+    if config.validation == "val":
+        # by name: another file may number or order the same classes otherwise
+        names = train.class_names
+        return train, open_data(path, "val", names, config.holdout, config.crowds)
+    chosen = set(split_names(train.names, "val", config.holdout))
+    if not chosen or len(chosen) == len(train):
+        raise UserError(f"{path} has too few training images to hold out {config.holdout}")
+    return train.only(set(train.names) - chosen), train.only(chosen)
+
+
+def _untold(config: TrainConfig, data: FileDataSet) -> FileDataSet:
+    """Without what is said of a table of groups: it may name the images of all sets."""
+    told = tuple(problem for problem in data.problems if str(problem.file) != config.groups)
+    return replace(data, problems=told)

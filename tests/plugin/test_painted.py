@@ -29,6 +29,24 @@ def test_paint_without_a_model_is_known_with_its_rim_alone():
     assert ignore[40, 40]
 
 
+def test_an_image_that_nobody_touched_is_ignored_to_its_corners(tmp_path):
+    found = squares((10, 10), (30, 30))
+    for labels, asked in ((np.zeros_like(found), None), (found, found)):
+        assert Painted(IMAGE, labels, asked).ignore().all()
+    write_data(tmp_path, [Painted(IMAGE, squares((20, 20))), Painted(IMAGE, found, found)])
+    touched, untouched = open_data(tmp_path, "train")
+    assert touched.label_mask.any()
+    assert not touched.ignore.all()
+    assert not untouched.label_mask.any()
+    assert untouched.ignore.all()
+
+
+def test_an_object_that_was_erased_alone_is_all_that_is_known():
+    found = squares((10, 10), (30, 30))
+    labels = np.where(found == 1, 0, found)
+    np.testing.assert_array_equal(Painted(IMAGE, labels, found).ignore(), found != 1)
+
+
 def test_found_objects_that_were_left_alone_are_not_used(tmp_path):
     found = squares((10, 10), (30, 30), (10, 50))
     labels = found.copy()

@@ -45,6 +45,7 @@ def run_check(
     data: Path,
     classes: list[str] | None = None,
     crowds: Literal["ignore", "objects"] = "ignore",
+    label_first: int | None = None,
 ) -> int:
     """Say what a data set holds and what is wrong with it, file by file.
 
@@ -52,7 +53,10 @@ def run_check(
         data: folder of the data set.
         classes: classes to look at; all by default.
         crowds: what COCO's annotations marked iscrowd are.
+        label_first: of a folder of images without masks, name so many that stand for all.
     """
+    if label_first is not None:
+        return _name_typical(data, label_first)
     from spatialembed.data.checks.check import check_data
 
     def progress(split: str, done: int, total: int) -> None:
@@ -63,6 +67,22 @@ def run_check(
     for line in report.lines():
         console.print(line, soft_wrap=True)
     return 1 if report.errors else 0
+
+
+def _name_typical(folder: Path, count: int) -> int:
+    from spatialembed.data.checks.label_first import label_first
+
+    def progress(done: int, total: int) -> None:
+        if done % 200 == 0:
+            errors.print(f"{done} of {total} images read")
+
+    named, problems = label_first(folder, count, progress)
+    console.print("Label these first, in this order:")
+    for file, stands_for in named:
+        console.print(f"{file} (stands for {stands_for})", soft_wrap=True)
+    for problem in problems:
+        console.print(f"{'warning' if problem.warning else 'error'}: {problem}", soft_wrap=True)
+    return 0 if all(problem.warning for problem in problems) else 1
 
 
 def run_crops(

@@ -79,11 +79,17 @@ class Painted:
         if self.complete:
             return np.zeros(self.labels.shape, bool)
         touched = self.touched()
-        near = ndimage.distance_transform_edt(~touched) <= RIM
-        known = touched | (near & (self.labels == 0))
+        known = touched | (_near(touched) & (self.labels == 0))
         if self.found is not None:
             known |= (self.found > 0) & (self.labels == 0)
         return np.asarray(~known)
+
+
+def _near(touched: np.ndarray) -> np.ndarray:
+    """(H, W) bool: pixels at most :data:`RIM` from a touched one; none where nothing is touched."""
+    if not touched.any():  # scipy would measure to a point beyond the corner of the image
+        return np.zeros_like(touched)
+    return np.asarray(ndimage.distance_transform_edt(~touched) <= RIM)
 
 
 def write_data(folder: Path, painted: Sequence[Painted]) -> None:

@@ -102,7 +102,7 @@ def test_a_failing_file_stops_no_other(images, tmp_path) -> None:
     failed = {outcome.image.name: outcome.error for outcome in outcomes if outcome.error}
     assert failed.keys() == {"broken", "color"}
     assert "broken.png" in failed["broken"]
-    assert "expects 1 channel" in failed["color"]
+    assert "is in color" in failed["color"]
     assert sum(outcome.found == 2 for outcome in outcomes) == 3
     assert not list(results.out.glob("broken*")) + list(results.out.glob("color*"))
 

@@ -8,12 +8,12 @@ from torch import nn
 
 from spatialembed.embedding import PITCH, embed, margin_to_sigma
 from spatialembed.errors import UserError
-from spatialembed.inference import loading, predictor
+from spatialembed.inference import predictor
 from spatialembed.inference.loading import load
 from spatialembed.inference.predictor import Model, to_array
 from spatialembed.inference.torch_network import TorchNetwork, evaluating, pick_device
 from spatialembed.inference.zoom import Part
-from spatialembed.models import build
+from spatialembed.models import build, shipped
 from spatialembed.models.checkpoint import save_model
 from spatialembed.models.normalization import Normalization
 from spatialembed.models.spec import ModelSpec
@@ -159,7 +159,7 @@ def test_wrong_channels_are_named(tmp_path) -> None:
     Image.fromarray(squares()[..., 0]).save(tmp_path / "grey.png")
     with pytest.raises(UserError, match=r"expects 3 channels, .*grey\.png has 1"):
         bright(3).predict(tmp_path / "grey.png")
-    with pytest.raises(UserError, match="expects 1 channel, the image has 3"):
+    with pytest.raises(UserError, match=r"the image is in color, .* takes grey images; convert it"):
         bright(1).predict(squares(3) * np.uint8([1, 2, 3]))
 
 
@@ -230,7 +230,7 @@ def test_grey_images_stored_in_color_fit_a_grey_model() -> None:
         np.testing.assert_array_equal(found.label_map, bright().predict(grey).label_map)
     colored = np.repeat(grey, 3, 2)
     colored[0, 0] = 1, 2, 3
-    with pytest.raises(UserError, match="1 channel"):
+    with pytest.raises(UserError, match="in color"):
         bright().predict(colored)
 
 
@@ -244,7 +244,7 @@ def test_shipped_models_have_names(tmp_path, monkeypatch) -> None:
     path = tmp_path / "shipped" / "blobs.safetensors"
     spec = ModelSpec("residual_unet", {"widths": [8, 8], "blocks": [1, 1]})
     save_model(path, spec.build(), spec)
-    monkeypatch.setattr(loading, "packaged", lambda folder, suffix: [path])
+    monkeypatch.setattr(shipped, "packaged", lambda folder, suffix: [path])
     monkeypatch.chdir(tmp_path)
     assert load("blobs", "cpu").name == "blobs"
     (tmp_path / "blobs").mkdir()  # a folder of images, say
@@ -259,7 +259,7 @@ def test_the_shipped_nuclei_model() -> None:
     model = load("nuclei", "cpu")
     assert model.spec.in_channels == 1
     assert model.spec.licence
-    assert loading.shipped_models()["nuclei"].stat().st_size < 12e6
+    assert shipped.shipped_models()["nuclei"].stat().st_size < 12e6
     y, x = np.mgrid[:200, :260]
     image = np.zeros((200, 260), np.float32)
     for row, column in ((40, 50), (60, 150), (120, 90), (150, 200)):
@@ -269,3 +269,38 @@ def test_the_shipped_nuclei_model() -> None:
         found = model.predict(stored)
         assert len(found) == 4
         assert all(100 < area < 900 for area in found.areas)
+
+
+@pytest.mark.parametrize("kind", ["range", "percentile"])
+def test_inverted_images_are_seen_as_what_they_were(kind) -> None:
+    spec = replace(bright().spec, normalization=Normalization(kind, low=0, high=100))
+    model, inverting = (Model(TorchNetwork(Bright()), spec, invert=i) for i in (False, True))
+    found = inverting.predict(255 - squares())
+    np.testing.assert_array_equal(found.label_map, model.predict(squares()).label_map)
+    assert found.label_map.max() == 2
+    assert (model.used()["invert"], inverting.used()["invert"]) == (None, True)
+
+
+def test_no_hot_pixel_outweighs_an_inverted_image() -> None:
+    spec = replace(bright().spec, normalization=Normalization("percentile"))
+    image = np.full((40, 50, 1), 90, np.uint16)
+    image[::2], image[0, 0] = 100, 60000
+    prepared = Model(TorchNetwork(Bright()), spec, invert=True).prepared(image)
+    assert (prepared.min(), prepared.max()) == (-1, 1)
+
+
+@pytest.mark.parametrize(
+    "normalization", [Normalization("none"), Normalization("mean-std", mean=(3,), std=(1,))]
+)
+def test_what_has_no_black_and_white_is_not_inverted(normalization) -> None:
+    spec = replace(bright().spec, normalization=normalization)
+    with pytest.raises(UserError, match=rf"{normalization.kind}, .*leave out --invert"):
+        Model(TorchNetwork(Bright()), spec, invert=True)
+
+
+def test_images_in_color_are_sent_to_a_model_for_color(tmp_path, monkeypatch) -> None:
+    spec = ModelSpec("residual_unet", {"widths": [8, 8], "blocks": [1, 1]}, in_channels=3)
+    save_model(tmp_path / "hues.safetensors", spec.build(), spec)
+    monkeypatch.setattr(shipped, "packaged", lambda *_: [tmp_path / "hues.safetensors"])
+    with pytest.raises(UserError, match=r"a model for color \(hues\), or convert it to grey"):
+        bright().predict(squares(3) * np.uint8([1, 2, 3]))

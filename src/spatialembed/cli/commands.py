@@ -143,6 +143,7 @@ def run_evaluate(
     crowds: Literal["ignore", "objects"] | None = None,
     symmetries: bool = False,
     diameter: float | None = None,
+    invert: bool = False,
     pictures: int = 8,
     device: str = "auto",
     precision: Literal["float32", "bf16"] | None = None,
@@ -160,6 +161,7 @@ def run_evaluate(
         crowds: what COCO's annotations marked iscrowd are; as in training by default.
         symmetries: average over the symmetries of training: better, up to 8 times slower.
         diameter: pixels across of objects in these images; those of training by default.
+        invert: exchange dark and bright, where objects are dark and were bright in training.
         pictures: how many of the worst images to show.
         device: auto, cpu, cuda, ….
         precision: float32 (the default) or bf16; an exported model has its own.
@@ -172,7 +174,7 @@ def run_evaluate(
         raise UserError(f"--pictures is a number from 0 up, not {pictures}")
     if out is not None:
         require_writable(out)
-    loaded = load(model, device, precision, symmetries, diameter)
+    loaded = load(model, device, precision, symmetries, diameter, invert)
     dataset = open_split(data, split, loaded.spec, crowds)
     folder = out or folder_beside(Path(model), dataset.split)
     evaluation = evaluate(loaded, dataset, None, folder, min_region, track, max_found)
@@ -219,6 +221,7 @@ def run_serve(
     browser: bool = True,
     symmetries: bool = False,
     diameter: float | None = None,
+    invert: bool = False,
     device: str = "auto",
     precision: Literal["float32", "bf16"] | None = None,
 ) -> int:
@@ -231,6 +234,7 @@ def run_serve(
         browser: open it in the browser.
         symmetries: average over the symmetries of training: better, up to 8 times slower.
         diameter: pixels across of objects in the images; those of training by default.
+        invert: exchange dark and bright, where objects are dark and were bright in training.
         device: auto, cpu, cuda, ….
         precision: float32 (the default) or bf16; an exported model has its own.
     """
@@ -238,12 +242,22 @@ def run_serve(
     from spatialembed.inference.loading import load
 
     require_free(host, port)
-    page, address = serve(load(model, device, precision, symmetries, diameter), host, port, browser)
+    loaded = load(model, device, precision, symmetries, diameter, invert)
+    page, address = serve(loaded, host, port, browser)
     console.print(f"Open {address} (Ctrl+C ends it)")
     try:
         Event().wait()
     finally:
         page.close(verbose=False)
+    return 0
+
+
+def run_models() -> int:
+    """List the shipped models, a line each: what for, channels, training data, size, licence."""
+    from spatialembed.models.shipped import shipped
+
+    for model in shipped():
+        console.print(model.line, soft_wrap=True)
     return 0
 
 
@@ -258,4 +272,5 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "predict": run_predict,
     "export": run_export,
     "serve": run_serve,
+    "models": run_models,
 }

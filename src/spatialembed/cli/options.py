@@ -19,6 +19,7 @@ from spatialembed.training.config import TrainConfig
 FLAGS = {
     "resume": "go on with the run in the run folder",
     "overwrite": "predict again where results exist",
+    "invert": "exchange dark and bright before the network sees an image",
     "symmetries": "average over the symmetries of training: better, up to 8 times slower",
     "pretrained": "start the encoder with ImageNet weights (extra pretrained)",
     "tensorboard": "also write TensorBoard's event files (extra log)",

@@ -29,6 +29,7 @@ def run_predict(
     series: int | None = None,
     symmetries: bool = False,
     diameter: float | None = None,
+    invert: bool = False,
     device: str = "auto",
     precision: Literal["float32", "bf16"] | None = None,
     workers: int | None = None,
@@ -53,6 +54,7 @@ def run_predict(
         series: which image of files that hold several (scenes, positions, pages), from 0.
         symmetries: average over the symmetries of training: better, up to 8 times slower.
         diameter: pixels across of objects in these images; those of training by default.
+        invert: exchange dark and bright, where objects are dark and were bright in training.
         device: auto, cpu, cuda, ….
         precision: float32 (the default) or bf16; an exported model has its own.
         workers: processes that share the work; by default one, or for an image of any size as
@@ -68,7 +70,7 @@ def run_predict(
 
     require_writable(out)
     settings = (seed_threshold, foreground_threshold, min_size)
-    given = (model, device, precision, symmetries, diameter)
+    given = (model, device, precision, symmetries, diameter, invert)
     if out.suffix == ".zarr":
         if format or annotations:
             raise UserError(f"{out} takes labels alone; leave --format and --annotations out")

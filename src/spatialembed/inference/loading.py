@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from spatialembed.errors import UserError
-from spatialembed.files.packaged import packaged
 from spatialembed.inference.predictor import Model, Network
 from spatialembed.models.checkpoint import MODEL_FILE, load_authors_model, load_model
+from spatialembed.models.shipped import shipped_models
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,6 +30,7 @@ def load(
     precision: Literal["float32", "bf16"] | None = None,
     symmetries: bool = False,
     diameter: float | None = None,
+    invert: bool = False,
 ) -> Model:
     """A trained model, ready to predict.
 
@@ -43,11 +44,13 @@ def load(
             trained with: more accurate, up to 8 times slower.
         diameter: how wide objects are in the images to come, in pixels, where that is not as in
             the model's training images.
+        invert: exchange dark and bright before the network sees an image, where objects are dark
+            and were bright in training, or the other way round.
 
     Raises:
         UserError: there is no model there, it is damaged or from a newer version, the device
-            is not available, an exported model has another precision, or a diameter cannot be
-            followed.
+            is not available, an exported model has another precision, a diameter cannot be
+            followed, or a normalisation not be inverted.
     """
     given, path = path, model_file(path)
     network, spec = (
@@ -56,7 +59,7 @@ def load(
         else _in_torch(path, device, precision or "float32")
     )
     count = int(spec.training.get("symmetries", 1)) if symmetries else 1
-    model = Model(network, spec, str(Path(given)), count, diameter)
+    model = Model(network, spec, str(Path(given)), count, diameter, invert)
     model.weights = weights_of(path)
     return model
 
@@ -68,11 +71,6 @@ def weights_of(path: Path) -> str:
         return ""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
-
-
-def shipped_models() -> dict[str, Path]:
-    """Files of the models that come with the package, by name."""
-    return {path.stem: path for path in packaged("shipped", ".safetensors")}
 
 
 def model_file(path: str | os.PathLike[str]) -> Path:
@@ -88,7 +86,7 @@ def model_file(path: str | os.PathLike[str]) -> Path:
     if is_name and not given.exists() and str(path) not in shipped:
         raise UserError(
             f"there is no model at {path}; name a run folder, a model file or a shipped model: "
-            f"{', '.join(shipped) or 'none is'}"
+            f"{', '.join(shipped) or 'none is'} (`spatialembed models` says what each is for)"
         )
     return shipped.get(str(path), given)
 

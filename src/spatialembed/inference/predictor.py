@@ -6,7 +6,6 @@ Prediction, evaluation and the validation inside training go through it, so they
 
 from __future__ import annotations
 
-import math
 from copy import copy
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,12 +15,14 @@ from jaxtyping import Float
 from spatialembed.clustering import cluster
 from spatialembed.data.images.kinds import MOST_PIXELS
 from spatialembed.errors import UserError
+from spatialembed.inference.asked import inverted, size_ratio
 from spatialembed.inference.image_like import ImageLike, is_grey, to_array
 from spatialembed.inference.symmetries import Symmetry, averaged
 from spatialembed.inference.tiles import tiled
 from spatialembed.inference.zoom import Part, resized, sampled
 from spatialembed.models.input_warnings import tell
-from spatialembed.models.spec import require_zoom
+from spatialembed.models.normalization import PERCENTILE_CLIP
+from spatialembed.models.shipped import for_color
 from spatialembed.pictures import Explanation
 from spatialembed.refinement import refine
 
@@ -49,6 +50,8 @@ class Model:
             (mirrored), 4 (turned) or 8 (both); as many times slower.
         diameter: how wide objects are in the images to come, in pixels; they are then shown to
             the network as large as those it was trained on. None: as those are.
+        invert: show images to the network with dark and bright exchanged: 1 minus what the
+            normalisation gives.
 
     Attributes:
         normalize: from stored pixels to what the network sees; the spec's, unless the pixels are
@@ -58,7 +61,7 @@ class Model:
 
     Raises:
         UserError: a diameter that is no positive number, or of a model that does not say how wide
-            its training objects were.
+            its training objects were; to invert where a normalisation has no black and white.
     """
 
     def __init__(
@@ -68,33 +71,21 @@ class Model:
         name: str = "",
         symmetries: int = 1,
         diameter: float | None = None,
+        invert: bool = False,
     ) -> None:
         self.network = network
         self.spec = spec
         self.name = name or spec.network
         self.symmetries = symmetries
         self.normalize: Normalize = spec.normalization
-        self.size_ratio = self._size_ratio(diameter)
+        self.size_ratio = size_ratio(self.name, spec, diameter)
+        self.invert = inverted(self.name, spec, invert)
         self.weights = ""
-
-    def _size_ratio(self, diameter: float | None) -> float:
-        if diameter is None:
-            return 1.0
-        if not 0 < diameter < math.inf:
-            raise UserError(f"the diameter of objects is a number of pixels, not {diameter}")
-        if self.spec.object_diameter is None:
-            raise UserError(
-                f"{self.name} does not say how wide its objects were, so that it cannot follow a "
-                "diameter"
-            )
-        ratio = self.spec.object_diameter / diameter
-        require_zoom(self.spec.zoom * ratio, f"check the diameter, {diameter:g} pixels: zoom")
-        return ratio
 
     def seeing(self, diameter: float | None) -> Model:
         """The same model for images whose objects are ``diameter`` pixels wide."""
         other = copy(self)
-        other.size_ratio = self._size_ratio(diameter)
+        other.size_ratio = size_ratio(self.name, self.spec, diameter)
         return other
 
     @property
@@ -156,6 +147,8 @@ class Model:
             UserError: not numbers, or too many pixels.
         """
         normalized = np.ascontiguousarray(self.normalize(pixels).transpose(2, 0, 1))
+        if self.invert:
+            normalized = np.clip(1 - normalized, *PERCENTILE_CLIP)
         if len(normalized) < self.spec.in_channels:  # grey, which the model takes
             normalized = np.repeat(normalized, self.spec.in_channels, 0)
         to = (part or Part.whole(pixels.shape[:2])).enlarged(self.zoom)
@@ -248,12 +241,13 @@ class Model:
         foreground_threshold: float | None = None,
         min_size: int | None = None,
     ) -> dict[str, Any]:
-        """What results are made with, for JSON: settings, symmetries, diameter, weights."""
+        """What results are made with, for JSON: settings, symmetries, diameter, weights, invert."""
         names = "seed_threshold", "foreground_threshold", "min_size"
         values = self.settings(seed_threshold, foreground_threshold, min_size)
         known = self.spec.object_diameter
         diameter = known and round(known / self.size_ratio, 2)
         others = {"symmetries": self.symmetries, "diameter": diameter, "weights": self.weights}
+        others["invert"] = self.invert or None  # as results of earlier versions, which lack it
         return dict(zip(names, values, strict=True)) | others
 
     def predict(
@@ -281,6 +275,8 @@ class Model:
     def require_channels(self, channels: int, name: str) -> None:
         """Raise a UserError for an image that has not the model's channels."""
         count = self.spec.in_channels
+        if count == 1 and channels in (3, 4):
+            raise UserError(f"{name} is in color, {self.name} takes grey images; {for_color()}")
         if channels != count and not (channels == 1 and self.spec.takes_grey):
             raise UserError(
                 f"the model expects {count} channel{'s' * (count > 1)}, {name} has {channels}: "

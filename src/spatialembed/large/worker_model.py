@@ -41,11 +41,13 @@ class ModelSource:
     precision: Literal["float32", "bf16"] | None = None
     symmetries: bool = False
     diameter: float | None = None
+    invert: bool = False
     where: str = field(init=False)
     weights: str = field(init=False)
 
     def __post_init__(self) -> None:
-        from spatialembed.inference.loading import model_file, shipped_models, weights_of
+        from spatialembed.inference.loading import model_file, weights_of
+        from spatialembed.models.shipped import shipped_models
 
         file = model_file(self.path)
         shipped = file in shipped_models().values()
@@ -60,7 +62,8 @@ class ModelSource:
         """
         from spatialembed.inference.loading import load
 
-        model = load(self.where, self.device, self.precision, self.symmetries, self.diameter)
+        given = (self.device, self.precision, self.symmetries, self.diameter, self.invert)
+        model = load(self.where, *given)
         if model.weights != self.weights:
             raise UserError(f"{self.path} was replaced during prediction; run the command again")
         model.name = str(Path(self.path))

@@ -21,7 +21,7 @@ from spatialembed.models.weights import digest, require_finite, unlike_weights, 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["ModelSpec", "load_authors_model", "load_model", "save_model"]
+__all__ = ["ModelSpec", "load_authors_model", "load_model", "read_spec", "save_model"]
 
 FORMAT_VERSION = 1
 """Raised whenever an older library could misread a file."""
@@ -91,6 +91,25 @@ def load_model(path: str | Path) -> tuple[nn.Module, ModelSpec]:
     return with_weights(network, tensors), spec
 
 
+def read_spec(path: Path) -> ModelSpec:
+    """What a model file says of its network; its weights stay unread, and torch unloaded.
+
+    Raises:
+        UserError: no model file of this library, a damaged one, or one of a newer version.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return _spec(path, dict(file.metadata() or {}))
+    except (SafetensorError, OSError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path} is not a model file, or is damaged ({error}); {_REMEDY}")
+
+
 def _model_file(path: str | Path) -> Path:
     path = Path(path)
     if path.is_dir():
@@ -102,7 +121,8 @@ def _model_file(path: str | Path) -> Path:
         return path / MODEL_FILE
     if not path.is_file():
         raise UserError(
-            f"there is no model at {path}; name a run folder, a model file or a shipped model"
+            f"there is no model at {path}; name a run folder, a model file or a shipped model "
+            "(`spatialembed models` lists them)"
         )
     return path
 
@@ -126,9 +146,7 @@ def _read(path: Path) -> tuple[ModelSpec, nn.Module, dict[str, Tensor]]:
     except UserError:
         raise
     except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(
-            f"{path} is not a model file, or is damaged ({error}); {_REMEDY}"
-        ) from error
+        raise _damaged(path, error) from error
     if metadata.get(_DIGEST_KEY, whole := digest(tensors, metadata[_SPEC_KEY])) != whole:
         raise UserError(
             f"{path}: its weights or their description are not as they were saved; it is damaged, "

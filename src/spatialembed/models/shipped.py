@@ -1,0 +1,62 @@
+"""The models that come with the package: their files, and what a person chooses among them by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from spatialembed.files.packaged import packaged
+from spatialembed.models.checkpoint import read_spec
+from spatialembed.models.spec import ModelSpec
+
+COLORS = 3
+"""Channels of a model for images in color."""
+
+
+class Shipped(NamedTuple):
+    """A model of the package, its weights unread."""
+
+    name: str
+    finds: str
+    """What it is for: the first heading of its card, after the name."""
+    spec: ModelSpec
+    megabytes: float
+
+    @property
+    def line(self) -> str:
+        """All that one chooses by, in a line."""
+        channels = self.spec.in_channels
+        kind = {1: "grey images", COLORS: "images in color"}.get(channels, "images")
+        takes = f"{kind} of {channels} channel{'s' * (channels > 1)}"
+        told = (takes, f"trained on {self.spec.trained_on}", f"{self.megabytes:.1f} MB")
+        return f"{self.name}: {'; '.join((self.finds, *told, self.spec.licence))}"
+
+
+def shipped_models() -> dict[str, Path]:
+    """Files of the models that come with the package, by name."""
+    return {path.stem: path for path in packaged("shipped", ".safetensors")}
+
+
+def shipped() -> list[Shipped]:
+    """What the models of the package say of themselves, by name.
+
+    Raises:
+        UserError: one of them is damaged.
+    """
+    return [_shipped(name, path) for name, path in sorted(shipped_models().items())]
+
+
+def _shipped(name: str, path: Path) -> Shipped:
+    spec, card = read_spec(path), path.with_suffix(".md")
+    heading = card.read_text(encoding="utf-8").partition("\n")[0] if card.is_file() else ""
+    finds = heading.lstrip("# ").removeprefix(f"{name}:").strip() or ", ".join(spec.class_names)
+    return Shipped(name, finds, spec, path.stat().st_size / 1e6)
+
+
+def for_color() -> str:
+    """What to do with an image in color that a model for grey ones was given."""
+    names = [model.name for model in shipped() if model.spec.in_channels == COLORS]
+    grey = "convert it to grey, where its objects are dark with --invert"
+    if names:
+        return f"predict it with a model for color ({', '.join(names)}), or {grey}"
+    return f"{grey}, or train a model on such images"

@@ -11,11 +11,11 @@ from torch import nn
 from spatialembed.console.output import console
 from spatialembed.data.crops.augmentation import Augmentation
 from spatialembed.data.crops.cropper import Cropper
-from spatialembed.data.data_set import FileDataSet, Problem
+from spatialembed.data.data_set import DataSet, FileDataSet, Problem
 from spatialembed.data.images.windows import WindowedImage
 from spatialembed.data.index import ObjectIndex
 from spatialembed.data.layouts.splits import split_names
-from spatialembed.data.open import open_data, refuse
+from spatialembed.data.open import open_data, refuse, scan_data
 from spatialembed.embedding import PITCH
 from spatialembed.errors import UserError
 from spatialembed.inference.loading import load_network
@@ -39,11 +39,13 @@ class Material:
     stages: list[StageConfig]
     warnings: tuple[Problem, ...] = ()
     """What was found in the data that may not be meant."""
+    part: DataSet | None = None
+    """What crops are of, and ``index`` is of, where that is not all of ``train``."""
 
     def cropper(self, stage: StageConfig, seed: int) -> Cropper:
         """Draws the crops of a stage."""
         return Cropper(
-            self.train,
+            self.train if self.part is None else self.part,
             self.normalization,
             stage.crop_size,
             self.index,
@@ -63,16 +65,18 @@ class Material:
         return self.spec.normalization.fixed(image)
 
 
-def gather(config: TrainConfig, spec: ModelSpec | None = None) -> Material:
+def gather(config: TrainConfig, spec: ModelSpec | None = None, hold_out: bool = True) -> Material:
     """Open the data, look at it, index its objects and describe the model.
 
-    A run that is resumed has the ``spec`` of its model.
+    A run that is resumed has the ``spec`` of its model. Without ``hold_out`` all training images
+    are trained on; they are the validation images too, where there is no split of that name.
 
     Raises:
         UserError: no usable data, or a file that training would stumble over later.
     """
-    train, val = _open(config)
-    told = f"Reading {config.data}: {len(train)} training and {len(val)} validation images"
+    train, val = _open(config) if hold_out else _open_whole(config)
+    told = f"Reading {config.data}: {len(train)} training"
+    told += " images" if val is train else f" and {len(val)} validation images"
     console.print(told, markup=False, highlight=False, soft_wrap=True)
     remarks = val.remarks()
     refuse(remarks, config.data)
@@ -146,6 +150,15 @@ def _open(config: TrainConfig) -> tuple[FileDataSet, FileDataSet]:
     if not held or len(held) == len(train):
         raise UserError(f"{config.data} has too few training images to hold out {config.holdout}")
     return train.only(set(train.names) - held), train.only(held)
+
+
+def _open_whole(config: TrainConfig) -> tuple[FileDataSet, FileDataSet]:
+    train = open_data(config.data, "train", config.classes, 0, config.crowds)
+    if config.validation == "val":
+        val = scan_data(config.data, "val", train.class_names, 0, config.crowds)
+        if val.items:
+            return train, val
+    return train, train
 
 
 def build_network(config: TrainConfig, material: Material) -> nn.Module:

@@ -92,7 +92,7 @@ def middle_of(monkeypatch, out: Path, when) -> Path:
 def test_a_resumed_run_reads_nothing_but_its_checkpoint_and_data(data, tmp_path, monkeypatch):
     first, out = train(short(data, tmp_path / "first")), tmp_path / "whole"
     middle = middle_of(monkeypatch, out, lambda state: state["step"] == 1)
-    train(short(data, out, init=first))
+    train(short(data, out, init=first, careful=False))
     shutil.rmtree(first)
     (middle / "model.safetensors").unlink()
     train(TrainConfig(data=data, out=middle, resume=True, device="cpu", workers=0))
@@ -108,7 +108,7 @@ def test_a_plan_made_beside_another_job_is_set_right_once_and_resumed_so(
 ) -> None:
     clock = iter(np.arange(0, 1000, 0.1))
     monkeypatch.setattr(minutes, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
-    monkeypatch.setattr(minutes, "_seconds_per_step", lambda *_: 0.5)
+    monkeypatch.setattr(minutes, "seconds_per_step", lambda *_: 0.5)
     monkeypatch.setattr(minutes, "_seconds_per_validation", lambda *_: 0.0)
     monkeypatch.setattr("spatialembed.training.loop.time", SimpleNamespace(monotonic=lambda: 0.0))
     stages = [

@@ -131,3 +131,13 @@ def freeze_batch_norm_statistics(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, _BatchNorm):
             module.eval()
+
+
+def freeze_encoder(network: nn.Module, frozen: bool = True) -> None:
+    """Leave the weights of the network's ``encoder_parts`` as they are, or train them again.
+
+    They get no gradient, and none is computed for them.
+    """
+    parts = network.encoder_parts
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(not (frozen and name.partition(".")[0] in parts))  # type: ignore[operator]

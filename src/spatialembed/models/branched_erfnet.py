@@ -28,6 +28,8 @@ class BranchedERFNet(nn.Module):
 
     stride = 8
     """Sides of an input are multiples of this."""
+    encoder_parts = ("encoder",)
+    """Modules before the branches."""
 
     def __init__(self, in_channels: int = 3, n_sigma: int = 1, n_classes: int = 1) -> None:
         super().__init__()

@@ -40,6 +40,9 @@ class ResidualUNet(nn.Module):
             ``fine`` is below 0.
     """
 
+    encoder_parts = ("skip", "stem", "down", "body")
+    """Modules on the way down."""
+
     def __init__(
         self,
         in_channels: int = 3,

@@ -45,6 +45,7 @@ class StageConfig:
         warmup_steps: steps over which the learning rate rises from 0; at most a tenth of all.
         freeze_batch_norm: keep the batch-norm statistics of the stage before (the paper's
             second stage).
+        freeze_encoder: train what comes after the encoder alone.
         validations: how often the stage is validated, evenly spread, the last at its end.
         augmentation: how crops vary.
 
@@ -63,6 +64,7 @@ class StageConfig:
     decay: Literal["polynomial", "cosine", "constant"] = "polynomial"
     warmup_steps: int = 0
     freeze_batch_norm: bool = False
+    freeze_encoder: bool = False
     validations: int = 10
     augmentation: Augmentation = field(default_factory=Augmentation)
 
@@ -151,6 +153,9 @@ class TrainConfig:
             pretrained).
         init: a trained model to start from, whose network, normalisation and thresholds the run
             takes instead of its own.
+        careful: with ``init``, learn from few images without losing what the start knows: by a
+            schedule of its own, and only as far as it helps on images that were held back. None:
+            where there are fewer than 30 training images.
         resume: go on with the run in ``out``, from its checkpoint and the same data alone.
         device: "auto", "cpu", "cuda".
         devices: processes that share every batch: a GPU each, or cores of the CPU. torchrun, which
@@ -198,6 +203,7 @@ class TrainConfig:
     batch: int | None = None
     pretrained: bool = False
     init: Path | None = None
+    careful: bool | None = None
     resume: bool = False
     device: str = "auto"
     devices: int = 1
@@ -226,6 +232,8 @@ class TrainConfig:
         for name in ("instance_weight", "variance_weight", "seed_weight", "drift_weight"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UserError(f"{name} must be a number from 0 up, not {getattr(self, name)}")
+        if self.careful and self.init is None:
+            raise UserError("careful is of a run that goes on from a model: add --init, too")
         if self.diameter is not None and not 0 < self.diameter < math.inf:
             raise UserError(f"diameter must be a number of pixels above 0, not {self.diameter}")
         if self.clip_norm is not None and not self.clip_norm > 0:
@@ -255,6 +263,8 @@ class TrainConfig:
                     f"a batch of {stage.batch_size} crops cannot be shared equally among "
                     f"{self.processes} processes; choose a multiple of {self.processes}"
                 )
+            if stage.freeze_encoder and self.processes > 1:
+                raise UserError("freeze_encoder is of one process; leave out --devices, or it")
         given = {"epochs": self.epochs, "steps": self.steps, "minutes": self.minutes}
         unit, total = next(((k, v) for k, v in given.items() if v is not None), (None, None))
         if unit is None or total is None:

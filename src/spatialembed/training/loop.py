@@ -13,11 +13,13 @@ import torch
 from spatialembed.console.output import warn
 from spatialembed.errors import UserError
 from spatialembed.errors.interrupts import interrupt_in
-from spatialembed.models import freeze_batch_norm_statistics
+from spatialembed.models import freeze_batch_norm_statistics, freeze_encoder
 from spatialembed.models.checkpoint import MODEL_FILE
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.best_model import finish, judge
 from spatialembed.training.config import StageConfig, TrainConfig
+from spatialembed.training.few_images.careful import is_careful
+from spatialembed.training.few_images.learn import learn_carefully
 from spatialembed.training.fingerprint import fingerprint, require_same
 from spatialembed.training.folder_lock import one_run
 from spatialembed.training.prepare import gather
@@ -36,7 +38,8 @@ def train(config: TrainConfig) -> Path:
 
     Leaves in the run folder: ``model.safetensors``, the best model by validation with its
     calibrated thresholds; ``checkpoint.pt`` to resume from; ``losses.csv``, ``validation.csv``;
-    ``pictures/`` of validation images.
+    ``pictures/`` of validation images. A careful run (training/few_images) leaves the model and
+    ``losses.csv`` alone: it is short, and is not resumed.
 
     With ``config.devices`` above 1 the run takes place in processes of its own, as
     :mod:`multiprocessing` starts them: a script calls this below ``if __name__ == "__main__":``.
@@ -53,7 +56,9 @@ def train(config: TrainConfig) -> Path:
     try:
         with one_run(config.out) if starts or is_first(config) else nullcontext():
             if starts:
-                _taken_up(config)[0].scheduled()  # refuses once what every process would
+                taken_up = _taken_up(config)[0]  # refuses once what every process would
+                taken_up.scheduled()
+                is_careful(taken_up)
                 run_in_processes(_train, config)
             else:
                 _train(config)
@@ -68,6 +73,9 @@ def _train(config: TrainConfig) -> None:
     """The whole of a run, or the part of one of its processes."""
     began = time.monotonic()
     config, state = _taken_up(config)
+    if is_careful(config):
+        learn_carefully(config, began, _run_stage)
+        return
     fabric = connect(config)
     spec = None if state is None else ModelSpec.from_dict(json.loads(state["spec"]))
     with fabric.rank_zero_first():  # which writes the index of objects that the others read
@@ -101,6 +109,7 @@ def _run_stage(run: Run) -> None:
     """
     number, done = run.plan.locate(run.step)
     stage, steps = run.material.stages[number], run.plan.steps[number]
+    freeze_encoder(run.network, stage.freeze_encoder)
     network, optimizer = run.wrapped, _optimizer(run, stage)
     judge_at = validation_steps(stage, steps)
     cropper = run.material.cropper(stage, run.config.seed)
@@ -124,7 +133,7 @@ def _run_stage(run: Run) -> None:
         run.log.step(run.step, rate, stage.batch_size, terms)
         if run.pace is not None:
             run.pace.tick()
-        if done in judge_at:
+        if done in judge_at and run.keeps:
             judge(run)
         set_right = done < steps and _set_right(run, number, done)
         if set_right or done in judge_at or time.monotonic() - run.saved > CHECKPOINT_EVERY:

@@ -70,7 +70,7 @@ def measured_plan(
         judging = _seconds_per_validation(material, fabric, network)
     for number in timed:
         stage = stages[number]
-        seconds[number] = _seconds_per_step(config, material, stage, fabric, network, loss)
+        seconds[number] = seconds_per_step(config, material, stage, fabric, network, loss)
     measured = [*seconds, judging, time.monotonic() - began]
     *seconds, judging, spent = fabric.broadcast(measured)  # of the first process
     for number, stage in enumerate(stages):
@@ -97,7 +97,7 @@ def measured_plan(
     return Plan(tuple(steps)), pace
 
 
-def _seconds_per_step(
+def seconds_per_step(
     config: TrainConfig,
     material: Material,
     stage: StageConfig,
@@ -105,7 +105,7 @@ def _seconds_per_step(
     network: nn.Module,
     loss: SpatialEmbeddingLoss,
 ) -> float:
-    """Median time from one step to the next, the wait for crops included, on a copy."""
+    """Median time from one step of a stage to the next, the wait for crops included, on a copy."""
     copied = copy.deepcopy(network).train()
     model, optimizer = fabric.setup(copied, torch.optim.Adam(copied.parameters(), lr=0.0))
     count = (WARMUP_STEPS + TIMED_STEPS) * stage.batch_size

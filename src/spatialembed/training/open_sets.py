@@ -10,7 +10,7 @@ from spatialembed.data.data_set import FileDataSet
 from spatialembed.data.held_out import open_by_groups
 from spatialembed.data.layouts.splits import split_names
 from spatialembed.data.mixture import mixed, own_names, set_names
-from spatialembed.data.open import open_data
+from spatialembed.data.open import open_data, scan_data
 from spatialembed.errors import UserError
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.config import TrainConfig
@@ -32,6 +32,16 @@ def open_sets(config: TrainConfig, spec: ModelSpec | None) -> tuple[FileDataSet,
     ]
     train, val = zip(*opened, strict=True)
     return mixed([_untold(config, data) for data in train]), mixed(val)
+
+
+def open_whole(config: TrainConfig) -> tuple[FileDataSet, FileDataSet]:
+    """All training images, and those of a val split; where there is none, the same again."""
+    train = open_data(config.data, "train", config.classes, 0, config.crowds)
+    if config.validation == "val":
+        val = scan_data(config.data, "val", train.class_names, 0, config.crowds)
+        if val.items:
+            return train, val
+    return train, train
 
 
 def _opened(

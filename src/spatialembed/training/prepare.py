@@ -11,7 +11,7 @@ from torch import nn
 from spatialembed.console.output import console
 from spatialembed.data.crops.augmentation import Augmentation
 from spatialembed.data.crops.cropper import Cropper
-from spatialembed.data.data_set import FileDataSet, Problem
+from spatialembed.data.data_set import DataSet, FileDataSet, Problem
 from spatialembed.data.images.windows import WindowedImage
 from spatialembed.data.index import ObjectIndex
 from spatialembed.data.mixture import set_numbers, sets_of
@@ -25,7 +25,7 @@ from spatialembed.models.pretrained_unet import PretrainedUNet
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.config import StageConfig, TrainConfig
 from spatialembed.training.look_at_data import look, look_at_values
-from spatialembed.training.open_sets import open_sets
+from spatialembed.training.open_sets import open_sets, open_whole
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,19 @@ class Material:
     """The validation objects."""
     spec: ModelSpec
     stages: list[StageConfig]
-    zooms: np.ndarray
-    """(n,) magnification at which the network sees each training image."""
+    zooms: float | np.ndarray
+    """Magnification at which the network sees the training images; (n,) of each of several sets."""
     diameters: list[float] | None
     """Width of objects in each validation image, where several sets are shown at one size."""
     warnings: tuple[Problem, ...] = ()
     """What was found in the data that may not be meant."""
+    part: DataSet | None = None
+    """What crops are of, and ``index`` is of, where that is not all of ``train``."""
 
     def cropper(self, stage: StageConfig, seed: int) -> Cropper:
         """Draws the crops of a stage."""
         return Cropper(
-            self.train,
+            self.train if self.part is None else self.part,
             self.normalization,
             stage.crop_size,
             self.index,
@@ -75,16 +77,18 @@ class Material:
         )
 
 
-def gather(config: TrainConfig, spec: ModelSpec | None = None) -> Material:
+def gather(config: TrainConfig, spec: ModelSpec | None = None, hold_out: bool = True) -> Material:
     """Open the data, look at it, index its objects and describe the model.
 
-    A run that is resumed has the ``spec`` of its model.
+    A run that is resumed has the ``spec`` of its model. Without ``hold_out`` all training images
+    are trained on; they are the validation images too, where there is no split of that name.
 
     Raises:
         UserError: no usable data, or a file that training would stumble over later.
     """
-    train, val = open_sets(config, spec)
-    told = f"Reading {config.data}: {len(train)} training and {len(val)} validation images"
+    train, val = open_sets(config, spec) if hold_out else open_whole(config)
+    told = f"Reading {config.data}: {len(train)} training"
+    told += " images" if val is train else f" and {len(val)} validation images"
     console.print(told, markup=False, highlight=False, soft_wrap=True)
     remarks = val.remarks()
     refuse(remarks, config.data)
@@ -96,9 +100,10 @@ def gather(config: TrainConfig, spec: ModelSpec | None = None) -> Material:
     start = replace(start, normalization=normalization)
     ratios = _ratios(config, train, index)
     spec = spec or _described(config, start, train, val, index, ratios)
-    zooms = spec.zoom * ratios[set_numbers(train)]
+    zooms: float | np.ndarray = spec.zoom
     diameters = None
     if len(ratios) > 1 and spec.object_diameter is not None:
+        zooms = spec.zoom * ratios[set_numbers(train)]
         diameters = (spec.object_diameter / ratios[set_numbers(val)]).tolist()
     stages = config.scheduled()
     return Material(train, val, index, judged, spec, stages, zooms, diameters, tuple(warnings))

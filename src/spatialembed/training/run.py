@@ -84,6 +84,8 @@ class Run:
     """State that the optimizer goes on with, in a run that is taken up within a stage."""
     saved: float
     """Time of the last checkpoint."""
+    keeps: bool = True
+    """Whether it is validated, and leaves checkpoints and models as it goes."""
 
     @property
     def judged(self) -> Model:
@@ -107,7 +109,7 @@ class Run:
         The first process does: all others have the same weights, optimizer and generators.
         """
         self.saved = time.monotonic()
-        if not self.fabric.is_global_zero:
+        if not (self.keeps and self.fabric.is_global_zero):
             return
         state = {
             "step": self.step,
@@ -144,7 +146,7 @@ def start(
         see_whole_batch(network)
     network = network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = WeightAverage(network, config.average) if config.average else None
-    loss = _loss(config, material).to(fabric.device)
+    loss = loss_of(config, material).to(fabric.device)
     if state is None:
         plan, pace = measured_plan(config, material, fabric, network, loss, began)
     else:
@@ -204,7 +206,8 @@ def _as_json(spec: ModelSpec) -> str:
     return json.dumps(spec.to_dict(), allow_nan=False)
 
 
-def _loss(config: TrainConfig, material: Material) -> SpatialEmbeddingLoss:
+def loss_of(config: TrainConfig, material: Material) -> SpatialEmbeddingLoss:
+    """The loss of a run."""
     return SpatialEmbeddingLoss(
         n_sigma=material.spec.n_sigma,
         center=config.center,

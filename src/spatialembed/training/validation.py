@@ -95,6 +95,30 @@ def validate(
     return Validation(settings, ap, ap50)
 
 
+def matchings(
+    model: Model,
+    sample: Sample,
+    output: npt.NDArray[np.float32],
+    seeds: Sequence[float],
+    foreground: float,
+    min_size: int,
+) -> list[Matching]:
+    """What is found in one image at each of some increasing seed thresholds, beside its truth."""
+    found = model.cluster(output, seeds[0], foreground, min_size, refined=False)
+    whole = None if model.spec.refine else _match(found, sample)
+    held: dict[int, Matching] = {}  # by the number of instances that are left
+    counts = [int((found.scores >= np.float32(seed)).sum()) for seed in seeds]
+    for seed, n in zip(seeds, counts, strict=True):
+        if n in held:
+            continue
+        if whole is None:
+            first = model.refined(found.at_least(seed), output, foreground, min_size)
+            held[n] = _match(first, sample)
+        else:
+            held[n] = whole.first(n)
+    return [held[n] for n in counts]
+
+
 def _score(
     model: Model,
     sample: Sample,
@@ -104,21 +128,14 @@ def _score(
     min_size: int,
 ) -> list[Scores]:
     """Scores of one image at each seed threshold, over all classes."""
-    found = model.cluster(output, seeds[0], foreground, min_size, refined=False)
-    whole = None if model.spec.refine else _match(found, sample)
-    scores: dict[int, Scores] = {}  # by the number of instances that are left
-    counts = [int((found.scores >= np.float32(seed)).sum()) for seed in seeds]
-    for seed, n in zip(seeds, counts, strict=True):
-        if n in scores:
-            continue
-        if whole is None:
-            first = model.refined(found.at_least(seed), output, foreground, min_size)
-            matching = _match(first, sample)
-        else:
-            matching = whole.first(n)
-        classes = range(len(model.spec.class_names))
-        scores[n] = Scores.stack([Scores.of(matching.of_class(k)) for k in classes]).pooled()
-    return [scores[n] for n in counts]
+    classes = range(len(model.spec.class_names))
+    scores: dict[int, Scores] = {}
+    found = matchings(model, sample, output, seeds, foreground, min_size)
+    for matching in found:
+        if id(matching) not in scores:
+            each = [Scores.of(matching.of_class(k)) for k in classes]
+            scores[id(matching)] = Scores.stack(each).pooled()
+    return [scores[id(matching)] for matching in found]
 
 
 def _match(found: Instances, sample: Sample) -> Matching:

@@ -1,0 +1,13 @@
+"""Learns from few images without losing what a model knows already.
+
+1. The images are parted in two (folds.py). From each part the start is trained by the same careful
+   schedule (careful.py, tuning.py), and judged on the other.
+2. Judged are mixtures of the start's weights and the trained ones (mixture.py), after each stage,
+   by what they find, object by object (judging.py, evidence.py). Of those that are about as good
+   as the best, the nearest to the start is chosen; the start itself, unless another is better
+   beyond chance (choice.py).
+3. From all images the start is trained as far as was chosen, and mixed as was chosen.
+
+The three trainings are equally long (budget.py), so that what is chosen is what was judged. Where
+the data has validation images they judge, and one training is enough.
+"""

@@ -1,0 +1,98 @@
+"""How few images are learned from: first what follows the encoder, then all, in small steps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from spatialembed.data.crops.augmentation import Augmentation
+from spatialembed.data.data_set import FileDataSet
+from spatialembed.data.open import open_data
+from spatialembed.errors import UserError
+from spatialembed.models.spec import ModelSpec
+from spatialembed.training.config import StageConfig, TrainConfig
+
+FEW = 30
+"""Training images from which on a recipe is followed as it stands."""
+
+HEADS, ALL = 5e-4, 3e-4
+"""Learning rates of the two stages."""
+
+HEADS_SHARE = 0.3
+"""Of the steps, what the first stage has."""
+
+FEWEST_STEPS = 10
+"""Of a training that is worth its time."""
+
+
+def is_careful(config: TrainConfig) -> bool:
+    """Whether a run is to be a careful one: asked for, or from a model on few images.
+
+    Raises:
+        UserError: several processes, or data that cannot be opened.
+    """
+    if config.init is None or config.resume or config.careful is False:
+        return False
+    if config.careful is None and len(training_images(config)) >= FEW:
+        return False
+    if config.processes > 1:
+        raise UserError(
+            "few images are learned from by one process: leave out --devices, or add --careful "
+            "false to train by the recipe"
+        )
+    return True
+
+
+def training_images(config: TrainConfig) -> FileDataSet:
+    """All of them: none is held out by share."""
+    return open_data(config.data, "train", config.classes, 0, config.crowds)
+
+
+def careful(config: TrainConfig, start: ModelSpec) -> TrainConfig:
+    """The run with a careful schedule in place of its recipe's.
+
+    Its length, classes, crops and weights of the loss stay. What the start was trained by is kept:
+    its kind of center and margin, its refinement, its symmetries.
+
+    Batch-norm statistics are the start's throughout: of a few images they say too little. Crops
+    vary little in size, since all are shown as large as the start knows objects.
+    """
+    symmetries = start.training.get("symmetries", 8)
+    augmentation = Augmentation(
+        flip=symmetries % 2 == 0, turn=symmetries >= 4, scale=(0.8, 1.25),
+        brightness=0.1, contrast=0.2, gamma=0.4, noise=0.05, blur=1.0,
+    )  # fmt: skip
+    stages = config.scheduled()
+    heads = StageConfig(
+        crop_size=stages[-1].crop_size,
+        batch_size=config.batch or min(4, stages[-1].batch_size),
+        steps=1,
+        learning_rate=HEADS,
+        decay="cosine",
+        warmup_steps=20,
+        freeze_batch_norm=True,
+        freeze_encoder=True,
+        validations=1,
+        augmentation=augmentation,
+    )
+    return replace(
+        config,
+        center=start.training.get("center", config.center),
+        margin=start.margin,
+        refine=start.refine,
+        optimizer="adamw",
+        weight_decay=0.01,
+        clip_norm=5.0,
+        average=0.98,
+        epochs=None,
+        steps=None,
+        minutes=None,
+        batch=None,
+        stages=[heads, replace(heads, freeze_encoder=False, learning_rate=ALL)],
+    )
+
+
+def in_stages(stages: list[StageConfig], steps: float) -> list[StageConfig]:
+    """The stages with so many steps in all."""
+    first = max(1, round(HEADS_SHARE * steps))
+    counts = first, max(1, round(steps) - first)
+    return [replace(stage, steps=n) for stage, n in zip(stages, counts, strict=True)]

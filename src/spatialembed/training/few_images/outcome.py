@@ -1,0 +1,98 @@
+"""What a careful run leaves, and what it says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from spatialembed.console.output import console
+from spatialembed.models.checkpoint import MODEL_FILE, save_model
+from spatialembed.models.spec import ModelSpec
+from spatialembed.training.few_images.choice import Choice
+from spatialembed.training.few_images.evidence import Tally, ap, gain
+from spatialembed.training.few_images.mixture import Weights
+from spatialembed.training.few_images.tuning import Tuning
+
+
+def keep(tuning: Tuning, why: str, base: Sequence[Tally] = (), best: Sequence[Tally] = ()) -> None:
+    """Leave the start as the run's model, and say why.
+
+    Args:
+        tuning: the run's.
+        why: a sentence for a person.
+        base: what the start found in the images that judge.
+        best: what the best of all mixtures found.
+    """
+    notes: dict[str, Any] = {"share": 0.0, "steps": 0}
+    if base:
+        notes |= _figures(base, base)
+        why += f" (AP {ap(base):.3f} with it as it was, {ap(best):.3f} with the best mixture)"
+    spec = tuning.spec
+    _save(tuning, tuning.start, replace(spec, training={**spec.training, "few_images": notes}))
+    console.print(f"Kept the model as it was: {why}", soft_wrap=True)
+
+
+def leave(
+    tuning: Tuning,
+    weights: Weights,
+    choice: Choice,
+    steps: int,
+    base: Sequence[Tally],
+    found: Sequence[Tally],
+) -> None:
+    """Leave the mixture that was chosen as the run's model, and say how good it is.
+
+    Args:
+        tuning: the run's.
+        weights: of the mixture.
+        choice: how far it is from the start, and what it is clustered with.
+        steps: of both stages of its training.
+        base: what the start found in the images that judge.
+        found: what such mixtures found that had not learned from them.
+    """
+    start, described, setting = tuning.spec, tuning.described, choice.setting
+    notes = {"share": choice.share, "stages": choice.stages, "steps": steps}
+    notes |= _figures(base, found)
+    sizes = [described.training["diameters"], start.training.get("diameters", ())]
+    training = {
+        **described.training,
+        "diameters": [min(s[0] for s in sizes if s), max(s[1] for s in sizes if s)],
+        "symmetries": start.training.get("symmetries", described.training["symmetries"]),
+        "holdout": 0.0,
+        "few_images": notes,
+    }
+    spec = replace(
+        start,
+        seed_threshold=setting.seed_threshold,
+        foreground_threshold=setting.foreground_threshold,
+        min_size=setting.min_size,
+        object_diameter=described.object_diameter,
+        trained_on=", then ".join(filter(None, (start.trained_on, described.trained_on))),
+        training=training,
+    )
+    _save(tuning, weights, spec)
+    kept = f"{choice.share:.0%} of the way from the start" if choice.share < 1 else "all of it"
+    console.print(
+        f"On images that were held back AP rose from {notes['start_ap']:.3f} to {notes['ap']:.3f} "
+        f"(± {notes['error']:.3f}; {notes['objects']} objects); kept {kept}, seed threshold "
+        f"{setting.seed_threshold:g}",
+        soft_wrap=True,
+    )
+
+
+def _figures(base: Sequence[Tally], found: Sequence[Tally]) -> dict[str, Any]:
+    return {
+        "images": len(base),
+        "objects": sum(tally.hit.shape[1] for tally in base),
+        "start_ap": round(ap(base), 4),
+        "ap": round(ap(found), 4),
+        "error": round(gain(found, base)[1], 4),
+    }
+
+
+def _save(tuning: Tuning, weights: Weights, spec: ModelSpec) -> None:
+    network = spec.build()
+    network.load_state_dict(weights)
+    path = tuning.config.out / MODEL_FILE
+    save_model(path, network, spec)

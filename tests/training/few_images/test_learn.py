@@ -1,0 +1,164 @@
+"""Careful runs from the command line: what they leave, what they say, when they are not taken."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from conftest import write_discs
+from safetensors.torch import load_file
+
+from spatialembed.cli.main import main
+from spatialembed.cli.options import read_recipe
+from spatialembed.errors import UserError
+from spatialembed.models.checkpoint import load_model
+from spatialembed.training import StageConfig, TrainConfig, train
+from spatialembed.training.few_images import learn
+from spatialembed.training.few_images.budget import Budget
+from spatialembed.training.few_images.choice import Choice
+from spatialembed.training.few_images.folds import folds_of
+from spatialembed.training.few_images.tuning import Tuning
+
+
+def config(data: Path, out: Path, start: Path, **options: object) -> TrainConfig:
+    stage = StageConfig(crop_size=64, batch_size=2, steps=30)
+    here = {"device": "cpu", "precision": "float32", "workers": 0, "stages": [stage]}
+    return TrainConfig(**{"data": data, "out": out, "init": start, **here, **options})
+
+
+def test_the_start_is_left_bit_for_bit_where_training_does_not_help(start, tmp_path, capsys):
+    data, out = write_discs(tmp_path / "data" / "train", 1).parent, tmp_path / "run"
+    recipe = "--stages=[{crop_size: 64, steps: 9}]"
+    arguments = [f"--init={start}", f"--out={out}", recipe, "--batch=2", "--workers=0"]
+    assert main(["train", str(data), "--device=cpu", *arguments]) == 0
+    said = capsys.readouterr().out
+    assert "few images: learning carefully" in said
+    assert "Kept the model as it was: your images do not show" in " ".join(said.split())
+    before, after = load_file(start), load_file(out / "model.safetensors")
+    assert before.keys() == after.keys()
+    assert all(before[name].numpy().tobytes() == after[name].numpy().tobytes() for name in before)
+    (_, then), (_, now) = load_model(start), load_model(out / "model.safetensors")
+    assert now.training["few_images"]["share"] == 0
+    assert now.training["few_images"]["objects"] == 8
+    assert (now.zoom, now.min_size, now.seed_threshold) == (then.zoom, 9, 0.7)
+    assert sorted(path.name for path in out.iterdir()) == ["model.safetensors"]
+
+
+@pytest.mark.parametrize("images", [1, 3])
+def test_a_mixture_that_was_chosen_is_trained_from_all_images(
+    start, tmp_path, monkeypatch, capsys, images
+):
+    """The choice is given; what is learned from is looked at."""
+    seen, trained = [], Tuning.trained
+
+    def noted(self, samples=None, stages=2):
+        seen.append((None if samples is None else [s.name for s in samples], stages))
+        return trained(self, samples, stages)
+
+    def chosen(found):
+        [choice] = (c for c in found if (c.share, c.stages) == (0.5, 1) and _is(c, 0.4))
+        return choice
+
+    monkeypatch.setattr(Tuning, "trained", noted)
+    monkeypatch.setattr(learn, "choose", chosen)
+    data = write_discs(tmp_path / "data" / "train", images).parent
+    out = train(config(data, tmp_path / "run", start))
+    parts = [sorted(names) for names, _ in seen if names]
+    assert sorted(parts[0] + parts[1]) == (["0", "0"] if images == 1 else ["0", "1", "2"])
+    assert seen[2:] == [(None, 1)]
+    (before, then), (after, now) = load_model(start), load_model(out / "model.safetensors")
+    changed = {
+        name.partition(".")[0]
+        for name, tensor in before.state_dict().items()
+        if not tensor.equal(after.state_dict()[name])
+    }
+    assert changed == {"up", "embedding_head", "seed_head"}  # the first stage's alone
+    assert now.seed_threshold == 0.4
+    assert now.zoom == then.zoom
+    assert now.training["symmetries"] == 4
+    assert now.training["holdout"] == 0
+    notes = now.training["few_images"]
+    assert (notes["share"], notes["stages"], notes["steps"]) == (0.5, 1, 10)
+    assert notes["objects"] == 8 * images
+    with (out / "losses.csv").open(newline="") as file:
+        assert [row["step"] for row in csv.DictReader(file)] == ["3"]  # of ten
+    assert "kept 50% of the way from the start" in " ".join(capsys.readouterr().out.split())
+
+
+def _is(choice: Choice, seed: float) -> bool:
+    return choice.setting.seed_threshold == seed
+
+
+def test_validation_images_judge_and_one_training_is_enough(start, tmp_path, monkeypatch):
+    parts = []
+    trained = Tuning.trained
+    monkeypatch.setattr(
+        Tuning, "trained", lambda self, *a, **k: parts.append(a) or trained(self, *a, **k)
+    )
+    data = write_discs(tmp_path / "data" / "train", 2).parent
+    write_discs(data / "val", 3, seed=1)
+    out = train(config(data, tmp_path / "run", start))
+    assert len(parts) == 1
+    assert load_model(out / "model.safetensors")[1].training["few_images"]["images"] == 3
+
+
+def test_a_recipe_is_followed_if_asked_for_or_on_many_images(start, tmp_path, monkeypatch):
+    monkeypatch.setattr("spatialembed.training.few_images.careful.FEW", 4)
+    data = write_discs(tmp_path / "data" / "train", 4).parent
+    for name, careful in (("many", None), ("asked", False)):
+        out = train(config(data, tmp_path / name, start, careful=careful, steps=1))
+        assert (out / "checkpoint.pt").is_file()
+        assert "few_images" not in load_model(out / "model.safetensors")[1].training
+    out = train(config(data, tmp_path / "careful", start, careful=True, steps=6))
+    assert "few_images" in load_model(out / "model.safetensors")[1].training
+
+
+def test_what_cannot_be_done_says_why(start, tmp_path):
+    data = write_discs(tmp_path / "data" / "train", 1).parent
+    with pytest.raises(UserError, match="add --init"):
+        TrainConfig(careful=True)
+    with pytest.raises(UserError, match="one process: leave out --devices"):
+        train(config(data, tmp_path / "run", start, devices=2))
+    assert not (tmp_path / "run").exists()
+    out = train(config(data, tmp_path / "run", start, steps=6))
+    with pytest.raises(UserError, match=r"nothing to resume"):
+        train(config(data, out, start, resume=True))
+    with pytest.raises(UserError, match=r"is there already"):
+        train(config(data, out, start))
+
+
+def test_one_object_keeps_the_start(start, tmp_path, capsys):
+    from PIL import Image
+
+    data = write_discs(tmp_path / "data" / "train", 1).parent
+    path = data / "train" / "masks" / "0.png"
+    with Image.open(path) as mask:
+        alone = mask.point(lambda value: value * (value == 1))
+    alone.save(path)
+    out = train(config(data, tmp_path / "run", start))
+    assert load_model(out / "model.safetensors")[1].training["few_images"]["share"] == 0
+    assert "one object cannot tell" in capsys.readouterr().out
+
+
+def test_the_option_is_one_word(start):
+    careful = [
+        read_recipe("nuclei", "data", f"--init={start}", *o).careful
+        for o in ((), ("--careful=false",))
+    ]
+    assert careful == [None, False]
+
+
+def test_minutes_are_shared_between_training_and_judging():
+    folds = folds_of(_images(10))
+    budget = Budget(120.0, None, began=float("inf"), trainings=3)
+    assert budget.thinned(folds, image=0.1) == folds
+    assert budget.candidates == 6
+    thinned = budget.thinned(folds, image=2.0)
+    assert [len(fold.judged) for fold in thinned] == [4, 4]
+    assert budget.candidates == 3
+    assert [len(fold.judged) for fold in budget.thinned(folds, image=60.0)] == [1, 1]
+
+
+def _images(count: int) -> list:
+    from test_folds import with_objects
+
+    return [with_objects(3, str(k)) for k in range(count)]

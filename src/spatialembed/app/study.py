@@ -29,11 +29,13 @@ class Study:
         name: of the file, without folder and suffix.
         image: (H, W, C) pixels as stored.
         output: (2 + n_sigma + K, H, W) raw output.
+        model: what it is of, at the size of the image's objects.
     """
 
     name: str
     image: np.ndarray
     output: np.ndarray
+    model: Model
 
 
 def study(model: Model, path: Path) -> Study:
@@ -51,7 +53,8 @@ def study(model: Model, path: Path) -> Study:
                 f"{MOST_MEGAPIXELS}: cut it, or use spatialembed predict, which takes any size"
             )
         image = read_image(path)
-        return Study(path.stem, image, model.raw(image, path.name))
+        sized = model.for_image(image, path.name)
+        return Study(path.stem, image, sized.raw(image, path.name), sized)
     except UserError as error:
         raise UserError(str(error).replace(str(path), path.name)) from error
 

@@ -135,7 +135,7 @@ def build(model: Model) -> gradio.Blocks:
                 shown = gr.HTML(js_on_load=HOVER)
         answer = [said, shown]
         files = [labels, table]
-        again, write = partial(_again, model, kept), partial(_files, model, kept)
+        again, write = partial(_again, kept), partial(_files, kept)
         inputs, settled = [token, view, *settings], [token, *settings]
         # Whatever is asked for while an answer is on its way is answered after it, the last alone.
         last = {"trigger_mode": "always_last"}
@@ -148,7 +148,7 @@ def build(model: Model) -> gradio.Blocks:
         gone.then(again, inputs, answer)
         view.change(again, inputs, answer, **quiet)
         for slider in settings:
-            moved = slider.change(partial(_moved, model, kept), inputs, [*answer, *files], **quiet)
+            moved = slider.change(partial(_moved, kept), inputs, [*answer, *files], **quiet)
             moved.then(write, settled, files, **quiet)
     return page
 
@@ -179,7 +179,6 @@ def _no_files() -> tuple[Any, Any]:
 
 
 def _again(
-    model: Model,
     kept: Kept,
     token: str | None,
     view: str,
@@ -194,27 +193,27 @@ def _again(
     given = kept.get(token)
     if given is None:
         return AWAY, ""
-    found = model.cluster(given.output, seed, foreground, int(size))
+    found = given.model.cluster(given.output, seed, foreground, int(size))
     shows = "image" if view == "instances" else view  # the outlines show the instances
-    picture = model.explanation(given.image, given.output, found).picture(shows)
+    picture = given.model.explanation(given.image, given.output, found).picture(shows)
     height, width = given.image.shape[:2]
     counted = f"**{len(found)}** found in {given.name}, {width} × {height} pixels"
     return counted, stage(picture, found, view)
 
 
-def _moved(model: Model, kept: Kept, *inputs: Any) -> tuple[Any, ...]:
-    return *_again(model, kept, *inputs), *_no_files()
+def _moved(kept: Kept, *inputs: Any) -> tuple[Any, ...]:
+    return *_again(kept, *inputs), *_no_files()
 
 
 def _files(
-    model: Model, kept: Kept, token: str | None, seed: float, foreground: float, size: float
+    kept: Kept, token: str | None, seed: float, foreground: float, size: float
 ) -> tuple[Any, ...]:
     """Write what can be downloaded, and let it be."""
     gr = _gradio()
     given = None if token is None else kept.get(token)
     if given is None:
         return _no_files()
-    found = model.cluster(given.output, seed, foreground, int(size))
+    found = given.model.cluster(given.output, seed, foreground, int(size))
     # As they lie in the page's own folder, which gradio clears, it makes no copies of them.
     paths = write_results(Path(tempfile.mkdtemp()), given, found)
     return tuple(gr.update(value=str(path), interactive=True) for path in paths)

@@ -99,9 +99,10 @@ def evaluate(
         def scored() -> Iterator[Scored]:
             for i in track(range(len(dataset)), len(dataset), f"Scoring {dataset.split}"):
                 sample = dataset[i]
-                output, found = timed_predict(model, sample, clock)
+                sized = model.for_image(sample.image, sample.name)
+                output, found = timed_predict(sized, sample, clock)
                 # Clustered once for both that take it; the official score may take nothing.
-                every = cache(partial(ranked, model, output))
+                every = cache(partial(ranked, sized, output))
                 score.add(i, every)
                 record.add(every(), found, sample.label_mask, sample.class_map, sample.ignore)
                 yield found, sample.label_mask, sample.class_map, sample.ignore, sample.name

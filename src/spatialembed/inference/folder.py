@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -16,6 +16,10 @@ from spatialembed.inference.image_files import ImageFile
 if TYPE_CHECKING:
     from spatialembed.formats.results_folder import Results
     from spatialembed.inference.predictor import Model
+
+
+Given: TypeAlias = tuple[float | None, float | None, int | None]
+"""Seed threshold, foreground threshold and minimum size; None for the model's own."""
 
 
 class Outcome(NamedTuple):
@@ -68,20 +72,20 @@ def agreed_settings(
     images: Sequence[ImageFile],
     results: Results,
     overwrite: bool,
-    given: tuple[float | None, float | None, int | None],
-) -> tuple[float, float, int]:
-    """Seed threshold, foreground threshold and minimum size that results are made with.
+    given: Given,
+) -> Given:
+    """Settings that results are made with: as given, since a model that finds sizes by itself has
+    a minimum size for each.
 
     The rest, and what is refused, is as for :func:`predict_files`.
     """
-    settings = model.settings(*given)
+    used = {"model": model.name, **model.used(*given)}
     names = [image.name for image in images]
     results.require(model.spec.class_names, names)
-    used = {"model": model.name, **model.used(*settings)}
     used["series"] = images[0].series if images else None
     sweep(results.out)
     results.agree(used, overwrite, names)
-    return settings
+    return given
 
 
 def _predict_each(
@@ -89,7 +93,7 @@ def _predict_each(
     images: Sequence[ImageFile],
     results: Results,
     overwrite: bool,
-    settings: tuple[float, float, int],
+    settings: Given,
 ) -> Iterator[Outcome]:
     for image in images:
         if not overwrite and results.has(image.name):
@@ -109,7 +113,7 @@ def predict_file(
     image: ImageFile,
     results: Results,
     overwrite: bool,
-    settings: tuple[float, float, int],
+    settings: Given,
 ) -> Outcome:
     """Predict one image and write its results, or with ``overwrite`` False those it lacks.
 

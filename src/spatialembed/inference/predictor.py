@@ -17,6 +17,7 @@ from spatialembed.data.images.kinds import MOST_PIXELS
 from spatialembed.errors import UserError
 from spatialembed.inference.asked import inverted, size_ratio
 from spatialembed.inference.image_like import ImageLike, is_grey, to_array
+from spatialembed.inference.own_size import typical_diameter
 from spatialembed.inference.symmetries import Symmetry, averaged
 from spatialembed.inference.tiles import tiled
 from spatialembed.inference.zoom import Part, resized, sampled
@@ -80,13 +81,26 @@ class Model:
         self.normalize: Normalize = spec.normalization
         self.size_ratio = size_ratio(self.name, spec, diameter)
         self.invert = inverted(self.name, spec, invert)
+        self.finds_size = spec.finds_size and diameter is None
         self.weights = ""
 
     def seeing(self, diameter: float | None) -> Model:
         """The same model for images whose objects are ``diameter`` pixels wide."""
         other = copy(self)
         other.size_ratio = size_ratio(self.name, self.spec, diameter)
+        other.finds_size = False
         return other
+
+    def for_image(self, image: ImageLike, name: str | None = None) -> Model:
+        """The model at the size of an image's objects, where it finds that by itself; else this.
+
+        Raises:
+            UserError: the image cannot be read, or its channels are not the model's.
+        """
+        if not self.finds_size:
+            return self
+        pixels, own_name = to_array(image)
+        return self.seeing(typical_diameter(self, self.fitting(pixels, name or own_name)))
 
     @property
     def zoom(self) -> float:
@@ -131,11 +145,17 @@ class Model:
             part = Part.whole(pixels.shape[:2])
 
         def forward(turned: np.ndarray, symmetry: Symmetry) -> np.ndarray:
-            there = part.turned(*symmetry)
-            output = tiled(self.network, self.prepared(turned, there))
-            return sampled(output, there.enlarged(self.zoom))
+            return self._forward(turned, part.turned(*symmetry))
 
         return averaged(forward, pixels, self.spec.n_sigma, self.symmetries)
+
+    def in_one_view(self, pixels: np.ndarray) -> np.ndarray:
+        """:meth:`raw` of (H, W, C) pixels with the model's channels, without its symmetries."""
+        return self._forward(pixels, Part.whole(pixels.shape[:2]))
+
+    def _forward(self, pixels: np.ndarray, part: Part) -> np.ndarray:
+        output = tiled(self.network, self.prepared(pixels, part))
+        return sampled(output, part.enlarged(self.zoom))
 
     def prepared(self, pixels: np.ndarray, part: Part | None = None) -> Float[np.ndarray, "C h w"]:
         """What the network is given of (H, W, C) pixels: normalised, and as large as it sees them.
@@ -245,7 +265,7 @@ class Model:
         names = "seed_threshold", "foreground_threshold", "min_size"
         values = self.settings(seed_threshold, foreground_threshold, min_size)
         known = self.spec.object_diameter
-        diameter = known and round(known / self.size_ratio, 2)
+        diameter = "own" if self.finds_size else known and round(known / self.size_ratio, 2)
         others = {"symmetries": self.symmetries, "diameter": diameter, "weights": self.weights}
         others["invert"] = self.invert or None  # as results of earlier versions, which lack it
         return dict(zip(names, values, strict=True)) | others
@@ -264,9 +284,10 @@ class Model:
         Raises:
             UserError: the image cannot be read, or its channels are not the model's.
         """
-        output = self.raw(image, name, part)
+        sized = self.for_image(image, name)
+        output = sized.raw(image, name, part)
         whole = None if part is None else part.shape
-        return self.cluster(output, seed_threshold, foreground_threshold, min_size, whole=whole)
+        return sized.cluster(output, seed_threshold, foreground_threshold, min_size, whole=whole)
 
     def explanation(self, image: np.ndarray, output: np.ndarray, found: Instances) -> Explanation:
         """Pictures of how :meth:`cluster` came to what it found in a raw output of an image."""

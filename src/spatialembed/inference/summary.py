@@ -59,7 +59,7 @@ def unlike_training(outcomes: Sequence[Outcome], model: Model) -> str | None:
             "nothing was found in any image predicted now: are its objects of the kind and, with "
             "--diameter, of the size that the model knows?"
         )
-    if not found or not trained:
+    if not found or not trained or model.finds_size:
         return None
     smallest, largest = (float(d) / model.size_ratio for d in trained)
     here = float(np.median(found))

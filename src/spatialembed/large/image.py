@@ -17,6 +17,7 @@ from spatialembed.data.images.zarr_image import plane_of
 from spatialembed.errors import UserError
 from spatialembed.files.described import fitting, read_json
 from spatialembed.files.writing import atomic_write
+from spatialembed.inference.own_size import own_diameter
 from spatialembed.large.labels import Paint, make_labels, number, write_table
 from spatialembed.large.mosaic import Mosaic, plan
 from spatialembed.large.seams import Compare, pairs_of, settle
@@ -83,6 +84,9 @@ def predict_large(
     _refuse(image, out, replaces)
     model = source.load()
     spec, reader = model.spec, _fitting(open_image(image, series), model)
+    if model.finds_size:  # of all tiles the same
+        diameter = own_diameter(model, reader)
+        source, model = source.seeing(diameter), model.seeing(diameter)
     plane = plane_of(image, series)
     refuse_if_used(part / TABLE)
     if overwrite or not _read(part):

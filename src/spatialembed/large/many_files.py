@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from spatialembed.formats.results_folder import Results
-from spatialembed.inference.folder import Outcome, agreed_settings, predict_file
+from spatialembed.inference.folder import Given, Outcome, agreed_settings, predict_file
 from spatialembed.inference.image_files import ImageFile
 from spatialembed.large.work_table import TABLE, WorkTable, refuse_if_used
 from spatialembed.large.worker_model import Source, model_here
@@ -23,7 +23,7 @@ class PredictFile:
     source: Source
     results: Results
     overwrite: bool
-    settings: tuple[float, float, int]
+    settings: Given
     threads: int
 
     def __call__(self, image: ImageFile) -> dict[str, Any]:

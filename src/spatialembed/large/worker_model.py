@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -21,6 +21,8 @@ class Source(Protocol):
     def __hash__(self) -> int: ...
 
     def load(self) -> Model: ...
+
+    def seeing(self, diameter: float) -> Source: ...
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ class ModelSource:
         shipped = file in shipped_models().values()
         object.__setattr__(self, "where", self.path if shipped else str(file.absolute()))
         object.__setattr__(self, "weights", weights_of(file))
+
+    def seeing(self, diameter: float) -> ModelSource:
+        """The same for images whose objects are ``diameter`` pixels wide."""
+        return replace(self, diameter=diameter)
 
     def load(self) -> Model:
         """The model.

@@ -33,6 +33,8 @@ class PretrainedUNet(nn.Module):
     """
 
     stride = 32
+    encoder_parts = ("skip", "encoder", "across")
+    """Modules on the way down."""
 
     def __init__(
         self,

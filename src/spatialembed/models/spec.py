@@ -50,6 +50,8 @@ class ModelSpec:
         min_size: fewest pixels of an object, 1 or more.
         refine: whether, after clustering, each pixel goes to the object that it fits best.
         object_diameter: median diameter of the training objects in pixels; None if not known.
+        finds_size: whether images are shown at the size that the model finds their objects to have,
+            where no diameter is given; it needs ``object_diameter``.
         trained_on: the training data, in words.
         licence: what the weights may be used for.
         training: free JSON-able notes: steps, recipe, figures.
@@ -73,6 +75,7 @@ class ModelSpec:
     min_size: int = 16
     refine: bool = False
     object_diameter: float | None = None
+    finds_size: bool = False
     trained_on: str = ""
     licence: str = ""
     training: dict[str, Any] = field(default_factory=dict)
@@ -105,6 +108,8 @@ class ModelSpec:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise UserError(f"{name} must be a positive number of pixels or None, not {value}")
+        if self.finds_size and self.object_diameter is None:
+            raise UserError("a model that finds sizes has an object_diameter")
         self._check_normalization()
         self._check_notes()
 

@@ -89,8 +89,9 @@ def explained(
     better = [row for row in rows[len(rows) // 2 :] if row["n_true"]]
     for row in sorted(better, key=lambda row: -row["n_true"])[:count]:
         sample = dataset[dataset.names.index(row["name"])]
-        output = model.raw(sample.image, sample.name)
-        explanation = model.explanation(sample.image, output, model.cluster(output))
+        sized = model.for_image(sample.image, sample.name)
+        output = sized.raw(sample.image, sample.name)
+        explanation = sized.explanation(sample.image, output, sized.cluster(output))
         sheet = explain(explanation, sample.label_mask)
         yield f"How the model sees {sample.name}", f"AP50 {row['ap50']:.3f}", sheet
 

@@ -40,8 +40,8 @@ class Material:
     """The validation objects."""
     spec: ModelSpec
     stages: list[StageConfig]
-    zooms: float | np.ndarray
-    """Magnification at which the network sees the training images; (n,) of each of several sets."""
+    ratios: float | np.ndarray
+    """By how much training images are enlarged before the model's zoom; (n,) of several sets."""
     diameters: list[float] | None
     """Width of objects in each validation image, where several sets are shown at one size."""
     warnings: tuple[Problem, ...] = ()
@@ -59,7 +59,7 @@ class Material:
             seed,
             stage.background_share,
             stage.augmentation,
-            self.zooms,
+            self.spec.zoom * self.ratios,
             np.flatnonzero(np.diff(set_numbers(self.train), prepend=-1)).tolist(),
         )
 
@@ -100,13 +100,11 @@ def gather(config: TrainConfig, spec: ModelSpec | None = None, hold_out: bool = 
     start = replace(start, normalization=normalization)
     ratios = _ratios(config, train, index)
     spec = spec or _described(config, start, train, val, index, ratios)
-    zooms: float | np.ndarray = spec.zoom
-    diameters = None
+    stages, diameters = config.scheduled(), None
     if len(ratios) > 1 and spec.object_diameter is not None:
-        zooms = spec.zoom * ratios[set_numbers(train)]
         diameters = (spec.object_diameter / ratios[set_numbers(val)]).tolist()
-    stages = config.scheduled()
-    return Material(train, val, index, judged, spec, stages, zooms, diameters, tuple(warnings))
+    each = ratios[set_numbers(train)] if len(ratios) > 1 else 1.0
+    return Material(train, val, index, judged, spec, stages, each, diameters, tuple(warnings))
 
 
 def _ratios(config: TrainConfig, train: FileDataSet, index: ObjectIndex) -> np.ndarray:
@@ -151,6 +149,7 @@ def _described(
         min_size=config.min_size or smallest,
         refine=config.refine,
         object_diameter=diameter,
+        finds_size=bool(np.ptp(ratios) > 0),
         trained_on=", ".join(one.root.resolve().name for one in sets_of(train)),
         licence=config.licence,
         training={

@@ -14,6 +14,7 @@ from spatialembed.data.data_set import FileDataSet
 from spatialembed.data.held_out import open_as_trained
 from spatialembed.data.sample import Sample
 from spatialembed.errors import UserError
+from spatialembed.inference.channels import fitting
 from spatialembed.inference.evaluate import crowds_of
 from spatialembed.metrics.average_precision import score_images
 
@@ -64,8 +65,8 @@ def quantized(
         raise UserError("int8 needs pip install 'spatialembed[export]'") from error
     nncf.set_log_level(logging.ERROR)
     samples = list(_spread(train, CALIBRATED_ON))
-    fitting = (model.fitting(sample.image, sample.name) for sample in samples)
-    images = [{"image": _middle(model.prepared(pixels), stride)} for pixels in fitting]
+    fitted = (fitting(model.name, model.spec, s.image, s.name) for s in samples)
+    images = [{"image": _middle(model.prepared(pixels), stride)} for pixels in fitted]
     made = nncf.quantize(
         network,
         nncf.Dataset(images),

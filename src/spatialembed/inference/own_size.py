@@ -6,17 +6,14 @@ some magnifications; the one is believed at which what it finds is of that size,
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from math import log2
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialembed.data.images.windows import WindowedImage
 from spatialembed.instances import Instances
-
-if TYPE_CHECKING:
-    from spatialembed.inference.predictor import Model
 
 SHOWN = 512
 """Side of the square in an image's middle that is looked at, in pixels as the network sees it."""
@@ -34,36 +31,40 @@ SEED = 0.5
 """Seed score from which on objects count."""
 
 
-def typical_diameter(model: Model, pixels: NDArray[Any]) -> float:
+Look = Callable[[NDArray[Any], float], Instances]
+"""What a model finds in a window (H, W, C) if its objects are so many pixels wide."""
+
+
+def typical_diameter(pixels: NDArray[Any], trained: float, zoom: float, look: Look) -> float:
     """Median diameter of the objects of an image in pixels; as in training if nothing is found.
 
     Args:
-        model: whose spec says how wide objects of training were.
         pixels: (H, W, C) as stored.
+        trained: median diameter of the model's training objects.
+        zoom: magnification at which the network sees objects of that size.
+        look: the model.
     """
-    trained = model.spec.object_diameter
-    assert trained is not None  # a model that finds sizes knows its own
 
-    def looked(zoom: float) -> Instances:
-        sized = model.seeing(trained / zoom)
-        window = _middle(pixels, SHOWN / sized.zoom)
-        # One view: sizes need no more, and views of what is of another size disagree.
-        return sized.cluster(sized.in_one_view(window), seed_threshold=SEED)
+    def looked(diameter: float) -> Instances:
+        return look(pixels[middle(pixels.shape[:2], SHOWN * diameter / trained / zoom)], diameter)
 
-    found = {zoom: looked(zoom) for zoom in MAGNIFICATIONS}
-    best = found[max(found, key=lambda zoom: _belief(found[zoom], trained / zoom))]
+    found = {(d := trained / magnification): looked(d) for magnification in MAGNIFICATIONS}
+    best = found[max(found, key=lambda diameter: _belief(found[diameter], diameter))]
     if not len(best):
         return trained
-    there = looked(trained / _median(best))
+    there = looked(_median(best))
     return _median(there if len(there) else best)
 
 
-def own_diameter(model: Model, image: WindowedImage) -> float:
-    """:func:`typical_diameter` of an image that is read by windows."""
-    height, width = image.shape
-    half = round(SHOWN / model.spec.zoom / min(MAGNIFICATIONS) / 2)
-    rows, columns = (slice(max(0, n // 2 - half), n // 2 + half) for n in (height, width))
-    return typical_diameter(model, image.read(rows, columns))
+def middle(shape: Sequence[int], side: float) -> tuple[slice, slice]:
+    """The square of about ``side`` pixels in the middle of (H, W), or what there is of it."""
+    half = max(1, round(side / 2))
+    return tuple(slice(max(0, n // 2 - half), n // 2 + half) for n in shape)  # type: ignore[return-value]
+
+
+def most_seen(zoom: float) -> float:
+    """Side of the largest square that :func:`typical_diameter` looks at, in pixels."""
+    return SHOWN / min(MAGNIFICATIONS) / zoom
 
 
 def _belief(found: Instances, expected: float) -> float:
@@ -76,11 +77,3 @@ def _belief(found: Instances, expected: float) -> float:
 
 def _median(found: Instances) -> float:
     return float(np.sqrt(np.median(found.areas) * 4 / np.pi))
-
-
-def _middle(pixels: NDArray[Any], side: float) -> NDArray[Any]:
-    """The square of about ``side`` pixels in the middle, or what there is of it."""
-    height, width = pixels.shape[:2]
-    half = max(1, round(side / 2))
-    y, x = height // 2, width // 2
-    return pixels[max(0, y - half) : y + half, max(0, x - half) : x + half]

@@ -16,14 +16,14 @@ from spatialembed.clustering import cluster
 from spatialembed.data.images.kinds import MOST_PIXELS
 from spatialembed.errors import UserError
 from spatialembed.inference.asked import inverted, size_ratio
-from spatialembed.inference.image_like import ImageLike, is_grey, to_array
-from spatialembed.inference.own_size import typical_diameter
+from spatialembed.inference.channels import fitting
+from spatialembed.inference.image_like import ImageLike, to_array
+from spatialembed.inference.own_size import SEED, typical_diameter
 from spatialembed.inference.symmetries import Symmetry, averaged
 from spatialembed.inference.tiles import tiled
 from spatialembed.inference.zoom import Part, resized, sampled
 from spatialembed.models.input_warnings import tell
 from spatialembed.models.normalization import PERCENTILE_CLIP
-from spatialembed.models.shipped import for_color
 from spatialembed.pictures import Explanation
 from spatialembed.refinement import refine
 
@@ -100,7 +100,19 @@ class Model:
         if not self.finds_size:
             return self
         pixels, own_name = to_array(image)
-        return self.seeing(typical_diameter(self, self.fitting(pixels, name or own_name)))
+        fitted = fitting(self.name, self.spec, pixels, name or own_name)
+        return self.seeing(self.own_diameter(fitted))
+
+    def own_diameter(self, pixels: np.ndarray) -> float:
+        """Median diameter of the objects of (H, W, C) pixels, by what is found at several sizes."""
+
+        def look(window: np.ndarray, diameter: float) -> Instances:
+            sized = self.seeing(diameter)
+            # One view: a size needs no more, and views of what is of another size disagree.
+            return sized.cluster(sized._forward(window, Part.whole(window.shape[:2])), SEED)
+
+        assert self.spec.object_diameter is not None  # as the spec requires
+        return typical_diameter(pixels, self.spec.object_diameter, self.spec.zoom, look)
 
     @property
     def zoom(self) -> float:
@@ -139,7 +151,7 @@ class Model:
             UserError: the image cannot be read, or its channels are not the model's.
         """
         pixels, own_name = to_array(image)
-        pixels = self.fitting(pixels, name or own_name)
+        pixels = fitting(self.name, self.spec, pixels, name or own_name)
         if part is None:
             tell(self.spec.normalization, pixels, name or own_name)
             part = Part.whole(pixels.shape[:2])
@@ -148,10 +160,6 @@ class Model:
             return self._forward(turned, part.turned(*symmetry))
 
         return averaged(forward, pixels, self.spec.n_sigma, self.symmetries)
-
-    def in_one_view(self, pixels: np.ndarray) -> np.ndarray:
-        """:meth:`raw` of (H, W, C) pixels with the model's channels, without its symmetries."""
-        return self._forward(pixels, Part.whole(pixels.shape[:2]))
 
     def _forward(self, pixels: np.ndarray, part: Part) -> np.ndarray:
         output = tiled(self.network, self.prepared(pixels, part))
@@ -292,28 +300,3 @@ class Model:
     def explanation(self, image: np.ndarray, output: np.ndarray, found: Instances) -> Explanation:
         """Pictures of how :meth:`cluster` came to what it found in a raw output of an image."""
         return Explanation(image, output, found, **self.geometry(output.shape[1:]))
-
-    def require_channels(self, channels: int, name: str) -> None:
-        """Raise a UserError for an image that has not the model's channels."""
-        count = self.spec.in_channels
-        if count == 1 and channels in (3, 4):
-            raise UserError(f"{name} is in color, {self.name} takes grey images; {for_color()}")
-        if channels != count and not (channels == 1 and self.spec.takes_grey):
-            raise UserError(
-                f"the model expects {count} channel{'s' * (count > 1)}, {name} has {channels}: "
-                "convert the image (of a stack, save planes one by one), or train a model for such "
-                "images"
-            )
-
-    def fitting(self, pixels: np.ndarray, name: str) -> np.ndarray:
-        """(H, W, C) pixels with the model's channels: of a grey image stored in color, one of them.
-
-        Raises:
-            UserError: the channels are not the model's, or there is no pixel.
-        """
-        if self.spec.in_channels == 1 and is_grey(pixels):
-            pixels = pixels[..., :1]
-        self.require_channels(pixels.shape[2], name)
-        if pixels.size == 0:
-            raise UserError(f"{name} has no pixels: its shape is {pixels.shape}")
-        return pixels

@@ -17,7 +17,8 @@ from spatialembed.data.images.zarr_image import plane_of
 from spatialembed.errors import UserError
 from spatialembed.files.described import fitting, read_json
 from spatialembed.files.writing import atomic_write
-from spatialembed.inference.own_size import own_diameter
+from spatialembed.inference.channels import require_channels
+from spatialembed.inference.own_size import middle, most_seen
 from spatialembed.large.labels import Paint, make_labels, number, write_table
 from spatialembed.large.mosaic import Mosaic, plan
 from spatialembed.large.seams import Compare, pairs_of, settle
@@ -85,7 +86,8 @@ def predict_large(
     model = source.load()
     spec, reader = model.spec, _fitting(open_image(image, series), model)
     if model.finds_size:  # of all tiles the same
-        diameter = own_diameter(model, reader)
+        window = reader.read(*middle(reader.shape, most_seen(spec.zoom)))
+        diameter = model.own_diameter(window)
         source, model = source.seeing(diameter), model.seeing(diameter)
     plane = plane_of(image, series)
     refuse_if_used(part / TABLE)
@@ -193,7 +195,7 @@ def _fitting(image: WindowedImage, model: Model) -> WindowedImage:
     wanted = model.spec.in_channels
     if wanted == 1 and image.channels in (3, 4):
         return replace(image, channels=1, reader=lambda y, x: image.reader(y, x)[..., :1])
-    model.require_channels(image.channels, str(image.path))
+    require_channels(model.name, model.spec, image.channels, str(image.path))
     return image
 
 

@@ -38,7 +38,6 @@ class ModelSpec:
         network: a name of :data:`spatialembed.models.NETWORKS`.
         network_options: options of :func:`spatialembed.models.build`, such as ``widths``.
         in_channels: channels of an image.
-        takes_grey: whether images of one channel are taken, too, repeated in all.
         class_names: one per seed map, in their order, all different.
         n_sigma: bandwidths per pixel, 1 (circular margin) or 2 (elliptical).
         zoom: magnification at which the network sees images.
@@ -50,6 +49,7 @@ class ModelSpec:
         min_size: fewest pixels of an object, 1 or more.
         refine: whether, after clustering, each pixel goes to the object that it fits best.
         object_diameter: median diameter of the training objects in pixels; None if not known.
+        takes_grey: whether images of one channel are taken, too, repeated in all.
         finds_size: whether images are shown at the size that the model finds their objects to have,
             where no diameter is given; it needs ``object_diameter``.
         trained_on: the training data, in words.
@@ -63,7 +63,6 @@ class ModelSpec:
     network: str
     network_options: dict[str, Any] = field(default_factory=dict)
     in_channels: int = 3
-    takes_grey: bool = False
     class_names: tuple[str, ...] = ("object",)
     n_sigma: int = 1
     zoom: float = 1.0
@@ -75,6 +74,7 @@ class ModelSpec:
     min_size: int = 16
     refine: bool = False
     object_diameter: float | None = None
+    takes_grey: bool = False
     finds_size: bool = False
     trained_on: str = ""
     licence: str = ""

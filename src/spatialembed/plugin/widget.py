@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from spatialembed.errors import UserError
+from spatialembed.inference.channels import fitting
 from spatialembed.inference.loading import load
 from spatialembed.plugin.painted import Painted, training_command, write_data, write_recipe
 
@@ -141,7 +142,8 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
                 continue
             done.append(image)
             pixels = _pixels(image)
-            fitted = model.fitting(pixels.reshape(*pixels.shape[:2], -1), image.name)
+            color = pixels.reshape(*pixels.shape[:2], -1)
+            fitted = fitting(model.name, model.spec, color, image.name)
             yield Painted(
                 fitted[..., 0] if fitted.shape[2] == 1 else fitted,
                 np.asarray(layer.data),

@@ -1,0 +1,41 @@
+"""Whether an image has the channels that a model takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from spatialembed.errors import UserError
+from spatialembed.inference.image_like import is_grey
+from spatialembed.models.shipped import for_color
+
+if TYPE_CHECKING:
+    from spatialembed.models.spec import ModelSpec
+
+
+def require_channels(model: str, spec: ModelSpec, channels: int, name: str) -> None:
+    """Raise a UserError for an image called ``name`` that has not the channels of a model."""
+    count = spec.in_channels
+    if count == 1 and channels in (3, 4):
+        raise UserError(f"{name} is in color, {model} takes grey images; {for_color()}")
+    if channels != count and not (channels == 1 and spec.takes_grey):
+        raise UserError(
+            f"the model expects {count} channel{'s' * (count > 1)}, {name} has {channels}: "
+            "convert the image (of a stack, save planes one by one), or train a model for such "
+            "images"
+        )
+
+
+def fitting(model: str, spec: ModelSpec, pixels: np.ndarray, name: str) -> np.ndarray:
+    """(H, W, C) pixels with a model's channels: of a grey image stored in color, one of them.
+
+    Raises:
+        UserError: the channels are not the model's, or there is no pixel.
+    """
+    if spec.in_channels == 1 and is_grey(pixels):
+        pixels = pixels[..., :1]
+    require_channels(model, spec, pixels.shape[2], name)
+    if pixels.size == 0:
+        raise UserError(f"{name} has no pixels: its shape is {pixels.shape}")
+    return pixels

@@ -45,6 +45,7 @@ def run_check(
     data: Path,
     classes: list[str] | None = None,
     crowds: Literal["ignore", "objects"] = "ignore",
+    groups: str | None = None,
 ) -> int:
     """Say what a data set holds and what is wrong with it, file by file.
 
@@ -52,6 +53,7 @@ def run_check(
         data: folder of the data set.
         classes: classes to look at; all by default.
         crowds: what COCO's annotations marked iscrowd are.
+        groups: a csv or pattern that holds groups out for validation, as for train.
     """
     from spatialembed.data.checks.check import check_data
 
@@ -59,7 +61,7 @@ def run_check(
         if done % 200 == 0:
             errors.print(f"{split}: {done} of {total} images read")
 
-    report = check_data(data, classes, progress=progress, crowds=crowds)
+    report = check_data(data, classes, progress=progress, crowds=crowds, groups=groups)
     for line in report.lines():
         console.print(line, soft_wrap=True)
     return 1 if report.errors else 0

@@ -83,7 +83,7 @@ def test_without_groups_the_share_is_by_name(tmp_path):
 
 def test_a_val_split_of_its_own_is_not_parted_unasked(tmp_path):
     root = label_folder(label_folder(tmp_path), "val", ["v"])
-    with pytest.raises(UserError, match=r"has a val split of its own.*--validation holdout"):
+    with pytest.raises(UserError, match=r"has a val split of its own.*with --validation holdout"):
         open_by_groups(root, "^(.)")
     train, val = open_by_groups(root, "^(.)", holdout=0.2, beside_val=True)
     assert sorted(train.names + val.names) == NAMES

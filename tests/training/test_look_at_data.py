@@ -24,7 +24,7 @@ def write(root, split, masks):
     for part in ("images", "masks"):
         (root / split / part).mkdir(parents=True, exist_ok=True)
     for k, mask in enumerate(masks):
-        image = np.random.default_rng(k).integers(0, 99, mask.shape).astype(np.uint8)
+        image = np.random.default_rng([k, len(split)]).integers(0, 99, mask.shape).astype(np.uint8)
         Image.fromarray(image).save(root / split / "images" / f"{k}.png")
         Image.fromarray(mask).save(root / split / "masks" / f"{k}.png")
     return root

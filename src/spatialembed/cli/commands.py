@@ -46,6 +46,7 @@ def run_check(
     classes: list[str] | None = None,
     crowds: Literal["ignore", "objects"] = "ignore",
     label_first: int | None = None,
+    groups: str | None = None,
 ) -> int:
     """Say what a data set holds and what is wrong with it, file by file.
 
@@ -54,6 +55,7 @@ def run_check(
         classes: classes to look at; all by default.
         crowds: what COCO's annotations marked iscrowd are.
         label_first: of a folder of images without masks, name so many that stand for all.
+        groups: a csv or pattern that holds groups out for validation, as for train.
     """
     if label_first is not None:
         return _name_typical(data, label_first)
@@ -63,7 +65,7 @@ def run_check(
         if done % 200 == 0:
             errors.print(f"{split}: {done} of {total} images read")
 
-    report = check_data(data, classes, progress=progress, crowds=crowds)
+    report = check_data(data, classes, progress=progress, crowds=crowds, groups=groups)
     for line in report.lines():
         console.print(line, soft_wrap=True)
     return 1 if report.errors else 0

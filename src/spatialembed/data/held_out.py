@@ -46,7 +46,7 @@ def open_by_groups(
     if not beside_val and _has_val(path, whole.class_names, crowds):
         raise UserError(
             f"{path} has a val split of its own, which validation takes: leave --groups away, or "
-            "add --validation holdout to hold images out of the training split even so"
+            "train with --validation holdout to hold images out of the training split even so"
         )
     if held is not None:
         return _parted(whole, held)

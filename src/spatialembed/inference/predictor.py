@@ -154,10 +154,10 @@ class Model:
         pixels = fitting(self.name, self.spec, pixels, name or own_name)
         if part is None:
             tell(self.spec.normalization, pixels, name or own_name)
-            part = Part.whole(pixels.shape[:2])
+        place = part or Part.whole(pixels.shape[:2])
 
-        def forward(turned: np.ndarray, symmetry: Symmetry) -> np.ndarray:
-            return self._forward(turned, part.turned(*symmetry))
+        def forward(turned: np.ndarray, how: Symmetry) -> np.ndarray:
+            return self._forward(turned, place.turned(*how))
 
         return averaged(forward, pixels, self.spec.n_sigma, self.symmetries)
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from spatialembed.console.output import console
+from spatialembed.data.checks.across_splits import across_splits, traces_in
 from spatialembed.data.checks.one_image import about_masks
 from spatialembed.data.checks.report import some
 from spatialembed.data.crops.cropper import empty_share
@@ -24,6 +25,9 @@ from spatialembed.training.config import StageConfig, TrainConfig
 
 SAY_EVERY = 10.0
 """Seconds between two lines about how many images were looked at."""
+
+COMPARED = 2**26
+"""Pixels of images that are decoded to compare validation with training images."""
 
 LOOKED_AT = 64
 """Images, evenly spaced, whose values are looked at first; all are where these leave a doubt."""
@@ -54,6 +58,19 @@ def look(
     told = [*_about_classes(train, index), *_about_specks(index)]
     warnings = [Problem(config.data, sentence, warning=True) for sentence in told]
     return kept, judged, [*warnings, *about_masks(train)]
+
+
+def look_across(train: FileDataSet, val: FileDataSet, sizes: np.ndarray) -> list[Problem]:
+    """Warnings of validation images that equal or adjoin training images.
+
+    Args:
+        train: images, all of which are decoded, as are those of ``val``.
+        sizes: (M, 2) of all images; where they have more than :data:`COMPARED` pixels, none is
+            looked at: ``spatialembed check`` does so.
+    """
+    if np.prod(sizes, axis=1, dtype=np.int64).sum() > COMPARED:
+        return []
+    return list(across_splits({"train": traces_in(train), "val": traces_in(val)}))
 
 
 def _progress() -> Progress:

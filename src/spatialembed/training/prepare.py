@@ -24,7 +24,7 @@ from spatialembed.models.normalization import Normalization, Normalize
 from spatialembed.models.pretrained_unet import PretrainedUNet
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.config import StageConfig, TrainConfig
-from spatialembed.training.look_at_data import look, look_at_values
+from spatialembed.training.look_at_data import look, look_across, look_at_values
 from spatialembed.training.open_sets import open_sets, open_whole
 
 
@@ -93,6 +93,9 @@ def gather(config: TrainConfig, spec: ModelSpec | None = None, hold_out: bool = 
     remarks = val.remarks()
     refuse(remarks, config.data)
     index, judged, seen = look(config, train, val)
+    if spec is None:  # a resumed run has told
+        sizes = np.concatenate([index.image_size, judged.image_size])
+        seen += look_across(train, val, sizes)
     start = spec or _start(config)
     normalization, values = look_at_values(start.normalization, train)
     seen += [Problem(config.data, text, warning=True) for text in values]

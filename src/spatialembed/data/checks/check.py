@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from spatialembed.data.checks.across_splits import MOST, across_splits, compared
 from spatialembed.data.checks.image_warnings import file_warnings, value_warnings
 from spatialembed.data.checks.mask_warnings import mask_warnings, speck_warnings
 from spatialembed.data.checks.one_image import Look, look_at
 from spatialembed.data.checks.report import Report, SplitReport, some, split_report
 from spatialembed.data.data_set import HOLDOUT, SPLITS, Crowds, FileDataSet, Problem, Split
+from spatialembed.data.held_out import open_by_groups
 from spatialembed.data.index import Progress
 from spatialembed.data.layouts import cityscapes
 from spatialembed.data.open import scan_data
@@ -24,6 +26,7 @@ def check_data(
     holdout: float = HOLDOUT,
     progress: Progress | None = None,
     crowds: Crowds = "ignore",
+    groups: str | None = None,
 ) -> Report:
     """Read every file of every split of a data set; nothing that is wrong stops it.
 
@@ -33,18 +36,30 @@ def check_data(
         holdout: as for :func:`~spatialembed.data.open.open_data`.
         progress: called with split, images read and images in all.
         crowds: as for :func:`~spatialembed.data.open.open_data`.
+        groups: as for :func:`~spatialembed.data.held_out.open_by_groups`, which then says what val
+            is.
     """
     root = Path(path)
     chosen = class_names is not None
     if class_names is None and root.is_dir() and cityscapes.recognize(root):
         class_names = cityscapes.THINGS
     datasets, problems = _scan(root, class_names, holdout, crowds)
+    if groups is not None and all(problem.warning for problem in problems):
+        try:
+            parted = open_by_groups(root, groups, datasets[0].class_names, holdout, crowds)
+        except UserError as error:
+            problems.append(_as_problem(str(error), root))
+        else:
+            problems += parted[0].problems
+            datasets = [*parted, *(dataset for dataset in datasets if dataset.split == "test")]
     looks: dict[str, dict[Path, Look]] = {}
     for dataset in datasets:
         looks[dataset.split], found = _look_through(dataset, progress)
         problems += found
     reports = [split_report(dataset, list(looks[dataset.split].values())) for dataset in datasets]
     problems += _other_channels(looks)
+    traces = {s: {file: look.traces for file, look in found.items()} for s, found in looks.items()}
+    problems += across_splits(traces)
     problems += _without_objects(root, reports)
     problems += _without_validation(root, datasets)
     layout = type(datasets[0]).__name__ if datasets else None
@@ -52,7 +67,8 @@ def check_data(
     if chosen or layout != "Cityscapes":  # all eight of which are looked at unasked
         problems += _absent_classes(root, reports)
     # Splits of one folder or json find the same: each is said once, where it was found first.
-    return Report(root, layout, names, tuple(reports), tuple(dict.fromkeys(problems)))
+    seen = tuple(dict.fromkeys(problems))
+    return Report(root, layout, names, tuple(reports), seen, tuple(compared(traces)))
 
 
 def _scan(
@@ -91,6 +107,8 @@ def _look_through(
         except UserError as error:
             problems.append(_as_problem(str(error), dataset.files(i)[0]))
         else:
+            if len(looks) >= MOST:  # of which no more than digests are needed
+                look = look._replace(traces=look.traces._replace(borders=None))
             looks[dataset.files(i)[0]] = look
         if progress is not None:
             progress(dataset.split, i + 1, len(dataset))

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from spatialembed.data.checks.across_splits import Traces, traces_of
 from spatialembed.data.checks.mask_signs import Sign, Signs, rim_sign, signs_of
 from spatialembed.data.checks.mask_warnings import Seen, mask_warnings
 from spatialembed.data.data_set import FileDataSet, Problem
@@ -38,6 +39,7 @@ class Look(NamedTuple):
     """Pixels that are."""
     mask: Seen
     values: Values
+    traces: Traces
 
 
 def look_at(dataset: FileDataSet, i: int) -> Look:
@@ -50,7 +52,9 @@ def look_at(dataset: FileDataSet, i: int) -> Look:
     sample = dataset[i]
     image, objects, mask = sample.image, *_mask_of(dataset, i, sample)
     ignored, values = int(sample.ignore.sum()), values_of([image])
-    return Look(image.shape[:2], image.shape[2], image.dtype, objects, ignored, mask, values)
+    traces = traces_of(image)
+    shape, channels = image.shape[:2], image.shape[2]
+    return Look(shape, channels, image.dtype, objects, ignored, mask, values, traces)
 
 
 def about_masks(dataset: FileDataSet) -> list[Problem]:
@@ -90,5 +94,5 @@ def _blockwise(large: LargeSample, file: Path) -> Look:
         values.append(values_of([part.image]))
     image, table = large.image, joined(parts)
     objects, signs = objects_in(table), signs_of(table, image.shape, rims)
-    mask = file, signs, objects[:, 6]
-    return Look(image.shape, image.channels, image.dtype, objects, ignored, mask, merged(values))
+    mask, traces, seen = (file, signs, objects[:, 6]), traces_of(image), merged(values)
+    return Look(image.shape, image.channels, image.dtype, objects, ignored, mask, seen, traces)

@@ -103,6 +103,7 @@ class Report:
         class_names: the classes looked at.
         splits: one report a split; a "val" held out of train is one too.
         problems: everything that is wrong, warnings included, in the order it was found.
+        notes: what was not looked at.
     """
 
     path: Path
@@ -110,6 +111,7 @@ class Report:
     class_names: tuple[str, ...]
     splits: tuple[SplitReport, ...]
     problems: tuple[Problem, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -125,6 +127,7 @@ class Report:
         """The report in words, a line each; problems last."""
         for split in self.splits:
             yield from split.lines()
+        yield from self.notes
         for problem in self.problems:
             yield f"{'warning' if problem.warning else 'error'}: {problem}"
         if not self.problems:

@@ -11,6 +11,7 @@ from spatialembed.embedding import PITCH, per_axis
 from spatialembed.errors import UserError
 from spatialembed.files.described import LARGEST_TEXT, filled, fitting, parse_json, shown
 from spatialembed.models import NETWORKS, build, outline
+from spatialembed.models.looks import Looks
 from spatialembed.models.normalization import Normalization
 
 if TYPE_CHECKING:
@@ -21,7 +22,12 @@ MOST_CHANNELS, MOST_CLASSES = 4096, 4096
 
 LEAST_ZOOM, MOST_ZOOM = 0.001, 100.0
 
-NOTES = {"symmetries": int, "holdout": float, "diameters": tuple[float, float]}
+NOTES = {
+    "symmetries": int,
+    "holdout": float,
+    "diameters": tuple[float, float],
+    "looks": Looks,
+}
 """Notes of a training that prediction goes by, and what they are."""
 
 

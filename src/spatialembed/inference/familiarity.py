@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spatialembed.errors import ImageWarning
 from spatialembed.files.described import filled
 from spatialembed.models.looks import VOTES, Look, Looks
 from spatialembed.models.shipped import shipped
@@ -38,15 +40,19 @@ def other_kind(looks: Mapping[str, Look], model: Model) -> str | None:
     typical = _typical([looks[name] for name in odd])
     told = [_told(trait, typical, usual) for trait, _ in counted.most_common(TOLD)]
     first = next(iter(odd))
-    which = (
-        f"{len(odd)} of {len(looks)} images are, such as {first},"
-        if len(looks) > 1
-        else f"{first} is"
-    )
+    several = f"{len(odd)} of {len(looks)} images, {first} for one, are"
+    which = several if len(looks) > 1 else f"{first} is"
     return (
         f"{which} unlike those that {model.name} was trained on ({'; '.join(told)}), so that what "
         f"was found may be wrong: {', or '.join(_remedies(typical, usual, model))}"
     )
+
+
+def tell_of_parts(looks: Sequence[Look], model: Model, name: str) -> None:
+    """Warn of an image of this name if it is of another kind, by the looks of its parts."""
+    said = other_kind({"it": _typical(looks)}, model) if looks else None
+    if said is not None:
+        warnings.warn(ImageWarning(said, name), stacklevel=2)
 
 
 def usual_of(training: Mapping[str, Any]) -> Looks | None:

@@ -50,6 +50,7 @@ def test_a_run_leaves_a_model_logs_and_pictures(scenes, tmp_path) -> None:
     assert model.spec.object_diameter > 5
     assert model.spec.training["calibrated"]["images"] == 2
     assert model.spec.training["symmetries"] == 8
+    assert model.spec.training["looks"]["images"] == model.spec.training["calibrated"]["images"]
     losses = rows(out / "losses.csv")
     assert [row["step"] for row in losses] == ["5"]
     assert {"instance", "variance", "seed", "total", "learning_rate"} <= set(losses[0])

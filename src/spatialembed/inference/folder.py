@@ -12,6 +12,8 @@ from spatialembed.data.images.reading import read_image
 from spatialembed.errors import ImageWarning, UserError
 from spatialembed.files.writing import sweep
 from spatialembed.inference.image_files import ImageFile
+from spatialembed.inference.looks import look_at
+from spatialembed.models.looks import Look
 
 if TYPE_CHECKING:
     from spatialembed.formats.results_folder import Results
@@ -35,6 +37,8 @@ class Outcome(NamedTuple):
     """Median diameter of its instances in pixels, of the discs of their areas."""
     notes: tuple[str, ...] = ()
     """What to know of the image before its result is believed."""
+    look: Look | None = None
+    """How it looks, by which images of another kind are told."""
 
 
 def predict_files(
@@ -123,7 +127,8 @@ def predict_file(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ImageWarning)
         pixels = read_image(image.path, image.series)
-        found = model.predict(pixels, *settings, name=str(image.path))
+        output = model.raw(pixels, str(image.path))
+        found = model.cluster(output, *settings)
     for warning in caught:
         if not isinstance(warning.message, ImageWarning):
             of: Any = (warning.message, warning.category, warning.filename, warning.lineno)
@@ -131,4 +136,5 @@ def predict_file(
     notes = tuple(w.message.note for w in caught if isinstance(w.message, ImageWarning))
     results.write(image.name, pixels, found, overwrite)
     diameter = float(np.sqrt(np.median(found.areas) * 4 / np.pi)) if len(found) else None
-    return Outcome(image, len(found), diameter=diameter, notes=notes)
+    look = look_at(model, model.fitting(pixels, str(image.path)), output, found)
+    return Outcome(image, len(found), diameter=diameter, notes=notes, look=look)

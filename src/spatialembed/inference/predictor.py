@@ -174,9 +174,7 @@ class Model:
         Raises:
             UserError: not numbers, or too many pixels.
         """
-        normalized = np.ascontiguousarray(self.normalize(pixels).transpose(2, 0, 1))
-        if self.invert:
-            normalized = np.clip(1 - normalized, *PERCENTILE_CLIP)
+        normalized = np.ascontiguousarray(self.normalized(pixels).transpose(2, 0, 1))
         if len(normalized) < self.spec.in_channels:  # grey, which the model takes
             normalized = np.repeat(normalized, self.spec.in_channels, 0)
         to = (part or Part.whole(pixels.shape[:2])).enlarged(self.zoom)
@@ -188,6 +186,11 @@ class Model:
                 "as OME-Zarr or tiled TIFF and predict it in tiles, with --out labels.zarr"
             )
         return resized(normalized, to)
+
+    def normalized(self, pixels: np.ndarray) -> Float[np.ndarray, "H W C"]:
+        """What (H, W, C) pixels are to the network: normalised, and inverted if that was asked."""
+        normalized = self.normalize(pixels)
+        return np.clip(1 - normalized, *PERCENTILE_CLIP) if self.invert else normalized
 
     def cluster(
         self,

@@ -11,6 +11,7 @@ import numpy as np
 
 from spatialembed.data.images.reading import further_images
 from spatialembed.errors import UserError, kind_of
+from spatialembed.inference.familiarity import other_kind
 
 if TYPE_CHECKING:
     from spatialembed.inference.folder import Outcome
@@ -34,7 +35,10 @@ def summary(outcomes: Sequence[Outcome], out: Path) -> str:
 
 def cautions(outcomes: Sequence[Outcome], model: Model) -> list[str]:
     """What plausible results may hide, a line each."""
-    told = [*notes_of(outcomes), unlike_training(outcomes, model), left_out(outcomes)]
+    looks = {str(o.image.path): o.look for o in outcomes if o.look is not None}
+    # Of another kind, sizes tell nothing.
+    unlike = other_kind(looks, model) or unlike_training(outcomes, model)
+    told = [*notes_of(outcomes), unlike, left_out(outcomes)]
     return [line for line in told if line]
 
 

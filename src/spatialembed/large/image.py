@@ -18,6 +18,7 @@ from spatialembed.errors import UserError
 from spatialembed.files.described import fitting, read_json
 from spatialembed.files.writing import atomic_write
 from spatialembed.inference.channels import require_channels
+from spatialembed.inference.familiarity import tell_of_parts
 from spatialembed.inference.own_size import middle, most_seen
 from spatialembed.large.labels import Paint, make_labels, number, write_table
 from spatialembed.large.mosaic import Mosaic, plan
@@ -27,6 +28,7 @@ from spatialembed.large.work_table import TABLE, Failure, WorkTable, refuse_if_u
 from spatialembed.large.worker_model import Source
 from spatialembed.large.workers import Workers, work_through
 from spatialembed.models.input_warnings import tell_sampled
+from spatialembed.models.looks import Look
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -116,6 +118,8 @@ def predict_large(
             table.done("labels", {"count": count})
         run.through("paint", Paint(mosaic, part), "Writing labels")
         write_table(mosaic, part, count)
+        looks = [Look(*note["look"]) for _, note in table.notes() if note.get("look")]
+    tell_of_parts(looks, model, str(image))
     former = out.with_name(f".{out.name}.former")
     if out.exists():
         _remove(former)

@@ -14,6 +14,7 @@ from spatialembed.inference.image_files import ImageFile
 from spatialembed.large.work_table import TABLE, WorkTable, refuse_if_used
 from spatialembed.large.worker_model import Source, model_here
 from spatialembed.large.workers import Workers, work_through
+from spatialembed.models.looks import Look
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class PredictFile:
         """Write its results."""
         model = model_here(self.source, self.threads)
         found = predict_file(model, image, self.results, self.overwrite, self.settings)
-        return {"found": found.found, "diameter": found.diameter, "notes": found.notes}
+        told = {"found": found.found, "diameter": found.diameter, "notes": found.notes}
+        return told | {"look": found.look}
 
 
 def predict_many(
@@ -80,4 +82,5 @@ def _outcome(table: WorkTable, image: ImageFile) -> Outcome:
         named = reason and str(image.path) in reason
         return Outcome(image, None, reason if named else f"{image.path}: {reason}")
     notes = tuple(note.get("notes", ()))  # of results of earlier versions there are none
-    return Outcome(image, note["found"], diameter=note["diameter"], notes=notes)
+    look = Look(*note["look"]) if note.get("look") else None
+    return Outcome(image, note["found"], diameter=note["diameter"], notes=notes, look=look)

@@ -19,6 +19,7 @@ from spatialembed.data.images.reading import open_windowed
 from spatialembed.data.images.windows import WindowedImage
 from spatialembed.errors import UserError
 from spatialembed.files.writing import atomic_write
+from spatialembed.inference.looks import look_at
 from spatialembed.inference.zoom import Part
 from spatialembed.instances import Instances
 from spatialembed.large.mosaic import Mosaic, Window
@@ -92,10 +93,12 @@ class Segment:
         model = copy.copy(model_here(self.source, self.threads))  # which others use after this
         model.normalize = self.normalize
         part = Part(*seen, (self.mosaic.height, self.mosaic.width))
-        found = model.predict(pixels, *self.settings, str(self.image), part)
+        output = model.raw(pixels, str(self.image), part)
+        found = model.cluster(output, *self.settings, whole=part.shape)
+        look = look_at(model, model.fitting(pixels, str(self.image)), output, found)
         objects = taken(found, seen, core)
         write_arrays(file_of(self.folder, tile), objects._asdict())
-        return {"found": len(objects.score)}
+        return {"found": len(objects.score), "look": look}
 
 
 def open_image(path: Path, series: int | None = None) -> WindowedImage:

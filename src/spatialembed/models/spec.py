@@ -11,6 +11,7 @@ from spatialembed.embedding import PITCH, per_axis
 from spatialembed.errors import UserError
 from spatialembed.files.described import LARGEST_TEXT, filled, fitting, parse_json, shown
 from spatialembed.models import NETWORKS, build, outline
+from spatialembed.models.looks import Looks
 from spatialembed.models.normalization import Normalization
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ NOTES = {
     "holdout": float,
     "held_out": list[str],
     "diameters": tuple[float, float],
+    "looks": Looks,
 }
 """Notes of a training that prediction goes by, and what they are."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import torch
 
+from spatialembed.inference.looks import usual_looks
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.models.checkpoint import MODEL_FILE, save_model
@@ -68,7 +69,8 @@ def finish(run: Run) -> None:
     row = next(i for i, s in enumerate(scores.settings) if tuple(vars(s).values()) == chosen)
     ap, ap50 = float(scores.ap[row].mean()), float(scores.ap50[row].mean())
     calibrated = {"images": len(run.material.val), "ap": ap, "ap50": ap50}
-    spec = replace(spec, training={**spec.training, "calibrated": calibrated})
+    looks = asdict(usual_looks(Model(model.network, spec), run.material.val))
+    spec = replace(spec, training={**spec.training, "calibrated": calibrated, "looks": looks})
     save_model(path, network, spec)
     run.best_model = Best.of(network, spec)
     run.save(None)

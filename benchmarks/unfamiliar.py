@@ -18,6 +18,7 @@ from PIL import Image
 from measure import write_table
 from spatialembed.demo.scenes import make_scene
 from spatialembed.errors import UserError
+from spatialembed.inference.channels import fitting
 from spatialembed.inference.evaluate import open_split
 from spatialembed.inference.familiarity import other_kind
 from spatialembed.inference.loading import load
@@ -130,7 +131,8 @@ def middle(image: np.ndarray) -> np.ndarray:
 
 def look(model: Model, image: np.ndarray) -> Look:
     """How an image looks to a model."""
-    pixels = model.fitting(image.reshape(*image.shape[:2], -1), "they")
+    pixels = fitting(model.name, model.spec, image.reshape(*image.shape[:2], -1), "they")
+    model = model.for_image(pixels)
     output = model.raw(pixels)
     return look_at(model, pixels, output, model.cluster(output))
 

@@ -11,6 +11,7 @@ import numpy as np
 from spatialembed.data.images.reading import read_image
 from spatialembed.errors import ImageWarning, UserError
 from spatialembed.files.writing import sweep
+from spatialembed.inference.channels import fitting
 from spatialembed.inference.image_files import ImageFile
 from spatialembed.inference.looks import look_at
 from spatialembed.models.looks import Look
@@ -127,8 +128,9 @@ def predict_file(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ImageWarning)
         pixels = read_image(image.path, image.series)
-        output = model.raw(pixels, str(image.path))
-        found = model.cluster(output, *settings)
+        sized = model.for_image(pixels, str(image.path))
+        output = sized.raw(pixels, str(image.path))
+        found = sized.cluster(output, *settings)
     for warning in caught:
         if not isinstance(warning.message, ImageWarning):
             of: Any = (warning.message, warning.category, warning.filename, warning.lineno)
@@ -136,5 +138,6 @@ def predict_file(
     notes = tuple(w.message.note for w in caught if isinstance(w.message, ImageWarning))
     results.write(image.name, pixels, found, overwrite)
     diameter = float(np.sqrt(np.median(found.areas) * 4 / np.pi)) if len(found) else None
-    look = look_at(model, model.fitting(pixels, str(image.path)), output, found)
+    fitted = fitting(model.name, model.spec, pixels, str(image.path))
+    look = look_at(sized, fitted, output, found)
     return Outcome(image, len(found), diameter=diameter, notes=notes, look=look)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spatialembed.embedding import sigmoid
+from spatialembed.inference.channels import fitting
 from spatialembed.models.looks import Look, Looks
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def usual_looks(model: Model, data: DataSet) -> Looks:
 
 def _look_of(model: Model, data: DataSet, i: int) -> Look:
     sample = data[i]
+    model = model.for_image(sample.image, sample.name)
     output = model.raw(sample.image, sample.name)
-    pixels = model.fitting(sample.image, sample.name)
+    pixels = fitting(model.name, model.spec, sample.image, sample.name)
     return look_at(model, pixels, output, model.cluster(output))

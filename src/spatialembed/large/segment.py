@@ -19,6 +19,7 @@ from spatialembed.data.images.reading import open_windowed
 from spatialembed.data.images.windows import WindowedImage
 from spatialembed.errors import UserError
 from spatialembed.files.writing import atomic_write
+from spatialembed.inference.channels import fitting
 from spatialembed.inference.looks import look_at
 from spatialembed.inference.zoom import Part
 from spatialembed.instances import Instances
@@ -95,7 +96,8 @@ class Segment:
         part = Part(*seen, (self.mosaic.height, self.mosaic.width))
         output = model.raw(pixels, str(self.image), part)
         found = model.cluster(output, *self.settings, whole=part.shape)
-        look = look_at(model, model.fitting(pixels, str(self.image)), output, found)
+        fitted = fitting(model.name, model.spec, pixels, str(self.image))
+        look = look_at(model, fitted, output, found)
         objects = taken(found, seen, core)
         write_arrays(file_of(self.folder, tile), objects._asdict())
         return {"found": len(objects.score), "look": look}

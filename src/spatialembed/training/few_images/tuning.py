@@ -24,6 +24,7 @@ from spatialembed.training.prepare import Material
 from spatialembed.training.run import Best, Run, loss_of
 from spatialembed.training.run_log import RunLog
 from spatialembed.training.schedule import Plan
+from spatialembed.training.validation import SEED_THRESHOLDS, Setting
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,16 @@ class Tuning:
         """How the start is used."""
         return self.material.spec
 
+    @property
+    def setting(self) -> Setting:
+        """What the start is clustered with."""
+        return Setting(self.spec.seed_threshold, self.spec.foreground_threshold, self.spec.min_size)
+
+    @property
+    def seeds(self) -> list[float]:
+        """Seed thresholds that are tried, increasing."""
+        return sorted({*SEED_THRESHOLDS, self.spec.seed_threshold})
+
     def used_so(self, spec: ModelSpec) -> Tuning:
         """The same with the start used otherwise."""
         return replace(self, material=replace(self.material, spec=spec))
@@ -97,12 +108,14 @@ class Tuning:
             self.config, run.material, stage, self.fabric, run.network, run.loss
         )
 
-    def trained(self, samples: Sequence[Sample] | None = None, stages: int = 2) -> list[Weights]:
-        """Train the start through so many stages; the weights after each.
+    def trained(
+        self, samples: Sequence[Sample] | None = None, stages: int | None = None
+    ) -> list[Weights]:
+        """Train the start through so many stages, or all; the weights after each.
 
         From some samples, or from all images, and then ``losses.csv`` is written.
         """
-        material = self.material
+        material, stages = self.material, stages or len(self.material.stages)
         if samples is not None:
             part = Samples(tuple(samples), material.train.class_names)
             index = build_object_index(part).without_specks()

@@ -88,4 +88,9 @@ def _at_size(tuning: Tuning, folds: Sequence[Fold]) -> tuple[Tuning, list[Tally]
     diameter = float(np.median(tuning.material.index.diameter))
     shown = tuning.config.diameter
     spec, base = sized(tuning.spec, diameter, shown, lambda spec: found_so(tuning.used_so(spec)))
+    if spec.zoom != tuning.spec.zoom:
+        console.print(
+            f"your objects are about {diameter:.0f} pixels wide: images are shown to it at "
+            f"{spec.zoom:g} times their size, no more at {tuning.spec.zoom:g}"
+        )
     return tuning.used_so(spec), base

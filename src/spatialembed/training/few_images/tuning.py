@@ -57,9 +57,9 @@ class Tuning:
         weights: Weights,
         run_stage: Callable[[Run], None],
     ) -> Tuning:
-        """From the start's description and weights; classes, licence and white are the run's."""
+        """From the start's description and weights; classes and white are the data's."""
         described = material.spec
-        told = ("class_names", "licence", "normalization")
+        told = ("class_names", "normalization")
         spec = replace(start, **{name: getattr(described, name) for name in told})
         material = replace(material, spec=spec)
         return cls(config, material, fabric, weights, run_stage, described)
@@ -142,7 +142,7 @@ class Tuning:
             loss=loss_of(self.config, material).to(self.fabric.device),
             average=WeightAverage(network, self.config.average),
             plan=plan,
-            log=RunLog(self.config.out, plan.total, writes=writes),
+            log=RunLog(self.config.out, plan.total, 0, self.config.tensorboard, writes),
             step=0,
             best=-1.0,
             best_model=None,

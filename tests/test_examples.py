@@ -24,7 +24,7 @@ from spatialembed.errors import UserError
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "pages").glob("*.md"))]
-SHORTER = {"--minutes 30": "--steps 2 --batch 2"}
+SHORTER = {f"--minutes {n}": "--steps 2 --batch 2" for n in (30, 5)}
 STAYS = ("spatialembed serve", "spatialembed demo")
 ELSEWHERE = ("pip ", "make ", "cellpose ", "yolo ")
 

@@ -3,10 +3,11 @@ import pytest
 import tifffile
 
 import spatialembed as se
-from spatialembed.cli.options import read_recipe
+from spatialembed.cli.options import prepared, train_config, train_parser
 from spatialembed.data import open_data
 from spatialembed.errors import UserError
-from spatialembed.plugin.painted import RIM, Painted, write_data, write_recipe
+from spatialembed.plugin.painted import RIM, Painted, training_command, write_data
+from spatialembed.training.few_images.careful import is_careful
 from spatialembed.training.prepare import gather
 
 
@@ -58,11 +59,10 @@ def test_found_objects_that_were_left_alone_are_not_used(tmp_path):
     assert ignore[labels == 2].all()
     assert not ignore[found == 3].any()
     write_data(tmp_path, [painted])
-    for split in ("train", "val"):
-        [sample] = [open_data(tmp_path, split)[0]]
-        np.testing.assert_array_equal(sample.image[..., 0], IMAGE)
-        np.testing.assert_array_equal(sample.label_mask, np.where(labels == 1, 1, 0))
-        np.testing.assert_array_equal(sample.ignore, ignore)
+    sample = open_data(tmp_path, "train")[0]
+    np.testing.assert_array_equal(sample.image[..., 0], IMAGE)
+    np.testing.assert_array_equal(sample.label_mask, np.where(labels == 1, 1, 0))
+    np.testing.assert_array_equal(sample.ignore, ignore)
 
 
 def test_objects_that_lost_pixels_were_corrected_too():
@@ -106,20 +106,27 @@ def test_color_images_keep_their_channels(tmp_path):
     assert open_data(tmp_path, "train")[0].image.shape == (60, 80, 3)
 
 
-def test_the_recipe_goes_on_with_the_model_at_its_magnification(tmp_path):
-    spec = se.load("nuclei").spec
+@pytest.mark.parametrize(("diameter", "shown"), [(None, None), (40, 1.53 * 21 / 40)])
+def test_the_command_learns_carefully_at_the_magnification_that_was_set(tmp_path, diameter, shown):
+    model = se.load("nuclei", diameter=diameter)
     painted = [
         Painted(IMAGE, squares((10, 10))),
         Painted(IMAGE, squares((5, 5), (30, 30), side=20)),
     ]
     write_data(tmp_path / "data", painted)
-    write_recipe(tmp_path / "recipe.yaml", spec, 1.5, painted, {"steps": 3})
-    config = read_recipe(
-        tmp_path / "recipe.yaml", tmp_path / "data", f"--out={tmp_path / 'run'}", "--init=nuclei"
-    )
-    assert config.refine == spec.refine
-    assert config.stages[0].steps == 3
-    found = gather(config).spec
-    assert found.zoom == pytest.approx(1.5, rel=1e-2)
-    assert found.network_options == spec.network_options
-    assert found.normalization == spec.normalization
+    out = tmp_path / "run"
+    command = training_command("nuclei", model, painted, tmp_path / "data", out, steps=3)
+    assert command[1:4] == ["-m", "spatialembed", "train"]
+    parser = train_parser()
+    config = train_config(parser.instantiate(parser.parse_args(prepared(command[4:]))))
+    assert is_careful(config)
+    assert (config.steps, config.out, config.classes) == (3, out, ["nucleus"])
+    if shown is None:
+        assert config.diameter is None
+    else:  # the network sees the median painted object as large as it sees one in the viewer
+        assert gather(config, hold_out=False).spec.zoom == pytest.approx(shown, rel=1e-2)
+
+
+def test_painted_images_are_training_images_alone(tmp_path):
+    write_data(tmp_path, [Painted(IMAGE, squares((10, 10)))])
+    assert [path.name for path in tmp_path.iterdir()] == ["train"]

@@ -10,24 +10,21 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tifffile
-import yaml
 from scipy import ndimage
 
 from spatialembed.errors import UserError
 from spatialembed.files.writing import atomic_write
 from spatialembed.formats.label_images import save_label_tiff
-from spatialembed.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from spatialembed.inference.predictor import Model
 
 RIM = 4
 """Pixels around a painted object that are background: it ends where its paint does."""
-
-LEARNING_RATE = 1e-4
-"""A fifteenth of the recipes': what a model knows already must survive a few images, and so do its
-batch-norm statistics, which are kept. On nuclei that the model knew before, one image of ten
-objects cost it .10 of mean AP; at 3e-4 it cost .15."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,9 +90,7 @@ def _near(touched: np.ndarray) -> np.ndarray:
 
 
 def write_data(folder: Path, painted: Sequence[Painted]) -> None:
-    """Write painted images as a label folder that trains and validates on all of them.
-
-    A few images are too few to hold some out.
+    """Write painted images as a label folder of training images.
 
     Args:
         folder: of the data set, made if it is not there.
@@ -107,65 +102,41 @@ def write_data(folder: Path, painted: Sequence[Painted]) -> None:
     masks = [one.mask() for one in painted]
     if not any(mask.any() for mask in masks):
         raise UserError("nothing is painted yet: correct an object, or paint one, then train")
-    for split in ("train", "val"):
-        for k, (one, mask) in enumerate(zip(painted, masks, strict=True)):
-            name = f"{k:03}.tif"
-            with atomic_write(folder / split / "images" / name) as path:
-                rgb = one.image.ndim == 3 and one.image.shape[2] == 3
-                kind = "rgb" if rgb else "minisblack"
-                tifffile.imwrite(path, one.image, photometric=kind, planarconfig="contig")
-            save_label_tiff(folder / split / "masks" / name, mask)
-            save_label_tiff(folder / split / "ignore" / name, one.ignore().astype(np.uint8))
+    for k, (one, mask) in enumerate(zip(painted, masks, strict=True)):
+        name = f"{k:03}.tif"
+        with atomic_write(folder / "train" / "images" / name) as path:
+            rgb = one.image.ndim == 3 and one.image.shape[2] == 3
+            kind = "rgb" if rgb else "minisblack"
+            tifffile.imwrite(path, one.image, photometric=kind, planarconfig="contig")
+        save_label_tiff(folder / "train" / "masks" / name, mask)
+        save_label_tiff(folder / "train" / "ignore" / name, one.ignore().astype(np.uint8))
 
 
-def write_recipe(
-    path: Path, spec: ModelSpec, zoom: float, painted: Sequence[Painted], length: dict[str, float]
-) -> None:
-    """Write the recipe of a run that goes on from a model (``--init``) on a few images.
-
-    Args:
-        path: the YAML file.
-        spec: the model's.
-        zoom: magnification at which the model sees the images.
-        painted: the images; a recipe says by their objects how large the network sees them.
-        length: such as ``{"minutes": 2}``.
-
-    Raises:
-        UserError: the file cannot be written.
-    """
-    areas = np.concatenate(
-        [np.unique(p.mask()[p.mask() > 0], return_counts=True)[1] for p in painted]
-    )
-    diameter = float(np.median(np.sqrt(areas * 4 / np.pi)))
-    augmentation = {"scale": [0.8, 1.25], "brightness": 0.1, "contrast": 0.2, "gamma": 0.4,
-                    "noise": 0.05, "blur": 1.0}  # fmt: skip
-    stage = {**length, "batch_size": 4, "learning_rate": LEARNING_RATE, "decay": "cosine",
-             "warmup_steps": 20, "validations": 1, "freeze_batch_norm": True,
-             "augmentation": augmentation}  # fmt: skip
-    recipe = {
-        "classes": list(spec.class_names),
-        "center": spec.training.get("center", "centroid"),
-        "margin": spec.margin,
-        "diameter": diameter * zoom,
-        "refine": spec.refine,
-        "optimizer": "adamw",
-        "weight_decay": 0.01,
-        "clip_norm": 5.0,
-        "average": 0.98,
-        "stages": [stage],
-    }
-    with atomic_write(path) as temporary:
-        temporary.write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
-
-
-def training_command(model: str, folder: Path, out: Path) -> list[str]:
+def training_command(
+    model: str, start: Model, painted: Sequence[Painted], data: Path, out: Path, **length: float
+) -> list[str]:
     """The command that trains, in a process of its own so that the viewer stays alive.
 
+    It learns carefully (training/few_images): no further from the model than helps on what is
+    held back of the painted images.
+
     Args:
-        model: what to start from.
-        folder: holds ``recipe.yaml`` and ``data``.
+        model: what to start from, as the command takes it.
+        start: the same, as it sees the images.
+        painted: the images.
+        data: their folder, by :func:`write_data`.
         out: run folder.
+        length: such as ``minutes=2``.
     """
-    recipe, data = folder / "recipe.yaml", folder / "data"
-    given = ["train", str(data), "--config", str(recipe), "--init", model, "--out", str(out)]
-    return [sys.executable, "-m", "spatialembed", *given]
+    options = {"init": model, "out": out, "careful": "true", **length}
+    if start.size_ratio != 1:  # a diameter was set: painted objects are to be shown as it says
+        options["diameter"] = _diameter(painted) * start.zoom
+    given = [f"--{name}={value}" for name, value in options.items()]
+    classes = ["--classes", *start.spec.class_names]
+    return [sys.executable, "-m", "spatialembed", "train", str(data), *given, *classes]
+
+
+def _diameter(painted: Sequence[Painted]) -> float:
+    """Median of the painted objects, in pixels."""
+    areas = [np.unique(one.mask()[one.mask() > 0], return_counts=True)[1] for one in painted]
+    return float(np.median(np.sqrt(np.concatenate(areas) * 4 / np.pi)))

@@ -24,7 +24,7 @@ from qtpy.QtWidgets import (
 from spatialembed.errors import UserError
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.loading import load
-from spatialembed.plugin.painted import Painted, training_command, write_data, write_recipe
+from spatialembed.plugin.painted import Painted, training_command, write_data
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -56,7 +56,7 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
         self.process: QProcess | None = None
         self._held: tuple[tuple[str, float | None], Model] | None = None
         self._runs = 0
-        self._last = ""
+        self._said = ""
         self._build()
 
     def _build(self) -> None:
@@ -120,15 +120,16 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
         painted = list(self._painted(model))
         write_data(here / "data", painted)
         length = self.length or {"minutes": self.minutes.value()}
-        write_recipe(here / "recipe.yaml", model.spec, model.zoom, painted, length)
-        program, *arguments = training_command(self.model.text(), here, run)
+        program, *arguments = training_command(
+            self.model.text(), model, painted, here / "data", run, **length
+        )
         self.process = QProcess(self)
         self.process.setProcessChannelMode(QProcess.ProcessChannelMode.MergedChannels)
         self.process.readyRead.connect(self._progress)
         self.process.finished.connect(lambda code, _: self._ended(code, run))
         self.train_button.setEnabled(False)
         self.process.start(program, arguments)
-        self._last = "it ended without a word"
+        self._said = ""
         self.said.setText(f"Training from {len(painted)} images …")
 
     def _painted(self, model: Model) -> Iterator[Painted]:
@@ -172,20 +173,21 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
 
     def _progress(self) -> None:
         assert self.process is not None
-        text = bytes(self.process.readAll().data()).decode(errors="replace").strip()
-        if text:
-            self._last = text.splitlines()[-1]
-            self.said.setText(self._last)
+        self._said += bytes(self.process.readAll().data()).decode(errors="replace")
+        if self._said.strip():
+            self.said.setText(self._said.strip().splitlines()[-1])
 
     def _ended(self, code: int, run: Path) -> None:
         self.process = None
         self.train_button.setEnabled(True)
         if code:
-            self.said.setText(f"Training failed (exit code {code}): {self._last}")
+            last = self._said.strip().splitlines()[-1:] or ["it ended without a word"]
+            self.said.setText(f"Training failed (exit code {code}): {last[0]}")
             return
         self.model.setText(str(run))
         self.diameter.setValue(0)  # the run knows objects as large as they are in these images
-        self.said.setText(f"Trained. Find instances now uses {run}; copy it to keep it.")
+        outcome = self._said.strip().splitlines()[-2:][0]  # before the name of the folder
+        self.said.setText(f"Trained. {outcome}. Find instances now uses {run}; copy it to keep it.")
 
     def _images(self) -> list[Image]:
         return [layer for layer in self.viewer.layers if isinstance(layer, Image)]

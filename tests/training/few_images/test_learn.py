@@ -3,6 +3,7 @@
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import write_discs
 from safetensors.torch import load_file
@@ -12,11 +13,13 @@ from spatialembed.cli.options import read_recipe
 from spatialembed.errors import UserError
 from spatialembed.models.checkpoint import load_model
 from spatialembed.training import StageConfig, TrainConfig, train
-from spatialembed.training.few_images import learn
+from spatialembed.training.few_images import learn, ways
 from spatialembed.training.few_images.budget import Budget
 from spatialembed.training.few_images.choice import Choice
+from spatialembed.training.few_images.evidence import Tally
 from spatialembed.training.few_images.folds import folds_of
 from spatialembed.training.few_images.tuning import Tuning
+from spatialembed.training.validation import Setting
 
 
 def config(data: Path, out: Path, start: Path, **options: object) -> TrainConfig:
@@ -25,20 +28,27 @@ def config(data: Path, out: Path, start: Path, **options: object) -> TrainConfig
     return TrainConfig(**{"data": data, "out": out, "init": start, **here, **options})
 
 
-def test_the_start_is_left_bit_for_bit_where_training_does_not_help(start, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("lost", "told"),
+    [(0.0, "your images do not show that training"), (0.1, "training taught it nothing")],
+)
+def test_the_start_is_left_bit_for_bit_where_training_does_not_help(
+    start, tmp_path, monkeypatch, capsys, lost, told
+):
+    monkeypatch.setattr(learn, "LOST", lost)
     data, out = write_discs(tmp_path / "data" / "train", 1).parent, tmp_path / "run"
     recipe = "--stages=[{crop_size: 64, steps: 9}]"
     arguments = [f"--init={start}", f"--out={out}", recipe, "--batch=2", "--workers=0"]
     assert main(["train", str(data), "--device=cpu", *arguments]) == 0
-    said = capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
     assert "few images: learning carefully" in said
-    assert "Kept the model as it was: your images do not show" in " ".join(said.split())
+    assert f"Kept the model as it was: {told}" in said
     before, after = load_file(start), load_file(out / "model.safetensors")
     assert before.keys() == after.keys()
     assert all(before[name].numpy().tobytes() == after[name].numpy().tobytes() for name in before)
     (_, then), (_, now) = load_model(start), load_model(out / "model.safetensors")
     assert now.training["few_images"]["share"] == 0
-    assert now.training["few_images"]["objects"] == 8
+    assert now.training["few_images"]["objects"] == (4 if lost else 8)  # one half, or both
     assert (now.zoom, now.min_size, now.seed_threshold) == (then.zoom, 9, 0.7)
     assert sorted(path.name for path in out.iterdir()) == ["model.safetensors"]
 
@@ -50,7 +60,7 @@ def test_a_mixture_that_was_chosen_is_trained_from_all_images(
     """The choice is given; what is learned from is looked at."""
     seen, trained = [], Tuning.trained
 
-    def noted(self, samples=None, stages=2):
+    def noted(self, samples=None, stages=None):
         seen.append((None if samples is None else [s.name for s in samples], stages))
         return trained(self, samples, stages)
 
@@ -59,7 +69,8 @@ def test_a_mixture_that_was_chosen_is_trained_from_all_images(
         return choice
 
     monkeypatch.setattr(Tuning, "trained", noted)
-    monkeypatch.setattr(learn, "choose", chosen)
+    monkeypatch.setattr(ways, "choose", chosen)
+    monkeypatch.setattr(learn, "LOST", 0.0)
     data = write_discs(tmp_path / "data" / "train", images).parent
     out = train(config(data, tmp_path / "run", start))
     parts = [sorted(names) for names, _ in seen if names]
@@ -86,6 +97,45 @@ def test_a_mixture_that_was_chosen_is_trained_from_all_images(
 
 def _is(choice: Choice, seed: float) -> bool:
     return choice.setting.seed_threshold == seed
+
+
+def test_a_start_that_finds_nothing_is_trained_further_as_it_is(start, tmp_path, monkeypatch):
+    """What it finds after half of the time is given."""
+    seen, trained = [], Tuning.trained
+
+    def noted(self, samples=None, stages=None):
+        reached = trained(self, samples, stages)
+        seen.append((samples is None, self.start, reached[-1]))
+        return reached
+
+    def found(tuning, folds, trained, share=1.0, seeds=(), others=()):
+        own = tuning.setting
+        pairs = others or [(own.foreground_threshold, own.min_size)]
+        every = np.ones((9, 8), bool), np.zeros(9, np.int64)
+        return {
+            Setting(seed, *pair): [Tally(*every) for fold in folds for _ in fold.judged]
+            for seed in seeds or (0.5, 0.6)
+            for pair in pairs
+        }
+
+    monkeypatch.setattr(Tuning, "trained", noted)
+    monkeypatch.setattr(ways, "judged", found)
+    data = write_discs(tmp_path / "data" / "train", 2).parent
+    out = train(config(data, tmp_path / "run", start))
+    (whole, _, first), (last, second, reached) = seen
+    assert (whole, last) == (False, True)
+    assert first is second  # from all images it goes on from what the first part taught
+    network, spec = load_model(out / "model.safetensors")
+    weights = network.state_dict()
+    assert all(weights[name].equal(reached[name]) for name in weights)
+    assert spec.training["few_images"]["steps"] == 30
+    assert spec.training["few_images"]["share"] == 1
+    assert (spec.seed_threshold, spec.foreground_threshold) == (0.6, 0.5)
+    assert any(  # the encoder learns too
+        not tensor.equal(reached[name])
+        for name, tensor in load_file(start).items()
+        if "down" in name
+    )
 
 
 def test_validation_images_judge_and_one_training_is_enough(start, tmp_path, monkeypatch):
@@ -150,10 +200,10 @@ def test_the_option_is_one_word(start):
 def test_minutes_are_shared_between_training_and_judging():
     folds = folds_of(_images(10))
     budget = Budget(120.0, None, began=float("inf"), trainings=3)
-    assert budget.thinned(folds, image=0.1) == folds
+    assert [len(fold.judged) for fold in budget.thinned(folds, image=0.1)] == [5, 5]
     assert budget.candidates == 6
     thinned = budget.thinned(folds, image=2.0)
-    assert [len(fold.judged) for fold in thinned] == [4, 4]
+    assert [len(fold.judged) for fold in thinned] == [2, 2]
     assert budget.candidates == 3
     assert [len(fold.judged) for fold in budget.thinned(folds, image=60.0)] == [1, 1]
 

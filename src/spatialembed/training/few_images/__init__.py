@@ -9,5 +9,7 @@
 3. From all images the start is trained as far as was chosen, and mixed as was chosen.
 
 The three trainings are equally long (budget.py), so that what is chosen is what was judged. Where
-the data has validation images they judge, and one training is enough.
+the data has validation images they judge, and one training is enough. Where the start finds next
+to nothing in the images there is nothing to keep: one part judges, and all time goes into one
+training (ways.py).
 """

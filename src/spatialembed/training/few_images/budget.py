@@ -31,6 +31,8 @@ class Budget:
     Attributes:
         began: ``time.monotonic()`` at the start of the run.
         trainings: of equal length that the run has.
+        candidates: mixtures that are judged.
+        judging: seconds that judging one of them takes.
     """
 
     seconds: float | None
@@ -38,7 +40,7 @@ class Budget:
     began: float
     trainings: int
     candidates: int = len(CANDIDATES)
-    _judging: float = 0.0
+    judging: float = 0.0
 
     @classmethod
     def of(
@@ -72,7 +74,7 @@ class Budget:
         room = JUDGING * self.seconds / (image * len(folds))
         images = min(judged, MOST_IMAGES, max(1, int(room / (FEWEST + SETTINGS))))
         self.candidates = min(len(CANDIDATES), max(FEWEST, int(room / images - SETTINGS)))
-        self._judging = (self.candidates + SETTINGS) * images * len(folds) * image
+        self.judging = images * len(folds) * image
         return [fold.thinned(images) for fold in folds]
 
     def steps_of_one(self, step: Callable[[], float]) -> int:
@@ -80,7 +82,8 @@ class Budget:
         if self.seconds is None:
             return max(2, round((self.steps or 0) / self.trainings))
         one = step()
-        return max(2, int(self.left(self._judging) / self.trainings / one))
+        left = self.left((self.candidates + SETTINGS) * self.judging)
+        return max(2, int(left / self.trainings / one))
 
     def left(self, without: float = 0.0) -> float:
         """Seconds that are left, without some that are spoken for; no limit for a run in steps."""

@@ -14,14 +14,11 @@ from spatialembed.training.config import StageConfig, TrainConfig
 FEW = 30
 """Training images from which on a recipe is followed as it stands."""
 
-HEADS, ALL = 5e-4, 3e-4
-"""Learning rates of the two stages."""
+HEADS, ALL, ANEW = 5e-4, 3e-4, 1e-3
+"""Learning rates: of the two stages, and of the one where the start finds next to nothing."""
 
 HEADS_SHARE = 0.3
 """Of the steps, what the first stage has."""
-
-FEWEST_STEPS = 10
-"""Of a training that is worth its time."""
 
 
 def is_careful(config: TrainConfig) -> bool:
@@ -32,7 +29,7 @@ def is_careful(config: TrainConfig) -> bool:
     """
     if config.init is None or config.resume or config.careful is False:
         return False
-    if config.careful is None and len(training_images(config)) >= FEW:
+    if config.careful is None and len(_training_images(config)) >= FEW:
         return False
     if config.processes > 1:
         raise UserError(
@@ -42,8 +39,7 @@ def is_careful(config: TrainConfig) -> bool:
     return True
 
 
-def training_images(config: TrainConfig) -> FileDataSet:
-    """All of them: none is held out by share."""
+def _training_images(config: TrainConfig) -> FileDataSet:
     return open_data(config.data, "train", config.classes, 0, config.crowds)
 
 
@@ -91,8 +87,13 @@ def careful(config: TrainConfig, start: ModelSpec) -> TrainConfig:
     )
 
 
+def anew(stages: list[StageConfig]) -> list[StageConfig]:
+    """The one stage of a training that has nothing to lose."""
+    return [replace(stages[-1], learning_rate=ANEW)]
+
+
 def in_stages(stages: list[StageConfig], steps: float) -> list[StageConfig]:
-    """The stages with so many steps in all."""
-    first = max(1, round(HEADS_SHARE * steps))
-    counts = first, max(1, round(steps) - first)
+    """The stages, one or two, with so many steps in all."""
+    first = [max(1, round(HEADS_SHARE * steps))] * (len(stages) - 1)
+    counts = *first, max(1, round(steps) - sum(first))
     return [replace(stage, steps=n) for stage, n in zip(stages, counts, strict=True)]

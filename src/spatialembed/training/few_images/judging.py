@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from spatialembed.data.sample import Sample
 from spatialembed.inference.predictor import Model
 from spatialembed.training.few_images.evidence import Tally
+from spatialembed.training.few_images.folds import Fold
+from spatialembed.training.few_images.mixture import Weights, mixed
+from spatialembed.training.few_images.tuning import Tuning
 from spatialembed.training.validation import Setting, matchings
 
 Found = dict[Setting, list[Tally]]
@@ -41,6 +44,28 @@ def found_by(
     return found
 
 
-def joined(parts: Sequence[Found]) -> Found:
-    """What was found in the images of several parts, one part after the other."""
+def judged(
+    tuning: Tuning,
+    folds: Sequence[Fold],
+    trained: Sequence[Weights],
+    share: float = 1.0,
+    seeds: Sequence[float] = (),
+    others: Sequence[tuple[float, int]] = (),
+) -> Found:
+    """What mixtures find in the images that they did not learn from, all folds' one by one.
+
+    Args:
+        tuning: the start.
+        folds: what was learned from, and what judges.
+        trained: weights from each fold.
+        share: of these in the mixture.
+        seeds: seed thresholds, increasing; all that are tried if none is given.
+        others: (foreground threshold, minimum size) pairs; the start's own likewise.
+    """
+    parts = [
+        found_by(
+            tuning.model(mixed(tuning.start, w, share)), f.judged, seeds or tuning.seeds, others
+        )
+        for f, w in zip(folds, trained, strict=True)
+    ]
     return {setting: [t for part in parts for t in part[setting]] for setting in parts[0]}

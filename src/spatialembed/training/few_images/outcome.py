@@ -68,6 +68,7 @@ def leave(
         foreground_threshold=setting.foreground_threshold,
         min_size=setting.min_size,
         object_diameter=described.object_diameter,
+        licence=described.licence,
         trained_on=", then ".join(filter(None, (start.trained_on, described.trained_on))),
         training=training,
     )

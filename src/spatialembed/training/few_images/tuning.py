@@ -24,6 +24,7 @@ from spatialembed.training.prepare import Material
 from spatialembed.training.run import Best, Run, loss_of
 from spatialembed.training.run_log import RunLog
 from spatialembed.training.schedule import Plan
+from spatialembed.training.validation import SEED_THRESHOLDS, Setting
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,9 @@ class Tuning:
         weights: Weights,
         run_stage: Callable[[Run], None],
     ) -> Tuning:
-        """From the start's description and weights; classes, licence and white are the run's."""
+        """From the start's description and weights; classes and white are the data's."""
         described = material.spec
-        told = ("class_names", "licence", "normalization")
+        told = ("class_names", "normalization")
         spec = replace(start, **{name: getattr(described, name) for name in told})
         material = replace(material, spec=spec)
         return cls(config, material, fabric, weights, run_stage, described)
@@ -72,6 +73,16 @@ class Tuning:
     def spec(self) -> ModelSpec:
         """How the start is used."""
         return self.material.spec
+
+    @property
+    def setting(self) -> Setting:
+        """What the start is clustered with."""
+        return Setting(self.spec.seed_threshold, self.spec.foreground_threshold, self.spec.min_size)
+
+    @property
+    def seeds(self) -> list[float]:
+        """Seed thresholds that are tried, increasing."""
+        return sorted({*SEED_THRESHOLDS, self.spec.seed_threshold})
 
     def used_so(self, spec: ModelSpec) -> Tuning:
         """The same with the start used otherwise."""
@@ -97,12 +108,14 @@ class Tuning:
             self.config, run.material, stage, self.fabric, run.network, run.loss
         )
 
-    def trained(self, samples: Sequence[Sample] | None = None, stages: int = 2) -> list[Weights]:
-        """Train the start through so many stages; the weights after each.
+    def trained(
+        self, samples: Sequence[Sample] | None = None, stages: int | None = None
+    ) -> list[Weights]:
+        """Train the start through so many stages, or all; the weights after each.
 
         From some samples, or from all images, and then ``losses.csv`` is written.
         """
-        material = self.material
+        material, stages = self.material, stages or len(self.material.stages)
         if samples is not None:
             part = Samples(tuple(samples), material.train.class_names)
             index = build_object_index(part).without_specks()
@@ -129,7 +142,7 @@ class Tuning:
             loss=loss_of(self.config, material).to(self.fabric.device),
             average=WeightAverage(network, self.config.average),
             plan=plan,
-            log=RunLog(self.config.out, plan.total, writes=writes),
+            log=RunLog(self.config.out, plan.total, 0, self.config.tensorboard, writes),
             step=0,
             best=-1.0,
             best_model=None,

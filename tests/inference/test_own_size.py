@@ -1,0 +1,83 @@
+"""The size of objects that nobody stated: measured where what is found is believed."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from spatialembed.inference.own_size import (
+    MAGNIFICATIONS,
+    SHOWN,
+    middle,
+    most_seen,
+    typical_diameter,
+)
+from spatialembed.instances import Instances
+
+TRAINED = 32.0
+
+
+def squares(shape: tuple[int, int], diameter: float, scores: float) -> Instances:
+    """A grid of objects of the area of a disc of this diameter, of one score."""
+    side = max(1, round(diameter * np.sqrt(np.pi) / 2))
+    labels = np.zeros(shape, np.int32)
+    for k, y in enumerate(range(0, shape[0] - side, 2 * side)):
+        for j, x in enumerate(range(0, shape[1] - side, 2 * side)):
+            labels[y : y + side, x : x + side] = 1 + k * 10_000 + j
+    _, labels = np.unique(labels, return_inverse=True)
+    labels = labels.reshape(shape).astype(np.int32)
+    boxes = [(y.start, x.start, y.stop, x.stop) for y, x in ndimage.find_objects(labels)]
+    return Instances(
+        labels,
+        np.full(len(boxes), scores, np.float32),
+        np.zeros(len(boxes), np.int32),
+        np.array(boxes, np.int32).reshape(-1, 4),
+    )
+
+
+def seen_well(true: float):
+    """A model that is sure where objects are shown as in training, and else finds parts of them
+    or several as one."""
+
+    def look(window: np.ndarray, diameter: float) -> Instances:
+        off = np.log2(diameter / true)
+        found = true * 2 ** (0.6 * off)
+        return squares(window.shape[:2], found, float(np.clip(0.95 - 0.12 * abs(off), 0, 1)))
+
+    return look
+
+
+@given(st.floats(9, 120))
+@settings(max_examples=20, deadline=None)
+def test_the_size_is_found_where_objects_look_as_in_training(true):
+    pixels = np.zeros((700, 600, 1), np.uint8)
+    found = typical_diameter(pixels, TRAINED, 1.0, seen_well(true))
+    assert found == pytest.approx(true, rel=0.25)
+
+
+def test_where_nothing_is_found_images_are_shown_as_they_are():
+    def look(window, diameter):
+        return squares((4, 4), 99, 0.9)
+
+    assert typical_diameter(np.zeros((50, 50, 3), np.uint8), TRAINED, 1.0, look) == TRAINED
+
+
+def test_the_network_never_sees_more_than_its_square():
+    seen = []
+
+    def look(window, diameter):
+        seen.append(max(window.shape[:2]) * TRAINED / diameter)
+        return seen_well(20)(window, diameter)
+
+    typical_diameter(np.zeros((3000, 4000, 1), np.uint8), TRAINED, 1.0, look)
+    assert len(seen) == len(MAGNIFICATIONS) + 1
+    assert max(seen) <= SHOWN * 1.05
+
+
+def test_a_window_of_a_large_image_holds_all_that_is_looked_at():
+    side = most_seen(1.5)
+    assert side == pytest.approx(SHOWN / 0.25 / 1.5)
+    rows, columns = middle((5000, 301), side)
+    assert rows.stop - rows.start == pytest.approx(side, abs=2)
+    assert columns == slice(0, 301) or columns.stop >= 301

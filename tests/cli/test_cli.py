@@ -48,7 +48,8 @@ def data(tmp_path):
                 path = tmp_path / "data" / split / kind / f"{i}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 array = np.zeros((24, 32), np.uint8)
-                array[4:12, 5:15] = 200 if kind == "images" else 1
+                image = 200 + 10 * i + (split == "test")  # no two are equal
+                array[4:12, 5:15] = image if kind == "images" else 1
                 Image.fromarray(array).save(path)
     return tmp_path / "data"
 

@@ -14,7 +14,7 @@ from spatialembed.data.checks.borders import Borders, borders_of, digest_of
 from spatialembed.data.data_set import FileDataSet, Problem
 from spatialembed.data.images.windows import WindowedImage, in_memory
 
-MOST = 3000
+MOST = 2000
 """Images of a split whose borders are compared: the first by name."""
 
 _REMEDY = "a score on it flatters: keep what is of one picture in one split, held out by --groups"

@@ -21,6 +21,9 @@ from spatialembed.data.checks.borders import BOTTOM, LEFT, RIGHT, TOP, Border, B
 LEAST = 0.9
 """Score of a pair from which on it may adjoin, chosen on tiles of nuclei and of tissue."""
 
+ALIKE = 0.2
+"""Correlation of slopes below which a pair is not looked at."""
+
 LARGEST_STEP = 2.0
 """Mean square from border to border, over that within the images, that two neighbours have."""
 
@@ -30,8 +33,8 @@ BY_CHANCE = 0.1
 SHIFTS = 8
 """Places, evenly spread, that borders are shifted to, as they are and reversed."""
 
-BLOCK = 1024
-"""Borders that are compared with all others at a time."""
+BLOCK, PAIRS = 1024, 16384
+"""Borders that are compared with all others at a time, and pairs that are looked at closely."""
 
 
 class _Lines(NamedTuple):
@@ -65,11 +68,14 @@ def adjoining(images: Sequence[Borders]) -> NDArray[np.int64]:
             pairs = _best(*lines)
             found.append(_Pairs(numbers[pairs.one], numbers[pairs.other], pairs.score))
             chance += (_best(lines[0], elsewhere).score for elsewhere in _elsewhere(lines[1]))
-    if not found:
-        return np.zeros((0, 2), np.int64)
-    every = _Pairs(*map(np.concatenate, zip(*found, strict=True)))
-    kept = every.score >= _threshold(every.score, np.concatenate(chance))
+    every = _joined(found)
+    kept = every.score >= _threshold(every.score, np.concatenate([[], *chance]))
     return np.stack([every.one[kept], every.other[kept]], axis=1)
+
+
+def _joined(pairs: Sequence[_Pairs]) -> _Pairs:
+    none = _Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+    return _Pairs(*map(np.concatenate, zip(none, *pairs, strict=True)))
 
 
 def _of_one_length(borders: Sequence[Border]) -> Iterator[NDArray[np.int64]]:
@@ -105,8 +111,8 @@ def _elsewhere(lines: _Lines) -> Iterator[_Lines]:
 def _best(one: _Lines, other: _Lines) -> _Pairs:
     """Pairs that may adjoin, each of which is the best for both."""
     blocks = range(0, len(one.step), BLOCK)
-    found = [_candidates(one, other, slice(start, start + BLOCK)) for start in blocks]
-    pairs = _Pairs(*map(np.concatenate, zip(*found, strict=True)))
+    found = [p for i in blocks for p in _candidates(one, other, slice(i, i + BLOCK))]
+    pairs = _joined(found)
     of_one, of_other = np.zeros(len(one.step)), np.zeros(len(one.step))
     np.maximum.at(of_one, pairs.one, pairs.score)
     np.maximum.at(of_other, pairs.other, pairs.score)
@@ -114,24 +120,32 @@ def _best(one: _Lines, other: _Lines) -> _Pairs:
     return _Pairs(pairs.one[mutual], pairs.other[mutual], pairs.score[mutual])
 
 
-def _candidates(one: _Lines, other: _Lines, rows: slice) -> _Pairs:
-    """Pairs of some borders with any others whose score is high enough and whose step is small.
+def _candidates(one: _Lines, other: _Lines, rows: slice) -> Iterator[_Pairs]:
+    """Pairs of some borders with any others whose score is high enough and whose step is small."""
+    alike = one.slope[rows] @ other.slope.T
+    np.fill_diagonal(alike[:, rows], 0)  # an image does not adjoin itself
+    places = np.flatnonzero(alike >= ALIKE)
+    for start in range(0, len(places), PAIRS):
+        first, second = np.divmod(places[start : start + PAIRS], len(other.step))
+        score = _score(one.slope[rows][first], other.slope[second], alike[first, second])
+        first += rows.start
+        step = np.square(one.value[first] - other.value[second]).mean(1)
+        within = (one.step[first] + other.step[second]) / 2
+        kept = (score >= LEAST) & (step <= LARGEST_STEP * within)
+        yield _Pairs(first[kept], second[kept], score[kept])
 
-    The score is their correlation times its size in units of what chance would give: correlation
-    over the root of the sum of its squared terms, which is 1 where one place makes all of it.
+
+def _score(
+    one: NDArray[np.float32], other: NDArray[np.float32], alike: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """(P,) of pairs of slopes (P, L) with these correlations.
+
+    It is their correlation times its size in units of what chance would give: correlation over the
+    root of the sum of its squared terms, which is 1 where one place makes all of it.
     """
-    slope = one.slope[rows]
-    alike = np.maximum(slope @ other.slope.T, 0)
-    spread = np.sqrt(np.square(slope) @ np.square(other.slope).T)
-    score = np.divide(alike**2, spread, out=np.zeros_like(alike), where=spread > 0)
-    square = [np.square(each).mean(1) for each in (one.value[rows], other.value)]
-    mixed = one.value[rows] @ other.value.T / other.value.shape[1]
-    step = square[0][:, None] + square[1] - 2 * mixed
-    within = (one.step[rows][:, None] + other.step) / 2
-    goes_on = (score >= LEAST) & (step <= LARGEST_STEP * within)
-    np.fill_diagonal(goes_on[:, rows], False)  # an image does not adjoin itself
-    first, second = np.nonzero(goes_on)
-    return _Pairs(first + rows.start, second, score[first, second].astype(np.float64))
+    spread = np.sqrt(np.square(one * other).sum(1, dtype=np.float64))
+    score: NDArray[np.float64] = np.square(alike, dtype=np.float64) / spread
+    return score
 
 
 def _threshold(score: NDArray[np.float64], chance: NDArray[np.float64]) -> float:

@@ -19,6 +19,7 @@ from spatialembed.cli.recipe import find_recipe, recipes
 from spatialembed.console import progress
 from spatialembed.console.output import console
 from spatialembed.errors import ImageWarning, UserError
+from spatialembed.large import ModelSource
 from spatialembed.models import build
 from spatialembed.models.checkpoint import save_model
 from spatialembed.models.spec import ModelSpec
@@ -101,6 +102,15 @@ def test_predict(run, data, tmp_path, capsys) -> None:
     again = ["--out", str(out), "--no_overlay", "--overwrite"]
     assert main(["predict", str(run), str(images), *again]) == 0
     assert "kept" not in capsys.readouterr().out
+
+
+def test_inverted_results_are_not_mixed_with_others(run, data, tmp_path, capsys) -> None:
+    given = ["predict", str(run), str(data / "test" / "images"), "--out", str(tmp_path / "found")]
+    assert main([*given, "--invert"]) == 0
+    assert json.loads((tmp_path / "found" / "settings.json").read_text())["invert"] is True
+    capsys.readouterr()
+    assert "were made with invert True (now None)" in errors_of(capsys, *given)
+    assert ModelSource(str(run), invert=True).load().invert
 
 
 def test_predict_names_failures_at_the_end(run, data, tmp_path, capsys) -> None:

@@ -91,6 +91,7 @@ def _at_size(tuning: Tuning, folds: Sequence[Fold]) -> tuple[Tuning, list[Tally]
     if spec.zoom != tuning.spec.zoom:
         console.print(
             f"your objects are about {diameter:.0f} pixels wide: images are shown to it at "
-            f"{spec.zoom:g} times their size, no more at {tuning.spec.zoom:g}"
+            f"{spec.zoom:g} times their size, no more at {tuning.spec.zoom:g}",
+            soft_wrap=True,
         )
     return tuning.used_so(spec), base

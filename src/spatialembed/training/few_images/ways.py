@@ -34,7 +34,7 @@ def go_on(tuning: Tuning, folds: Sequence[Fold], budget: Budget, base: Sequence[
     """
     tuning, steps = _timed(tuning, budget)
     began = time.monotonic()
-    reached = [tuning.trained(fold.learned) for fold in folds]
+    reached = [_trained(tuning, folds, number, budget) for number in range(len(folds))]
     took = (time.monotonic() - began) / len(folds)
     found = {Choice(0.0, 0, tuning.setting): base}
     for share, stages in CANDIDATES[: budget.candidates]:
@@ -52,6 +52,7 @@ def go_on(tuning: Tuning, folds: Sequence[Fold], budget: Budget, base: Sequence[
     if len(folds) > 1:
         took *= HEADS_SHARE if choice.stages == 1 else 1.0
         steps = round(min(1.0, budget.left() / took) * steps)  # fewer where the machine was slow
+        console.print(f"training {budget.trainings} of {budget.trainings}: from all images")
         tuned = tuning.lasting(max(2, steps)).trained(stages=choice.stages)[-1]
     weights = mixed(tuning.start, tuned, choice.share)
     leave(tuning, weights, replace(choice, setting=setting), steps, base, found[choice])
@@ -71,7 +72,7 @@ def begin_anew(
     tuning = replace(tuning, config=replace(tuning.config, stages=stages))
     tuning, steps = _timed(tuning, budget)
     fold, began = folds[0], time.monotonic()
-    [trained] = tuning.trained(fold.learned)
+    [trained] = _trained(tuning, folds, 0, budget)
     took = time.monotonic() - began
     found = judged(tuning, [fold], [trained])
     base = base[: len(fold.judged)]
@@ -83,9 +84,18 @@ def begin_anew(
     setting = _others_chosen(tuning, [fold], [trained], choice)
     if len(folds) > 1:
         more = max(2, round(min(1.0, budget.left() / took) * steps))
+        console.print("training 2 of 2: on from there, from all images")
         [trained] = replace(tuning.lasting(more), start=trained).trained()
         steps += more
     leave(tuning, trained, replace(choice, setting=setting), steps, base, found[choice.setting])
+
+
+def _trained(tuning: Tuning, folds: Sequence[Fold], number: int, budget: Budget) -> list[Weights]:
+    """The weights after each stage of a training from what one fold learns from."""
+    if len(folds) == 1:  # validation images judge: all others are learned from
+        return tuning.trained()
+    console.print(f"training {number + 1} of {budget.trainings}: from one part, the other judges")
+    return tuning.trained(folds[number].learned)
 
 
 def _timed(tuning: Tuning, budget: Budget) -> tuple[Tuning, int]:

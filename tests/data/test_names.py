@@ -140,7 +140,7 @@ def test_a_validation_folder_is_val_and_said(tmp_path, name) -> None:
     root = folder(folder(tmp_path), name, "xy")
     assert open_data(root).names == ["a", "b"]
     assert open_data(root, "val").names == ["x", "y"]
-    assert warned(root) == {name: "is taken as val"}
+    assert warned(root)[name] == "is taken as val"
 
 
 def test_of_two_validation_folders_one_is_named_as_left_out(tmp_path) -> None:

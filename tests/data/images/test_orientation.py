@@ -129,11 +129,11 @@ def test_annotations_are_of_the_turned_picture(tmp_path):
     assert sample.image.shape[:2] == sample.label_mask.shape == (50, 33)
     np.testing.assert_array_equal(sample.image[..., 0], np.rot90(GREY, -1))
     assert sample.label_mask[5, 5] == 1
-    assert check_data(tmp_path / "a").problems == ()
+    assert check_data(tmp_path / "a", holdout=0.0).problems == ()
     stored = coco(tmp_path / "b", 6, 33, 50)
     with pytest.raises(UserError, match=r"a\.png is 33x50, its truth .* orientation \(EXIF\)"):
         open_data(stored, "train", holdout=0)[0]
     assert not check_data(coco(tmp_path / "c", 3, 33, 50)).errors
-    told = [str(problem) for problem in check_data(tmp_path / "c").warnings]
+    told = [str(problem) for problem in check_data(tmp_path / "c", holdout=0.0).warnings]
     assert len(told) == 2
     assert "orientation 3, which is applied" in told[0]

@@ -19,7 +19,7 @@ from spatialembed.files.described import fitting, read_json
 from spatialembed.files.writing import atomic_write
 from spatialembed.inference.channels import require_channels
 from spatialembed.inference.familiarity import tell_of_parts
-from spatialembed.inference.own_size import middle, most_seen
+from spatialembed.inference.own_size import middle
 from spatialembed.large.labels import Paint, make_labels, number, write_table
 from spatialembed.large.mosaic import Mosaic, plan
 from spatialembed.large.seams import Compare, pairs_of, settle
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from spatialembed.inference.predictor import Model
 
 SETTINGS_FILE = "settings.json"
+
+LOOKED_AT = 2048
+"""Side of the square in an image that the size of its objects is taken from, in pixels."""
 
 STEPS = ("segment", "compare", "labels", "paint")
 """In their order."""
@@ -88,7 +91,7 @@ def predict_large(
     model = source.load()
     spec, reader = model.spec, _fitting(open_image(image, series), model)
     if model.finds_size:  # of all tiles the same
-        window = reader.read(*middle(reader.shape, most_seen(spec.zoom)))
+        window = reader.read(*middle(reader.shape, LOOKED_AT))
         diameter = model.own_diameter(window)
         source, model = source.seeing(diameter), model.seeing(diameter)
     plane = plane_of(image, series)

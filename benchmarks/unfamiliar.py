@@ -131,7 +131,7 @@ def middle(image: np.ndarray) -> np.ndarray:
 
 def look(model: Model, image: np.ndarray) -> Look:
     """How an image looks to a model."""
-    pixels = model.fitting(image.reshape(*image.shape[:2], -1), "they")
+    pixels = model.fitting(image.reshape(*image.shape[:2], -1), "the image")
     output = model.raw(pixels)
     return look_at(model, pixels, output, model.cluster(output))
 

@@ -2,8 +2,9 @@
 
     python benchmarks/unfamiliar.py DATA_ROOT --model nuclei
 
-Four images a kind, of the test part where there is one, their middles of up to 512² pixels; then
-every single validation and test image of DSB2018. What is usual comes of validation images alone.
+Four images a kind, of the test part where there is one, their middles of up to 512² pixels; with
+--alone also every single validation and test image of DSB2018. What is usual comes of validation
+images alone.
 """
 
 import argparse
@@ -106,7 +107,7 @@ def familiar(root: Path) -> Iterator[Kind]:
     sizes = [(mask > 0).sum() / max(len(np.unique(mask)) - 1, 1) for mask in masks]
     shares = [(mask > 0).mean() for mask in masks]
     for what, values in (
-        ("objects", sizes),
+        ("size of objects", sizes),
         ("share of objects", shares),
         ("brightness", [image.mean() for image in images]),
     ):
@@ -131,7 +132,7 @@ def middle(image: np.ndarray) -> np.ndarray:
 
 def look(model: Model, image: np.ndarray) -> Look:
     """How an image looks to a model."""
-    pixels = fitting(model.name, model.spec, image.reshape(*image.shape[:2], -1), "they")
+    pixels = fitting(model.name, model.spec, image.reshape(*image.shape[:2], -1), "the image")
     model = model.for_image(pixels)
     output = model.raw(pixels)
     return look_at(model, pixels, output, model.cluster(output))
@@ -164,13 +165,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("root", type=Path, metavar="DATA_ROOT")
     parser.add_argument("--model", default="nuclei")
+    parser.add_argument("--alone", action="store_true")
     given = parser.parse_args()
     model = load(given.model)
     rows = [row(model, kind, False) for kind in unfamiliar(given.root)]
     rows += [row(model, kind, True) for kind in familiar(given.root)]
-    rows += [alone(model, given.root, split) for split in ("val", "test")]
+    rows += [alone(model, given.root, split) for split in ("val", "test") if given.alone]
     header = ["images", "kind", "number", "warned of", "by what"]
-    write_table("unfamiliar", header, rows, f"DATA_ROOT --model {given.model}", "accuracy.md")
+    arguments = f"DATA_ROOT --model {given.model}{' --alone' * given.alone}"
+    write_table("unfamiliar", header, rows, arguments, "accuracy.md")
 
 
 if __name__ == "__main__":

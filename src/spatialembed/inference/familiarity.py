@@ -103,6 +103,7 @@ def _knowing(look: Look, model: Model) -> Iterator[str]:
     alone = look._replace(contrast=None, undecided=None, sureness=None)
     for other in shipped():
         usual = usual_of(other.spec.training)
-        same = other.name == model.name or other.spec.in_channels != model.spec.in_channels
+        channels = {other.spec.in_channels, *((1,) if other.spec.takes_grey else ())}
+        same = other.name == model.name or model.spec.in_channels not in channels
         if usual is not None and not same and not usual.unusual(alone):
             yield other.name

@@ -28,6 +28,7 @@ class Shipped(NamedTuple):
         channels = self.spec.in_channels
         kind = {1: "grey images", COLORS: "images in color"}.get(channels, "images")
         takes = f"{kind} of {channels} channel{'s' * (channels > 1)}"
+        takes = "images in color and grey" if self.spec.takes_grey else takes
         told = (takes, f"trained on {self.spec.trained_on}", f"{self.megabytes:.1f} MB")
         return f"{self.name}: {'; '.join((self.finds, *told, self.spec.licence))}"
 

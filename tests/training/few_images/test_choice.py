@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spatialembed.metrics.average_precision import Scores
@@ -23,6 +23,7 @@ def some(found, of, over=0):
     return [image([k < found for k in range(of)], over)]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_a_tally_counts_as_the_scores_do(seed):
     rng = np.random.default_rng(seed)
@@ -60,7 +61,9 @@ def test_the_same_is_not_better_and_two_objects_are_chance():
     assert not is_better(some(5, 10), some(5, 10))
     assert not is_better(some(7, 10), some(5, 10))
     assert is_better(some(10, 10), some(2, 10))
-    assert not is_better(some(2, 2), some(0, 2))
+    assert not is_better(some(2, 2), some(1, 2))
+    assert not is_better(some(5, 40), some(3, 40))
+    assert not is_better(some(1, 1), some(1, 1, over=1))
     assert is_better(some(10, 10), some(10, 10, over=20))
 
 
@@ -92,3 +95,20 @@ def test_a_threshold_leaves_the_starts_only_for_a_gain():
     lower = Choice(1.0, 2, LOWER)
     assert choose({**found, lower: some(31, 40)}) == Choice(1.0, 2, OWN)
     assert choose({**found, lower: some(40, 40)}) == lower
+
+
+@pytest.mark.parametrize(("effect", "least", "most"), [(-0.03, 0, 0), (0, 0, 0.15), (0.1, 0.9, 1)])
+def test_the_start_is_seldom_left_by_chance(effect, least, most):
+    """30 objects, outlined by ten models whose IoU is the start's, but for this and for chance."""
+    rng, thresholds = np.random.default_rng(0), np.arange(0.5, 0.95, 0.05)[:, None]
+
+    def outlined(iou):
+        return [Tally(iou + rng.normal(0, 0.05, 30) >= thresholds, np.full(9, rng.poisson(1)))]
+
+    def is_left():
+        iou = 0.85 - 0.25 * rng.exponential(0.6, 30)
+        found = {Choice(0.0, 0, OWN): outlined(iou)}
+        found |= {Choice(1.0, k, OWN): outlined(iou + effect) for k in range(10)}
+        return choose(found).share > 0
+
+    assert least <= np.mean([is_left() for _ in range(60)]) <= most

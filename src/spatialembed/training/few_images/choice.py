@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from spatialembed.training.few_images.evidence import Tally, ap, is_better
 from spatialembed.training.validation import Setting
 
+NEAR = 1.2
+"""Standard errors that the best one leads by where it is not alone; one object is within them."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -29,7 +32,7 @@ def choose(found: Mapping[Choice, Sequence[Tally]]) -> Choice:
 
     The start itself, the one choice whose share is 0, unless others are better beyond chance
     (:func:`is_better`). Of these, those are about as good as the best one that it is not better
-    than by more than one standard error.
+    than by more than about one standard error.
 
     Args:
         found: of every choice what it found in each image.
@@ -39,7 +42,7 @@ def choose(found: Mapping[Choice, Sequence[Tally]]) -> Choice:
     if not better:
         return start
     best = max(better, key=lambda choice: ap(found[choice]))
-    good = [c for c in better if not is_better(found[best], found[c], errors=1)]
+    good = [c for c in better if not is_better(found[best], found[c], NEAR)]
     return min(good, key=lambda choice: _distance(choice, start))
 
 

@@ -82,19 +82,31 @@ def test_the_start_is_kept_where_nothing_is_clearly_better():
 
 
 def test_the_nearest_to_the_start_wins_a_tie():
-    found = choices(start=some(2, 40), half=some(39, 40), heads=some(39, 40), whole=some(40, 40))
+    found = choices(start=three(0), half=three(13), heads=three(13), whole=three(13, 14))
     assert choose(found) == Choice(0.5, 2, OWN)
-    found = choices(start=some(2, 40), half=some(20, 40), heads=some(39, 40), whole=some(40, 40))
+    found = choices(start=three(0), half=three(9), heads=three(13), whole=three(13, 14))
     assert choose(found) == Choice(1.0, 1, OWN)
-    found = choices(start=some(2, 40), half=some(20, 40), heads=some(20, 40), whole=some(40, 40))
+    found = choices(start=three(0), half=three(9), heads=three(9), whole=three(13))
+    assert choose(found) == Choice(1.0, 2, OWN)
+
+
+def test_one_or_two_images_go_half_of_the_way_if_that_gives_half_of_the_gain():
+    found = choices(start=some(2, 40), quarter=some(12, 40), half=some(22, 40), whole=some(40, 40))
+    assert choose(found) == Choice(0.5, 2, OWN)
+    found = choices(start=some(2, 40), half=some(18, 40), heads=some(18, 40), whole=some(40, 40))
     assert choose(found) == Choice(1.0, 2, OWN)
 
 
 def test_a_threshold_leaves_the_starts_only_for_a_gain():
-    found = choices(start=some(0, 40), whole=some(30, 40))
+    found = choices(start=three(0), whole=three(10))
     lower = Choice(1.0, 2, LOWER)
-    assert choose({**found, lower: some(31, 40)}) == Choice(1.0, 2, OWN)
-    assert choose({**found, lower: some(40, 40)}) == lower
+    assert choose({**found, lower: three(10, 11)}) == Choice(1.0, 2, OWN)
+    assert choose({**found, lower: three(14)}) == lower
+
+
+def three(found, more=None):
+    """Of 14 objects in each of three images so many; in the last one some more."""
+    return [*some(found, 14), *some(found, 14), *some(found if more is None else more, 14)]
 
 
 @pytest.mark.parametrize(("effect", "least", "most"), [(-0.03, 0, 0), (0, 0, 0.15), (0.1, 0.9, 1)])

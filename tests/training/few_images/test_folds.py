@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spatialembed.data.sample import Sample
@@ -23,6 +23,7 @@ def with_objects(count, name="a", shape=(20, 90)):
     return sample(label_mask, name)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 30), st.integers(2, 30), st.integers(1, 9))
 def test_halves_never_know_the_same_pixel(seed, height, width, ids):
     rng = np.random.default_rng(seed)

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from spatialembed.training.few_images.evidence import Tally, ap, is_better
+from spatialembed.training.few_images.evidence import FEWEST_IMAGES, Tally, ap, is_better
 from spatialembed.training.validation import Setting
+
+NEAR = 1.2
+"""Standard errors that the best one leads by where it is not alone; one object is within them."""
+
+
+HALF = 0.5
+"""Share of the best one's gain that is enough on one or two images."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,8 @@ def choose(found: Mapping[Choice, Sequence[Tally]]) -> Choice:
 
     The start itself, the one choice whose share is 0, unless others are better beyond chance
     (:func:`is_better`). Of these, those are about as good as the best one that it is not better
-    than by more than one standard error.
+    than by more than about one standard error. One or two images speak for few others, on which a
+    model may lose what it gains on these: there half of the best one's gain is enough.
 
     Args:
         found: of every choice what it found in each image.
@@ -39,8 +47,14 @@ def choose(found: Mapping[Choice, Sequence[Tally]]) -> Choice:
     if not better:
         return start
     best = max(better, key=lambda choice: ap(found[choice]))
-    good = [c for c in better if not is_better(found[best], found[c], errors=1)]
+    good = [c for c in better if _is_enough(found[c], found[best], found[start])]
     return min(good, key=lambda choice: _distance(choice, start))
+
+
+def _is_enough(one: Sequence[Tally], best: Sequence[Tally], start: Sequence[Tally]) -> bool:
+    if not is_better(best, one, NEAR):
+        return True
+    return len(start) < FEWEST_IMAGES and ap(one) - ap(start) >= HALF * (ap(best) - ap(start))
 
 
 def _distance(choice: Choice, start: Choice) -> tuple[float, int, float]:

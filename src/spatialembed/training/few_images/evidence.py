@@ -18,7 +18,8 @@ from spatialembed.metrics.matching import Matching
 SURE = 2.0
 """Standard errors that a gain must have, not to be chance."""
 
-ROUNDING = 1e-9
+MORE, ROUNDING = 4, 1e-9
+"""See :func:`is_better`."""
 
 FEWEST_IMAGES = 3
 """Images that their own scatter is taken from, beside that of objects."""
@@ -90,8 +91,11 @@ def gain(one: Sequence[Tally], other: Sequence[Tally]) -> tuple[float, float]:
 
 
 def is_better(one: Sequence[Tally], other: Sequence[Tally], errors: float = SURE) -> bool:
-    """Whether ``one`` is better by so many standard errors, or the weight of so many objects."""
+    """Whether ``one`` is better by so many standard errors.
+
+    These are at least what one object weighs among all, and four more (as in the "plus four" rule
+    of Agresti and Coull, 1998): of few objects the errors themselves are not sure.
+    """
     difference, error = gain(one, other)
     objects = sum(t.hit.shape[1] for t in one)
-    chance = errors * max(error, 1 / max(objects, 1))
-    return bool(difference > chance + ROUNDING)
+    return bool(difference > errors * max(error, 1 / (objects + MORE)) + ROUNDING)

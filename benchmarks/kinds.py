@@ -90,20 +90,24 @@ def prepared(options: argparse.Namespace, began: float, scratch: Path) -> Given:
     cores = max(1, (os.cpu_count() or 1) // options.parallel)
     if options.parallel > 1:  # processes of their own read these as they start
         os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), str(cores)))
-    workers = (
-        max(0 if options.small else 1, cores - 1) if options.workers is None else options.workers
-    )
-    kinds = kinds_in(root := generate(scratch) if options.small else options.data)
-    data = options.out.resolve() / "data"
+    workers = options.workers
+    if workers is None:
+        workers = 0 if options.small else max(1, cores - 1)
+    root = generate(scratch) if options.small else options.data
+    kinds, out = kinds_in(root), options.out.resolve()
     names = [name for sets in kinds.values() for name in sets]
-    split(root, names, data)
-    words = {"device": options.device, "precision": options.precision, "workers": workers}
+    split(root, names, out / "data")
     return Given(
-        options.out.resolve(), kinds, diameters(data, names),
-        (*(f"--{name}={value}" for name, value in words.items()), "--licence=Apache-2.0"),
-        options.device, options.small, options.steps if options.small else options.few_steps,
-        None if options.minutes is None else began + 60 * options.minutes,
-    )  # fmt: skip
+        out=out,
+        kinds=kinds,
+        diameters=diameters(out / "data", names),
+        device=options.device,
+        precision=options.precision,
+        workers=workers,
+        small=options.small,
+        few_steps=options.steps if options.small else options.few_steps,
+        stop=None if options.minutes is None else began + 60 * options.minutes,
+    )
 
 
 def trainings(given: Given, options: argparse.Namespace) -> list[Job]:

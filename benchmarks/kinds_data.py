@@ -31,7 +31,10 @@ GROUPS: dict[str, Callable[[str], str]] = {
     "bacteria_colony": lambda name: "late" if int(name[-2:]) >= 12 else "early",  # a film
     "bacteria_ecoli": lambda name: name[len("ecolibf") :],  # both images of one field
 }
-"""Of a set that has no table FOLDER_pictures.csv the group of an image; else it is its own."""
+"""Of a set the group of an image by its name; of others each is its own, but for these."""
+
+TABLES = ("dsb2018", "histology")
+"""Sets whose images are tiles of larger pictures, which DATA/SET_pictures.csv names."""
 
 HOLDOUT = 0.15
 PARTS = ("images", "masks", "ignore")
@@ -50,17 +53,27 @@ def kinds_in(root: Path) -> dict[str, tuple[str, ...]]:
 
 
 def split(root: Path, sets: Sequence[str], out: Path) -> None:
-    """Links to the training images of each set, in OUT/SET/{train,val}; val are whole groups."""
+    """Links to the training images of each set, in OUT/SET/{train,val}; val are whole groups.
+
+    Raises:
+        UserError: a set without images, or without its table of pictures.
+    """
     for name in sets:
         source = _source(root, name)
-        images = sorted((source / "images").glob(f"{name.partition('_')[2]}*.tif"))
-        stems = [image.stem for image in images]
-        table = root / f"{name}_pictures.csv"
-        group = GROUPS.get(name, str)
-        of = grouped(stems, str(table))[0] if table.is_file() else {s: group(s) for s in stems}
+        images = (source / "images").glob(f"{name.partition('_')[2]}*.tif")
+        stems = sorted(image.stem for image in images)
+        of = _groups(root, name, stems)
         held = held_groups(of, HOLDOUT)
         for part in ("train", "val"):
             _link(source, [s for s in stems if (of[s] in held) == (part == "val")], out, name, part)
+
+
+def _groups(root: Path, name: str, stems: Sequence[str]) -> dict[str, str]:
+    """The group of each image of a set."""
+    if name in TABLES:
+        return grouped(stems, str(root / f"{name}_pictures.csv"))[0]
+    group = GROUPS.get(name, str)
+    return {stem: group(stem) for stem in stems}
 
 
 def few(folder: Path, count: int, seed: int, out: Path) -> Path:

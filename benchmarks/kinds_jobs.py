@@ -36,7 +36,7 @@ class Given:
         out: folder of the results; links to the images are in its ``data``.
         kinds: sets of each kind.
         diameters: median width of the training objects of each set, in pixels.
-        options: of every training, as the command takes them.
+        device, precision, workers: of every training.
         small: sizes that a CPU is done with in seconds.
         few_steps: of a training on few images.
         stop: ``time.monotonic()`` by which all must be done; None for no such.
@@ -45,8 +45,9 @@ class Given:
     out: Path
     kinds: dict[str, tuple[str, ...]]
     diameters: dict[str, float]
-    options: tuple[str, ...]
     device: str
+    precision: str
+    workers: int
     small: bool
     few_steps: int
     stop: float | None
@@ -114,16 +115,17 @@ def trained(given: Given, job: Job) -> dict[str, Any]:
 def _of_kinds(given: Given, job: Job, run: Path) -> TrainConfig:
     first, *others = [given.out / "data" / name for name in given.trained_on(job.name)]
     if checkpoint_path(run).is_file():  # it was cut short: what it was started with stands there
-        own = {word.partition("=")[0][2:]: word.partition("=")[2] for word in given.options}
-        workers = int(own["workers"])
-        return TrainConfig(first, out=run, resume=True, device=given.device, workers=workers)
+        how = {"device": given.device, "workers": given.workers}
+        return TrainConfig(first, out=run, resume=True, **how)
     config = recipe(given, first, run, job.length)
     return replace(config, also=others or None)
 
 
 def recipe(given: Given, data: Path, run: Path, *options: str) -> TrainConfig:
     """The recipe ``cells``, with few validations; by small crops where all is small."""
-    config = read_recipe("cells", data, f"--out={run}", *given.options, *options)
+    own = {name: getattr(given, name) for name in ("device", "precision", "workers")}
+    words = [f"--{name}={value}" for name, value in {"out": run, **own}.items()]
+    config = read_recipe("cells", data, *words, "--licence=Apache-2.0", *options)
     stage = replace(config.stages[0], validations=VALIDATIONS)
     if given.small:
         stage = replace(stage, validations=1, crop_size=64, batch_size=2)

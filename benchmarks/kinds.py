@@ -77,7 +77,8 @@ def parsed() -> argparse.Namespace:
     add("--small", action="store_true", help="generated kinds, and sizes for a test")
     options = parser.parse_args()
     if options.small:
-        options.steps = options.steps or 2
+        options.few_steps = 2
+        options.steps = 2 if options.minutes is None else None
     if (options.data is None) != options.small:
         parser.error("give the folder of the kinds, or --small")
     if (options.steps is None) == (options.minutes is None):
@@ -105,7 +106,7 @@ def prepared(options: argparse.Namespace, began: float, scratch: Path) -> Given:
         precision=options.precision,
         workers=workers,
         small=options.small,
-        few_steps=options.steps if options.small else options.few_steps,
+        few_steps=options.few_steps,
         stop=None if options.minutes is None else began + 60 * options.minutes,
     )
 

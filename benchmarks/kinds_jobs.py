@@ -115,8 +115,8 @@ def trained(given: Given, job: Job) -> dict[str, Any]:
 def _of_kinds(given: Given, job: Job, run: Path) -> TrainConfig:
     first, *others = [given.out / "data" / name for name in given.trained_on(job.name)]
     if checkpoint_path(run).is_file():  # it was cut short: what it was started with stands there
-        how = {"device": given.device, "workers": given.workers}
-        return TrainConfig(first, out=run, resume=True, **how)
+        device, workers = given.device, given.workers
+        return TrainConfig(first, out=run, resume=True, device=device, workers=workers)
     config = recipe(given, first, run, job.length)
     return replace(config, also=others or None)
 

@@ -25,7 +25,12 @@ from spatialembed.errors import UserError
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "pages").glob("*.md"))]
 SHORTER = {f"--minutes {n}": "--steps 2 --batch 2" for n in (30, 5)}
-STAYS = ("spatialembed serve", "spatialembed demo")
+STAYS = (
+    "spatialembed serve",
+    "spatialembed demo",
+    "spatialembed train FLUORESCENCE",
+    "spatialembed train DATA --out runs/x --config nuclei --groups '^",
+)
 ELSEWHERE = ("pip ", "make ", "cellpose ", "yolo ")
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -55,6 +60,8 @@ def prepared(tmp_path_factory):
                 path = folder / "DATA" / split / kind / f"{k}.tif"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 tifffile.imwrite(path, array)
+    rows = ["image,picture", *(f"{k},{k // 2}" for k in range(6))]
+    (folder / "pictures.csv").write_text("\n".join(rows), encoding="utf-8")
     (folder / "IMAGES").mkdir()
     for k in range(2):
         Image.fromarray(blobs(k)[0]).save(folder / "IMAGES" / f"{k}.png")

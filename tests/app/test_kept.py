@@ -16,7 +16,7 @@ from spatialembed.app.temporary import PREFIX, sweep
 
 
 def image(size: int = 100) -> Study:
-    return Study("a", np.zeros((size, 1, 1), np.uint8), np.zeros((5, size, 1), np.float32))
+    return Study("a", np.zeros((size, 1, 1), np.uint8), np.zeros((5, size, 1), np.float32), None)
 
 
 def test_the_one_not_looked_at_for_longest_goes_first() -> None:

@@ -43,7 +43,7 @@ def test_a_study_holds_what_the_model_gives_and_its_results_can_be_written(model
     ("name", "content", "told"),
     [
         ("a.png", b"no picture", "a.png cannot be read as an image"),
-        ("colors.png", np.random.default_rng(0).integers(0, 255, (9, 9, 3)), "expects 1 channel"),
+        ("colors.png", np.random.default_rng(0).integers(0, 255, (9, 9, 3)), "is in color"),
         ("large.png", np.zeros((5100, 5000)), "26 megapixels, this page takes up to 25"),
         ("large.tif", np.zeros((5100, 5000)), "26 megapixels, this page takes up to 25"),
     ],
@@ -89,11 +89,11 @@ def test_a_page_whose_image_was_put_away_says_so(model, tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", blobs())
     kept = Kept()
     token, *_ = _take(model, kept, None, str(tmp_path / "a.tif"))
-    assert _again(model, kept, token, "instances", 0.9, 0.5, 16)[0].startswith("**4** found in a")
-    assert all(file["interactive"] for file in _files(model, kept, token, 0.9, 0.5, 16))
+    assert _again(kept, token, "instances", 0.9, 0.5, 16)[0].startswith("**4** found in a")
+    assert all(file["interactive"] for file in _files(kept, token, 0.9, 0.5, 16))
     newer, *_ = _take(model, kept, token, str(tmp_path / "a.tif"))
     assert kept.get(token) is None
-    assert _again(model, kept, token, "instances", 0.9, 0.5, 16) == (AWAY, "")
-    assert not any(file["interactive"] for file in _files(model, kept, token, 0.9, 0.5, 16))
+    assert _again(kept, token, "instances", 0.9, 0.5, 16) == (AWAY, "")
+    assert not any(file["interactive"] for file in _files(kept, token, 0.9, 0.5, 16))
     assert _gone(kept, newer)[0] is None
     assert kept.get(newer) is None

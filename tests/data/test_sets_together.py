@@ -13,6 +13,8 @@ from spatialembed.data.mixture import mixed, set_numbers, sets_of
 from spatialembed.data.open import open_data
 from spatialembed.errors import UserError
 from spatialembed.models.normalization import Normalization
+from spatialembed.training.config import TrainConfig
+from spatialembed.training.open_sets import open_sets
 
 
 def write(root: Path, images: int, objects: int, channels: int = 1, side: int = 8) -> Path:
@@ -116,3 +118,9 @@ def test_each_image_has_a_zoom_of_its_own(three):
         areas[crop.name.partition("-")[0]].add(int(counts[ids > 0].max()))
     assert max(areas["a"]) == 64
     assert max(areas["cells"]) > 150  # a square of 16, of which a crop of 16 shows the most
+
+
+def test_a_folder_named_twice_is_refused(tmp_path):
+    root = write(tmp_path / "a", 3, 4)
+    with pytest.raises(UserError, match="twice"):
+        open_sets(TrainConfig(data=root, also=[root / ".." / "a"]), None)

@@ -159,7 +159,7 @@ def test_wrong_channels_are_named(tmp_path) -> None:
     Image.fromarray(squares()[..., 0]).save(tmp_path / "grey.png")
     with pytest.raises(UserError, match=r"expects 3 channels, .*grey\.png has 1"):
         bright(3).predict(tmp_path / "grey.png")
-    with pytest.raises(UserError, match=r"the image is in color, .* takes grey images; convert it"):
+    with pytest.raises(UserError, match=r"the image is in color, .* takes grey images; .*cells"):
         bright(1).predict(squares(3) * np.uint8([1, 2, 3]))
 
 

@@ -107,6 +107,8 @@ def test_weights_that_are_no_numbers_are_named(saved: Path, value: float) -> Non
     assert "hold NaN" in sentence(saved)
 
 
+SWITCHES = ("refine", "takes_grey", "finds_size")
+
 WRONG: list[tuple[Any, str]] = [
     ("many", "'many'"),
     (None, "None"),
@@ -118,7 +120,7 @@ WRONG: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize("name", [name for name in SPEC.to_dict() if name not in ("refine",)])
+@pytest.mark.parametrize("name", [name for name in SPEC.to_dict() if name not in SWITCHES])
 @pytest.mark.parametrize("value", [value for value, _ in WRONG], ids=lambda v: str(v)[:12])
 def test_a_description_of_wrong_types(saved: Path, name: str, value: Any) -> None:
     """Whatever is wrong is said; what a setting may be (None, free notes) is taken or refused."""

@@ -92,3 +92,23 @@ def test_folding_takes_every_batch_norm_into_its_convolution():
     image = torch.rand(1, 3, 64, 64)
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in plain.modules())
     torch.testing.assert_close(plain(image), network(image), rtol=1e-3, atol=1e-4)
+
+
+def test_it_is_exported_with_operators_that_are_let_in(tmp_path):
+    pytest.importorskip("onnx", reason="extra export")
+    from spatialembed.export.onnx import export_model
+    from spatialembed.inference.loading import load
+    from spatialembed.models.checkpoint import save_model
+    from spatialembed.models.normalization import Normalization
+    from spatialembed.models.spec import ModelSpec
+
+    torch.manual_seed(0)
+    normalization = Normalization("percentile")
+    spec = ModelSpec(
+        "pretrained_unet", SMALL, in_channels=1, n_sigma=2, normalization=normalization
+    )
+    save_model(tmp_path / "a.safetensors", spec.build().eval(), spec)
+    export_model(tmp_path / "a.safetensors", tmp_path / "a.onnx")
+    image = (torch.rand(40, 50) * 255).byte().numpy()
+    exact = load(tmp_path / "a.safetensors").raw(image)
+    assert abs(load(tmp_path / "a.onnx").raw(image) - exact).max() < 1e-3

@@ -91,7 +91,8 @@ def _remedies(typical: Look, usual: Looks, model: Model) -> Iterator[str]:
     turned = typical._replace(ground=1 - typical.light, light=1 - typical.ground)
     looks_at = typical if not model.invert else turned
     if "ground" in usual.unusual(typical) and "ground" not in usual.unusual(turned):
-        yield "leave out --invert" if model.invert else "add --invert if objects are dark"
+        dark = "bright" if (usual.contrast or (1.0, 1.0))[1] < 0.5 else "dark"
+        yield "leave out --invert" if model.invert else f"add --invert if objects are {dark}"
     if names := list(_knowing(looks_at, model)):
         yield f"take a model that knows such images ({', '.join(names)})"
     yield "give --diameter if objects are of another size than in training"
@@ -101,9 +102,10 @@ def _remedies(typical: Look, usual: Looks, model: Model) -> Iterator[str]:
 def _knowing(look: Look, model: Model) -> Iterator[str]:
     """Shipped models to which the image by itself, and not what was found in it, is usual."""
     alone = look._replace(contrast=None, undecided=None, sureness=None)
+    channels = 1 if model.spec.takes_grey and look.color == 0 else model.spec.in_channels
     for other in shipped():
         usual = usual_of(other.spec.training)
-        channels = {other.spec.in_channels, *((1,) if other.spec.takes_grey else ())}
-        same = other.name == model.name or model.spec.in_channels not in channels
-        if usual is not None and not same and not usual.unusual(alone):
+        takes = {other.spec.in_channels, 1} if other.spec.takes_grey else {other.spec.in_channels}
+        known = other.name != model.name and channels in takes
+        if usual is not None and known and not usual.unusual(alone):
             yield other.name

@@ -51,6 +51,7 @@ class PretrainedUNet(nn.Module):
                 f"pretrained_unet takes images of 1 or 3 channels, not {in_channels}; choose "
                 "another network"
             )
+        self.shown = 3 // in_channels
         self.encoder = EfficientNetLite(encoder)
         if len(widths) != len(self.encoder.widths):
             raise UserError(f"widths takes {len(self.encoder.widths)} numbers, not {len(widths)}")
@@ -72,7 +73,7 @@ class PretrainedUNet(nn.Module):
         """
         skip = self.skip(image)
         # Normalised images lie about in [0, 1], the encoder learned from -1 to 1.
-        features = self.encoder(image.expand(-1, 3, -1, -1) * 2 - 1)
+        features = self.encoder(torch.cat([image] * self.shown, 1) * 2 - 1)
         *levels, x = (across(f) for across, f in zip(self.across, features, strict=True))
         for up in reversed(self.up):
             x = up(x, levels.pop())

@@ -115,8 +115,9 @@ def _near(ranks: NDArray[np.intp], n: int) -> list[list[int]]:
     # object missed that lies askew, and a picture of thousands of objects takes no longer for it.
     for step in (1, REACH // 2, REACH):
         for dy, dx in ((0, step), (step, 0), (step, step), (step, -step)):
-            a = ranks[: max(height - dy, 0), max(-dx, 0) : width - max(dx, 0)]
-            b = ranks[dy:, max(dx, 0) : width - max(-dx, 0)]
+            left, right = max(-dx, 0), max(dx, 0)
+            a = ranks[: max(height - dy, 0), left : max(width - right, 0)]
+            b = ranks[dy:, right : max(width - left, 0)]
             differ = (a != b) & (a > 0) & (b > 0)
             found.append(np.unique(a[differ].astype(np.int64) * (n + 1) + b[differ]))
     near: list[list[int]] = [[] for _ in range(n + 1)]

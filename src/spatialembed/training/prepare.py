@@ -95,7 +95,7 @@ def gather(config: TrainConfig, spec: ModelSpec | None = None, hold_out: bool = 
     index, judged, seen = look(config, train, val)
     if spec is None:  # a resumed run has told
         sizes = np.concatenate([index.image_size, judged.image_size])
-        seen += look_across(train, val, sizes)
+        seen += [] if val is train else look_across(train, val, sizes)
     start = spec or _start(config)
     normalization, values = look_at_values(start.normalization, train)
     seen += [Problem(config.data, text, warning=True) for text in values]

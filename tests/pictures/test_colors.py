@@ -76,3 +76,9 @@ def test_many_small_objects_keep_apart():
     assert ranks.max() == len(colors) - 1 == 20 * 27
     assert np.abs(middles[1:] - middles[:-1]).sum(-1).min() > 50
     assert np.abs(middles[:, 1:] - middles[:, :-1]).sum(-1).min() > 50
+
+
+def test_a_map_narrower_than_a_step_has_colors():
+    ranks, colors = colors_of_objects(np.array([[1, 0, 2], [1, 0, 2], [1, 0, 2]]))
+    assert len(colors) == 3
+    assert ranks.max() == 2

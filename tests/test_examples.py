@@ -29,7 +29,7 @@ STAYS = (
     "spatialembed serve",
     "spatialembed demo",
     "spatialembed train FLUORESCENCE",
-    "spatialembed train DATA --out runs/x --config nuclei --groups '^",
+    "spatialembed train DATA --out runs/x --config nuclei --minutes 30 --groups '^",
 )
 ELSEWHERE = ("pip ", "make ", "cellpose ", "yolo ")
 

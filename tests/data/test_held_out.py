@@ -126,3 +126,9 @@ def test_more_names_than_a_model_keeps_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("spatialembed.data.held_out.MOST_TEXT", 10)
     with pytest.raises(UserError, match="too much text for a model to keep"):
         open_by_groups(label_folder(tmp_path), "^(.)", holdout=0.2)
+
+
+def test_names_that_begin_with_their_folder_are_their_own(tmp_path):
+    root = label_folder(tmp_path / "plate", names=[f"plate-{k}" for k in range(4)])
+    val = open_as_trained(root, "val", ("object",), {"held_out": ["plate-2"]})
+    assert val.names == ["plate-2"]

@@ -15,6 +15,7 @@ from spatialembed.errors import UserError
 from spatialembed.models.normalization import Normalization
 from spatialembed.training.config import TrainConfig
 from spatialembed.training.open_sets import open_sets
+from spatialembed.training.prepare import gather
 
 
 def write(root: Path, images: int, objects: int, channels: int = 1, side: int = 8) -> Path:
@@ -124,3 +125,21 @@ def test_a_folder_named_twice_is_refused(tmp_path):
     root = write(tmp_path / "a", 3, 4)
     with pytest.raises(UserError, match="twice"):
         open_sets(TrainConfig(data=root, also=[root / ".." / "a"]), None)
+
+
+def test_sets_of_like_objects_are_shown_at_one_size_too(tmp_path):
+    """Two folders whose objects are equally wide: the model still has to be told of sizes."""
+    roots = [write(tmp_path / name, 4, 9) for name in ("a", "b")]
+    config = TrainConfig(
+        data=roots[0],
+        also=roots[1:],
+        network="residual_unet",
+        diameter=20,
+        normalization="percentile",
+    )
+    material = gather(config)
+    assert material.spec.finds_size
+    assert np.ptp(material.ratios) == 0
+    assert material.spec.zoom * material.ratios[0] * 8 * (4 / np.pi) ** 0.5 == pytest.approx(
+        20, rel=0.02
+    )

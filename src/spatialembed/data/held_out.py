@@ -88,7 +88,8 @@ def open_as_trained(
     if not held or split == "test" or (split == "val" and _has_val(path, class_names, crowds)):
         return open_data(path, split, class_names, holdout, crowds)
     whole = open_data(path, "train", class_names, 0.0, crowds)
-    held = own_names(held, Path(path).resolve().name) or held  # of a model of several sets
+    if set(whole.names).isdisjoint(held):  # as a model of several sets names them
+        held = own_names(held, Path(path).resolve().name) or held
     if set(whole.names).isdisjoint(held):
         other = open_data(path, split, class_names, holdout, crowds)
         message = (

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from spatialembed.errors import UserError
-from spatialembed.inference.predictor import Model, Network
+from spatialembed.inference.network import Network
+from spatialembed.inference.predictor import Model
 from spatialembed.models.checkpoint import MODEL_FILE, load_authors_model, load_model
 from spatialembed.models.shipped import shipped_models
 

@@ -18,8 +18,8 @@ SHOWN = 512
 """Side of the square in an image's middle that is looked at, in pixels as the network sees it."""
 
 LOOKS = 2
-"""How often: more did not bring more on validation images of eight kinds, nor did the best of five
-magnifications by seed scores, which takes colonies for cells (benchmarks/LOG.md)."""
+"""How often: once in the image as it is, once at the size of what that found. The best of five
+magnifications by seed scores was worse: it takes colonies for cells (benchmarks/LOG.md)."""
 
 SEED = 0.5
 """Seed score from which on objects count."""

@@ -7,7 +7,7 @@ Prediction, evaluation and the validation inside training go through it, so they
 from __future__ import annotations
 
 from copy import copy
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
@@ -18,6 +18,7 @@ from spatialembed.errors import UserError
 from spatialembed.inference.asked import inverted, size_ratio
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.image_like import ImageLike, to_array
+from spatialembed.inference.network import Network
 from spatialembed.inference.own_size import SEED, typical_diameter
 from spatialembed.inference.symmetries import Symmetry, averaged
 from spatialembed.inference.tiles import tiled
@@ -31,13 +32,6 @@ if TYPE_CHECKING:
     from spatialembed.instances import Instances
     from spatialembed.models.normalization import Normalize
     from spatialembed.models.spec import ModelSpec
-
-
-class Network(Protocol):
-    """What a :class:`Model` runs: :class:`TorchNetwork` or :class:`OnnxNetwork`."""
-
-    def __call__(self, image: Float[np.ndarray, "C H W"]) -> Float[np.ndarray, "M H W"]:
-        """Raw output (2 + n_sigma + K, H, W) float32 of a normalised image of any size."""
 
 
 class Model:

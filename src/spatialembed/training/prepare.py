@@ -87,7 +87,8 @@ def gather(config: TrainConfig, spec: ModelSpec | None = None, hold_out: bool = 
         UserError: no usable data, or a file that training would stumble over later.
     """
     train, val = open_sets(config, spec) if hold_out else open_whole(config)
-    told = f"Reading {config.data}: {len(train)} training"
+    roots = ", ".join(str(one.root) for one in sets_of(train))
+    told = f"Reading {roots}: {len(train)} training"
     told += " images" if val is train else f" and {len(val)} validation images"
     console.print(told, markup=False, highlight=False, soft_wrap=True)
     remarks = val.remarks()
@@ -119,8 +120,14 @@ def _ratios(config: TrainConfig, train: FileDataSet, index: ObjectIndex) -> np.n
     sets = set_numbers(train)
     if config.diameter is None or len(sets_of(train)) == 1:
         return np.ones(len(sets_of(train)))
-    of = sets[index.image]
-    medians = [float(np.median(index.diameter[of == k])) for k in range(of.max() + 1)]
+    each = [index.diameter[sets[index.image] == k] for k in range(len(sets_of(train)))]
+    for data, diameters in zip(sets_of(train), each, strict=True):
+        if not len(diameters):
+            raise UserError(
+                f"{data.root} has specks alone beside the objects of the other sets: train on it "
+                "by itself, or enlarge its images"
+            )
+    medians = [float(np.median(diameters)) for diameters in each]
     return np.array([float(f"{config.diameter / median:.3g}") for median in medians])
 
 
@@ -152,7 +159,7 @@ def _described(
         min_size=config.min_size or smallest,
         refine=config.refine,
         object_diameter=diameter,
-        finds_size=bool(np.ptp(ratios) > 0),
+        finds_size=len(ratios) > 1 and config.diameter is not None,
         trained_on=", ".join(one.root.resolve().name for one in sets_of(train)),
         licence=config.licence,
         training={

@@ -1,6 +1,7 @@
 """Careful runs from the command line: what they leave, what they say, when they are not taken."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from spatialembed.models.checkpoint import load_model
 from spatialembed.training import StageConfig, TrainConfig, train
 from spatialembed.training.few_images import learn, ways
 from spatialembed.training.few_images.budget import Budget
+from spatialembed.training.few_images.careful import is_careful
 from spatialembed.training.few_images.choice import Choice
 from spatialembed.training.few_images.evidence import Tally
 from spatialembed.training.few_images.folds import folds_of
@@ -212,3 +214,10 @@ def _images(count: int) -> list:
     from test_folds import with_objects
 
     return [with_objects(3, str(k)) for k in range(count)]
+
+
+def test_several_folders_are_trained_on_by_the_recipe(tmp_path):
+    several = TrainConfig(data=tmp_path, also=[tmp_path / "b"], init=tmp_path / "a.safetensors")
+    assert not is_careful(several)
+    with pytest.raises(UserError, match="one folder"):
+        is_careful(replace(several, careful=True))

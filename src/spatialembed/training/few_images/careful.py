@@ -29,6 +29,10 @@ def is_careful(config: TrainConfig) -> bool:
     """
     if config.init is None or config.resume or config.careful is False:
         return False
+    if config.also:
+        if config.careful:
+            raise UserError("careful training is on one folder: leave out --careful, or --also")
+        return False
     if config.careful is None and len(_training_images(config)) >= FEW:
         return False
     if config.processes > 1:

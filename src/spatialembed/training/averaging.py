@@ -30,12 +30,11 @@ class WeightAverage:
         """Move the average towards the network's present state."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        pairs = zip(_tensors(self.network), _tensors(network), strict=True)
-        for average, current in pairs:
-            if average.is_floating_point():
-                average.lerp_(current.to(average.dtype), 1 - decay)
-            else:
-                average.copy_(current)
+        (mine, counts), (theirs, their_counts) = _tensors(self.network), _tensors(network)
+        # All in a few launches: on a GPU hundreds of small ones take their time.
+        torch._foreach_lerp_(mine, theirs, 1 - decay)
+        if counts:
+            torch._foreach_copy_(counts, their_counts)
 
     def state_dict(self) -> dict[str, Any]:
         """The averaged state and the number of updates."""
@@ -47,5 +46,8 @@ class WeightAverage:
         self.updates = state["updates"]
 
 
-def _tensors(network: nn.Module) -> list[Tensor]:
-    return [*network.parameters(), *network.buffers()]
+def _tensors(network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """What is averaged of a network, and its counts, which are not."""
+    tensors = [*network.parameters(), *network.buffers()]
+    averaged = [tensor for tensor in tensors if tensor.is_floating_point()]
+    return averaged, [tensor for tensor in tensors if not tensor.is_floating_point()]

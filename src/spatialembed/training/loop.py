@@ -118,7 +118,9 @@ def _run_stage(run: Run) -> None:
     ranks = run.fabric.global_rank, run.fabric.world_size
     if run.pace is not None:
         run.pace.enter(number, done)
-    for batch in batches(cropper, stage.batch_size, first, count, run.config.workers, *ranks):
+    on_gpu = run.fabric.device.type == "cuda"
+    drawn = batches(cropper, stage.batch_size, first, count, run.config.workers, *ranks, on_gpu)
+    for batch in drawn:
         rate = learning_rate(stage, done, steps)
         for group in optimizer.param_groups:
             group["lr"] = rate

@@ -112,9 +112,11 @@ def seconds_per_step(
     cropper = material.cropper(stage, config.seed)
     times = []
     ranks = fabric.global_rank, fabric.world_size
-    on_gpu = [fabric.device] if fabric.device.type == "cuda" else []
-    with torch.random.fork_rng(on_gpu):  # dropout draws from it; the run must not notice
-        for batch in batches(cropper, stage.batch_size, 0, count, config.workers, *ranks):
+    on_gpu = fabric.device.type == "cuda"
+    drawn = batches(cropper, stage.batch_size, 0, count, config.workers, *ranks, on_gpu)
+    # Dropout draws from the device's generator, too; the run must not notice.
+    with torch.random.fork_rng([fabric.device] if on_gpu else []):
+        for batch in drawn:
             advance(fabric, model, optimizer, loss, batch, config.clip_norm)
             times.append(time.monotonic())
     # Not the mean, which one step that waited for the machine would decide.

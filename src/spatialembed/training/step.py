@@ -25,6 +25,7 @@ def batches(
     workers: int,
     rank: int = 0,
     processes: int = 1,
+    on_gpu: bool = False,
 ) -> Iterator[Batch]:
     """Batches of the crops ``first`` to ``first + count - 1`` of a run, drawn by ``workers``.
 
@@ -36,6 +37,7 @@ def batches(
         workers: processes that draw them; 0 draws them here.
         rank: of this process, from 0, which gets the part of each batch that is in its turn.
         processes: that share each batch.
+        on_gpu: whether they go to one: in memory then that it reads while it computes.
 
     Raises:
         UserError: an image or mask cannot be read.
@@ -50,6 +52,7 @@ def batches(
         collate_fn=collate,
         # Its own generator: the loader's draws must not shift those of dropout on a resume.
         generator=torch.Generator(),
+        pin_memory=on_gpu,
     )
     try:
         with undisturbed(SIGINT, SIGTERM):

@@ -232,7 +232,9 @@ def connect(config: TrainConfig) -> Fabric:
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     if config.processes == 1:
         devices = 1 if device.index is None else [device.index]
-        return Fabric(accelerator=device.type, devices=devices, precision=precision)
+        fabric = Fabric(accelerator=device.type, devices=devices, precision=precision)
+        fabric.launch()  # makes cuda:1, say, the device whose generator a checkpoint holds
+        return fabric
     here = int(os.environ["LOCAL_WORLD_SIZE"])
     fabric = Fabric(
         accelerator=device.type,

@@ -21,7 +21,7 @@ from spatialembed.cli.options import read_recipe
 from spatialembed.demo.scenes import make_scenes
 from spatialembed.errors import UserError
 from spatialembed.models.checkpoint import load_model, save_model
-from spatialembed.training import TrainConfig, resume, train
+from spatialembed.training import StageConfig, TrainConfig, minutes, resume, train
 from spatialembed.training.run_log import RunLog
 
 
@@ -167,6 +167,13 @@ def test_minutes_become_steps_once_and_are_stored(scenes, tmp_path, capsys) -> N
     plan = torch.load(out / "checkpoint.pt", weights_only=True)["plan"]
     assert len(plan) == 2
     assert min(plan) >= 1
+
+
+def test_steps_have_their_share_of_the_minutes_however_long_validations_take() -> None:
+    stages = [StageConfig(minutes=5.0, validations=3)]
+    assert minutes.steps_within(stages, 0, step=0.5, validation=10.0) == 480  # 300 s − 6 · 10 s
+    assert minutes.steps_within(stages, 0, step=0.5, validation=193.0) == 300
+    assert minutes.steps_within(stages, 0, step=0.5, validation=193.0, spent=280.0, done=7) == 27
 
 
 def test_a_trained_model_is_a_start(scenes, tmp_path) -> None:

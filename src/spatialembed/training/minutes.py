@@ -31,6 +31,13 @@ from spatialembed.training.validation import validate
 WARMUP_STEPS, TIMED_STEPS = 3, 9
 """Steps that warm caches and compile kernels, and steps timed after them."""
 
+LEAST_SHARE = 0.5
+"""Of the minutes left, what steps have in any case.
+
+Validations are timed with a network of random weights, whose outputs are slow to cluster: on a GPU
+three of them were planned to fill 5.6 minutes, which left one step, and took a third of that.
+"""
+
 FEW_STEPS = 50
 TIMED_IMAGES = 5
 PICTURES = 1.1
@@ -149,12 +156,14 @@ def steps_within(
     """Steps of a stage that fit into its minutes, with its validations and the calibration.
 
     ``step`` and ``validation`` are seconds of one, ``spent`` those of the stage that are over with
-    ``done`` steps and all but a ``share`` of the validations.
+    ``done`` steps and all but a ``share`` of the validations. Steps have :data:`LEAST_SHARE` of the
+    time that is left however long validations may take, which then end later than the minutes.
     """
     stage = stages[number]
     validations = stage.validations * share + CALIBRATION * (number == len(stages) - 1)
-    left = (stage.minutes or 0.0) * 60 - spent - validations * validation
-    return done + max(1, int(left / step))
+    left = (stage.minutes or 0.0) * 60 - spent
+    stepping = max(left - validations * validation, LEAST_SHARE * left)
+    return done + max(1, int(stepping / step))
 
 
 @dataclass

@@ -94,11 +94,11 @@ def drawn(data, count=600, **options):
     return [cropper.draw(i) for i in range(count)]
 
 
-def test_sets_get_crops_by_the_root_of_their_objects(three):
+def test_sets_get_crops_by_the_fourth_root_of_their_objects(three):
     pair = mixed([three[0], three[2]])  # 48 objects and 1
     names = [crop.name for crop in drawn(pair, sets=(0, 3))]
     share = np.mean([name == "cells-i0" for name in names])
-    assert share == pytest.approx(1 / (1 + 48**0.5), abs=0.03)
+    assert share == pytest.approx(1 / (1 + 48**0.25), abs=0.03)
     plain = [crop.name for crop in drawn(pair)]
     assert np.mean([name == "cells-i0" for name in plain]) == pytest.approx(1 / 49, abs=0.015)
 

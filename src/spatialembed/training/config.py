@@ -108,8 +108,8 @@ class TrainConfig:
     Args:
         data: folder of the data set; its layout is recognised.
         also: folders of further sets, such as of other kinds of image, to train on with it; crops
-            are drawn of each by the root of its number of objects. With ``diameter`` the objects
-            of all are shown at one size, by the median of each set.
+            are drawn of each by the fourth root of its number of objects. With ``diameter`` the
+            objects of all are shown at one size, by the median of each set.
         out: run folder: model, checkpoint, logs and pictures.
         classes: classes to train, in this order; None for the layout's default.
         validation: "val" for the split of that name (held out of the training images where there

@@ -73,12 +73,12 @@ class Cropper:
     """Draws the crops of a run.
 
     A crop shows an object chosen uniformly among all objects, of one in several parts the largest
-    and what lies near it. Of several sets each gets crops by the root of its number of objects, so
-    that a large one does not drown the others and a small one is not learned by heart. A share of
-    the crops shows any place of an image chosen uniformly instead: of all images, or by default of
-    those without an object. A crop hangs over the image's border only where it must. Where the
-    images do not fit in memory, each that is decoded gives several crops, eight apart from each
-    other in the run; every object of a set is still as likely as any other.
+    and what lies near it. Of several sets each gets crops by the fourth root of its number of
+    objects, so that a large one does not drown the others and a small one is not learned by heart.
+    A share of the crops shows any place of an image chosen uniformly instead: of all images, or by
+    default of those without an object. A crop hangs over the image's border only where it must.
+    Where the images do not fit in memory, each that is decoded gives several crops, eight apart
+    from each other in the run; every object of a set is still as likely as any other.
 
     Args:
         dataset: the images and their truth.
@@ -140,7 +140,9 @@ class Cropper:
     def _shares(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Number of the first object of each set, and its crops begin at this share of all."""
         first = np.searchsorted(self.index.image, [*self.sets, len(self.index.image_size)])
-        weight = np.sqrt(np.diff(first))
+        # By the square root, three sets of bacteria in eight got a tenth of the crops, and their AP
+        # was a quarter below that of a network of their own.
+        weight = np.diff(first) ** 0.25
         return first, np.concatenate([[0.0], np.cumsum(weight) / weight.sum()])
 
     def _object(self, pick: float) -> int:

@@ -115,10 +115,12 @@ def test_a_section_that_ends_its_process_is_left_out_of_the_next(
         return SimpleNamespace(returncode=-11 if len(asked) == 1 else 0)
 
     monkeypatch.setattr(subprocess, "run", process)
-    monkeypatch.setattr(sys, "argv", ["gpu.py", "--out", str(tmp_path), "--only", "loss", "nuclei"])
+    monkeypatch.setattr(
+        sys, "argv", ["gpu.py", "--out", str(tmp_path), "--only", "nuclei", "folders"]
+    )
     assert gpu.main() == 1
-    assert asked == [["loss", "nuclei"], ["nuclei"]]
-    assert "-11" in Report(tmp_path, "cpu", "").content["sections"]["loss"]["rows"][0]["error"]
+    assert asked == [["nuclei", "folders"], ["folders"]]
+    assert "-11" in Report(tmp_path, "cpu", "").content["sections"]["nuclei"]["rows"][0]["error"]
 
 
 def test_report_goes_on_with_what_a_lost_process_left(tmp_path):

@@ -75,7 +75,7 @@ def once(device: torch.device, work: Callable[[], object]) -> float:
 
 
 def median_seconds(
-    device: torch.device, work: Callable[[], object], warm: int = 3, budget: float = 2.0
+    device: torch.device, work: Callable[[], object], warm: int = 3, budget: float = 0.7
 ) -> float:
     """Median seconds of several calls, of as many as ``budget`` seconds allow.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import groupby
 from signal import SIGINT, SIGTERM
 from typing import Any, NamedTuple
 
@@ -12,10 +14,13 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from spatialembed.data.crops.cropper import Batch, CropDataset, Cropper, collate
+from spatialembed.data.crops.cropper import Batch, Crop, CropDataset, Cropper, collate
 from spatialembed.errors import UserError
 from spatialembed.errors.interrupts import obey_parent, undisturbed
 from spatialembed.loss import SpatialEmbeddingLoss
+
+AHEAD = 2
+"""Batches that each worker draws ahead, or more that it draws together."""
 
 
 def batches(
@@ -45,12 +50,16 @@ def batches(
     """
     share = batch_size // processes
     starts = range(rank * share, count, batch_size)
-    loader: DataLoader[Batch] = DataLoader(
+    # What one worker has decoded the others would have to decode again.
+    together = cropper.together if workers else 1
+    tasks = groupby(starts, lambda start: (first + start) // together)
+    loader: DataLoader[list[Batch]] = DataLoader(
         CropDataset(cropper, first, count),  # type: ignore[arg-type]
-        batch_sampler=(list(range(start, start + share)) for start in starts),
+        batch_sampler=([at + k for at in task for k in range(share)] for _, task in tasks),
         num_workers=workers,
+        prefetch_factor=max(1, AHEAD // max(1, together // batch_size)) if workers else None,
         worker_init_fn=_obey,
-        collate_fn=collate,
+        collate_fn=partial(_collated, share),
         # Its own generator: the loader's draws must not shift those of dropout on a resume.
         generator=torch.Generator(),
         pin_memory=on_gpu,
@@ -58,10 +67,16 @@ def batches(
     try:
         with undisturbed(SIGINT, SIGTERM):
             drawn = iter(loader)
-        yield from drawn
+        for task in drawn:
+            yield from task
     except UserError as error:
         # A worker's error arrives with its traceback as text; the sentence stands at the end.
         raise UserError(str(error).rsplit("UserError: ", 1)[-1].strip()) from error
+
+
+def _collated(share: int, crops: list[Crop]) -> list[Batch]:
+    """Batches of ``share`` crops each."""
+    return [collate(crops[at : at + share]) for at in range(0, len(crops), share)]
 
 
 def _obey(number: int) -> None:

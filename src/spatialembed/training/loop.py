@@ -22,6 +22,7 @@ from spatialembed.training.few_images.careful import is_careful
 from spatialembed.training.few_images.learn import learn_carefully
 from spatialembed.training.fingerprint import fingerprint, require_same
 from spatialembed.training.folder_lock import one_run
+from spatialembed.training.limits import deterministic, within_memory
 from spatialembed.training.prepare import gather
 from spatialembed.training.processes import is_first, must_start, run_in_processes
 from spatialembed.training.resume import checkpoint_path, load_checkpoint, resumed_config
@@ -75,9 +76,15 @@ def _train(config: TrainConfig) -> None:
     """The whole of a run, or the part of one of its processes."""
     began = time.monotonic()
     config, state = _taken_up(config)
-    if is_careful(config):
-        learn_carefully(config, began, _run_stage)
-        return
+    with within_memory(config), deterministic(config):
+        if is_careful(config):
+            learn_carefully(config, began, _run_stage)
+        else:
+            _follow(config, state, began)
+
+
+def _follow(config: TrainConfig, state: dict[str, Any] | None, began: float) -> None:
+    """A run by its recipe."""
     fabric = connect(config)
     spec = None if state is None else ModelSpec.from_dict(json.loads(state["spec"]))
     with fabric.rank_zero_first():  # which writes the index of objects that the others read
@@ -98,8 +105,9 @@ def _train(config: TrainConfig) -> None:
         if "DataLoader worker (pid" not in str(error):
             raise
         raise UserError(
-            "a process that draws crops was ended from outside (memory may have run out); --resume "
-            "goes on from the last checkpoint, with --workers 0 in this process alone"
+            "a process that draws crops was ended from outside (memory may have run out, or in a "
+            "container its shared memory, /dev/shm); --resume goes on from the last checkpoint, "
+            "with --workers 0 in this process alone"
         ) from error
     finish(run)
 

@@ -23,12 +23,13 @@ def within_memory(config: TrainConfig) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        stages = [f"{s.batch_size} crops of {s.crop_size}\u00b2" for s in config.scheduled()]
+        stages = [f"{s.batch_size} crops of {s.crop_size}²" for s in config.scheduled()]
         lower = "another --out with a smaller --batch, or a recipe with a smaller crop_size"
         lower += "" if config.precision == "bf16" else ", or --precision bf16"
         raise UserError(
             f"the GPU's memory ran out (steps of {', then '.join(stages)} pixels): start again in "
-            f"{lower}; the last checkpoint is kept, and --resume goes on from it where more memory is free"
+            f"{lower}; the last checkpoint is kept, and --resume goes on from it where more memory "
+            "is free"
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 
 from spatialembed.data.crops.cropper import Batch
 from spatialembed.errors import UserError
+from spatialembed.training import StageConfig, TrainConfig, minutes
 from spatialembed.training.run_log import RunLog
 from spatialembed.training.step import advance
 from spatialembed.training.unread import Unread
@@ -105,3 +107,25 @@ def test_a_fused_optimizer_steps_as_the_other_does(device) -> None:
             advance(fabric, network, optimizer, mean_square, batch(k, False), 0.01)
         reached.append(torch.cat([p.detach().flatten() for p in bare.parameters()]))
     torch.testing.assert_close(reached[1], reached[0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_timing_steps_leaves_the_generators_of_a_run_as_they_were(device, monkeypatch) -> None:
+    fabric, bare, *_ = made(device, fused=True)
+    steps = minutes.WARMUP_STEPS + minutes.TIMED_STEPS
+    monkeypatch.setattr(minutes, "batches", lambda *_: [batch(k, False) for k in range(steps)])
+    bare.append(nn.Dropout2d(0.5))  # draws from the device's generator
+
+    def drawn() -> list[torch.Tensor]:
+        torch.manual_seed(7)
+        timed()
+        return [torch.rand(3), torch.rand(3, device=fabric.device)]
+
+    def timed() -> None:
+        material, config = SimpleNamespace(cropper=lambda *_: None), TrainConfig()
+        minutes.seconds_per_step(config, material, StageConfig(steps=1), fabric, bare, mean_square)
+
+    after = drawn()
+    torch.manual_seed(7)
+    torch.testing.assert_close(after[0], torch.rand(3), rtol=0, atol=0)
+    torch.testing.assert_close(after[1], torch.rand(3, device=fabric.device), rtol=0, atol=0)

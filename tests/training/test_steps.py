@@ -15,6 +15,7 @@ from spatialembed.training import StageConfig, TrainConfig, minutes
 from spatialembed.training.run_log import RunLog
 from spatialembed.training.step import advance
 from spatialembed.training.unread import Unread
+from spatialembed.training.upload import uploaded
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 
@@ -66,13 +67,25 @@ def test_no_step_waits_for_the_device(device, tmp_path) -> None:
     log = RunLog(tmp_path, 10)
     unread = Unread(fabric, log, 10)
     with waiting_forbidden(device):
-        for k in range(1, 9):
-            unread.add(k, 0.1, 2, advance(fabric, network, optimizer, mean_square, batches[k], 1.0))
+        for k, there in enumerate(uploaded(batches[1:], fabric.device), 1):
+            unread.add(k, 0.1, 2, advance(fabric, network, optimizer, mean_square, there, 1.0))
     assert len(unread) == 8
     assert not log.sums
     unread.read()
     assert log.sums["total"] == pytest.approx(2 * log.sums["square"])
     assert log.sums["total"] > 0
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_every_batch_arrives_in_its_turn(device, count) -> None:
+    fabric, *_ = made(device, fused=True)
+    given = [batch(k, pinned=device == "cuda") for k in range(count)]
+    arrived = list(uploaded(iter(given), fabric.device))
+    assert [b.names for b in arrived] == [b.names for b in given]
+    for one, other in zip(arrived, given, strict=True):
+        assert one.image.device == fabric.device
+        assert all(torch.equal(a.cpu(), b) for a, b in zip(one[:4], other[:4], strict=True))
 
 
 @pytest.mark.parametrize("device", DEVICES)

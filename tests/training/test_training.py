@@ -24,6 +24,7 @@ from spatialembed.errors import UserError
 from spatialembed.models.checkpoint import load_model, save_model
 from spatialembed.training import TrainConfig, limits, loop, resume, train
 from spatialembed.training.run_log import RunLog
+from spatialembed.training.unread import Unread
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +210,20 @@ def _exploding() -> str:
     stage = "crop_size: 64, batch_size: 2, validations: 1, decay: constant"
     calm, wild = "steps: 1, learning_rate: 1.0e-9", "steps: 9, learning_rate: 1.0e+30"
     return f"[{{{stage}, {calm}}}, {{{stage}, {wild}}}]"
+
+
+def test_losses_that_are_read_ten_at_a_time_are_the_same(scenes, tmp_path, monkeypatch) -> None:
+    """As on a GPU, with validations and checkpoints between."""
+    stages = "--stages=[{crop_size: 32, batch_size: 2, steps: 25, validations: 2}]"
+    runs = []
+    for name in ("each", "ten"):
+        runs.append(train(smoke(scenes, tmp_path / name, stages, "--workers=0")))
+        monkeypatch.setattr(loop, "Unread", lambda fabric, log, every: Unread(fabric, log, 10))
+    for name in ("losses.csv", "validation.csv"):
+        times = {"seconds", "crops_per_second"}
+        tables = [[{k: r[k] for k in r.keys() - times} for r in rows(out / name)] for out in runs]
+        assert tables[0] == tables[1]
+    assert [row["step"] for row in rows(runs[1] / "losses.csv")] == ["10", "20", "25"]
 
 
 def test_too_little_memory_says_what_to_lower_and_keeps_the_checkpoint(

@@ -31,6 +31,7 @@ from spatialembed.training.run_log import EVERY
 from spatialembed.training.schedule import Plan, learning_rate, validation_steps
 from spatialembed.training.step import advance, batches
 from spatialembed.training.unread import Unread
+from spatialembed.training.upload import uploaded
 
 CHECKPOINT_EVERY = 300.0
 """Most seconds of training that a kill may cost."""
@@ -131,7 +132,7 @@ def _run_stage(run: Run) -> None:
     on_gpu = run.fabric.device.type == "cuda"
     unread = Unread(run.fabric, run.log, EVERY if on_gpu else 1)
     drawn = batches(cropper, stage.batch_size, first, count, run.config.workers, *ranks, on_gpu)
-    for batch in drawn:
+    for batch in uploaded(drawn, run.fabric.device):
         rate = learning_rate(stage, done, steps)
         for group in optimizer.param_groups:
             group["lr"] = rate

@@ -26,6 +26,7 @@ from spatialembed.training.config import StageConfig, TrainConfig
 from spatialembed.training.prepare import Material
 from spatialembed.training.schedule import Plan
 from spatialembed.training.step import advance, batches
+from spatialembed.training.upload import uploaded
 from spatialembed.training.validation import validate
 
 WARMUP_STEPS, TIMED_STEPS = 3, 9
@@ -117,7 +118,7 @@ def seconds_per_step(
     drawn = batches(cropper, stage.batch_size, 0, count, config.workers, *ranks, on_gpu)
     # Dropout draws from the device's generator, too; the run must not notice.
     with torch.random.fork_rng([fabric.device] if on_gpu else []):
-        for batch in drawn:
+        for batch in uploaded(drawn, fabric.device):
             advance(fabric, model, optimizer, loss, batch, config.clip_norm)
             if on_gpu:
                 torch.cuda.synchronize(fabric.device)

@@ -17,12 +17,14 @@ import torch
 from safetensors.torch import load_file
 
 import spatialembed as se
+from spatialembed.cli.main import main
 from spatialembed.cli.options import read_recipe
 from spatialembed.demo.scenes import make_scenes
 from spatialembed.errors import UserError
 from spatialembed.models.checkpoint import load_model, save_model
-from spatialembed.training import StageConfig, TrainConfig, minutes, resume, train
+from spatialembed.training import StageConfig, TrainConfig, limits, loop, minutes, resume, train
 from spatialembed.training.run_log import RunLog
+from spatialembed.training.unread import Unread
 
 
 @pytest.fixture(scope="module")
@@ -80,17 +82,21 @@ def test_several_classes_are_trained_and_scored_each(scenes, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("network", ["residual_unet", "branched_erfnet"])
-def test_a_killed_run_goes_on_as_if_it_had_not_been(scenes, tmp_path, network) -> None:
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_a_killed_run_goes_on_as_if_it_had_not_been(scenes, tmp_path, network, device) -> None:
     """Weights after kill -9 and --resume equal those of an uninterrupted run (dropout too).
 
     Each run has a process of its own: sums depend on the number of threads, which other tests of
     this process may have set.
     """
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("there is no GPU")
     stages = (  # a checkpoint after every step of the first
         "[{crop_size: 64, batch_size: 2, steps: 8, validations: 8}, "
         "{crop_size: 96, batch_size: 1, steps: 4, validations: 1, freeze_batch_norm: true}]"
     )
-    options = [f"--network={network}", f"--stages={stages}", "--workers=1", "--device=cpu"]
+    options = [f"--network={network}", f"--stages={stages}", "--workers=1", f"--device={device}"]
+    options.append("--deterministic")  # which a GPU alone needs
     if network == "branched_erfnet":
         options.append("--network_options={}")
     whole, killed = tmp_path / "whole", tmp_path / "killed"
@@ -103,7 +109,7 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(scenes, tmp_path, network) -
     process.wait()
     done = torch.load(killed / "checkpoint.pt", weights_only=True)["step"]
     assert done < 8
-    assert started(scenes, killed, "--resume", "--device=cpu").wait() == 0
+    assert started(scenes, killed, "--resume", f"--device={device}").wait() == 0
     for name in ("checkpoint.pt", "model.safetensors"):
         one, other = (_tensors(out / name) for out in (whole, killed))
         assert one.keys() == other.keys()
@@ -211,6 +217,50 @@ def _exploding() -> str:
     stage = "crop_size: 64, batch_size: 2, validations: 1, decay: constant"
     calm, wild = "steps: 1, learning_rate: 1.0e-9", "steps: 9, learning_rate: 1.0e+30"
     return f"[{{{stage}, {calm}}}, {{{stage}, {wild}}}]"
+
+
+def test_losses_that_are_read_ten_at_a_time_are_the_same(scenes, tmp_path, monkeypatch) -> None:
+    """As on a GPU, with validations and checkpoints between."""
+    stages = "--stages=[{crop_size: 32, batch_size: 2, steps: 25, validations: 2}]"
+    runs = []
+    for name in ("each", "ten"):
+        runs.append(train(smoke(scenes, tmp_path / name, stages, "--workers=0")))
+        monkeypatch.setattr(loop, "Unread", lambda fabric, log, every: Unread(fabric, log, 10))
+    for name in ("losses.csv", "validation.csv"):
+        times = {"seconds", "crops_per_second"}
+        tables = [[{k: r[k] for k in r.keys() - times} for r in rows(out / name)] for out in runs]
+        assert tables[0] == tables[1]
+    assert [row["step"] for row in rows(runs[1] / "losses.csv")] == ["10", "20", "25"]
+
+
+def test_too_little_memory_says_what_to_lower_and_keeps_the_checkpoint(
+    scenes, tmp_path, monkeypatch, capsys
+) -> None:
+    def ran_out(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(loop, "advance", ran_out)
+    recipe = ["--config=smoke", "--device=cpu", "--workers=0", "--batch=4"]
+    assert main(["train", str(scenes), f"--out={tmp_path}", *recipe]) == 1
+    error = " ".join(capsys.readouterr().err.split())
+    assert "memory ran out (steps of 4 crops of" in error
+    assert all(word in error for word in ("--batch", "crop_size", "--precision bf16"))
+    assert "Traceback" not in error
+    assert (tmp_path / "checkpoint.pt").exists()
+
+
+def test_what_has_no_deterministic_way_says_so(scenes, tmp_path, monkeypatch) -> None:
+    config = TrainConfig(scenes, out=tmp_path, deterministic=True)
+    monkeypatch.setattr(limits, "pick_device", lambda _: torch.device("cuda"))
+
+    def fails() -> None:
+        with limits.deterministic(config):
+            assert torch.are_deterministic_algorithms_enabled()
+            raise RuntimeError("that has no deterministic implementation")
+
+    with pytest.raises(UserError, match="leave out --deterministic: that has no deterministic"):
+        fails()
+    assert not torch.are_deterministic_algorithms_enabled()
 
 
 def test_a_run_is_not_overwritten(scenes, tmp_path) -> None:

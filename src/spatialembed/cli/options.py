@@ -22,6 +22,7 @@ FLAGS = {
     "invert": "exchange dark and bright before the network sees an image",
     "symmetries": "average over the symmetries of training: better, up to 8 times slower",
     "pretrained": "start the encoder with ImageNet weights (extra pretrained)",
+    "deterministic": "on one GPU, the same weights to the last bit from the same steps; slower",
     "tensorboard": "also write TensorBoard's event files (extra log)",
     "overlay": "write a picture of every image with its instances",
     "browser": "open the page in the browser",
@@ -31,6 +32,7 @@ FLAGS = {
 _SPECIAL = {
     "also": None,
     "classes": None,
+    "deterministic": False,
     "pretrained": False,
     "resume": False,
     "tensorboard": False,

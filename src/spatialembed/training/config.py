@@ -163,6 +163,8 @@ class TrainConfig:
         precision: "auto" takes bf16 where the hardware has it, else float32.
         workers: processes that draw crops, of each training process; 0 draws them in that itself.
         seed: of weights and crops.
+        deterministic: on one GPU, have the same steps give the same weights to the last bit, as
+            they do on the CPU, by operations some of which are slower.
         tensorboard: also write TensorBoard's event files.
         licence: of the trained model, stored with it.
 
@@ -210,6 +212,7 @@ class TrainConfig:
     precision: Precision = "auto"
     workers: int = 1
     seed: int = 0
+    deterministic: bool = False
     tensorboard: bool = False
     licence: str = ""
 

@@ -22,12 +22,16 @@ from spatialembed.training.few_images.careful import is_careful
 from spatialembed.training.few_images.learn import learn_carefully
 from spatialembed.training.fingerprint import fingerprint, require_same
 from spatialembed.training.folder_lock import one_run
+from spatialembed.training.limits import deterministic, within_memory
 from spatialembed.training.prepare import gather
 from spatialembed.training.processes import is_first, must_start, run_in_processes
 from spatialembed.training.resume import checkpoint_path, load_checkpoint, resumed_config
 from spatialembed.training.run import Run, connect, start
+from spatialembed.training.run_log import EVERY
 from spatialembed.training.schedule import Plan, learning_rate, validation_steps
 from spatialembed.training.step import advance, batches
+from spatialembed.training.unread import Unread
+from spatialembed.training.upload import uploaded
 
 CHECKPOINT_EVERY = 300.0
 """Most seconds of training that a kill may cost."""
@@ -73,9 +77,15 @@ def _train(config: TrainConfig) -> None:
     """The whole of a run, or the part of one of its processes."""
     began = time.monotonic()
     config, state = _taken_up(config)
-    if is_careful(config):
-        learn_carefully(config, began, _run_stage)
-        return
+    with within_memory(config), deterministic(config):
+        if is_careful(config):
+            learn_carefully(config, began, _run_stage)
+        else:
+            _follow(config, state, began)
+
+
+def _follow(config: TrainConfig, state: dict[str, Any] | None, began: float) -> None:
+    """A run by its recipe."""
     fabric = connect(config)
     spec = None if state is None else ModelSpec.from_dict(json.loads(state["spec"]))
     with fabric.rank_zero_first():  # which writes the index of objects that the others read
@@ -96,8 +106,9 @@ def _train(config: TrainConfig) -> None:
         if "DataLoader worker (pid" not in str(error):
             raise
         raise UserError(
-            "a process that draws crops was ended from outside (memory may have run out); --resume "
-            "goes on from the last checkpoint, with --workers 0 in this process alone"
+            "a process that draws crops was ended from outside (memory may have run out, or in a "
+            "container its shared memory, /dev/shm); --resume goes on from the last checkpoint, "
+            "with --workers 0 in this process alone"
         ) from error
     finish(run)
 
@@ -119,26 +130,32 @@ def _run_stage(run: Run) -> None:
     if run.pace is not None:
         run.pace.enter(number, done)
     on_gpu = run.fabric.device.type == "cuda"
+    unread = Unread(run.fabric, run.log, EVERY if on_gpu else 1)
     drawn = batches(cropper, stage.batch_size, first, count, run.config.workers, *ranks, on_gpu)
-    for batch in drawn:
+    for batch in uploaded(drawn, run.fabric.device):
         rate = learning_rate(stage, done, steps)
         for group in optimizer.param_groups:
             group["lr"] = rate
         network.train()
         if stage.freeze_batch_norm:
             freeze_batch_norm_statistics(network)
-        terms = advance(run.fabric, network, optimizer, run.loss, batch, run.config.clip_norm)
+        told = advance(run.fabric, network, optimizer, run.loss, batch, run.config.clip_norm)
         if run.average is not None:
             run.average.update(run.network)
         done += 1
         run.step += 1
-        run.log.step(run.step, rate, stage.batch_size, terms)
+        unread.add(run.step, rate, stage.batch_size, told)
         if run.pace is not None:
             run.pace.tick()
-        if done in judge_at and run.keeps:
-            judge(run)
-        set_right = done < steps and _set_right(run, number, done)
-        if set_right or done in judge_at or time.monotonic() - run.saved > CHECKPOINT_EVERY:
+        if done in judge_at:
+            unread.read()
+            if run.keeps:
+                judge(run)
+        if set_right := done < steps and _set_right(run, number, done):
+            unread.read()
+        # Only what all processes do together may read: their clocks differ.
+        is_late = not unread and time.monotonic() - run.saved > CHECKPOINT_EVERY
+        if set_right or done in judge_at or is_late:
             run.save(None if done == steps else optimizer)
             if run.pace is not None:
                 run.pace.pause()
@@ -167,11 +184,17 @@ def _set_right(run: Run, number: int, done: int) -> bool:
 
 def _optimizer(run: Run, stage: StageConfig) -> Any:
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    fused = run.fabric.device.type == "cuda" or None  # None is as before there was the choice
     optimizer: Any = kinds[run.config.optimizer](
-        run.network.parameters(), lr=stage.learning_rate, weight_decay=run.config.weight_decay
+        run.network.parameters(),
+        lr=stage.learning_rate,
+        weight_decay=run.config.weight_decay,
+        fused=fused,
     )
     optimizer = run.fabric.setup_optimizers(optimizer)
     if run.optimizer is not None:
+        for group in run.optimizer["param_groups"]:  # it may have been on another device
+            group["fused"] = fused
         optimizer.load_state_dict(run.optimizer)
         run.optimizer = None
     return optimizer

@@ -26,6 +26,7 @@ from spatialembed.training.config import StageConfig, TrainConfig
 from spatialembed.training.prepare import Material
 from spatialembed.training.schedule import Plan
 from spatialembed.training.step import advance, batches
+from spatialembed.training.upload import uploaded
 from spatialembed.training.validation import validate
 
 WARMUP_STEPS, TIMED_STEPS = 3, 9
@@ -114,17 +115,20 @@ def seconds_per_step(
 ) -> float:
     """Median time from one step of a stage to the next, the wait for crops included, on a copy."""
     copied = copy.deepcopy(network).train()
-    model, optimizer = fabric.setup(copied, torch.optim.Adam(copied.parameters(), lr=0.0))
+    on_gpu = fabric.device.type == "cuda"
+    adam = torch.optim.Adam(copied.parameters(), lr=0.0, fused=on_gpu or None)
+    model, optimizer = fabric.setup(copied, adam)
     count = (WARMUP_STEPS + TIMED_STEPS) * stage.batch_size
     cropper = material.cropper(stage, config.seed)
     times = []
     ranks = fabric.global_rank, fabric.world_size
-    on_gpu = fabric.device.type == "cuda"
     drawn = batches(cropper, stage.batch_size, 0, count, config.workers, *ranks, on_gpu)
     # Dropout draws from the device's generator, too; the run must not notice.
     with torch.random.fork_rng([fabric.device] if on_gpu else []):
-        for batch in drawn:
+        for batch in uploaded(drawn, fabric.device):
             advance(fabric, model, optimizer, loss, batch, config.clip_norm)
+            if on_gpu:
+                torch.cuda.synchronize(fabric.device)
             times.append(time.monotonic())
     # Not the mean, which one step that waited for the machine would decide.
     return float(np.median(np.diff(times[WARMUP_STEPS - 1 :])))

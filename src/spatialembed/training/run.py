@@ -238,7 +238,8 @@ def connect(config: TrainConfig) -> Fabric:
     here = int(os.environ["LOCAL_WORLD_SIZE"])
     fabric = Fabric(
         accelerator=device.type,
-        strategy=DDPStrategy(timeout=TIMEOUT),
+        # What it would send before each step is the same everywhere (whole_batch.py).
+        strategy=DDPStrategy(timeout=TIMEOUT, broadcast_buffers=False),
         devices=here,
         num_nodes=config.processes // here,
         precision=precision,

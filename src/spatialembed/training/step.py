@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import groupby
 from signal import SIGINT, SIGTERM
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 from torch.utils.data import DataLoader
 
-from spatialembed.data.crops.cropper import Batch, CropDataset, Cropper, collate
+from spatialembed.data.crops.cropper import Batch, Crop, CropDataset, Cropper, collate
 from spatialembed.errors import UserError
 from spatialembed.errors.interrupts import obey_parent, undisturbed
 from spatialembed.loss import SpatialEmbeddingLoss
+
+AHEAD = 2
+"""Batches that each worker draws ahead, or more that it draws together."""
 
 
 def batches(
@@ -44,12 +50,16 @@ def batches(
     """
     share = batch_size // processes
     starts = range(rank * share, count, batch_size)
-    loader: DataLoader[Batch] = DataLoader(
+    # What one worker has decoded the others would have to decode again.
+    together = cropper.together if workers else 1
+    tasks = groupby(starts, lambda start: (first + start) // together)
+    loader: DataLoader[list[Batch]] = DataLoader(
         CropDataset(cropper, first, count),  # type: ignore[arg-type]
-        batch_sampler=(list(range(start, start + share)) for start in starts),
+        batch_sampler=([at + k for at in task for k in range(share)] for _, task in tasks),
         num_workers=workers,
+        prefetch_factor=max(1, AHEAD // max(1, together // batch_size)) if workers else None,
         worker_init_fn=_obey,
-        collate_fn=collate,
+        collate_fn=partial(_collated, share),
         # Its own generator: the loader's draws must not shift those of dropout on a resume.
         generator=torch.Generator(),
         pin_memory=on_gpu,
@@ -57,14 +67,40 @@ def batches(
     try:
         with undisturbed(SIGINT, SIGTERM):
             drawn = iter(loader)
-        yield from drawn
+        for task in drawn:
+            yield from task
     except UserError as error:
         # A worker's error arrives with its traceback as text; the sentence stands at the end.
         raise UserError(str(error).rsplit("UserError: ", 1)[-1].strip()) from error
 
 
+def _collated(share: int, crops: list[Crop]) -> list[Batch]:
+    """Batches of ``share`` crops each."""
+    return [collate(crops[at : at + share]) for at in range(0, len(crops), share)]
+
+
 def _obey(number: int) -> None:
     obey_parent()
+
+
+class Done(NamedTuple):
+    """What a step tells; still on its device, since to read it is to wait for that."""
+
+    terms: tuple[str, ...]
+    """Names of the loss's terms."""
+    values: Tensor
+    """(terms + 1,) float32: the terms, of this process's images, then the norm of the gradient."""
+    images: tuple[str, ...]
+    """Names of this process's images."""
+
+    def require_finite(self, values: list[float]) -> None:
+        """Refuse ``values``, as read, where loss or gradient is not finite.
+
+        Raises:
+            UserError: names the images.
+        """
+        _require_finite("loss", values[self.terms.index("total")], self.images)
+        _require_finite("gradient", values[-1], self.images)
 
 
 def advance(
@@ -74,37 +110,41 @@ def advance(
     loss: SpatialEmbeddingLoss,
     batch: Batch,
     clip_norm: float | None,
-) -> dict[str, float]:
-    """One step of the optimizer; returns the loss's terms, means over all processes.
+) -> Done:
+    """One step of the optimizer, unless loss or gradient is not finite.
+
+    A fused optimizer finds that out by itself, on its device, and leaves the weights as they were:
+    the step waits for nothing, and :meth:`Done.require_finite` raises once it is read.
 
     Raises:
-        UserError: loss or gradient is not finite; the weights are as before the step.
+        UserError: loss or gradient is not finite, and the optimizer is not fused.
     """
     image, label_mask, class_map, ignore = (fabric.to_device(tensor) for tensor in batch[:4])
     output = network(image.contiguous(memory_format=torch.channels_last))
     terms = loss(output, label_mask, class_map, ignore)
-    # In one read: each makes a GPU wait until its queue is empty.
-    told = torch.stack([term.detach() for term in terms.values()])
-    values = dict(zip(terms, told.tolist(), strict=True))
-    # Before backward: afterwards the gradients of all processes are NaN, whoseever images it was.
-    _require_finite("loss", values["total"], batch)
+    late = optimizer.param_groups[0]["fused"]
+    if not late:
+        # Before backward: then the gradients of all processes are NaN, whoseever images it was.
+        _require_finite("loss", float(terms["total"].detach()), batch.names)
     optimizer.zero_grad()
     fabric.backward(terms["total"])
     # Without clipping too: its norm tells of a gradient that is not finite before the weights do.
     largest = math.inf if clip_norm is None else clip_norm
     norm = fabric.clip_gradients(network, optimizer, max_norm=largest, error_if_nonfinite=False)
-    _require_finite("gradient", 0.0 if norm is None else float(norm), batch)
+    assert norm is not None  # as there is a largest one
+    values = torch.stack([*(term.detach() for term in terms.values()), norm.to(torch.float32)])
+    done = Done(tuple(terms), values, batch.names)
+    if late:  # where a scaler of float16 would put it, too
+        optimizer.optimizer.found_inf = (~values.isfinite().all()).float()
+    else:
+        _require_finite("gradient", float(norm), batch.names)
     optimizer.step()
-    if fabric.world_size > 1:
-        means: Any = fabric.all_reduce(told)
-        values = dict(zip(terms, means.tolist(), strict=True))
-    return values
+    return done
 
 
-def _require_finite(what: str, value: float, batch: Batch) -> None:
+def _require_finite(what: str, value: float, images: Iterable[str]) -> None:
     if not math.isfinite(value):
-        names = ", ".join(sorted(set(batch.names)))
         raise UserError(
-            f"the {what} is not finite ({value}) on a batch of {names}; look at these images, or "
-            "lower the learning rate; the last good checkpoint is kept"
+            f"the {what} is not finite ({value}) on a batch of {', '.join(sorted(set(images)))}; "
+            "look at these images, or lower the learning rate; the last good checkpoint is kept"
         )

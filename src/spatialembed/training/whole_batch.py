@@ -2,6 +2,10 @@
 
 A process has its share of a batch's images, process r the r-th. Batch norms normalise by the
 statistics of all of them; dropouts draw for all of them and take what is for their own.
+
+A batch norm sends one message on the way forward, mean and variance together, and one on the way
+back. Those of several layers cannot be one message: each needs its own before the next can begin.
+All processes come to the same running statistics by themselves, which nobody has to send.
 """
 
 from __future__ import annotations
@@ -101,8 +105,8 @@ def _statistics(
     """Mean and variance of each channel over all processes, which have equally many images."""
     unused = torch.zeros_like(like), torch.ones_like(like)  # running ones, which give the dtype
     own = torch.stack(torch.batch_norm_update_stats(input, *unused, 0.0))
-    everyone = [torch.empty_like(own) for _ in range(distributed.get_world_size())]
-    distributed.all_gather(everyone, own)
-    means, variances = torch.stack(everyone, 1)  # (processes, C) each
+    everyone = own.new_empty(distributed.get_world_size(), *own.shape)
+    distributed.all_gather_into_tensor(everyone, own[None])
+    means, variances = everyone.unbind(1)  # (processes, C) each
     mean = means.mean(0)
     return mean, (variances + (means - mean) ** 2).mean(0)

@@ -291,6 +291,13 @@ def test_images_are_read_once_within_the_memory_given_and_again_beyond_it():
         assert data.reads == 3 if limit == 3 * one else data.reads >= least
 
 
+def test_crops_of_the_same_images_are_one_workers_where_it_cannot_keep_all():
+    data = Squares([(30, 30)] * 3)
+    assert cropper(data, 8).together == 1
+    assert cropper(data, 8, cache_bytes=1).together == 32
+    assert cropper(data, 1024, cache_bytes=1).together == 1  # would take too much memory
+
+
 def test_large_data_is_decoded_once_for_several_crops_and_drawn_as_uniformly():
     data = Squares([(32, 32)] * 30, objects=3)
     maker = cropper(data, cache_bytes=20 * 32 * 32 * 5)

@@ -30,6 +30,12 @@ CROPS_PER_VISIT, VISITS_AT_ONCE = 4, 8
 """Crops cut from an image each time it is decoded, and images that are visited in turns, where
 they do not all fit in memory: decoding a large image takes longer than ten crops of it."""
 
+MOST_TOGETHER = 2**23
+"""Pixels of crops that a worker draws in one go: 210 MB, the 32 crops of 512² of a turn."""
+
+LEAST_CACHE = 256 * 1024**2
+"""Bytes of a worker's share of the cache at least: the images of a turn, of Cityscapes' size."""
+
 FIRST_VISIT = 2**63
 """Keys from here on draw the images that are visited, those below the crops of a run."""
 
@@ -92,7 +98,8 @@ class Cropper:
         augmentation: how crops are varied.
         zoom: magnification of the crops before they are varied: one, or one an image.
         sets: number of the first image of each set that ``dataset`` is made of.
-        cache_bytes: how much memory decoded images may take, shared by a loader's workers.
+        cache_bytes: how much memory decoded images may take, shared by a loader's workers, each
+            of which has 256 MiB at least.
 
     Raises:
         UserError: a value out of its range.
@@ -180,7 +187,15 @@ class Cropper:
 
     def share_cache(self, workers: int) -> None:
         """Lower this process's cache to its share among ``workers``."""
-        self._sources.decoded.limit = self.cache_bytes // workers
+        share = max(self.cache_bytes // workers, LEAST_CACHE)
+        self._sources.decoded.limit = min(share, self.cache_bytes)
+
+    @property
+    def together(self) -> int:
+        """Crops, by their numbers, that one worker best draws, since they are of the same images;
+        1 where these are kept anyway, or where so many crops would take much memory."""
+        turn = CROPS_PER_VISIT * VISITS_AT_ONCE
+        return turn if self._visits and turn * self.size**2 <= MOST_TOGETHER else 1
 
     def _generator(self, number: int) -> np.random.Generator:
         key = np.array([self.seed, number], np.uint64)  # a list would pass through float64
@@ -252,10 +267,11 @@ class CropDataset:
 
 def collate(crops: Sequence[Crop]) -> Batch:
     """Stack crops of one size into a batch."""
-    import torch
+    from torch.utils.data import default_collate
 
     *arrays, names = zip(*crops, strict=True)
-    return Batch._make((*map(torch.stack, arrays), names))
+    # Within a worker into memory that it shares, in one go.
+    return Batch._make((*map(default_collate, map(list, arrays)), names))
 
 
 def _keep_inside(center: float, extent: float, length: int) -> float:
@@ -269,14 +285,14 @@ def _cut(window: Window, warp: Warp, change: Change, rng: np.random.Generator) -
 
     truth = window.truth
     height, width = truth.ignore.shape
-    at, inside = warp.nearest((height, width))
-    outside = ~inside
+    outside = ~warp.inside((height, width))
     image = shade(warp.image(window.image, change.blur), change, rng)
-    image *= inside
-    label_mask, class_map, ignore = (np.ascontiguousarray(a).reshape(-1).take(at) for a in truth)
-    label_mask[outside] = 0
-    class_map[outside] = -1
-    ignore |= outside
+    label_mask, class_map, ignore = map(warp.nearest, truth)
+    if outside.any():
+        image *= ~outside
+        label_mask[outside] = 0
+        class_map[outside] = -1
+        ignore |= outside
     return Crop(
         torch.from_numpy(np.ascontiguousarray(image)),
         torch.from_numpy(label_mask.astype(np.int32, copy=False)),

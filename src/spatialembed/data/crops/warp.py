@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Warp:
-    """Where each pixel of a crop comes from: an affine map shared by image and mask."""
+    """Where each pixel of a crop comes from: an affine map shared by image and mask.
+
+    Crops lie along the axes of their source, or across them, so a line of each is enough.
+    """
 
     rows: NDArray[np.float64]
-    """(S, S) y coordinate in the source, in pixels; integers lie on pixel centers."""
+    """(S, 1) y coordinate in the source, in pixels; integers lie on pixel centers. (1, S) where
+    rows of the crop are columns of the source."""
     columns: NDArray[np.float64]
-    """(S, S) x coordinate in the source."""
+    """(1, S) x coordinate in the source, or (S, 1) there."""
     step: float
     """Source pixels per crop pixel."""
     exact: bool
@@ -42,21 +46,26 @@ class Warp:
         (yy, yx), (xy, xx) = change.matrix()
         line = np.arange(size) - half
         column = line[:, None]
-        rows = y + yy * column + yx * line
-        return cls(rows, x + xy * column + xx * line, 1 / change.scale, exact)
+        rows = y + (yy * column if yy else yx * line[None])
+        return cls(rows, x + (xy * column if xy else xx * line[None]), 1 / change.scale, exact)
 
-    def nearest(self, shape: tuple[int, int]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """Flat index (S, S) of the nearest pixel of a source of ``shape``, and what is inside.
+    def inside(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """(S, S), what lies inside of a source of ``shape``."""
+        sides = (self._pixels(at) for at in (self.rows, self.columns))
+        row, column = ((at >= 0) & (at < n) for at, n in zip(sides, shape, strict=True))
+        return row & column
 
-        Outside of the source the index is that of its nearest border pixel.
-        """
-        height, width = shape
-        row = np.floor(self.rows + 0.5).astype(np.intp)
-        column = np.floor(self.columns + 0.5).astype(np.intp)
-        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-        row.clip(0, height - 1, out=row)
-        column.clip(0, width - 1, out=column)
-        return row * width + column, inside
+    def nearest(self, source: NDArray[Any]) -> NDArray[Any]:
+        """Nearest pixels (..., S, S) of a source (..., H, W), its border continued outside."""
+        lines = zip((self.rows, self.columns), source.shape[-2:], strict=True)
+        row, column = (self._pixels(at).ravel().clip(0, n - 1) for at, n in lines)
+        taken = source.take(row, -2).take(column, -1)
+        is_across = self.rows.shape[0] == 1
+        return np.ascontiguousarray(taken.swapaxes(-1, -2) if is_across else taken)
+
+    @staticmethod
+    def _pixels(at: NDArray[np.float64]) -> NDArray[np.intp]:
+        return np.floor(at + 0.5).astype(np.intp)
 
     def image(self, source: NDArray[np.float32], blur: float = 0.0) -> NDArray[np.float32]:
         """Resample a (C, H, W) image to (C, S, S), bilinear, its border continued outside.
@@ -73,9 +82,7 @@ class Warp:
         if sigma > 0.25:  # less leaves 99.9 % of a pixel where it was
             window = gaussian_blur(window, sigma)
         if self.exact:
-            height, width = window.shape[1:]
-            at, _ = Warp(self.rows - y, self.columns - x, 1, True).nearest((height, width))
-            return np.stack([np.ascontiguousarray(c).reshape(-1).take(at) for c in window])
+            return self.moved(-y, -x).nearest(window)
         return self._bilinear(window, y, x)
 
     def window(self, shape: tuple[int, int], blur: float = 0.0) -> tuple[slice, slice]:
@@ -105,7 +112,7 @@ class Warp:
         import torch
 
         height, width = window.shape[1:]
-        grid = np.empty((1, *self.rows.shape, 2), np.float32)
+        grid = np.empty((1, self.rows.size, self.rows.size, 2), np.float32)
         grid[0, ..., 0] = (self.columns - (x - 0.5)) * (2 / width) - 1
         grid[0, ..., 1] = (self.rows - (y - 0.5)) * (2 / height) - 1
         warped = torch.nn.functional.grid_sample(

@@ -1,0 +1,56 @@
+"""What a GPU may lack, told in a sentence: memory, and operations that give the same bits again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from spatialembed.errors import UserError
+from spatialembed.inference.torch_network import pick_device
+from spatialembed.training.config import TrainConfig
+
+
+@contextmanager
+def within_memory(config: TrainConfig) -> Iterator[None]:
+    """Say what to lower where the memory of a GPU runs out.
+
+    Raises:
+        UserError: it did.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        stages = [f"{s.batch_size} crops of {s.crop_size}²" for s in config.scheduled()]
+        lower = "another --out with a smaller --batch, or a recipe with a smaller crop_size"
+        lower += "" if config.precision == "bf16" else ", or --precision bf16"
+        raise UserError(
+            f"the GPU's memory ran out (steps of {', then '.join(stages)} pixels): start again in "
+            f"{lower}; the last checkpoint is kept, and --resume goes on from it where more memory "
+            "is free"
+        ) from error
+
+
+@contextmanager
+def deterministic(config: TrainConfig) -> Iterator[None]:
+    """Let a GPU give the same bits for the same steps, if the run asks for that.
+
+    Raises:
+        UserError: an operation can not.
+    """
+    if not config.deterministic or pick_device(config.device).type != "cuda":
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # torch asks for it
+    before = torch.get_deterministic_debug_mode()
+    torch.set_deterministic_debug_mode("error")
+    try:
+        yield
+    except RuntimeError as error:
+        if "deterministic" not in str(error):
+            raise
+        raise UserError(f"leave out --deterministic: {str(error).splitlines()[0]}") from error
+    finally:
+        torch.set_deterministic_debug_mode(before)

@@ -22,14 +22,7 @@ import numpy as np
 
 from spatialembed.embedding import PITCH, Array, Pitch
 from spatialembed.instances import Instances
-from spatialembed.kernels.foreground import (
-    Foreground,
-    as_float32,
-    bandwidths,
-    bin_foreground,
-    take_foreground,
-    widths,
-)
+from spatialembed.kernels.foreground import Foreground, bin_foreground, take_foreground, widths
 from spatialembed.kernels.visit import best_unspent, finish, visit_seeds
 
 FIRST_SEEDS = 4000
@@ -66,7 +59,8 @@ def cluster(
 
     Args:
         output: (C, *spatial) raw output, numpy or torch: D offsets x, y, z, ``n_sigma``
-            bandwidths, K seed logits.
+            bandwidths, K seed logits. Of a tensor that lies on a GPU only the pixels that may be
+            foreground are copied to the host; what is found is the same to the last bit.
         n_sigma: bandwidth channels: 1 (circular margin) or D (elliptical).
         seed_threshold: least seed score of an instance, in [0, 1].
         foreground_threshold: seed score above which a pixel is foreground of a class, in [0, 1].
@@ -98,22 +92,22 @@ def cluster(
                [2, 2, 0, 0, 1, 1],
                [0, 0, 0, 0, 1, 0]], dtype=int32)
     """
-    output = as_float32(output)
     names = _check(output, n_sigma, (seed_threshold, foreground_threshold), min_size, class_names)
-    shape, dims = output.shape[1:], output.ndim - 1
-    flat = output.reshape(len(output), math.prod(shape))
-    label_map = np.zeros(flat.shape[1], np.int32)
-    foreground = take_foreground(flat, shape, dims + n_sigma, foreground_threshold, pitch)
-    sigma = bandwidths(flat, dims, n_sigma, pitch, margin)
+    foreground = take_foreground(output, n_sigma, foreground_threshold, pitch, margin)
+    label_map = np.zeros(math.prod(foreground.shape), np.int32)
     seeds = np.flatnonzero(foreground.score >= np.float32(seed_threshold)).astype(np.int32)
-    found, boxes = _visit(seeds, foreground, sigma, len(names), min_size, label_map)
-    return Instances(
-        label_map.reshape(shape), foreground.score[found], foreground.kind[found], boxes, names
+    found, boxes = _visit(seeds, foreground, min_size, label_map)
+    return Instances.unchecked(
+        label_map.reshape(foreground.shape),
+        foreground.score[found],
+        foreground.kind[found],
+        boxes,
+        names,
     )
 
 
 def _check(
-    output: np.ndarray,
+    output: Array,
     n_sigma: int,
     thresholds: tuple[float, float],
     min_size: int,
@@ -145,8 +139,6 @@ def _check(
 def _visit(
     seeds: np.ndarray,
     foreground: Foreground,
-    sigma: np.ndarray,
-    n_classes: int,
     min_size: int,
     label_map: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -157,10 +149,8 @@ def _visit(
     if len(seeds) == 0:
         return np.zeros(0, np.int64), np.zeros((0, 2 * len(foreground.place)), np.int32)
     # The size of cells changes what is looked at, and nothing of the result: a sample will do.
-    sample = foreground.pixel[seeds[:: max(1, len(seeds) // SAMPLE)]]
-    cells = bin_foreground(
-        foreground, widths(sigma[:, sample], len(foreground.position)), n_classes
-    )
+    sample = foreground.sigma_of(seeds[:: max(1, len(seeds) // SAMPLE)])
+    cells = bin_foreground(foreground, widths(sample, len(foreground.place)))
     # By slot, not by pixel: a proposal's slots lie side by side, its pixels a cache miss a row.
     label = np.zeros(len(foreground.pixel), np.int32)
     accepted: list[np.ndarray] = []
@@ -172,7 +162,7 @@ def _visit(
         found = visit_seeds(
             cells.slot[best],
             foreground.kind[best],
-            widths(sigma[:, foreground.pixel[best]], len(foreground.position)),
+            widths(foreground.sigma_of(best), len(foreground.place)),
             cells,
             min_size,
             sum(map(len, accepted)),

@@ -19,7 +19,8 @@ from spatialembed.embedding import (
 )
 from spatialembed.kernels.binning import Cells, bin_entries
 from spatialembed.kernels.grid import make_grid
-from spatialembed.kernels.take import finite_at, gather
+from spatialembed.kernels.packing import Raw, fetch
+from spatialembed.kernels.take import finite_at, gather, gather_packed
 
 
 class Foreground(NamedTuple):
@@ -28,51 +29,71 @@ class Foreground(NamedTuple):
     A pixel in the foreground of several classes has several entries.
     """
 
+    shape: tuple[int, ...]  # of the image
+    n_classes: int
     pixel: np.ndarray  # (E,) int32 flat index
     kind: np.ndarray  # (E,) int32 class
     score: np.ndarray  # (E,) float32
     place: np.ndarray  # (D, E) int32 array index, in axis order
     position: np.ndarray  # (D, E) float32 embedding, in the order x, y, z
+    column: np.ndarray  # (E,) int32 column of σ
+    sigma: np.ndarray  # (n_sigma, M) float32 bandwidths of at least all entries
 
-
-def as_float32(output: Array) -> np.ndarray:
-    """A raw output, of numpy or torch, as a contiguous float32 array of numpy."""
-    if not isinstance(output, np.ndarray):
-        output = output.detach().float().cpu().numpy()
-    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite
-        return np.ascontiguousarray(output, np.float32)
-
-
-def bandwidths(
-    flat: np.ndarray, dims: int, n_sigma: int, pitch: Pitch, margin: float | None
-) -> np.ndarray:
-    """(n_sigma, P) bandwidths σ of a (C, P) raw output, or those of a fixed margin in pixels."""
-    if margin is None:
-        return flat[dims : dims + n_sigma]
-    fixed = margin_to_sigma(margin, min(per_axis(pitch, dims)))
-    return np.broadcast_to(np.float32(fixed), (n_sigma, flat.shape[1]))
+    def sigma_of(self, entries: np.ndarray) -> np.ndarray:
+        """(n_sigma, N) bandwidths of some entries, given by index or as a mask."""
+        return self.sigma[:, self.column[entries]]
 
 
 def take_foreground(
-    flat: np.ndarray, shape: tuple[int, ...], first_seed: int, threshold: float, pitch: Pitch
+    output: Array, n_sigma: int, threshold: float, pitch: Pitch, margin: float | None
 ) -> Foreground:
-    """Pixels of each class whose score exceeds the threshold and whose output is all finite."""
+    """Pixels of each class whose score exceeds the threshold and whose output is all finite.
+
+    Args:
+        output: (C, *spatial) raw output, numpy or torch, on any device.
+        n_sigma, threshold, pitch, margin: as :func:`spatialembed.cluster` takes them.
+    """
     # Most pixels are background: one comparison of logits spares them the sigmoid. The bound
     # lies below the threshold by more than a float32 sigmoid is ever wrong.
     bound = threshold - 1e-5
     lowest = np.float32(math.log(bound / (1 - bound)) if bound > 0 else -math.inf)
-    sides = np.array(shape, np.int64)
-    taken = [gather(logits, lowest, flat[: len(shape)], sides) for logits in flat[first_seed:]]
-    kind = np.repeat(np.arange(len(taken), dtype=np.int32), [len(t[0]) for t in taken])
-    parts = list(zip(*taken, strict=True))
-    pixel, place, logit, offset = (p[0] if len(p) == 1 else np.concatenate(p, -1) for p in parts)
+    dims = output.ndim - 1
+    raw = fetch(output, dims + n_sigma, float(lowest))
+    kind, pixel, place, logit, offset, column = _gathered(raw, dims + n_sigma, lowest)
     score = sigmoid(logit)
     position = embed_pixels(offset, place, pitch)
-    kept = (score > np.float32(threshold)) & finite_at(flat, pixel)
+    kept = (score > np.float32(threshold)) & finite_at(raw.values, column)
     if not kept.all():
-        pixel, kind, score = pixel[kept], kind[kept], score[kept]
+        pixel, kind, score, column = pixel[kept], kind[kept], score[kept], column[kept]
         place, position = np.compress(kept, place, axis=1), np.compress(kept, position, axis=1)
-    return Foreground(pixel, kind, score, place, position)
+    sigma = _bandwidths(raw.values, dims, n_sigma, pitch, margin)
+    n_classes = len(output) - dims - n_sigma
+    return Foreground(raw.shape, n_classes, pixel, kind, score, place, position, column, sigma)
+
+
+def _gathered(raw: Raw, first_seed: int, lowest: np.float32) -> tuple[np.ndarray, ...]:
+    """Class, pixel, place, logit, offset and column of the entries, class by class."""
+    sides, offsets = np.array(raw.shape, np.int64), raw.values[: len(raw.shape)]
+    taken = []
+    for logits in raw.values[first_seed:]:
+        if raw.pixel is None:
+            found = gather(logits, lowest, offsets, sides)
+            taken.append((*found, found[0]))  # a column a pixel
+        else:
+            taken.append(gather_packed(raw.pixel, logits, lowest, offsets, sides))
+    kind = np.repeat(np.arange(len(taken), dtype=np.int32), [len(t[0]) for t in taken])
+    parts = zip(*taken, strict=True)
+    return kind, *(p[0] if len(p) == 1 else np.concatenate(p, -1) for p in parts)
+
+
+def _bandwidths(
+    flat: np.ndarray, dims: int, n_sigma: int, pitch: Pitch, margin: float | None
+) -> np.ndarray:
+    """(n_sigma, M) bandwidths σ of a (C, M) raw output, or those of a fixed margin in pixels."""
+    if margin is None:
+        return flat[dims : dims + n_sigma]
+    fixed = margin_to_sigma(margin, min(per_axis(pitch, dims)))
+    return np.broadcast_to(np.float32(fixed), (n_sigma, flat.shape[1]))
 
 
 def widths(sigma: np.ndarray, dims: int) -> np.ndarray:
@@ -81,15 +102,14 @@ def widths(sigma: np.ndarray, dims: int) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(width, (dims, width.shape[1])))
 
 
-def bin_foreground(foreground: Foreground, sample: np.ndarray, n_classes: int) -> Cells:
+def bin_foreground(foreground: Foreground, sample: np.ndarray) -> Cells:
     """Bin the foreground into cells half as large again as a typical margin.
 
     Args:
         foreground: the entries.
         sample: (D, M) inverse squared widths of some objects to come.
-        n_classes: number of classes.
     """
-    position = foreground.position
+    position, n_classes = foreground.position, foreground.n_classes
     lowest = position.min(axis=1).astype(np.float64)
     extent = position.max(axis=1) - lowest
     sample = sample[:, np.isfinite(sample).all(axis=0)].astype(np.float64)

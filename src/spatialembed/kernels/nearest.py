@@ -41,3 +41,17 @@ def nearest_instances(
                     give_pixel(first + e, run[e], cells.twin, least)
                     give_pixel(first + e, k + 1, cells.twin, label)
     return label
+
+
+@kernel()
+def areas(label: np.ndarray, twin: np.ndarray, count: int) -> np.ndarray:
+    """(N,) number of pixels of each instance from 1 to N, of the label of every slot."""
+    area = np.zeros(count + 1, np.int64)
+    for slot in range(len(label)):
+        first = True
+        if len(twin):  # a pixel of several classes counts at the first of its slots
+            other = twin[slot]
+            while other != slot and first:
+                first, other = other > slot, twin[other]
+        area[label[slot]] += first
+    return area[1:]

@@ -38,10 +38,7 @@ def gather(
             if value >= lowest:
                 pixel[e], place[-1, e], logit[e] = row * width + x, x, value
                 e += 1
-        rest = row
-        for axis in range(dims - 2, -1, -1):
-            place[axis, before:e] = rest % shape[axis]
-            rest //= shape[axis]
+        _place_row(row, shape, place[:, before:e])
     for d in range(dims):
         for e in range(n):
             offset[d, e] = offsets[d, pixel[e]]
@@ -49,10 +46,59 @@ def gather(
 
 
 @kernel()
-def finite_at(output: np.ndarray, pixel: np.ndarray) -> np.ndarray:
-    """Whether all channels of a (C, P) output are finite, at some pixels."""
-    finite = np.ones(len(pixel), np.bool_)
+def gather_packed(
+    pixels: np.ndarray,
+    logits: np.ndarray,
+    lowest: np.float32,
+    offsets: np.ndarray,
+    shape: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """As :func:`gather`, of an output that has columns for some pixels only.
+
+    Args:
+        pixels: (M,) int32 flat index of each column, increasing.
+        logits, lowest, offsets, shape: as for :func:`gather`, (M,) and (D, M).
+
+    Returns:
+        What :func:`gather` gives, and (E,) int32 columns behind it.
+    """
+    dims, n = len(shape), 0
+    for value in logits:
+        n += value >= lowest
+    pixel, column = np.empty(n, np.int32), np.empty(n, np.int32)
+    place = np.empty((dims, n), np.int32)
+    logit, offset = np.empty(n, np.float32), np.empty((dims, n), np.float32)
+    width = shape[-1]
+    row = before = e = 0
+    for m in range(len(pixels)):
+        if pixels[m] >= (row + 1) * width:
+            _place_row(row, shape, place[:, before:e])
+            row, before = pixels[m] // width, e
+        if logits[m] >= lowest:
+            pixel[e], place[-1, e], logit[e] = pixels[m], pixels[m] - row * width, logits[m]
+            column[e] = m
+            e += 1
+    _place_row(row, shape, place[:, before:e])
+    for d in range(dims):
+        for e in range(n):
+            offset[d, e] = offsets[d, column[e]]
+    return pixel, place, logit, offset, column
+
+
+@kernel()
+def _place_row(row: int, shape: np.ndarray, place: np.ndarray) -> None:
+    """Write the array indices that all entries of one row along x share."""
+    if place.shape[1] > 0:
+        for axis in range(len(shape) - 2, -1, -1):
+            place[axis] = row % shape[axis]
+            row //= shape[axis]
+
+
+@kernel()
+def finite_at(output: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """Whether all channels of a (C, M) output are finite, at some columns."""
+    finite = np.ones(len(column), np.bool_)
     for channel in range(len(output)):
-        for e in range(len(pixel)):
-            finite[e] &= math.isfinite(output[channel, pixel[e]])
+        for e in range(len(column)):
+            finite[e] &= math.isfinite(output[channel, column[e]])
     return finite

@@ -1,0 +1,88 @@
+"""The part of a raw output that clustering looks at, fetched from where the output lies.
+
+A card holds 42 MB of raw output for a street scene, of which a few percent may be foreground. Only
+the raw numbers of these pixels cross to the host, and all arithmetic is done there: what is found
+equals what is found in a copy of the whole output to the last bit.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from spatialembed.embedding import Array
+
+
+class Raw(NamedTuple):
+    """A raw output on the host: of all pixels, or of those that may be foreground."""
+
+    values: np.ndarray  # (C, M) float32
+    pixel: np.ndarray | None  # (M,) int32 flat pixels, increasing; None where M is all of them
+    shape: tuple[int, ...]  # of the image
+
+
+def fetch(output: Array, first_seed: int, lowest: float) -> Raw:
+    """A (C, *spatial) raw output on the host, of another device's no more than is needed.
+
+    Work that the current stream of that device has in hand comes first.
+
+    Args:
+        output: numpy or torch, on any device.
+        first_seed: the first seed map's channel.
+        lowest: least seed logit of a foreground pixel of any class.
+    """
+    shape = tuple(output.shape[1:])
+    if is_elsewhere(output):
+        pixel, values = pack(output, first_seed, lowest)
+        return Raw(values, pixel, shape)
+    return Raw(as_float32(output).reshape(len(output), math.prod(shape)), None, shape)
+
+
+def is_elsewhere(output: Array) -> bool:
+    """Whether it is a tensor that does not lie on the host."""
+    return not isinstance(output, np.ndarray) and output.device.type != "cpu"
+
+
+def as_float32(output: Array) -> np.ndarray:
+    """A raw output, of numpy or torch, as a contiguous float32 array of numpy."""
+    if not isinstance(output, np.ndarray):
+        output = output.detach().float().cpu().numpy()
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite
+        return np.ascontiguousarray(output, np.float32)
+
+
+def pack(output: Any, first_seed: int, lowest: float) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels of a tensor whose seed logit of some class is at least ``lowest``, and their output.
+
+    Whether the other channels are finite is left to the host.
+
+    Returns:
+        (M,) int32 flat pixels, increasing, and (C, M) float32.
+    """
+    import torch
+
+    with torch.inference_mode():
+        flat = output.detach().reshape(len(output), math.prod(output.shape[1:]))
+        # Compared in float32, as on the host: in bf16 the bound itself would be rounded.
+        bright = flat[first_seed:].float() >= lowest
+        index = (bright[0] if len(bright) == 1 else bright.any(0)).nonzero().squeeze(1)
+        # One array, and so one transfer. Pixels travel as the bits of float32 numbers.
+        packed = torch.empty(len(flat) + 1, len(index), device=flat.device)
+        packed[1:] = flat.index_select(1, index)
+        packed[0].view(torch.int32).copy_(index)
+        here = _to_host(packed).numpy()
+    return here[0].view(np.int32), here[1:]
+
+
+def _to_host(tensor: Any) -> Any:
+    """A copy on the host: through page-locked memory, which torch keeps and gives out again."""
+    import torch
+
+    if tensor.device.type != "cuda":
+        return tensor.cpu()
+    here = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+    here.copy_(tensor, non_blocking=True)
+    torch.cuda.current_stream(tensor.device).synchronize()
+    return here

@@ -11,10 +11,10 @@ import math
 
 import numpy as np
 
-from spatialembed.embedding import PITCH, Array, Pitch, clamped
+from spatialembed.embedding import PITCH, SIGMA_RANGE, Array, Pitch
 from spatialembed.instances import Instances
 from spatialembed.kernels.foreground import Foreground, bin_foreground, take_foreground, widths
-from spatialembed.kernels.nearest import areas, nearest_instances
+from spatialembed.kernels.nearest import areas, nearest_instances, sum_objects
 from spatialembed.kernels.visit import finish
 
 LEAST_PHI = 0.2
@@ -95,18 +95,17 @@ def _objects(found: Instances, foreground: Foreground) -> tuple[np.ndarray, np.n
 
     Where clustering had its seed alone to go by.
     """
-    # A pixel in the foreground of several classes speaks for the class of its instance.
-    label = found.label_map.reshape(-1)[foreground.pixel]
-    own = (label > 0) & (found.classes[label - 1] == foreground.kind)
-    label, sigma = label[own], clamped(foreground.sigma_of(own))
-    width = widths(_means(sigma, label, len(found)), len(foreground.place))
-    return _means(foreground.position[:, own], label, len(found)), width
-
-
-def _means(values: np.ndarray, label: np.ndarray, count: int) -> np.ndarray:
-    """(C, N) float32 means of (C, M) values by label 1 to N; NaN where there are none."""
-    weight = np.bincount(label, minlength=count + 1)[1:]
-    # bincount sums in float64, as the loss does where it takes the same means.
-    sums = [np.bincount(label, row, minlength=count + 1)[1:] for row in values]
+    dims = len(foreground.place)
+    sums, area = sum_objects(
+        found.label_map.reshape(-1),
+        found.classes,
+        foreground.pixel,
+        foreground.kind,
+        foreground.column,
+        foreground.sigma,
+        SIGMA_RANGE,
+        foreground.position,
+    )
     with np.errstate(invalid="ignore"):
-        return (np.stack(sums) / weight).astype(np.float32)
+        means = (sums / area).astype(np.float32)  # NaN of an object without foreground
+    return means[-dims:], widths(means[:-dims], dims)

@@ -62,7 +62,9 @@ def take_foreground(
     kind, pixel, place, logit, offset, column = _gathered(raw, dims + n_sigma, lowest)
     score = sigmoid(logit)
     position = embed_pixels(offset, place, pitch)
-    kept = (score > np.float32(threshold)) & finite_at(raw.values, column)
+    kept = score > np.float32(threshold)
+    if raw.pixel is None:
+        kept &= finite_at(raw.values, column)
     if not kept.all():
         pixel, kind, score, column = pixel[kept], kind[kept], score[kept], column[kept]
         place, position = np.compress(kept, place, axis=1), np.compress(kept, position, axis=1)

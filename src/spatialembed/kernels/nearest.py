@@ -1,4 +1,4 @@
-"""Which instance fits each pixel best, compiled: the loop of refinement."""
+"""Which instance fits each pixel best, compiled: the loops of refinement."""
 
 from __future__ import annotations
 
@@ -7,6 +7,43 @@ import numpy as np
 from spatialembed.kernels.binning import Cells, give_pixel
 from spatialembed.kernels.compiling import kernel
 from spatialembed.kernels.reach import Margin, runs_in_reach, scaled_distances
+
+
+@kernel()
+def sum_objects(
+    label_map: np.ndarray,
+    classes: np.ndarray,
+    pixel: np.ndarray,
+    kind: np.ndarray,
+    column: np.ndarray,
+    sigma: np.ndarray,
+    bounds: tuple[float, float],
+    position: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(n_sigma + D, N) float64 sums of clamped bandwidths and embeddings over (N,) pixels each.
+
+    A pixel in the foreground of several classes speaks for the class of its instance.
+
+    Args:
+        label_map: (P,) instances from 1, 0 for none.
+        classes: (N,) their classes.
+        pixel, kind, column: (E,) flat pixel, class and column of σ of the entries.
+        sigma: (n_sigma, M) float32 bandwidths.
+        bounds: what they are clamped to.
+        position: (D, E) float32 embeddings.
+    """
+    n_sigma, (low, high) = len(sigma), bounds
+    sums = np.zeros((n_sigma + len(position), len(classes)))
+    area = np.zeros(len(classes), np.int64)
+    for e in range(len(pixel)):
+        k = label_map[pixel[e]] - 1
+        if k >= 0 and classes[k] == kind[e]:
+            area[k] += 1
+            for d in range(n_sigma):
+                sums[d, k] += min(max(sigma[d, column[e]], low), high)
+            for d in range(len(position)):
+                sums[n_sigma + d, k] += position[d, e]
+    return sums, area
 
 
 @kernel()

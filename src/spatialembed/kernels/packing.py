@@ -19,7 +19,7 @@ class Raw(NamedTuple):
     """A raw output on the host: of all pixels, or of those that may be foreground."""
 
     values: np.ndarray  # (C, M) float32
-    pixel: np.ndarray | None  # (M,) int32 flat pixels, increasing; None where M is all of them
+    pixel: np.ndarray | None  # (M,) int32 as of :func:`pack`; None where M is all of them
     shape: tuple[int, ...]  # of the image
 
 
@@ -56,10 +56,9 @@ def as_float32(output: Array) -> np.ndarray:
 def pack(output: Any, first_seed: int, lowest: float) -> tuple[np.ndarray, np.ndarray]:
     """Pixels of a tensor whose seed logit of some class is at least ``lowest``, and their output.
 
-    Whether the other channels are finite is left to the host.
-
     Returns:
-        (M,) int32 flat pixels, increasing, and (C, M) float32.
+        (M,) int32 flat pixels, increasing, and (C, M) float32, the seed logits NaN of a pixel
+        whose output is not finite in every channel.
     """
     import torch
 
@@ -70,7 +69,8 @@ def pack(output: Any, first_seed: int, lowest: float) -> tuple[np.ndarray, np.nd
         index = (bright[0] if len(bright) == 1 else bright.any(0)).nonzero().squeeze(1)
         # One array, and so one transfer. Pixels travel as the bits of float32 numbers.
         packed = torch.empty(len(flat) + 1, len(index), device=flat.device)
-        packed[1:] = flat.index_select(1, index)
+        values = packed[1:].copy_(flat.index_select(1, index))
+        values[first_seed:].masked_fill_(~values.isfinite().all(0), math.nan)
         packed[0].view(torch.int32).copy_(index)
         here = _to_host(packed).numpy()
     return here[0].view(np.int32), here[1:]

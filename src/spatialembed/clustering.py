@@ -92,8 +92,27 @@ def cluster(
                [2, 2, 0, 0, 1, 1],
                [0, 0, 0, 0, 1, 0]], dtype=int32)
     """
-    names = _check(output, n_sigma, (seed_threshold, foreground_threshold), min_size, class_names)
     foreground = take_foreground(output, n_sigma, foreground_threshold, pitch, margin)
+    return cluster_foreground(foreground, seed_threshold, min_size, class_names)
+
+
+def cluster_foreground(
+    foreground: Foreground,
+    seed_threshold: float = 0.9,
+    min_size: int = MIN_SIZE,
+    class_names: Sequence[str] | None = None,
+) -> Instances:
+    """:func:`cluster` from its second step on: of the foreground of a raw output.
+
+    Raises:
+        ValueError: a threshold outside [0, 1], a negative ``min_size``, or names that are not one
+            a class.
+    """
+    if min_size < 0:
+        raise ValueError(f"min_size is a number of pixels, not {min_size}")
+    if not 0 <= seed_threshold <= 1:
+        raise ValueError(f"the seed threshold must lie in [0, 1], not {seed_threshold}")
+    names = _names(class_names, foreground.n_classes)
     label_map = np.zeros(math.prod(foreground.shape), np.int32)
     seeds = np.flatnonzero(foreground.score >= np.float32(seed_threshold)).astype(np.int32)
     found, boxes = _visit(seeds, foreground, min_size, label_map)
@@ -106,34 +125,12 @@ def cluster(
     )
 
 
-def _check(
-    output: Array,
-    n_sigma: int,
-    thresholds: tuple[float, float],
-    min_size: int,
-    class_names: Sequence[str] | None,
-) -> tuple[str, ...]:
-    """Names of the classes, once everything fits."""
-    dims = output.ndim - 1
-    if dims < 1 or n_sigma not in (1, dims):
-        raise ValueError(f"n_sigma must be 1 or {dims} for {dims} spatial axes, not {n_sigma}")
-    n_classes = len(output) - dims - n_sigma
-    if n_classes < 1:
-        raise ValueError(
-            f"an output of {len(output)} channels has no seed map: "
-            f"{dims} offsets and {n_sigma} bandwidths come first"
-        )
-    if math.prod(output.shape[1:]) >= 2**31:
-        raise ValueError(f"an image of {output.shape[1:]} pixels is too large to cluster whole")
-    if min_size < 0:
-        raise ValueError(f"min_size is a number of pixels, not {min_size}")
-    if not all(0 <= t <= 1 for t in thresholds):
-        raise ValueError(f"seed and foreground threshold must lie in [0, 1], not {thresholds}")
-    if class_names is None:
-        class_names = ["object"] if n_classes == 1 else [f"class {k}" for k in range(n_classes)]
-    if len(class_names) != n_classes:
-        raise ValueError(f"{n_classes} seed maps need as many class names, not {class_names!r}")
-    return tuple(class_names)
+def _names(given: Sequence[str] | None, n_classes: int) -> tuple[str, ...]:
+    if given is None:
+        given = ["object"] if n_classes == 1 else [f"class {k}" for k in range(n_classes)]
+    if len(given) != n_classes:
+        raise ValueError(f"{n_classes} seed maps need as many class names, not {given!r}")
+    return tuple(given)
 
 
 def _visit(

@@ -68,8 +68,15 @@ def refine(
     """
     if len(found) == 0:
         return found
-    count = len(found)
     foreground = take_foreground(output, n_sigma, foreground_threshold, pitch, margin)
+    return refine_foreground(found, foreground, min_size)
+
+
+def refine_foreground(found: Instances, foreground: Foreground, min_size: int = 1) -> Instances:
+    """:func:`refine`, of the foreground that ``found`` was found in."""
+    count = len(found)
+    if count == 0:
+        return found
     if found.classes.max() >= foreground.n_classes:
         raise ValueError(f"an instance of class {found.classes.max()}, whose seed map is not there")
     center, width = _objects(found, foreground)

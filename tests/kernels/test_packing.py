@@ -14,8 +14,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from spatialembed.clustering import cluster
+from spatialembed.inference.predictor import Model
 from spatialembed.instances import Instances
 from spatialembed.kernels import packing
+from spatialembed.models.spec import ModelSpec
 from spatialembed.refinement import refine
 from test_clustering import flat_output, random_scene
 
@@ -160,3 +162,18 @@ def test_a_tensor_of_the_host_is_taken_as_it_is():
     assert not packing.is_elsewhere(torch.zeros(4, 8, 8))
     assert not packing.is_elsewhere(np.zeros((4, 8, 8)))
     assert packing.is_elsewhere(torch.zeros(4, 8, 8, device="meta"))
+
+
+def test_a_model_that_refines_fetches_once(device):
+    spec = ModelSpec("residual_unet", min_size=4, refine=True)
+    model = Model(mock.Mock(), spec)
+    output = random_scene(1, objects=20, radius=8)
+    expected = model.cluster(output)
+    with packed() as pack:
+        found = model.cluster(torch.from_numpy(output).to(device))
+    assert pack.call_count == 1
+    assert_equal(found, expected)
+    assert len(found) > 3
+    plain = model.cluster(output, refined=False)
+    assert (plain.label_map != found.label_map).any()
+    assert_equal(model.refined(plain, output), found)

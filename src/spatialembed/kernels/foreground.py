@@ -52,7 +52,11 @@ def take_foreground(
     Args:
         output: (C, *spatial) raw output, numpy or torch, on any device.
         n_sigma, threshold, pitch, margin: as :func:`spatialembed.cluster` takes them.
+
+    Raises:
+        ValueError: what does not fit, or 2**31 pixels or more.
     """
+    n_classes = _check(output, n_sigma, threshold)
     # Most pixels are background: one comparison of logits spares them the sigmoid. The bound
     # lies below the threshold by more than a float32 sigmoid is ever wrong.
     bound = threshold - 1e-5
@@ -69,8 +73,27 @@ def take_foreground(
         pixel, kind, score, column = pixel[kept], kind[kept], score[kept], column[kept]
         place, position = np.compress(kept, place, axis=1), np.compress(kept, position, axis=1)
     sigma = _bandwidths(raw.values, dims, n_sigma, pitch, margin)
-    n_classes = len(output) - dims - n_sigma
     return Foreground(raw.shape, n_classes, pixel, kind, score, place, position, column, sigma)
+
+
+def _check(output: Array, n_sigma: int, threshold: float) -> int:
+    """Number of classes, once everything fits."""
+    dims = output.ndim - 1
+    if dims < 1 or n_sigma not in (1, dims):
+        raise ValueError(f"n_sigma must be 1 or {dims} for {dims} spatial axes, not {n_sigma}")
+    n_classes: int = len(output) - dims - n_sigma
+    if n_classes < 1:
+        raise ValueError(
+            f"an output of {len(output)} channels has no seed map: "
+            f"{dims} offsets and {n_sigma} bandwidths come first"
+        )
+    if math.prod(output.shape[1:]) >= 2**31:
+        raise ValueError(
+            f"an image of {tuple(output.shape[1:])} pixels is too large to cluster whole"
+        )
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"the foreground threshold must lie in [0, 1], not {threshold}")
+    return n_classes
 
 
 def _gathered(raw: Raw, first_seed: int, lowest: np.float32) -> tuple[np.ndarray, ...]:

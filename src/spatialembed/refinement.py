@@ -11,10 +11,10 @@ import math
 
 import numpy as np
 
-from spatialembed.embedding import PITCH, SIGMA_RANGE, Array, Pitch
+from spatialembed.embedding import PITCH, Array, Pitch, clamped
 from spatialembed.instances import Instances
 from spatialembed.kernels.foreground import Foreground, bin_foreground, take_foreground, widths
-from spatialembed.kernels.nearest import areas, nearest_instances, sum_objects
+from spatialembed.kernels.nearest import areas, nearest_instances, owners, sums
 from spatialembed.kernels.visit import finish
 
 LEAST_PHI = 0.2
@@ -102,17 +102,12 @@ def _objects(found: Instances, foreground: Foreground) -> tuple[np.ndarray, np.n
 
     Where clustering had its seed alone to go by.
     """
-    dims = len(foreground.place)
-    sums, area = sum_objects(
-        found.label_map.reshape(-1),
-        found.classes,
-        foreground.pixel,
-        foreground.kind,
-        foreground.column,
-        foreground.sigma,
-        SIGMA_RANGE,
-        foreground.position,
-    )
-    with np.errstate(invalid="ignore"):
-        means = (sums / area).astype(np.float32)  # NaN of an object without foreground
-    return means[-dims:], widths(means[:-dims], dims)
+    count, dims = len(found), len(foreground.place)
+    label_map = found.label_map.reshape(-1)
+    owner = owners(label_map, found.classes, foreground.pixel, foreground.kind)
+    area = np.bincount(owner, minlength=count + 1)[1:]
+    sigma = clamped(foreground.sigma_of(slice(None)))
+    with np.errstate(invalid="ignore"):  # NaN of an object without foreground
+        mean_sigma = (sums(sigma, owner, count) / area).astype(np.float32)
+        center = (sums(foreground.position, owner, count) / area).astype(np.float32)
+    return center, widths(mean_sigma, dims)

@@ -39,9 +39,9 @@ class Foreground(NamedTuple):
     column: np.ndarray  # (E,) int32 column of σ
     sigma: np.ndarray  # (n_sigma, M) float32 bandwidths of at least all entries
 
-    def sigma_of(self, entries: np.ndarray) -> np.ndarray:
-        """(n_sigma, N) bandwidths of some entries, given by index or as a mask."""
-        return self.sigma[:, self.column[entries]]
+    def sigma_of(self, entries: np.ndarray | slice) -> np.ndarray:
+        """(n_sigma, N) bandwidths of some entries."""
+        return self.sigma.take(self.column[entries], axis=1)
 
 
 def take_foreground(

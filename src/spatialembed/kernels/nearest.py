@@ -10,40 +10,41 @@ from spatialembed.kernels.reach import Margin, runs_in_reach, scaled_distances
 
 
 @kernel()
-def sum_objects(
-    label_map: np.ndarray,
-    classes: np.ndarray,
-    pixel: np.ndarray,
-    kind: np.ndarray,
-    column: np.ndarray,
-    sigma: np.ndarray,
-    bounds: tuple[float, float],
-    position: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """(n_sigma + D, N) float64 sums of clamped bandwidths and embeddings over (N,) pixels each.
+def owners(
+    label_map: np.ndarray, classes: np.ndarray, pixel: np.ndarray, kind: np.ndarray
+) -> np.ndarray:
+    """(E,) the instance (from 1) that each entry speaks for, 0 where none.
 
     A pixel in the foreground of several classes speaks for the class of its instance.
 
     Args:
-        label_map: (P,) instances from 1, 0 for none.
+        label_map: (P,) instances, 0 for none.
         classes: (N,) their classes.
-        pixel, kind, column: (E,) flat pixel, class and column of σ of the entries.
-        sigma: (n_sigma, M) float32 bandwidths.
-        bounds: what they are clamped to.
-        position: (D, E) float32 embeddings.
+        pixel, kind: (E,) flat pixels and classes of the entries.
     """
-    n_sigma, (low, high) = len(sigma), bounds
-    sums = np.zeros((n_sigma + len(position), len(classes)))
-    area = np.zeros(len(classes), np.int64)
+    kinds, owner = np.full(len(classes) + 1, -1, np.int32), np.empty(len(pixel), np.int32)
+    kinds[1:] = classes
     for e in range(len(pixel)):
-        k = label_map[pixel[e]] - 1
-        if k >= 0 and classes[k] == kind[e]:
-            area[k] += 1
-            for d in range(n_sigma):
-                sums[d, k] += min(max(sigma[d, column[e]], low), high)
-            for d in range(len(position)):
-                sums[n_sigma + d, k] += position[d, e]
-    return sums, area
+        owner[e] = label_map[pixel[e]]
+    # Two short loops take a third of the time of one.
+    for e in range(len(pixel)):
+        k = np.uint32(owner[e])
+        owner[e] = k if kinds[k] == kind[e] else np.uint32(0)
+    return owner
+
+
+@kernel()
+def sums(values: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:
+    """(C, N) float64 sums of (C, E) values by owner from 1 to N, in the order of the entries."""
+    result = np.zeros((len(values), count + 1))
+    for c in range(len(values)):
+        last, total = 0, 0.0  # along a row of pixels the sum stays in a register
+        for e in range(len(owner)):
+            if owner[e] != last:
+                result[c, last], total, last = total, result[c, owner[e]], owner[e]
+            total += values[c, e]
+        result[c, last] = total
+    return result[:, 1:]
 
 
 @kernel()

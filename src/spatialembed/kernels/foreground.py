@@ -20,7 +20,7 @@ from spatialembed.embedding import (
 from spatialembed.kernels.binning import Cells, bin_entries
 from spatialembed.kernels.grid import make_grid
 from spatialembed.kernels.packing import Raw, fetch
-from spatialembed.kernels.take import finite_at, gather, gather_packed
+from spatialembed.kernels.take import finite_at, gather, places
 
 
 class Foreground(NamedTuple):
@@ -99,16 +99,33 @@ def _check(output: Array, n_sigma: int, threshold: float) -> int:
 def _gathered(raw: Raw, first_seed: int, lowest: np.float32) -> tuple[np.ndarray, ...]:
     """Class, pixel, place, logit, offset and column of the entries, class by class."""
     sides, offsets = np.array(raw.shape, np.int64), raw.values[: len(raw.shape)]
-    taken = []
+    taken: list[tuple[np.ndarray, ...]] = []
     for logits in raw.values[first_seed:]:
         if raw.pixel is None:
             found = gather(logits, lowest, offsets, sides)
             taken.append((*found, found[0]))  # a column a pixel
         else:
-            taken.append(gather_packed(raw.pixel, logits, lowest, offsets, sides))
+            taken.append(_chosen(raw.pixel, logits, lowest, offsets, sides))
     kind = np.repeat(np.arange(len(taken), dtype=np.int32), [len(t[0]) for t in taken])
     parts = zip(*taken, strict=True)
     return kind, *(p[0] if len(p) == 1 else np.concatenate(p, -1) for p in parts)
+
+
+def _chosen(
+    pixel: np.ndarray,
+    logits: np.ndarray,
+    lowest: np.float32,
+    offsets: np.ndarray,
+    sides: np.ndarray,
+) -> tuple[np.ndarray, ...]:
+    """What :func:`gather` gives, and columns, of an output that was fetched in part."""
+    bright = logits >= lowest
+    if bright.all():  # of one class nearly always
+        column = np.arange(len(pixel), dtype=np.int32)
+    else:
+        column = np.flatnonzero(bright).astype(np.int32)
+        pixel, logits, offsets = pixel[column], logits[column], offsets.take(column, axis=1)
+    return pixel, places(pixel, sides), logits, offsets, column
 
 
 def _bandwidths(

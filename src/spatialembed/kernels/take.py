@@ -46,43 +46,17 @@ def gather(
 
 
 @kernel()
-def gather_packed(
-    pixels: np.ndarray,
-    logits: np.ndarray,
-    lowest: np.float32,
-    offsets: np.ndarray,
-    shape: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """As :func:`gather`, of an output that has columns for some pixels only.
-
-    Args:
-        pixels: (M,) int32 flat index of each column, increasing.
-        logits, lowest, offsets, shape: as for :func:`gather`, (M,) and (D, M).
-
-    Returns:
-        What :func:`gather` gives, and (E,) int32 columns behind it.
-    """
-    dims, n = len(shape), 0
-    for value in logits:
-        n += value >= lowest
-    pixel, column = np.empty(n, np.int32), np.empty(n, np.int32)
-    place = np.empty((dims, n), np.int32)
-    logit, offset = np.empty(n, np.float32), np.empty((dims, n), np.float32)
-    width = shape[-1]
-    row = before = e = 0
-    for m in range(len(pixels)):
-        if pixels[m] >= (row + 1) * width:
+def places(pixel: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """(D, E) int32 array indices of (E,) flat ones that increase, in an image of a (D,) shape."""
+    place, width = np.empty((len(shape), len(pixel)), np.int32), shape[-1]
+    row = before = 0
+    for e in range(len(pixel)):
+        if pixel[e] >= (row + 1) * width:
             _place_row(row, shape, place[:, before:e])
-            row, before = pixels[m] // width, e
-        if logits[m] >= lowest:
-            pixel[e], place[-1, e], logit[e] = pixels[m], pixels[m] - row * width, logits[m]
-            column[e] = m
-            e += 1
-    _place_row(row, shape, place[:, before:e])
-    for d in range(dims):
-        for e in range(n):
-            offset[d, e] = offsets[d, column[e]]
-    return pixel, place, logit, offset, column
+            row, before = pixel[e] // width, e
+        place[-1, e] = pixel[e] - row * width
+    _place_row(row, shape, place[:, before:])
+    return place
 
 
 @kernel()

@@ -22,7 +22,7 @@ import numpy as np
 
 from spatialembed.embedding import PITCH, Array, Pitch
 from spatialembed.instances import Instances
-from spatialembed.kernels.foreground import Foreground, bin_foreground, take_foreground, widths
+from spatialembed.kernels.foreground import Foreground, take_foreground, widths
 from spatialembed.kernels.visit import best_unspent, finish, visit_seeds
 
 FIRST_SEEDS = 4000
@@ -33,7 +33,7 @@ Not all at once: of 300,000 seeds the best thousand spend nearly all, and to sor
 """
 
 SAMPLE = 1000
-"""Seeds that stand for all where a typical one is asked for."""
+"""Seeds that stand for all where a typical score is asked for."""
 
 MIN_SIZE = 128
 """Default least size of an instance in pixels, for models without a calibrated one."""
@@ -145,9 +145,7 @@ def _visit(
     """
     if len(seeds) == 0:
         return np.zeros(0, np.int64), np.zeros((0, 2 * len(foreground.place)), np.int32)
-    # The size of cells changes what is looked at, and nothing of the result: a sample will do.
-    sample = foreground.sigma_of(seeds[:: max(1, len(seeds) // SAMPLE)])
-    cells = bin_foreground(foreground, widths(sample, len(foreground.place)))
+    cells = foreground.cells
     # By slot, not by pixel: a proposal's slots lie side by side, its pixels a cache miss a row.
     label = np.zeros(len(foreground.pixel), np.int32)
     accepted: list[np.ndarray] = []

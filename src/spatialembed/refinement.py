@@ -13,7 +13,7 @@ import numpy as np
 
 from spatialembed.embedding import PITCH, Array, Pitch, clamped
 from spatialembed.instances import Instances
-from spatialembed.kernels.foreground import Foreground, bin_foreground, take_foreground, widths
+from spatialembed.kernels.foreground import Foreground, take_foreground, widths
 from spatialembed.kernels.nearest import areas, nearest_instances, owners, sums
 from spatialembed.kernels.visit import finish
 
@@ -80,7 +80,7 @@ def refine_foreground(found: Instances, foreground: Foreground, min_size: int = 
     if found.classes.max() >= foreground.n_classes:
         raise ValueError(f"an instance of class {found.classes.max()}, whose seed map is not there")
     center, width = _objects(found, foreground)
-    cells = bin_foreground(foreground, width)
+    cells = foreground.cells
     # φ falls as the distance rises, so that no exponential is taken of any pixel.
     limit = np.float32(-math.log(LEAST_PHI))
     label = nearest_instances(center, width, found.classes, limit, cells)
@@ -106,7 +106,7 @@ def _objects(found: Instances, foreground: Foreground) -> tuple[np.ndarray, np.n
     label_map = found.label_map.reshape(-1)
     owner = owners(label_map, found.classes, foreground.pixel, foreground.kind)
     area = np.bincount(owner, minlength=count + 1)[1:]
-    sigma = clamped(foreground.sigma_of(slice(None)))
+    sigma = clamped(foreground.sigma_of())
     with np.errstate(invalid="ignore"):  # NaN of an object without foreground
         mean_sigma = (sums(sigma, owner, count) / area).astype(np.float32)
         center = (sums(foreground.position, owner, count) / area).astype(np.float32)

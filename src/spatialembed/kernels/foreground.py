@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -22,8 +23,12 @@ from spatialembed.kernels.grid import make_grid
 from spatialembed.kernels.packing import Raw, fetch
 from spatialembed.kernels.take import finite_at, gather, places
 
+SAMPLE = 1000
+"""Entries that stand for all where a typical margin is asked for."""
 
-class Foreground(NamedTuple):
+
+@dataclass(frozen=True)
+class Foreground:
     """The foreground of every class, one entry a (class, pixel), ordered by class, then pixel.
 
     A pixel in the foreground of several classes has several entries.
@@ -39,9 +44,29 @@ class Foreground(NamedTuple):
     column: np.ndarray  # (E,) int32 column of σ
     sigma: np.ndarray  # (n_sigma, M) float32 bandwidths of at least all entries
 
-    def sigma_of(self, entries: np.ndarray | slice) -> np.ndarray:
+    def sigma_of(self, entries: np.ndarray | slice = slice(None)) -> np.ndarray:
         """(n_sigma, N) bandwidths of some entries."""
         return self.sigma.take(self.column[entries], axis=1)
+
+    @cached_property
+    def cells(self) -> Cells:
+        """The entries, at least one, binned into cells half as large again as a typical margin.
+
+        The size of cells changes what is looked at, and nothing of the result.
+        """
+        lowest = self.position.min(axis=1).astype(np.float64)
+        extent = self.position.max(axis=1) - lowest
+        sample = np.arange(0, len(self.pixel), max(1, len(self.pixel) // SAMPLE))
+        # The better half: seeds are among it, whose margins are those that are looked at.
+        sample = sample[self.score[sample] >= np.median(self.score[sample])]
+        width = widths(self.sigma_of(sample), len(self.place)).astype(np.float64)
+        # Half as large again as a margin: fewer rows to a proposal than cells of one margin have.
+        edge = np.median(np.sqrt(math.log(2) / width), axis=1) * 1.5
+        # The table of cells stays in proportion to the foreground however small the margins are. A
+        # little more extent: rounding must not leave the highest embedding outside.
+        most = 4 * len(self.pixel) // self.n_classes
+        grid = make_grid(lowest, extent * (1 + 1e-9), edge, most)
+        return bin_entries(self.position, self.kind, self.pixel, grid, self.n_classes)
 
 
 def take_foreground(
@@ -142,24 +167,3 @@ def widths(sigma: np.ndarray, dims: int) -> np.ndarray:
     """(D, M) inverse squared widths of (1 or D, M) bandwidths."""
     width = inverse_squared_width(clamped(sigma))
     return np.ascontiguousarray(np.broadcast_to(width, (dims, width.shape[1])))
-
-
-def bin_foreground(foreground: Foreground, sample: np.ndarray) -> Cells:
-    """Bin the foreground into cells half as large again as a typical margin.
-
-    Args:
-        foreground: the entries.
-        sample: (D, M) inverse squared widths of some objects to come.
-    """
-    position, n_classes = foreground.position, foreground.n_classes
-    lowest = position.min(axis=1).astype(np.float64)
-    extent = position.max(axis=1) - lowest
-    sample = sample[:, np.isfinite(sample).all(axis=0)].astype(np.float64)
-    # Half as large again as a margin: fewer rows to a proposal than cells of one margin have.
-    edge = (
-        extent + 1 if sample.size == 0 else np.median(np.sqrt(math.log(2) / sample), axis=1) * 1.5
-    )
-    # The table of cells stays in proportion to the foreground however small the margins are. A
-    # little more extent: rounding must not leave the highest embedding outside.
-    grid = make_grid(lowest, extent * (1 + 1e-9), edge, 4 * position.shape[1] // n_classes)
-    return bin_entries(position, foreground.kind, foreground.pixel, grid, n_classes)

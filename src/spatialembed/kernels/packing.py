@@ -68,9 +68,10 @@ def pack(output: Any, first_seed: int, lowest: float) -> tuple[np.ndarray, np.nd
         bright = flat[first_seed:].float() >= lowest
         index = (bright[0] if len(bright) == 1 else bright.any(0)).nonzero().squeeze(1)
         # One array, and so one transfer. Pixels travel as the bits of float32 numbers.
-        packed = torch.empty(len(flat) + 1, len(index), device=flat.device)
+        size = len(flat) + 1, len(index)
+        packed = torch.empty(size, dtype=torch.float32, device=flat.device)
         values = packed[1:].copy_(flat.index_select(1, index))
-        values[first_seed:].masked_fill_(~values.isfinite().all(0), math.nan)
+        values[first_seed:] += (values * 0).sum(0)  # NaN where any channel is not finite
         packed[0].view(torch.int32).copy_(index)
         here = _to_host(packed).numpy()
     return here[0].view(np.int32), here[1:]

@@ -25,7 +25,7 @@ from spatialembed.inference.folder import predict_files
 from spatialembed.inference.image_files import find_images
 from spatialembed.inference.loading import load, load_network
 from spatialembed.inference.predictor import Model
-from spatialembed.kernels.packing import fetch
+from spatialembed.kernels.foreground import fetch
 from spatialembed.models.folding import folded
 from spatialembed.refinement import refine
 from workload import ellipses, trained_output, untrained

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,9 +19,9 @@ from spatialembed.embedding import (
     per_axis,
     sigmoid,
 )
+from spatialembed.kernels import packing
 from spatialembed.kernels.binning import Cells, bin_entries
 from spatialembed.kernels.grid import make_grid
-from spatialembed.kernels.packing import Raw, fetch
 from spatialembed.kernels.take import finite_at, gather, places
 
 SAMPLE = 1000
@@ -69,6 +70,14 @@ class Foreground:
         return bin_entries(self.position, self.kind, self.pixel, grid, self.n_classes)
 
 
+class Raw(NamedTuple):
+    """A raw output on the host: of all pixels, or of those that may be foreground."""
+
+    values: np.ndarray  # (C, M) float32
+    pixel: np.ndarray | None  # (M,) int32 as of :func:`packing.pack`; None where M is all of them
+    shape: tuple[int, ...]  # of the image
+
+
 def take_foreground(
     output: Array, n_sigma: int, threshold: float, pitch: Pitch, margin: float | None
 ) -> Foreground:
@@ -99,6 +108,31 @@ def take_foreground(
         place, position = np.compress(kept, place, axis=1), np.compress(kept, position, axis=1)
     sigma = _bandwidths(raw.values, dims, n_sigma, pitch, margin)
     return Foreground(raw.shape, n_classes, pixel, kind, score, place, position, column, sigma)
+
+
+def fetch(output: Array, first_seed: int, lowest: float) -> Raw:
+    """A (C, *spatial) raw output on the host, of another device's no more than is needed.
+
+    Work that the current stream of that device has in hand comes first.
+
+    Args:
+        output: numpy or torch, on any device.
+        first_seed: the first seed map's channel.
+        lowest: least seed logit of a foreground pixel of any class.
+    """
+    shape = tuple(output.shape[1:])
+    if packing.is_elsewhere(output):
+        pixel, values = packing.pack(output, first_seed, lowest)
+        return Raw(values, pixel, shape)
+    return Raw(as_float32(output).reshape(len(output), math.prod(shape)), None, shape)
+
+
+def as_float32(output: Array) -> np.ndarray:
+    """A raw output, of numpy or torch, as a contiguous float32 array of numpy."""
+    if not isinstance(output, np.ndarray):
+        output = output.detach().float().cpu().numpy()
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite
+        return np.ascontiguousarray(output, np.float32)
 
 
 def _check(output: Array, n_sigma: int, threshold: float) -> int:

@@ -8,49 +8,16 @@ equals what is found in a copy of the whole output to the last bit.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from spatialembed.embedding import Array
 
 
-class Raw(NamedTuple):
-    """A raw output on the host: of all pixels, or of those that may be foreground."""
-
-    values: np.ndarray  # (C, M) float32
-    pixel: np.ndarray | None  # (M,) int32 as of :func:`pack`; None where M is all of them
-    shape: tuple[int, ...]  # of the image
-
-
-def fetch(output: Array, first_seed: int, lowest: float) -> Raw:
-    """A (C, *spatial) raw output on the host, of another device's no more than is needed.
-
-    Work that the current stream of that device has in hand comes first.
-
-    Args:
-        output: numpy or torch, on any device.
-        first_seed: the first seed map's channel.
-        lowest: least seed logit of a foreground pixel of any class.
-    """
-    shape = tuple(output.shape[1:])
-    if is_elsewhere(output):
-        pixel, values = pack(output, first_seed, lowest)
-        return Raw(values, pixel, shape)
-    return Raw(as_float32(output).reshape(len(output), math.prod(shape)), None, shape)
-
-
 def is_elsewhere(output: Array) -> bool:
     """Whether it is a tensor that does not lie on the host."""
     return not isinstance(output, np.ndarray) and output.device.type != "cpu"
-
-
-def as_float32(output: Array) -> np.ndarray:
-    """A raw output, of numpy or torch, as a contiguous float32 array of numpy."""
-    if not isinstance(output, np.ndarray):
-        output = output.detach().float().cpu().numpy()
-    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite
-        return np.ascontiguousarray(output, np.float32)
 
 
 def pack(output: Any, first_seed: int, lowest: float) -> tuple[np.ndarray, np.ndarray]:

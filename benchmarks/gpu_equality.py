@@ -149,6 +149,9 @@ def equality(bench: Bench) -> Iterator[Case]:
     for seed, (n_sigma, classes) in enumerate([(1, 1), (2, 1), (1, 3), (2, 3)]):
         raw = scene(n_sigma, classes, 30, False, seed).output[0]
         outputs.append((raw.to(bench.device), n_sigma))
+        damaged = raw.to(bench.device, torch.float16)
+        damaged.view(-1)[:: 997 + seed] = torch.nan
+        outputs.append((damaged, n_sigma))
     model = load("nuclei", str(bench.device))
     raw = made_there(model, cells(bench.pick(512, 128), bench.pick(60, 6)))
     outputs.append((raw, model.spec.n_sigma))

@@ -25,6 +25,7 @@ from spatialembed.inference.folder import predict_files
 from spatialembed.inference.image_files import find_images
 from spatialembed.inference.loading import load, load_network
 from spatialembed.inference.predictor import Model
+from spatialembed.kernels.foreground import fetch
 from spatialembed.models.folding import folded
 from spatialembed.refinement import refine
 from workload import ellipses, trained_output, untrained
@@ -113,18 +114,43 @@ def array_to_instances(
 
 
 def clusterings(bench: Bench, output: np.ndarray, objects: int) -> Iterator[Case]:
-    """Clustering of a raw output that lies on the card."""
-    there = torch.from_numpy(output).to(bench.device)
-    found = spatialembed.cluster(there)
+    """Clustering of raw outputs that lie on the card: of the street, of larger and of many objects.
 
-    def timed(work, beside: str = "", warm: int = 3) -> Figure:
-        return Figure(median_seconds(bench.device, work, warm), beside=beside)
-
-    count = f"{len(found)} found of {objects}"
-    yield "clustering", lambda: timed(lambda: spatialembed.cluster(there), count)
-    yield "refinement", lambda: timed(lambda: refine(found, there))
+    What is foreground crosses to the host, and costs there; so its share is told.
+    """
+    yield from clustering(bench, output, objects)
     naive = partial(reference.cluster, output, min_size=128)
-    yield "clustering by naive loops, on the CPU", lambda: timed(naive, warm=0)
+    yield (
+        "clustering by naive loops, on the CPU",
+        lambda: Figure(median_seconds(bench.device, naive, warm=0)),
+    )
+    for name, shape, number in (
+        ("larger", bench.pick(SHAPE, SMALL), objects),
+        ("2048² of cells", bench.pick((2048, 2048), SMALL), bench.pick(1000, 4)),
+    ):
+        mask = ellipses(shape, number, share=0.1)
+        yield from clustering(bench, trained_output(mask, 1), number, f", {name}")
+
+
+def clustering(bench: Bench, output: np.ndarray, objects: int, name: str = "") -> Iterator[Case]:
+    """Clustering of one raw output, and refinement; in bf16 too, as networks leave it."""
+    there = torch.from_numpy(output).to(bench.device)
+    low = there.bfloat16()
+    found = spatialembed.cluster(there)
+    pixels = int((output[3] >= 0).sum())
+
+    def timed(work, beside: str = "") -> Figure:
+        return Figure(median_seconds(bench.device, work), beside=beside)
+
+    beside = f"{len(found)} found of {objects}; {pixels / output[3].size:.1%} foreground"
+    size = f"{4e-6 * pixels * (len(output) + 1):.2g} MB"
+    yield f"clustering{name}", lambda: timed(lambda: spatialembed.cluster(there), beside)
+    yield f"clustering{name}, bf16", lambda: timed(lambda: spatialembed.cluster(low))
+    yield (
+        f"of it: fetching the foreground{name}",
+        lambda: timed(lambda: fetch(there, 3, 0.0), size),
+    )
+    yield f"refinement{name}", lambda: timed(lambda: refine(found, there))
 
 
 class Seen:

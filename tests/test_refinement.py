@@ -88,3 +88,12 @@ def test_a_pixel_as_near_to_two_instances_goes_to_the_first() -> None:
     output[3] = 4
     refined = refine(Instances.from_label_map(label_map), output)
     assert refined.label_map.tolist() == [[1] * 6 + [2] * 5]
+
+
+def test_an_instance_of_a_class_without_a_seed_map_is_refused() -> None:
+    output = random_scene(0)
+    found = Instances.from_label_map(
+        np.ones(output.shape[1:], np.int32), classes=np.array([1]), class_names=("car", "bus")
+    )
+    with pytest.raises(ValueError, match="class 1, whose seed map"):
+        refine(found, output)

@@ -22,14 +22,7 @@ import numpy as np
 
 from spatialembed.embedding import PITCH, Array, Pitch
 from spatialembed.instances import Instances
-from spatialembed.kernels.foreground import (
-    Foreground,
-    as_float32,
-    bandwidths,
-    bin_foreground,
-    take_foreground,
-    widths,
-)
+from spatialembed.kernels.foreground import Foreground, take_foreground, widths
 from spatialembed.kernels.visit import best_unspent, finish, visit_seeds
 
 FIRST_SEEDS = 4000
@@ -40,7 +33,7 @@ Not all at once: of 300,000 seeds the best thousand spend nearly all, and to sor
 """
 
 SAMPLE = 1000
-"""Seeds that stand for all where a typical one is asked for."""
+"""Seeds that stand for all where a typical score is asked for."""
 
 MIN_SIZE = 128
 """Default least size of an instance in pixels, for models without a calibrated one."""
@@ -66,7 +59,8 @@ def cluster(
 
     Args:
         output: (C, *spatial) raw output, numpy or torch: D offsets x, y, z, ``n_sigma``
-            bandwidths, K seed logits.
+            bandwidths, K seed logits. Of a tensor that lies on a GPU only the pixels that may be
+            foreground are copied to the host; what is found is the same to the last bit.
         n_sigma: bandwidth channels: 1 (circular margin) or D (elliptical).
         seed_threshold: least seed score of an instance, in [0, 1].
         foreground_threshold: seed score above which a pixel is foreground of a class, in [0, 1].
@@ -98,55 +92,50 @@ def cluster(
                [2, 2, 0, 0, 1, 1],
                [0, 0, 0, 0, 1, 0]], dtype=int32)
     """
-    output = as_float32(output)
-    names = _check(output, n_sigma, (seed_threshold, foreground_threshold), min_size, class_names)
-    shape, dims = output.shape[1:], output.ndim - 1
-    flat = output.reshape(len(output), math.prod(shape))
-    label_map = np.zeros(flat.shape[1], np.int32)
-    foreground = take_foreground(flat, shape, dims + n_sigma, foreground_threshold, pitch)
-    sigma = bandwidths(flat, dims, n_sigma, pitch, margin)
+    foreground = take_foreground(output, n_sigma, foreground_threshold, pitch, margin)
+    return cluster_foreground(foreground, seed_threshold, min_size, class_names)
+
+
+def cluster_foreground(
+    foreground: Foreground,
+    seed_threshold: float = 0.9,
+    min_size: int = MIN_SIZE,
+    class_names: Sequence[str] | None = None,
+) -> Instances:
+    """:func:`cluster` from its second step on: of the foreground of a raw output.
+
+    Raises:
+        ValueError: a threshold outside [0, 1], a negative ``min_size``, or names that are not one
+            a class.
+    """
+    if min_size < 0:
+        raise ValueError(f"min_size is a number of pixels, not {min_size}")
+    if not 0 <= seed_threshold <= 1:
+        raise ValueError(f"the seed threshold must lie in [0, 1], not {seed_threshold}")
+    names = _names(class_names, foreground.n_classes)
+    label_map = np.zeros(math.prod(foreground.shape), np.int32)
     seeds = np.flatnonzero(foreground.score >= np.float32(seed_threshold)).astype(np.int32)
-    found, boxes = _visit(seeds, foreground, sigma, len(names), min_size, label_map)
-    return Instances(
-        label_map.reshape(shape), foreground.score[found], foreground.kind[found], boxes, names
+    found, boxes = _visit(seeds, foreground, min_size, label_map)
+    return Instances.unchecked(
+        label_map.reshape(foreground.shape),
+        foreground.score[found],
+        foreground.kind[found],
+        boxes,
+        names,
     )
 
 
-def _check(
-    output: np.ndarray,
-    n_sigma: int,
-    thresholds: tuple[float, float],
-    min_size: int,
-    class_names: Sequence[str] | None,
-) -> tuple[str, ...]:
-    """Names of the classes, once everything fits."""
-    dims = output.ndim - 1
-    if dims < 1 or n_sigma not in (1, dims):
-        raise ValueError(f"n_sigma must be 1 or {dims} for {dims} spatial axes, not {n_sigma}")
-    n_classes = len(output) - dims - n_sigma
-    if n_classes < 1:
-        raise ValueError(
-            f"an output of {len(output)} channels has no seed map: "
-            f"{dims} offsets and {n_sigma} bandwidths come first"
-        )
-    if math.prod(output.shape[1:]) >= 2**31:
-        raise ValueError(f"an image of {output.shape[1:]} pixels is too large to cluster whole")
-    if min_size < 0:
-        raise ValueError(f"min_size is a number of pixels, not {min_size}")
-    if not all(0 <= t <= 1 for t in thresholds):
-        raise ValueError(f"seed and foreground threshold must lie in [0, 1], not {thresholds}")
-    if class_names is None:
-        class_names = ["object"] if n_classes == 1 else [f"class {k}" for k in range(n_classes)]
-    if len(class_names) != n_classes:
-        raise ValueError(f"{n_classes} seed maps need as many class names, not {class_names!r}")
-    return tuple(class_names)
+def _names(given: Sequence[str] | None, n_classes: int) -> tuple[str, ...]:
+    if given is None:
+        given = ["object"] if n_classes == 1 else [f"class {k}" for k in range(n_classes)]
+    if len(given) != n_classes:
+        raise ValueError(f"{n_classes} seed maps need as many class names, not {given!r}")
+    return tuple(given)
 
 
 def _visit(
     seeds: np.ndarray,
     foreground: Foreground,
-    sigma: np.ndarray,
-    n_classes: int,
     min_size: int,
     label_map: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -156,11 +145,7 @@ def _visit(
     """
     if len(seeds) == 0:
         return np.zeros(0, np.int64), np.zeros((0, 2 * len(foreground.place)), np.int32)
-    # The size of cells changes what is looked at, and nothing of the result: a sample will do.
-    sample = foreground.pixel[seeds[:: max(1, len(seeds) // SAMPLE)]]
-    cells = bin_foreground(
-        foreground, widths(sigma[:, sample], len(foreground.position)), n_classes
-    )
+    cells = foreground.cells
     # By slot, not by pixel: a proposal's slots lie side by side, its pixels a cache miss a row.
     label = np.zeros(len(foreground.pixel), np.int32)
     accepted: list[np.ndarray] = []
@@ -172,7 +157,7 @@ def _visit(
         found = visit_seeds(
             cells.slot[best],
             foreground.kind[best],
-            widths(sigma[:, foreground.pixel[best]], len(foreground.position)),
+            widths(foreground.sigma_of(best), len(foreground.place)),
             cells,
             min_size,
             sum(map(len, accepted)),

@@ -7,7 +7,7 @@ instances never become a thousand full images, and masks and label map cannot di
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
@@ -70,6 +70,22 @@ class Instances:
         lower, upper = self.boxes[:, :dims], self.boxes[:, dims:]
         if not ((lower >= 0) & (lower < upper) & (upper <= self.label_map.shape)).all():
             raise ValueError("a box is empty or reaches outside the label map")
+
+    @classmethod
+    def unchecked(
+        cls,
+        label_map: np.ndarray,
+        scores: np.ndarray,
+        classes: np.ndarray,
+        boxes: np.ndarray,
+        class_names: tuple[str, ...],
+    ) -> Instances:
+        """Instances of arrays that are known to fit: two passes over a large image are spared."""
+        found = cls.__new__(cls)
+        given = (label_map, scores, classes, boxes, class_names)
+        for field, value in zip(fields(cls), given, strict=True):
+            object.__setattr__(found, field.name, value)
+        return found
 
     @classmethod
     def from_label_map(

@@ -13,14 +13,9 @@ import numpy as np
 
 from spatialembed.embedding import PITCH, Array, Pitch, clamped
 from spatialembed.instances import Instances
-from spatialembed.kernels.foreground import (
-    as_float32,
-    bandwidths,
-    bin_foreground,
-    take_foreground,
-    widths,
-)
-from spatialembed.kernels.nearest import nearest_instances
+from spatialembed.kernels.foreground import Foreground, take_foreground, widths
+from spatialembed.kernels.nearest import areas, nearest_instances, owners, sums
+from spatialembed.kernels.visit import finish
 
 LEAST_PHI = 0.2
 """φ below which a pixel goes to no object. Chosen on validation images (DSB2018)."""
@@ -48,6 +43,9 @@ def refine(
     Returns:
         The instances, in their order, with the scores that they had.
 
+    Raises:
+        ValueError: an instance of a class that the output has no seed map of.
+
     Example:
         Columns 0 to 2 point to column 1 and the others to column 4, but the first object took
         column 3.
@@ -70,37 +68,46 @@ def refine(
     """
     if len(found) == 0:
         return found
-    output = as_float32(output)
-    dims, shape, count = output.ndim - 1, output.shape[1:], len(found)
-    flat = output.reshape(len(output), math.prod(shape))
-    foreground = take_foreground(flat, shape, dims + n_sigma, foreground_threshold, pitch)
-    sigma = clamped(bandwidths(flat, dims, n_sigma, pitch, margin))
-    # A pixel in the foreground of several classes speaks for the class of its instance.
-    label = found.label_map.reshape(-1)[foreground.pixel]
-    own = (label > 0) & (found.classes[label - 1] == foreground.kind)
-    # Of all of its pixels, where clustering had its seed alone to go by.
-    width = widths(_means(sigma[:, foreground.pixel[own]], label[own], count), dims)
-    center = _means(foreground.position[:, own], label[own], count)
-    cells = bin_foreground(foreground, width, len(found.class_names))
+    foreground = take_foreground(output, n_sigma, foreground_threshold, pitch, margin)
+    return refine_foreground(found, foreground, min_size)
+
+
+def refine_foreground(found: Instances, foreground: Foreground, min_size: int = 1) -> Instances:
+    """:func:`refine`, of the foreground that ``found`` was found in."""
+    count = len(found)
+    if count == 0:
+        return found
+    if found.classes.max() >= foreground.n_classes:
+        raise ValueError(f"an instance of class {found.classes.max()}, whose seed map is not there")
+    center, width = _objects(found, foreground)
+    cells = foreground.cells
     # φ falls as the distance rises, so that no exponential is taken of any pixel.
     limit = np.float32(-math.log(LEAST_PHI))
     label = nearest_instances(center, width, found.classes, limit, cells)
-    label_map = np.zeros(flat.shape[1], np.int32)
-    label_map[foreground.pixel] = label[cells.slot]
-    left = np.bincount(label_map, minlength=count + 1)[1:] >= max(1, min_size)
-    renumbered = np.concatenate([[0], np.where(left, left.cumsum(), 0)]).astype(np.int32)
-    return Instances.from_label_map(
-        renumbered[label_map].reshape(shape),
+    left = areas(label, cells.twin, count) >= max(1, min_size)
+    label = np.concatenate([[0], np.where(left, left.cumsum(), 0)]).astype(np.int32)[label]
+    label_map = np.zeros(math.prod(foreground.shape), np.int32)
+    boxes = finish(foreground.pixel, foreground.place, cells.slot, label, left.sum(), label_map)
+    return Instances.unchecked(
+        label_map.reshape(foreground.shape),
         found.scores[left],
         found.classes[left],
+        boxes,
         found.class_names,
     )
 
 
-def _means(values: np.ndarray, label: np.ndarray, count: int) -> np.ndarray:
-    """(C, N) float32 means of (C, M) values by label 1 to N; NaN where there are none."""
-    weight = np.bincount(label, minlength=count + 1)[1:]
-    # bincount sums in float64, as the loss does where it takes the same means.
-    sums = [np.bincount(label, row, minlength=count + 1)[1:] for row in values]
-    with np.errstate(invalid="ignore"):
-        return (np.stack(sums) / weight).astype(np.float32)
+def _objects(found: Instances, foreground: Foreground) -> tuple[np.ndarray, np.ndarray]:
+    """(D, N) centers and inverse squared widths of the instances, each of all of its pixels.
+
+    Where clustering had its seed alone to go by.
+    """
+    count, dims = len(found), len(foreground.place)
+    label_map = found.label_map.reshape(-1)
+    owner = owners(label_map, found.classes, foreground.pixel, foreground.kind)
+    area = np.bincount(owner, minlength=count + 1)[1:]
+    sigma = clamped(foreground.sigma_of())
+    with np.errstate(invalid="ignore"):  # NaN of an object without foreground
+        mean_sigma = (sums(sigma, owner, count) / area).astype(np.float32)
+        center = (sums(foreground.position, owner, count) / area).astype(np.float32)
+    return center, widths(mean_sigma, dims)

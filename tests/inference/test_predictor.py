@@ -102,14 +102,17 @@ def test_a_pixel_is_as_far_from_the_next_as_the_network_sees_it(zoom, shape) -> 
 
 def test_a_part_has_the_geometry_of_its_whole(monkeypatch) -> None:
     seen = []
-    for name in ("cluster", "refine"):
+    for name in ("take_foreground", "refine"):
         real = getattr(predictor, name)
         monkeypatch.setattr(
             predictor, name, lambda *a, real=real, **o: seen.append(o["pitch"]) or real(*a, **o)
         )
     spec = replace(bright().spec, zoom=0.5, refine=True)
     part = Part(slice(0, 37), slice(0, 61), (101, 203))
-    assert len(Model(TorchNetwork(Bright()), spec).predict(squares(), part=part, min_size=1)) == 2
+    model = Model(TorchNetwork(Bright()), spec)
+    found = model.predict(squares(), part=part, min_size=1)
+    assert len(found) == 2
+    model.refined(found, model.raw(squares(), part=part), whole=part.shape)
     expected = PITCH * round(203 / 2) / 203, PITCH * round(101 / 2) / 101
     assert seen == [expected, expected]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from spatialembed.clustering import cluster
+from spatialembed.clustering import cluster_foreground
 from spatialembed.data.images.kinds import MOST_PIXELS
 from spatialembed.errors import UserError
 from spatialembed.inference.asked import inverted, size_ratio
@@ -23,10 +23,11 @@ from spatialembed.inference.own_size import SEED, typical_diameter
 from spatialembed.inference.symmetries import Symmetry, averaged
 from spatialembed.inference.tiles import tiled
 from spatialembed.inference.zoom import Part, resized, sampled
+from spatialembed.kernels.foreground import take_foreground
 from spatialembed.models.input_warnings import tell
 from spatialembed.models.normalization import PERCENTILE_CLIP
 from spatialembed.pictures import Explanation
-from spatialembed.refinement import refine
+from spatialembed.refinement import refine, refine_foreground
 
 if TYPE_CHECKING:
     from spatialembed.instances import Instances
@@ -212,17 +213,9 @@ class Model:
         """
         spec, whole = self.spec, whole or output.shape[1:]
         seed, foreground, size = self.settings(seed_threshold, foreground_threshold, min_size)
-        found = cluster(
-            output,
-            seed_threshold=seed,
-            foreground_threshold=foreground,
-            min_size=size,
-            class_names=spec.class_names,
-            **self.geometry(whole),
-        )
-        if refined and spec.refine:
-            return self.refined(found, output, foreground, size, whole)
-        return found
+        taken = take_foreground(output, threshold=foreground, **self.geometry(whole))
+        found = cluster_foreground(taken, seed, size, spec.class_names)
+        return refine_foreground(found, taken, size) if refined and spec.refine else found
 
     def refined(
         self,

@@ -77,8 +77,8 @@ def bin_entries(
     start = np.zeros(n_classes * grid.counts.prod() + 1, np.int64)
     _cells_to_slots(slot, start)
     sorted_position = np.empty(position.shape, np.float32)
-    for e in range(n):
-        for d in range(len(position)):
+    for d in range(len(position)):
+        for e in range(n):
             sorted_position[d, slot[e]] = position[d, e]
     twin = np.empty(0, np.int32)
     if n_classes > 1 and n:  # one class has one entry a pixel, and no circle to go through

@@ -40,7 +40,9 @@ def kernel(**options: Any) -> Callable[[Function], Function]:
             # What is called and not inlined would be a kernel's own copy where it is loaded, and
             # another, of other rounding, in the process that compiled both.
             inlined = not options.get("parallel")
-            jit = numba.njit(cache=bool(folder), forceinline=inlined, **options)
+            # Without Python's lock: another thread may read the next image meanwhile. Parallel ones
+            # keep it: their pool of threads need not bear two of them at once.
+            jit = numba.njit(cache=bool(folder), forceinline=inlined, nogil=inlined, **options)
             compiled: Function = jit(function)
         finally:
             config.CACHE_DIR = before

@@ -38,10 +38,7 @@ def gather(
             if value >= lowest:
                 pixel[e], place[-1, e], logit[e] = row * width + x, x, value
                 e += 1
-        rest = row
-        for axis in range(dims - 2, -1, -1):
-            place[axis, before:e] = rest % shape[axis]
-            rest //= shape[axis]
+        _place_row(row, shape, place[:, before:e])
     for d in range(dims):
         for e in range(n):
             offset[d, e] = offsets[d, pixel[e]]
@@ -49,10 +46,33 @@ def gather(
 
 
 @kernel()
-def finite_at(output: np.ndarray, pixel: np.ndarray) -> np.ndarray:
-    """Whether all channels of a (C, P) output are finite, at some pixels."""
-    finite = np.ones(len(pixel), np.bool_)
+def places(pixel: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """(D, E) int32 array indices of (E,) flat ones that increase, in an image of a (D,) shape."""
+    place, width = np.empty((len(shape), len(pixel)), np.int32), shape[-1]
+    row = before = 0
+    for e in range(len(pixel)):
+        if pixel[e] >= (row + 1) * width:
+            _place_row(row, shape, place[:, before:e])
+            row, before = pixel[e] // width, e
+        place[-1, e] = pixel[e] - row * width
+    _place_row(row, shape, place[:, before:])
+    return place
+
+
+@kernel()
+def _place_row(row: int, shape: np.ndarray, place: np.ndarray) -> None:
+    """Write the array indices that all entries of one row along x share."""
+    if place.shape[1] > 0:
+        for axis in range(len(shape) - 2, -1, -1):
+            place[axis] = row % shape[axis]
+            row //= shape[axis]
+
+
+@kernel()
+def finite_at(output: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """Whether all channels of a (C, M) output are finite, at some columns."""
+    finite = np.ones(len(column), np.bool_)
     for channel in range(len(output)):
-        for e in range(len(pixel)):
-            finite[e] &= math.isfinite(output[channel, pixel[e]])
+        for e in range(len(column)):
+            finite[e] &= math.isfinite(output[channel, column[e]])
     return finite

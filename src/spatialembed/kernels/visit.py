@@ -143,22 +143,17 @@ def finish(
     dims, entries = place.shape
     boxes = np.zeros((n, 2 * dims), np.int32)
     boxes[:, :dims] = np.iinfo(np.int32).max
-    e = 0
-    while e < entries:
-        value, first = label[slot[e]], e
-        x = place[-1, first]
-        while (
-            e < entries
-            and pixel[e] == pixel[first] + e - first
-            and place[-1, e] == x + e - first
-            and label[slot[e]] == value
-        ):
-            if value > 0:
-                label_map[pixel[e]] = value
-            e += 1
-        if value > 0:  # a run of its pixels along x
-            for d in range(dims):
-                for i in (first, e - 1):
-                    boxes[value - 1, d] = min(boxes[value - 1, d], place[d, i])
-                    boxes[value - 1, dims + d] = max(boxes[value - 1, dims + d], place[d, i] + 1)
+    first = before = 0
+    for e in range(entries + 1):
+        value = label[slot[e]] if e < entries else -2
+        if value > 0:
+            label_map[pixel[e]] = value
+        if value != before or pixel[e] != pixel[e - 1] + 1 or place[-1, e] == 0:
+            if before > 0:  # a run of its pixels along x ends
+                for d in range(dims):
+                    for i in (first, e - 1):
+                        low, high = boxes[before - 1, d], boxes[before - 1, dims + d]
+                        boxes[before - 1, d] = min(low, place[d, i])
+                        boxes[before - 1, dims + d] = max(high, place[d, i] + 1)
+            first, before = e, value
     return boxes

@@ -1,0 +1,62 @@
+"""The pairs of an object and a pixel off it within reach, tile by tile, in operations of torch."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from spatialembed.embedding import scaled_distance
+from spatialembed.terms.reach import Cells, Margins, Tiles
+
+
+class Near(NamedTuple):
+    """Pairs within reach, in the order of their tiles."""
+
+    distance: Float[Tensor, " pairs"]
+    """Scaled distance of each."""
+    tile_counts: Int[Tensor, " tiles"]
+    """Pairs of each tile."""
+    difference: Float[Tensor, "tiles D TILE"]
+    """e − C of all that was looked at."""
+    at: Int[Tensor, " pairs"]
+    """Where a pair is among the places of all tiles."""
+
+
+def find_near(cells: Cells, tiles: Tiles, margins: Margins) -> Near:
+    """Look at all places of the tiles; waits once for a device to say how many pairs there are."""
+    difference = cells.position.index_select(0, tiles.block)
+    difference -= margins.center.T[tiles.object].unsqueeze(2)
+    width = margins.width.T[tiles.object].unsqueeze(2)
+    distance = scaled_distance(difference, 0, width, axis=1)
+    place = torch.arange(distance.shape[1], device=distance.device)
+    near = (place >= tiles.first.unsqueeze(1)) & (place < tiles.end.unsqueeze(1))
+    near &= distance < margins.cutoff[tiles.object].unsqueeze(1)
+    near &= cells.owner.index_select(0, tiles.block) != tiles.object.unsqueeze(1)
+    at = near.flatten().nonzero().squeeze(1)
+    return Near(distance.flatten()[at], near.sum(1), difference, at)
+
+
+def pull_near(
+    near: Near, slope: Tensor, cells: Cells, tiles: Tiles, margins: Margins, gradient: Tensor
+) -> Float[Tensor, "2*D tiles"]:
+    """Add to the gradient of the positions what the pairs' distances get.
+
+    Args:
+        near: what :func:`find_near` gave for the same cells, tiles and margins.
+        slope: (pairs,) derivative of the loss in each scaled distance.
+        gradient: (blocks, D, TILE) of the positions in the order of cells; added to.
+
+    Returns:
+        Of each tile, sums of slope · (e − C), then of slope · (e − C)².
+    """
+    looked_at, _, size = near.difference.shape
+    dense = slope.new_zeros(looked_at * size)
+    dense[near.at] = slope
+    pull = dense.view(-1, 1, size) * near.difference
+    sums = torch.cat([pull.sum(2), (pull * near.difference).sum(2)], 1)
+    pull *= 2 * margins.width.T[tiles.object].unsqueeze(2)
+    gradient.index_add_(0, tiles.block, pull)
+    return sums.T

@@ -4,8 +4,12 @@ Both in float32. The same tests run on a card where there is one.
 """
 
 import copy
+import os
 import re
+import subprocess
+import sys
 import warnings
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -14,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from spatialembed import terms
 from spatialembed.loss import SpatialEmbeddingLoss
 from spatialembed.terms import device as device_choice
-from spatialembed.terms import hinges, reach
+from spatialembed.terms import hinges, reach, triton_check
 from spatialembed.terms.centers import CENTERS
 from spatialembed.terms.objects import gather_objects, mean_by_object
 from test_loss import scene, value_and_gradient
@@ -213,6 +218,72 @@ def test_means_and_their_gradients_are_those_of_autograd(device):
         (means * weight.to(there)).sum().backward()
         results.append((means.detach().cpu(), given.grad.cpu()))
     torch.testing.assert_close(results[1], results[0], rtol=1e-12, atol=1e-12)
+
+
+INTERPRETER = os.environ.get("TRITON_INTERPRET") == "1"
+
+
+@pytest.mark.skipif(INTERPRETER, reason="is within it")
+@pytest.mark.skipif(find_spec("triton") is None, reason="Triton comes with torch for CUDA")
+def test_kernels_of_triton_by_its_interpreter() -> None:
+    """The tests below, in a process of their own: it is chosen before Triton is loaded."""
+    tests = [sys.executable, "-m", "pytest", "-q", "-n0", "-k", "interpreted", __file__]
+    done = subprocess.run(tests, env=os.environ | {"TRITON_INTERPRET": "1"}, capture_output=True)
+    assert done.returncode == 0, done.stdout.decode()
+
+
+@pytest.mark.skipif(not INTERPRETER, reason="needs TRITON_INTERPRET=1, see the test above")
+@pytest.mark.parametrize("center", CENTERS)
+@pytest.mark.parametrize("shape", [(40,), (24, 28), (7, 9, 10)])
+@pytest.mark.parametrize("trained", [True, False])
+def test_interpreted_kernels_give_the_same(monkeypatch, center, shape, trained):
+    monkeypatch.setattr(triton_check, "INTERPRETED", True)
+    output, *truth = scene(5, shape, len(shape), classes=2, batch=2, trained=trained)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert triton_check.has_triton(torch.zeros(1, len(shape), 1))
+    assert_as_compiled("cpu", output, *truth, n_sigma=len(shape), center=center)
+
+
+def test_without_triton_the_loss_says_so_and_goes_on(monkeypatch):
+    monkeypatch.setattr(triton_check, "INTERPRETED", True)
+    monkeypatch.setitem(sys.modules, "triton", None)  # it cannot be imported then
+    monkeypatch.delitem(sys.modules, "spatialembed.terms.near_triton", raising=False)
+    monkeypatch.delattr(terms, "near_triton", raising=False)
+    triton_check._is_right.cache_clear()
+    output, *truth = scene(5)
+    with pytest.warns(UserWarning, match="runs slower than it could: kernels of Triton"):
+        assert_as_compiled("cpu", output, *truth)
+    triton_check._is_right.cache_clear()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_kernels_of_triton_are_right_on_this_card():
+    pytest.importorskip("triton", reason="Triton is not installed")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        for dims in (1, 2, 3):
+            assert triton_check.has_triton(torch.zeros(1, dims, 1, device="cuda"))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("center", CENTERS)
+def test_in_deterministic_mode_a_card_gives_the_same_bits_again(center):
+    output, label_mask, _ = scene(60, n_sigma=2, batch=2)
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert_as_compiled("cuda", output, label_mask, n_sigma=2, center=center)
+        loss, label_mask = SpatialEmbeddingLoss(2, center).cuda(), label_mask.cuda()
+        first, second = (
+            value_and_gradient(lambda o: loss(o, label_mask), output.float().cuda())
+            for _ in range(2)
+        )
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert first[0] == second[0]
+    assert torch.equal(first[1], second[1])
 
 
 WAITS = 7

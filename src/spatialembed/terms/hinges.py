@@ -10,14 +10,13 @@ objects, by 2⁻¹⁸ where it has hundreds and millions of pairs, exactly where
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from spatialembed.lovasz import iou_loss_steps
-from spatialembed.terms.near import find_near, pull_near
+from spatialembed.terms import near as near_torch
 from spatialembed.terms.objects import BatchObjects, sum_by_object
 from spatialembed.terms.reach import Cells, Margins, chunks_in_reach
 
@@ -61,6 +60,7 @@ def torch_hinges(
     cells: Cells,
     margins: Margins,
     objects: BatchObjects,
+    triton: bool,
 ) -> Hinges:
     """Weighted sum of the hinges of at least one object, and its gradient.
 
@@ -71,14 +71,18 @@ def torch_hinges(
         cells: all pixels by cell.
         margins: of the objects.
         objects: the objects.
+        triton: whether kernels of Triton do most of it.
     """
+    way: Any = near_torch
+    if triton:
+        from spatialembed.terms import near_triton as way
     share = objects.share
     term = share.new_zeros(())
     in_cells = torch.zeros_like(cells.position)
     own_slope = torch.empty_like(distance)
     sums = share.new_zeros(2 * len(own), len(share))
     for some, own_some, tiles, tile_counts in chunks_in_reach(cells, margins, objects.counts):
-        near = find_near(cells, tiles, margins)
+        near = way.find_near(cells, tiles, margins)
         behind = torch.nn.functional.pad(near.tile_counts.cumsum(0), (1, 0))[tile_counts.cumsum(0)]
         pairs = Pairs(
             distance[own_some],
@@ -87,9 +91,9 @@ def torch_hinges(
             objects.counts[some],
             behind.diff(prepend=behind.new_zeros(1)),
         )
-        value, own_slope[own_some], slope = _slopes(pairs, share[some])
+        value, own_slope[own_some], slope = _slopes(pairs, share[some], way)
         term += value
-        of_tiles = pull_near(near, slope, cells, tiles, margins, in_cells)
+        of_tiles = way.pull_near(near, slope, cells, tiles, margins, in_cells)
         sums[:, some] = sum_by_object(of_tiles, tile_counts)
     pull = own_slope * own
     sums += sum_by_object(torch.cat([pull, pull * own]), objects.counts)
@@ -101,7 +105,7 @@ def torch_hinges(
 
 
 def _slopes(
-    pairs: Pairs, share: Float[Tensor, " objects"]
+    pairs: Pairs, share: Float[Tensor, " objects"], way: Any
 ) -> tuple[Tensor, Float[Tensor, " own"], Float[Tensor, " others"]]:
     """Weighted sum of hinges, and its derivatives in scaled distances of own pixels and others."""
     own = len(pairs.own)
@@ -111,14 +115,8 @@ def _slopes(
     # Stable, so that of equal errors those inside come first, as in the compiled kernel.
     order = _keys(distance, own, segment, len(share)).sort(stable=True).indices
     both = pairs.own_counts + pairs.other_counts
-    steps = iou_loss_steps(order < own, both, pairs.own_counts, distance.dtype)
-    weight = torch.empty_like(distance)
-    weight[order] = steps
-    weight *= 2 * share.to(distance.dtype).index_select(0, segment)
-    slope = torch.exp(-distance).mul_(weight)  # the error is 2 − 2 φ inside and 2 φ outside
-    inside = -torch.expm1(-pairs.own) * weight[:own]
-    value = inside.sum(dtype=torch.float64) + slope[own:].sum(dtype=torch.float64)
-    return value, slope[:own], -slope[own:]
+    value, slope = way.weigh(order, distance, own, both, pairs.own_counts, share)
+    return value, slope[:own], slope[own:]
 
 
 def _keys(

@@ -38,6 +38,7 @@ from spatialembed.terms.device import has_kernels
 from spatialembed.terms.hinges import torch_hinges
 from spatialembed.terms.objects import BatchObjects
 from spatialembed.terms.reach import Margins, sort_into_cells
+from spatialembed.terms.triton_check import has_triton
 
 NEGLIGIBLE = 1e-6
 """Pixels off an object with φ below this are always left out of its hinge."""
@@ -120,10 +121,11 @@ def _by_torch(
     difference = flat.index_select(1, objects.pixel) - center.index_select(1, objects.owner)
     own = scaled_distance(difference, 0, width.index_select(1, objects.owner))
     nearest = torch.segment_reduce(own, "min", lengths=objects.counts, unsafe=True)
+    center, width = center.contiguous(), width.contiguous()
     margins = Margins.of(center, width, _cutoff(nearest), objects.image)
     cells = sort_into_cells(flat, valid, objects.object_of, margins, images)
     term, in_position, in_center, in_width = torch_hinges(
-        flat, difference, own, cells, margins, objects
+        flat, difference, own, cells, margins, objects, has_triton(position)
     )
     in_position = in_position.view(dims, images, -1).movedim(0, 1)
     return term.to(position.dtype), own, (in_position, in_center, in_width)

@@ -1,4 +1,7 @@
-"""The pairs of an object and a pixel off it within reach, tile by tile, in operations of torch."""
+"""Pairs of an object and a pixel off it within reach, and their weights, by operations of torch.
+
+near_triton.py is the same for cards.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from spatialembed.embedding import scaled_distance
+from spatialembed.lovasz import iou_loss_steps
 from spatialembed.terms.reach import Cells, Margins, Tiles
 
 
@@ -60,3 +64,34 @@ def pull_near(
     pull *= 2 * margins.width.T[tiles.object].unsqueeze(2)
     gradient.index_add_(0, tiles.block, pull)
     return sums.T
+
+
+def weigh(
+    order: Int[Tensor, " pairs"],
+    distance: Float[Tensor, " pairs"],
+    own: int,
+    pairs: Int[Tensor, " objects"],
+    positives: Int[Tensor, " objects"],
+    share: Float[Tensor, " objects"],
+) -> tuple[Tensor, Float[Tensor, " pairs"]]:
+    """Weighted sum of hinges (float64), and its derivative in each scaled distance.
+
+    Args:
+        order: of the pairs by object and error; the first ``own`` of the pairs are inside.
+        distance: scaled distances.
+        own: pairs inside.
+        pairs: all pairs of each object.
+        positives: those of them inside.
+        share: weight of each object, float64.
+    """
+    share = share.to(distance.dtype)
+    segment = torch.repeat_interleave(pairs.int(), output_size=len(order))
+    slope = torch.empty_like(distance)
+    steps = iou_loss_steps(order < own, pairs, positives, distance.dtype)
+    slope[order] = steps.mul_(2 * share.index_select(0, segment))
+    # The error is 2 − 2 φ inside and 2 φ outside.
+    inside = -torch.expm1(-distance[:own]) * slope[:own]
+    slope *= torch.exp(-distance)
+    value = inside.sum(dtype=torch.float64) + slope[own:].sum(dtype=torch.float64)
+    slope[own:].neg_()
+    return value, slope

@@ -384,7 +384,7 @@ def test_pairs_in_reach_are_all_pairs_in_reach(pixels, objects, dims, seed):
     )
     found = []
     cells = sort_into_cells(position, valid, owner, margins, 2)
-    for chunk in chunks_in_reach(cells, margins, torch.ones(objects, dtype=torch.long)):
+    for chunk in chunks_in_reach(cells, margins, torch.ones_like(margins.image), 500):
         near = find_near(cells, chunk.tiles, margins)
         tile = near.at // cells.owner.shape[1]
         place = chunk.tiles.block[tile] * cells.owner.shape[1] + near.at % cells.owner.shape[1]

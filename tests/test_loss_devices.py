@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from spatialembed import terms
 from spatialembed.loss import SpatialEmbeddingLoss
 from spatialembed.terms import device as device_choice
-from spatialembed.terms import hinges, reach, triton_check
+from spatialembed.terms import hinges, near, triton_check
 from spatialembed.terms.centers import CENTERS
 from spatialembed.terms.objects import gather_objects, mean_by_object
 from test_loss import scene, value_and_gradient
@@ -124,8 +124,9 @@ def test_any_scene_costs_what_it_costs_compiled(
 def test_many_chunks_and_shorter_keys_give_the_same(device, monkeypatch):
     """As batches larger than a test's have them: few pairs at a time, few bits for their order."""
     output, *truth = scene(60, n_sigma=2, batch=2)
-    for limit in ("CANDIDATES", "ON_CPU"):
-        monkeypatch.setattr(reach, limit, 4000)
+    monkeypatch.setattr(near, "CANDIDATES", 4000)
+    if device == "cuda" and find_spec("triton"):
+        monkeypatch.setattr("spatialembed.terms.near_triton.CANDIDATES", 4000)
     assert_as_compiled(device, output, *truth, n_sigma=2)
     monkeypatch.setattr(hinges, "FEW", 0)
     assert_as_compiled(device, output, *truth, n_sigma=2)
@@ -233,16 +234,17 @@ def test_kernels_of_triton_by_its_interpreter() -> None:
 
 
 @pytest.mark.skipif(not INTERPRETER, reason="needs TRITON_INTERPRET=1, see the test above")
-@pytest.mark.parametrize("center", CENTERS)
 @pytest.mark.parametrize("shape", [(40,), (24, 28), (7, 9, 10)])
 @pytest.mark.parametrize("trained", [True, False])
-def test_interpreted_kernels_give_the_same(monkeypatch, center, shape, trained):
+def test_interpreted_kernels_give_the_same(monkeypatch, shape, trained):
     monkeypatch.setattr(triton_check, "INTERPRETED", True)
     output, *truth = scene(5, shape, len(shape), classes=2, batch=2, trained=trained)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        assert triton_check.has_triton(torch.zeros(1, len(shape), 1))
-    assert_as_compiled("cpu", output, *truth, n_sigma=len(shape), center=center)
+        assert triton_check.way_of(torch.zeros(1, len(shape), 1)) is not near
+    assert_as_compiled("cpu", output, *truth, n_sigma=len(shape), center="learned")
+    monkeypatch.setattr(hinges, "FEW", 0)  # keys of logits
+    assert_as_compiled("cpu", output, *truth, n_sigma=len(shape), center="learned")
 
 
 def test_without_triton_the_loss_says_so_and_goes_on(monkeypatch):
@@ -264,7 +266,7 @@ def test_kernels_of_triton_are_right_on_this_card():
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         for dims in (1, 2, 3):
-            assert triton_check.has_triton(torch.zeros(1, dims, 1, device="cuda"))
+            assert triton_check.way_of(torch.zeros(1, dims, 1, device="cuda")) is not near
 
 
 @pytest.mark.gpu

@@ -9,21 +9,15 @@ objects, by 2⁻¹⁸ where it has hundreds and millions of pairs, exactly where
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from spatialembed.terms import near as near_torch
+from spatialembed.terms.near import SPAN
 from spatialembed.terms.objects import BatchObjects, sum_by_object
 from spatialembed.terms.reach import Cells, Margins, chunks_in_reach
-
-LIMIT = 15.0
-"""Logits of errors beyond ± this are not told apart: φ or 1 − φ is below 4e-7 there.
-
-Whatever is within reach of an object has a larger error than its own pixels there."""
 
 FINE = 1 << 14
 """Steps to a unit of logit that must fit into 32 bits; else 64 are sorted."""
@@ -60,7 +54,7 @@ def torch_hinges(
     cells: Cells,
     margins: Margins,
     objects: BatchObjects,
-    triton: bool,
+    way: Any,
 ) -> Hinges:
     """Weighted sum of the hinges of at least one object, and its gradient.
 
@@ -71,17 +65,15 @@ def torch_hinges(
         cells: all pixels by cell.
         margins: of the objects.
         objects: the objects.
-        triton: whether kernels of Triton do most of it.
+        way: near.py, or the module that does the same for the device.
     """
-    way: Any = near_torch
-    if triton:
-        from spatialembed.terms import near_triton as way
     share = objects.share
     term = share.new_zeros(())
     in_cells = torch.zeros_like(cells.position)
     own_slope = torch.empty_like(distance)
     sums = share.new_zeros(2 * len(own), len(share))
-    for some, own_some, tiles, tile_counts in chunks_in_reach(cells, margins, objects.counts):
+    chunks = chunks_in_reach(cells, margins, objects.counts, way.CANDIDATES)
+    for some, own_some, tiles, tile_counts in chunks:
         near = way.find_near(cells, tiles, margins)
         behind = torch.nn.functional.pad(near.tile_counts.cumsum(0), (1, 0))[tile_counts.cumsum(0)]
         pairs = Pairs(
@@ -113,40 +105,32 @@ def _slopes(
     others = torch.repeat_interleave(pairs.other_counts.int(), output_size=len(pairs.others))
     segment = torch.cat([pairs.owner.int(), others])
     # Stable, so that of equal errors those inside come first, as in the compiled kernel.
-    order = _keys(distance, own, segment, len(share)).sort(stable=True).indices
+    order = _keys(distance, own, segment, len(share), way).sort(stable=True).indices
     both = pairs.own_counts + pairs.other_counts
     value, slope = way.weigh(order, distance, own, both, pairs.own_counts, share)
     return value, slope[:own], slope[own:]
 
 
 def _keys(
-    distance: Float[Tensor, " pairs"], own: int, segment: Int[Tensor, " pairs"], segments: int
+    distance: Float[Tensor, " pairs"],
+    own: int,
+    segment: Int[Tensor, " pairs"],
+    segments: int,
+    way: Any,
 ) -> Int[Tensor, " pairs"]:
     """Integers in the order of segments, and in each from the largest error to the smallest.
 
     The first ``own`` of the pairs are inside.
     """
-    span = int(2 * LIMIT) + 1
-    unit = (2**32 - 2**16) // (span * segments)
+    dtype, unit = torch.int32, (2**32 - 2**16) // (SPAN * segments)
     if distance.dtype == torch.float64:
-        unit = min(2**40, 2**62 // (span * segments))
-        return _by_logit(distance, own, segment, segments, unit, torch.int64)
-    if unit < FINE or len(distance) < FEW:
+        dtype, unit = torch.int64, min(2**40, 2**62 // (SPAN * segments))
+    elif unit < FINE or len(distance) < FEW:
         half = torch.exp(-distance)
         half[:own] = -torch.expm1(-distance[:own])
         keys: Tensor = (segment.long() << 32) - half.view(torch.int32)  # the bits of what is not
         return keys  # negative are in the order of the numbers
-    return _by_logit(distance, own, segment, segments, unit, torch.int32)
-
-
-def _by_logit(
-    distance: Tensor, own: int, segment: Tensor, segments: int, unit: int, dtype: torch.dtype
-) -> Tensor:
-    """Keys of ``unit`` steps to a unit of the error's logit."""
-    low, high = (math.log1p(math.exp(limit)) for limit in (-LIMIT, LIMIT))
-    logit = distance.clamp(low, high).expm1_().log_()
-    logit[:own].neg_().nan_to_num_()
-    span = unit * (int(2 * LIMIT) + 1)
-    each = torch.arange(segments, device=distance.device) * span + (span - span * segments) // 2
-    keys: Tensor = (logit * unit).to(dtype) + each.to(dtype).index_select(0, segment)
+    first = (unit * SPAN - unit * SPAN * segments) // 2
+    middle = torch.arange(segments, device=distance.device) * (unit * SPAN) + first
+    keys = way.logit_keys(distance, own, segment, middle.to(dtype), unit)
     return keys

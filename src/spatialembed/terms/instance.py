@@ -38,7 +38,7 @@ from spatialembed.terms.device import has_kernels
 from spatialembed.terms.hinges import torch_hinges
 from spatialembed.terms.objects import BatchObjects
 from spatialembed.terms.reach import Margins, sort_into_cells
-from spatialembed.terms.triton_check import has_triton
+from spatialembed.terms.triton_check import way_of
 
 NEGLIGIBLE = 1e-6
 """Pixels off an object with φ below this are always left out of its hinge."""
@@ -97,7 +97,9 @@ class _Term(torch.autograd.Function):
             with as_many_as_torch() as threads:
                 term, own, gradient = _compiled(position, center, width, objects, valid, threads)
         else:
-            term, own, gradient = _by_torch(position, center, width, objects, valid)
+            # Triton works where torch does by default.
+            with torch.cuda.device_of(position):  # type: ignore[no-untyped-call]
+                term, own, gradient = _by_torch(position, center, width, objects, valid)
         ctx.save_for_backward(*gradient)
         phi = torch.exp(-own)
         ctx.mark_non_differentiable(phi)
@@ -125,7 +127,7 @@ def _by_torch(
     margins = Margins.of(center, width, _cutoff(nearest), objects.image)
     cells = sort_into_cells(flat, valid, objects.object_of, margins, images)
     term, in_position, in_center, in_width = torch_hinges(
-        flat, difference, own, cells, margins, objects, has_triton(position)
+        flat, difference, own, cells, margins, objects, way_of(position)
     )
     in_position = in_position.view(dims, images, -1).movedim(0, 1)
     return term.to(position.dtype), own, (in_position, in_center, in_width)

@@ -5,6 +5,7 @@ near_triton.py is the same for cards.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -14,6 +15,17 @@ from torch import Tensor
 from spatialembed.embedding import scaled_distance
 from spatialembed.lovasz import iou_loss_steps
 from spatialembed.terms.reach import Cells, Margins, Tiles
+
+CANDIDATES = 1 << 23
+"""Pairs looked at together, a bound on memory: some 50 bytes each."""
+
+LIMIT = 15
+"""Logits of errors beyond ± this are not told apart: φ or 1 − φ is below 4e-7 there.
+
+Whatever is within reach of an object has a larger error than its own pixels there."""
+
+SPAN = 2 * LIMIT + 1
+"""Units of logit that lie between two objects' keys."""
 
 
 class Near(NamedTuple):
@@ -64,6 +76,29 @@ def pull_near(
     pull *= 2 * margins.width.T[tiles.object].unsqueeze(2)
     gradient.index_add_(0, tiles.block, pull)
     return sums.T
+
+
+def logit_keys(
+    distance: Float[Tensor, " pairs"],
+    own: int,
+    segment: Int[Tensor, " pairs"],
+    middle: Int[Tensor, " objects"],
+    unit: int,
+) -> Int[Tensor, " pairs"]:
+    """Keys that fall as errors rise, by the logit of the error.
+
+    Args:
+        distance: scaled distances, those of the ``own`` pairs inside first.
+        own: pairs inside.
+        segment: object of each pair.
+        middle: key of an error of 1 of each object, and of the keys' type.
+        unit: keys to a unit of logit.
+    """
+    low, high = (math.log1p(math.exp(limit)) for limit in (-LIMIT, LIMIT))
+    logit = distance.clamp(low, high).expm1_().log_()
+    logit[:own].neg_().nan_to_num_()
+    keys: Tensor = (logit * unit).to(middle.dtype) + middle.index_select(0, segment)
+    return keys
 
 
 def weigh(

@@ -1,4 +1,4 @@
-"""What near.py does and the weights of hinges.py, as kernels of Triton: for cards.
+"""What near.py does, as kernels of Triton: for cards.
 
 Operations of torch write down tens of millions of candidates a dozen times over; here a candidate
 stays in registers, and only pairs within reach are ever written. Triton comes with torch for CUDA.
@@ -16,7 +16,13 @@ import triton.language as tl
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from spatialembed.terms.near import LIMIT, SPAN
 from spatialembed.terms.reach import TILE, Cells, Margins, Tiles
+
+__all__ = ["CANDIDATES", "SPAN", "find_near", "logit_keys", "pull_near", "weigh"]
+
+CANDIDATES = 1 << 26
+"""Pairs looked at together, a bound on memory: some 60 bytes for each within reach."""
 
 ROWS = 32
 """Tiles that one program looks at."""
@@ -71,6 +77,22 @@ def pull_near(
             objects=len(margins.cutoff), tiles=number, D=dims, TILE=TILE, ROWS=ROWS,
         )  # fmt: skip
     return sums
+
+
+def logit_keys(
+    distance: Float[Tensor, " pairs"],
+    own: int,
+    segment: Int[Tensor, " pairs"],
+    middle: Int[Tensor, " objects"],
+    unit: int,
+) -> Int[Tensor, " pairs"]:
+    """As :func:`spatialembed.terms.near.logit_keys`."""
+    keys = torch.empty_like(segment, dtype=middle.dtype)
+    _logit_keys[(triton.cdiv(len(keys), PAIRS),)](
+        distance, segment, middle, keys, float(unit),
+        own=own, pairs=len(keys), LIMIT=LIMIT, PAIRS=PAIRS,
+    )  # fmt: skip
+    return keys
 
 
 def weigh(
@@ -188,6 +210,30 @@ def _pull(  # type: ignore[no-untyped-def]
         tl.atomic_add(at, 2 * s[:, None] * pull, mask=near, sem="relaxed")
 
 
+@triton.jit  # type: ignore[untyped-decorator]
+def _one_minus_phi(x: Any) -> Any:
+    """By its series where 1 − exp(−x) would cancel."""
+    series = x * (1 - x * (0.5 - x * (1 / 6 - x * (1 / 24 - x * (1 / 120)))))
+    return tl.where(x < 0.1, series, 1 - tl.exp(-x))
+
+
+@_compiled
+def _logit_keys(  # type: ignore[no-untyped-def]
+    distance, segment, middle, keys, unit,
+    own, pairs, LIMIT: tl.constexpr, PAIRS: tl.constexpr,
+):  # fmt: skip
+    """The key of each pair; log(expm1(x)) is x + log(1 − φ)."""
+    pair = tl.program_id(0).to(tl.int64) * PAIRS + tl.arange(0, PAIRS)
+    live = pair < pairs
+    x = tl.load(distance + pair, mask=live, other=1.0)
+    logit = x + tl.log(tl.maximum(_one_minus_phi(x), 1e-30))
+    logit = tl.minimum(tl.maximum(tl.where(x == x, logit, 0.0), -LIMIT), LIMIT)
+    logit = tl.where(pair < own, -logit, logit)
+    k = tl.load(segment + pair, mask=live, other=0)
+    at = tl.load(middle + k, mask=live, other=0) + (logit * unit).to(tl.int32)
+    tl.store(keys + pair, at, mask=live)
+
+
 @_compiled
 def _weigh(  # type: ignore[no-untyped-def]
     order, distance, wrong_inside, segment, inside, lead, share, slope, parts,
@@ -206,9 +252,7 @@ def _weigh(  # type: ignore[no-untyped-def]
     rest = tl.where(is_in, 1.0, intersection / tl.maximum(union - 1, 1.0))
     weight = 2 * rest / union * tl.load(share + k, mask=live, other=0.0)
     phi = tl.exp(-x)
+    error = tl.where(is_in, _one_minus_phi(x), phi)
     tl.store(slope + pair, tl.where(is_in, weight, -weight) * phi, mask=live)
-    # 1 − φ by its series where it would cancel.
-    series = x * (1 - x * (0.5 - x * (1 / 6 - x * (1 / 24 - x * (1 / 120)))))
-    error = tl.where(is_in, tl.where(x < 0.1, series, 1 - phi), phi)
     value = tl.where(live, (weight * error).to(tl.float64), 0.0)
     tl.store(parts + tl.program_id(0), tl.sum(value, axis=0))

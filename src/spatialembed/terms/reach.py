@@ -28,12 +28,6 @@ CELL = 16
 ROWS = 1 << 10
 """Rows of cells in an image at most."""
 
-CANDIDATES = 1 << 26
-"""Pairs examined at a time, a bound on memory; a card takes its pairs at once if it can."""
-
-ON_CPU = 1 << 22
-"""The same for the CPU, where many at once are no faster."""
-
 
 class Margins(NamedTuple):
     """What the objects reach: Σ_d s_d (e_d − C_d)² < cutoff, within their image."""
@@ -137,16 +131,15 @@ def sort_into_cells(
 
 
 def chunks_in_reach(
-    cells: Cells, margins: Margins, own: Int[Tensor, " objects"]
+    cells: Cells, margins: Margins, own: Int[Tensor, " objects"], candidates: int
 ) -> Iterator[Chunk]:
-    """All that objects reach, so many objects at a time that about CANDIDATES pairs result.
-
-    A single object may have more.
+    """All that objects reach, some objects at a time: a bound on memory.
 
     Args:
         cells: the pixels.
         margins: of at least one object.
         own: (N,) how many pixels are the objects' own.
+        candidates: pairs to look at, about, at a time; a single object may have more.
     """
     rows, low, span = _blocks(cells, margins)
     behind = rows.cumsum(0)
@@ -158,8 +151,7 @@ def chunks_in_reach(
     tile_counts = behind_tiles.diff(prepend=behind_tiles.new_zeros(1))
     ends = torch.stack([behind_tiles, behind, own.cumsum(0)]).cpu().numpy()
     numbers = np.pad(ends, ((0, 0), (1, 0)))  # of tiles, runs and own pixels
-    limit = ON_CPU if own.device.type == "cpu" else CANDIDATES
-    group = np.maximum(numbers[0, 1:] - 1, 0) * TILE // limit
+    group = np.maximum(numbers[0, 1:] - 1, 0) * TILE // candidates
     borders = [0, *(np.flatnonzero(np.diff(group)) + 1).tolist(), len(group)]
     for a, b in pairwise(borders):
         runs = slice(numbers[1, a], numbers[1, b])

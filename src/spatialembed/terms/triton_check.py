@@ -9,12 +9,15 @@ from __future__ import annotations
 import warnings
 from functools import lru_cache
 from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from spatialembed.embedding import scaled_distance
-from spatialembed.terms.hinges import Hinges, torch_hinges
+from spatialembed.terms import near
+from spatialembed.terms.hinges import torch_hinges
 from spatialembed.terms.objects import gather_objects
 from spatialembed.terms.reach import Margins, sort_into_cells
 
@@ -25,29 +28,37 @@ NEWEST_WITHOUT = (6, 2)
 """Last compute capability that Triton does not know."""
 
 
-def has_triton(position: Tensor) -> bool:
-    """Whether kernels of Triton may take these (B, D, P) positions.
+def way_of(position: Tensor) -> ModuleType:
+    """near_triton.py where its kernels may take these (B, D, P) positions, else near.py.
 
     Not in torch's deterministic mode: they add up in the order in which threads come.
     """
+    if not _may_have_triton(position) or not _is_right(position.device, position.shape[1]):
+        return near
+    from spatialembed.terms import near_triton
+
+    return near_triton
+
+
+def _may_have_triton(position: Tensor) -> bool:
     if position.dtype != torch.float32 or torch.are_deterministic_algorithms_enabled():
         return False
-    if not INTERPRETED:
-        if position.device.type != "cuda" or find_spec("triton") is None:
-            return False
-        if torch.cuda.get_device_capability(position.device) <= NEWEST_WITHOUT:
-            return False
-    return _is_right(position.device, position.shape[1])
+    if INTERPRETED:
+        return True
+    if position.device.type != "cuda" or find_spec("triton") is None:
+        return False
+    return torch.cuda.get_device_capability(position.device) > NEWEST_WITHOUT
 
 
 @lru_cache
 def _is_right(device: torch.device, dims: int) -> bool:
     """Whether a small scene costs with them what it costs without; says why if not."""
     try:
-        for without, found in zip(
-            _of_a_scene(device, dims, False), _of_a_scene(device, dims, True), strict=True
-        ):
-            torch.testing.assert_close(found, without, rtol=1e-3, atol=1e-5)
+        from spatialembed.terms import near_triton
+
+        for work in (_hinges, _keys):
+            found, expected = work(device, dims, near_triton), work(device, dims, near)
+            torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
     except Exception as error:  # of a compiler, a driver, a card: whatever it is, there is torch
         what = str(error).strip().partition("\n")[0]
         warnings.warn(
@@ -59,8 +70,8 @@ def _is_right(device: torch.device, dims: int) -> bool:
     return True
 
 
-def _of_a_scene(device: torch.device, dims: int, triton: bool) -> Hinges:
-    """Two images with some objects each, of random embeddings."""
+def _hinges(device: torch.device, dims: int, way: Any) -> tuple[Tensor, ...]:
+    """Of two images with some objects each, of random embeddings."""
     generator = torch.Generator().manual_seed(0)
     label_mask = torch.randint(0, 4, (2, 600), generator=generator).to(device)
     valid = torch.ones_like(label_mask, dtype=torch.bool)
@@ -72,4 +83,13 @@ def _of_a_scene(device: torch.device, dims: int, triton: bool) -> Hinges:
     own = position[:, objects.pixel] - center[:, objects.owner]
     distance = scaled_distance(own, 0, width[:, objects.owner])
     cells = sort_into_cells(position, valid.flatten(), objects.object_of, margins, 2)
-    return torch_hinges(position, own, distance, cells, margins, objects, triton)
+    return tuple(torch_hinges(position, own, distance, cells, margins, objects, way))
+
+
+def _keys(device: torch.device, dims: int, way: Any) -> Tensor:
+    """Of larger batches than that one, in units of logit."""
+    distance = torch.logspace(-9, 3, 99, device=device)
+    segment = torch.arange(99, device=device, dtype=torch.int32) // 33
+    middle = torch.arange(3, device=device, dtype=torch.int32) * (way.SPAN << 16)
+    keys: Tensor = way.logit_keys(distance, 50, segment, middle, 1 << 16) / 2**16
+    return keys

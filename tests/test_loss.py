@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 import reference
 from spatialembed.embedding import PITCH, margin_to_sigma
 from spatialembed.loss import SpatialEmbeddingLoss
+from spatialembed.terms import near
 from spatialembed.terms.bandwidth import clamped_with_return
 from spatialembed.terms.centers import CENTERS, object_centers
-from spatialembed.terms.near import find_near
 from spatialembed.terms.objects import gather_objects
 from spatialembed.terms.reach import Margins, chunks_in_reach, sort_into_cells
 
@@ -383,18 +383,20 @@ def test_pairs_in_reach_are_all_pairs_in_reach(pixels, objects, dims, seed):
         torch.from_numpy(rng.integers(0, 2, objects)),
     )
     found = []
-    cells = sort_into_cells(position, valid, owner, margins, 2)
+    cells = sort_into_cells(position, valid, owner, margins, 2, near)
     for chunk in chunks_in_reach(cells, margins, torch.ones_like(margins.image), 500):
-        near = find_near(cells, chunk.tiles, margins)
-        tile = near.at // cells.owner.shape[1]
-        place = chunk.tiles.block[tile] * cells.owner.shape[1] + near.at % cells.owner.shape[1]
+        pairs = near.find_near(cells, chunk.tiles, margins)
+        tile = pairs.at // cells.owner.shape[1]
+        place = chunk.tiles.block[tile] * cells.owner.shape[1] + pairs.at % cells.owner.shape[1]
         found += zip(chunk.tiles.object[tile].tolist(), cells.pixel[place].tolist(), strict=True)
-        assert torch.equal(near.tile_counts, torch.bincount(tile, minlength=len(near.tile_counts)))
+        assert torch.equal(
+            pairs.tile_counts, torch.bincount(tile, minlength=len(pairs.tile_counts))
+        )
     far = position[:, None] - margins.center[:, :, None]
-    near = (margins.width[:, :, None] * far**2).sum(0) < margins.cutoff[:, None]
-    near &= margins.image[:, None] == torch.arange(2 * pixels) // pixels
-    near &= valid & (owner != torch.arange(objects)[:, None])
-    assert sorted(found) == [tuple(pair) for pair in near.nonzero().tolist()]
+    expected = (margins.width[:, :, None] * far**2).sum(0) < margins.cutoff[:, None]
+    expected &= margins.image[:, None] == torch.arange(2 * pixels) // pixels
+    expected &= valid & (owner != torch.arange(objects)[:, None])
+    assert sorted(found) == [tuple(pair) for pair in expected.nonzero().tolist()]
 
 
 @given(st.integers(1, 80), st.integers(1, 3), st.booleans(), st.integers(0, 999))

@@ -125,9 +125,10 @@ def _by_torch(
     nearest = torch.segment_reduce(own, "min", lengths=objects.counts, unsafe=True)
     center, width = center.contiguous(), width.contiguous()
     margins = Margins.of(center, width, _cutoff(nearest), objects.image)
-    cells = sort_into_cells(flat, valid, objects.object_of, margins, images)
+    way = way_of(position)
+    cells = sort_into_cells(flat, valid, objects.object_of, margins, images, way)
     term, in_position, in_center, in_width = torch_hinges(
-        flat, difference, own, cells, margins, objects, way_of(position)
+        flat, difference, own, cells, margins, objects, way
     )
     in_position = in_position.view(dims, images, -1).movedim(0, 1)
     return term.to(position.dtype), own, (in_position, in_center, in_width)

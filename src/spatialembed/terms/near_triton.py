@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 import torch
 import triton
 import triton.language as tl
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from spatialembed.terms.near import LIMIT, SPAN
 from spatialembed.terms.reach import TILE, Cells, Margins, Tiles
 
-__all__ = ["CANDIDATES", "SPAN", "find_near", "logit_keys", "pull_near", "weigh"]
+__all__ = ["CANDIDATES", "SPAN", "cell_keys", "find_near", "logit_keys", "pull_near", "weigh"]
 
 CANDIDATES = 1 << 26
 """Pairs looked at together, a bound on memory: some 60 bytes for each within reach."""
@@ -42,6 +42,25 @@ class Near(NamedTuple):
     """A bit for each place of a tile, whether it is within reach; int32."""
     before: Int[Tensor, " tiles"]
     """Pairs of the tiles before."""
+
+
+def cell_keys(
+    position: Float[Tensor, "D B*P"],
+    valid: Bool[Tensor, " B*P"],
+    low: Float[Tensor, "D 1"],
+    density: Float[Tensor, "D 1"],
+    side: int,
+    images: int,
+) -> Int[Tensor, " B*P"]:
+    """As :func:`spatialembed.terms.near.cell_keys`."""
+    dims, pixels = position.shape
+    dtype = torch.int32 if images * side**dims < 2**31 else torch.int64
+    keys = torch.empty(pixels, dtype=dtype, device=position.device)
+    _cell_keys[(triton.cdiv(pixels, PAIRS),)](
+        position.contiguous(), valid.view(torch.uint8), low, density, keys,
+        side=side, images=images, pixels=pixels, D=dims, PAIRS=PAIRS,
+    )  # fmt: skip
+    return keys
 
 
 def find_near(cells: Cells, tiles: Tiles, margins: Margins) -> Near:
@@ -120,7 +139,9 @@ def weigh(
 
 def _compiled(function: Any) -> Any:
     # Sizes change from batch to batch: one that divides by 16 is no reason to compile again.
-    return triton.jit(do_not_specialize=["objects", "tiles", "own", "pairs"])(function)
+    return triton.jit(
+        do_not_specialize=["objects", "tiles", "own", "pairs", "side", "images", "pixels"]
+    )(function)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -132,6 +153,27 @@ def _difference(  # type: ignore[no-untyped-def]
     at = position + (block * D + d)[:, None] * TILE + place[None, :]
     middle = tl.load(center + d * objects + k, mask=live, other=0.0)
     return tl.load(at, mask=live[:, None], other=0.0) - middle[:, None]
+
+
+@_compiled
+def _cell_keys(  # type: ignore[no-untyped-def]
+    position, valid, low, density, keys,
+    side, images, pixels, D: tl.constexpr, PAIRS: tl.constexpr,
+):  # fmt: skip
+    """The cell of each pixel."""
+    pixel = tl.program_id(0).to(tl.int64) * PAIRS + tl.arange(0, PAIRS)
+    live = pixel < pixels
+    within = tl.load(valid + pixel, mask=live, other=0) != 0
+    cell = tl.zeros((PAIRS,), tl.int64)
+    cells = tl.zeros((1,), tl.int64) + 1
+    for d in tl.static_range(D):
+        at = tl.load(position + d * pixels.to(tl.int64) + pixel, mask=live, other=0.0)
+        place = (at - tl.load(low + d)) * tl.load(density + d)
+        within = within & (place >= 0) & (place < side)
+        cell += tl.where(within, place, 0.0).to(tl.int64) * cells
+        cells = cells * side
+    cell += pixel // (pixels // images) * cells
+    tl.store(keys + pixel, tl.where(within, cell, images * cells), mask=live)
 
 
 @_compiled
@@ -210,8 +252,8 @@ def _pull(  # type: ignore[no-untyped-def]
         tl.atomic_add(at, 2 * s[:, None] * pull, mask=near, sem="relaxed")
 
 
-@triton.jit  # type: ignore[untyped-decorator]
-def _one_minus_phi(x: Any) -> Any:
+@triton.jit
+def _one_minus_phi(x):  # type: ignore[no-untyped-def]
     """By its series where 1 − exp(−x) would cancel."""
     series = x * (1 - x * (0.5 - x * (1 / 6 - x * (1 / 24 - x * (1 / 120)))))
     return tl.where(x < 0.1, series, 1 - tl.exp(-x))

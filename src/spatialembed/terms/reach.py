@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -98,8 +98,12 @@ def sort_into_cells(
     owner: Int[Tensor, " B*P"],
     margins: Margins,
     images: int,
+    way: Any,
 ) -> Cells:
-    """Bin all pixels of a batch of ``images`` into one grid over all that its objects reach."""
+    """Bin all pixels of a batch of ``images`` into one grid over all that its objects reach.
+
+    ``way`` is near.py, or the module that does the same for the device.
+    """
     dims, number = position.shape
     side = int((number // images // CELL) ** (1 / dims))
     side = max(1, min(side, int(ROWS ** (1 / max(dims - 1, 1)))) if dims > 1 else side)
@@ -108,20 +112,13 @@ def sort_into_cells(
     high = torch.where(margins.usable, margins.center + margins.far, -torch.inf)
     high = high.amax(1, keepdim=True)
     density = side / ((high - low) * (1 + 1e-4)).clamp(min=1e-9)
-    place = (position - low) * density
-    within = ((place >= 0) & (place < side)).all(0) & valid
-    cells = side**dims
-    stride = side ** torch.arange(dims, device=position.device).unsqueeze(1)
-    cell = (place.clamp(0, side - 1).long() * stride).sum(0)
-    cell = (cell.view(images, -1) + cells * _range(images, cell).unsqueeze(1)).flatten()
-    last = images * cells
-    dtype = torch.int32 if last < 2**31 else torch.int64  # sorted in half the time
-    key, pixel = torch.where(within, cell, last).to(dtype).sort()
+    last = images * side**dims
+    key, pixel = way.cell_keys(position, valid, low, density, side, images).sort()
     start = torch.searchsorted(key, _range(last + 1, key), out_int32=True)
     missing = -number % TILE
     pad = torch.nn.functional.pad
-    at = torch.where(within, position, 0)  # others share tiles, where 0 times NaN would be NaN
-    at = pad(at.index_select(1, pixel), (0, missing))
+    # Others share tiles, where 0 times NaN would be NaN.
+    at = pad(torch.where(key < last, position.index_select(1, pixel), 0), (0, missing))
     return Cells(
         pixel,
         at.view(dims, -1, TILE).transpose(0, 1).contiguous(),

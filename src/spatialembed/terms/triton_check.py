@@ -82,7 +82,7 @@ def _hinges(device: torch.device, dims: int, way: Any) -> tuple[Tensor, ...]:
     margins = Margins.of(center, width, torch.full_like(center[0], 3.0), objects.image)
     own = position[:, objects.pixel] - center[:, objects.owner]
     distance = scaled_distance(own, 0, width[:, objects.owner])
-    cells = sort_into_cells(position, valid.flatten(), objects.object_of, margins, 2)
+    cells = sort_into_cells(position, valid.flatten(), objects.object_of, margins, 2, way)
     return tuple(torch_hinges(position, own, distance, cells, margins, objects, way))
 
 

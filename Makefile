@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint types docs clean
+.PHONY: demo test test-gpu lint types docs clean
 
 demo: $(INSTALLED)
 	$(BIN)/spatialembed demo --out demo
@@ -12,6 +12,10 @@ demo: $(INSTALLED)
 # One thread a process, since tests run side by side, one process a core.
 test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
+
+# What tests/ compares on a card with the CPU's results; all of it is skipped where there is none.
+test-gpu: $(INSTALLED)
+	$(BIN)/pytest -m gpu
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

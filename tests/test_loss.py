@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 import reference
 from spatialembed.embedding import PITCH, margin_to_sigma
 from spatialembed.loss import SpatialEmbeddingLoss
+from spatialembed.terms import near
 from spatialembed.terms.bandwidth import clamped_with_return
 from spatialembed.terms.centers import CENTERS, object_centers
 from spatialembed.terms.objects import gather_objects
-from spatialembed.terms.reach import pairs_within_reach
+from spatialembed.terms.reach import Margins, chunks_in_reach, sort_into_cells
 
 
 def scene(objects, shape=(48, 56), n_sigma=1, classes=1, batch=1, trained=True, seed=0):
@@ -368,26 +369,34 @@ def test_bad_input_is_refused():
         SpatialEmbeddingLoss(foreground_weight=(1, 2, 3))(output, label_mask, class_map)
 
 
-@given(st.integers(0, 200), st.integers(0, 9), st.integers(1, 3), st.integers(0, 999))
+@given(st.integers(1, 200), st.integers(1, 9), st.integers(1, 3), st.integers(0, 999))
 @settings(max_examples=60, deadline=None)
-def test_pairs_within_reach_are_all_pairs_within_reach(pixels, objects, dims, seed):
+def test_pairs_in_reach_are_all_pairs_in_reach(pixels, objects, dims, seed):
     rng = np.random.default_rng(seed)
-    position = torch.from_numpy(rng.normal(0, rng.uniform(0, 1), (dims, pixels)))
-    center = torch.from_numpy(rng.normal(0, 1, (dims, objects)))
-    width = torch.from_numpy(np.exp(rng.normal(2, 3, (dims, objects))))
-    pixel_image = torch.from_numpy(rng.integers(0, 2, pixels))
-    object_image = torch.from_numpy(rng.integers(0, 2, objects))
-    cutoff = torch.from_numpy(rng.uniform(1e-3, 14, objects))
-    if pixels:
-        object_image = object_image.clamp(max=int(pixel_image.max()))
-    k, pixel = pairs_within_reach(position, pixel_image, center, width, object_image, cutoff)
-    distance = (width[:, :, None] * (position[:, None] - center[:, :, None]) ** 2).sum(0)
-    near = (distance < cutoff[:, None]) & (object_image[:, None] == pixel_image)
-    assert sorted(zip(k.tolist(), pixel.tolist(), strict=True)) == near.nonzero().tolist() or (
-        {(a, b) for a, b in zip(k.tolist(), pixel.tolist(), strict=True)}
-        == {(a, b) for a, b in near.nonzero().tolist()}
-        and len(k) == int(near.sum())
+    position = torch.from_numpy(rng.normal(0, rng.uniform(0, 1), (dims, 2 * pixels)))
+    valid = torch.from_numpy(rng.random(2 * pixels) < 0.9)
+    owner = torch.from_numpy(rng.integers(-1, objects, 2 * pixels).astype(np.int32))
+    margins = Margins.of(
+        torch.from_numpy(rng.normal(0, 1, (dims, objects))),
+        torch.from_numpy(np.exp(rng.normal(2, 3, (dims, objects)))),
+        torch.from_numpy(rng.uniform(1e-3, 14, objects)),
+        torch.from_numpy(rng.integers(0, 2, objects)),
     )
+    found = []
+    cells = sort_into_cells(position, valid, owner, margins, 2, near)
+    for chunk in chunks_in_reach(cells, margins, torch.ones_like(margins.image), 500):
+        pairs = near.find_near(cells, chunk.tiles, margins)
+        tile = pairs.at // cells.owner.shape[1]
+        place = chunk.tiles.block[tile] * cells.owner.shape[1] + pairs.at % cells.owner.shape[1]
+        found += zip(chunk.tiles.object[tile].tolist(), cells.pixel[place].tolist(), strict=True)
+        assert torch.equal(
+            pairs.tile_counts, torch.bincount(tile, minlength=len(pairs.tile_counts))
+        )
+    far = position[:, None] - margins.center[:, :, None]
+    expected = (margins.width[:, :, None] * far**2).sum(0) < margins.cutoff[:, None]
+    expected &= margins.image[:, None] == torch.arange(2 * pixels) // pixels
+    expected &= valid & (owner != torch.arange(objects)[:, None])
+    assert sorted(found) == [tuple(pair) for pair in expected.nonzero().tolist()]
 
 
 @given(st.integers(1, 80), st.integers(1, 3), st.booleans(), st.integers(0, 999))

@@ -71,28 +71,36 @@ def lovasz_hinge_segments(
     # start operations by the object.
     order = errors.detach().argsort(descending=True)
     order = order[segment[order].argsort(stable=True)]
-    segment = segment[order]
-    weight = _iou_loss_steps(labels[order], segment, segments)
+    pairs = torch.bincount(segment, minlength=segments)
+    positives = torch.bincount(segment[labels], minlength=segments)
+    steps = iou_loss_steps(labels[order], pairs, positives, torch.float64)
     # In float64: a large mask adds up hundreds of thousands of small numbers.
-    total = weight.new_zeros(segments).index_add(0, segment, errors[order] * weight)
+    total = steps.new_zeros(segments).index_add(0, segment[order], errors[order] * steps)
     return total.to(errors.dtype)
 
 
-def _iou_loss_steps(
-    labels: Bool[Tensor, " pairs"], segment: Int[Tensor, " pairs"], segments: int
+def iou_loss_steps(
+    labels: Bool[Tensor, " pairs"],
+    pairs: Int[Tensor, " segments"],
+    positives: Int[Tensor, " segments"],
+    dtype: torch.dtype,
 ) -> Float[Tensor, " pairs"]:
-    """Growth of each mask's IoU loss as its pixels, sorted, turn wrong one after another."""
-    total = torch.bincount(segment, minlength=segments)
-    positives = torch.bincount(segment[labels], minlength=segments)
-    rank = torch.arange(1, len(segment) + 1, device=segment.device)
-    rank = rank - (total.cumsum(0) - total)[segment]
-    wrong_inside = labels.cumsum(0) - (positives.cumsum(0) - positives)[segment]
-    size = positives[segment]
-    # float64: the closed forms are exact to its last digits, while differences of the cumulative
-    # IoU loss of algorithm 1 cancel where a mask is large.
-    intersection = (size - wrong_inside).double()
-    union = (size + rank - wrong_inside).double()
-    outside = intersection / (union * (union - 1)).clamp(min=1)
-    step = torch.where(labels, 1 / union.clamp(min=1), outside)
-    # An empty mask: its IoU loss jumps from 0 to 1 at the first wrong pixel and stays there.
-    return torch.where(size > 0, step, (rank == 1).double())
+    """Growth of each mask's IoU loss as its pixels, sorted, turn wrong one after another.
+
+    Args:
+        labels: (M,) whether a pixel is in its mask, mask by mask, by error from large to small.
+        pairs: (segments,) how many of them each mask has.
+        positives: (segments,) how many of these are inside.
+        dtype: of the result; the closed forms are exact to its last digits, while differences of
+            the cumulative IoU loss of algorithm 1 cancel where a mask is large.
+    """
+    segment = torch.repeat_interleave(pairs.int(), output_size=len(labels))
+    inside, number = positives.cumsum(0), pairs.cumsum(0)
+    wrong_inside = labels.cumsum(0, dtype=torch.int32)  # of all masks so far, as the next two
+    intersection = inside.int().index_select(0, segment) - wrong_inside
+    rank = torch.arange(1, len(labels) + 1, dtype=torch.int32, device=labels.device)
+    union = (inside - number + pairs).int().index_select(0, segment) + rank - wrong_inside
+    union = union.to(dtype)
+    outside = intersection / (union * (union - 1))
+    # Of an empty mask the IoU loss jumps from 0 to 1 at the first wrong pixel and stays there.
+    return torch.where(labels | (union == 1), 1 / union, outside)

@@ -34,22 +34,20 @@ def object_centers(
             gradient flows (Neven et al., section 3); "medoid", the object's pixel with the
             least sum of distances to its other pixels (Lalit et al., MIDL 2021).
         place: (D, P) embeddings of the objects' pixels if "learned", else their coordinates.
-        pixel_object: (P,) index of each pixel's object, 0 to N − 1.
+        pixel_object: (P,) index of each pixel's object, 0 to N − 1, never decreasing.
         counts: (N,) pixels of each object, all at least 1.
     """
     if kind == "medoid":
-        return _medoids(place, pixel_object, counts)
+        return _medoids(place, counts)
     return mean_by_object(place, pixel_object, counts)
 
 
 def _medoids(
-    coordinate: Float[Tensor, "D pixels"],
-    pixel_object: Int[Tensor, " pixels"],
-    counts: Int[Tensor, " objects"],
+    coordinate: Float[Tensor, "D pixels"], counts: Int[Tensor, " objects"]
 ) -> Float[Tensor, "D objects"]:
-    order = pixel_object.argsort(stable=True)
-    points = coordinate[:, order].T.double().cpu().numpy()
-    starts = np.concatenate([[0], counts.cumsum(0).cpu().numpy()])
+    """By the compiled kernel on any device: coordinates go there, indices come back."""
+    points = coordinate.T.cpu().double().numpy()
+    starts = np.concatenate([[0], counts.cpu().cumsum(0).numpy()])
     with as_many_as_torch():
         chosen = torch.from_numpy(medoid_indices(np.ascontiguousarray(points), starts))
-    return coordinate[:, order[chosen.to(order.device)]]
+    return coordinate[:, chosen.to(coordinate.device)]

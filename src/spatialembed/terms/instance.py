@@ -15,8 +15,9 @@ runs over the whole image, once per object. Nearly all of these pixels add nothi
 
 The cost follows the pixels within reach, not objects times image. On the CPU compiled kernels
 (kernels/binning.py and reach.py for step 3, instance.py and hinge.py for the rest) do this object
-by object and give value and gradient together; on any other device, and in float64, the same steps
-are torch operations over all objects at once.
+by object; on any other device, and in float64, the same steps are operations of torch over all
+objects at once (terms/reach.py and near.py for step 3, hinges.py for the rest). Both give value and
+gradient together.
 """
 
 from __future__ import annotations
@@ -29,13 +30,15 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from spatialembed.embedding import membership, scaled_distance
+from spatialembed.embedding import scaled_distance
 from spatialembed.kernels.binning import Objects, bin_pixels
 from spatialembed.kernels.grid import Grid, make_grid
 from spatialembed.kernels.threads import as_many_as_torch
-from spatialembed.lovasz import lovasz_hinge_segments
+from spatialembed.terms.device import has_kernels
+from spatialembed.terms.hinges import torch_hinges
 from spatialembed.terms.objects import BatchObjects
-from spatialembed.terms.reach import pairs_within_reach
+from spatialembed.terms.reach import Margins, sort_into_cells
+from spatialembed.terms.triton_check import way_of
 
 NEGLIGIBLE = 1e-6
 """Pixels off an object with φ below this are always left out of its hinge."""
@@ -66,25 +69,8 @@ def instance_term(
         The term, differentiable once in ``position``, ``center`` and ``width``; and φ of each
         object pixel to its own object, in the order of ``objects.pixel``, detached.
     """
-    width = width.expand_as(center)
-    if position.device.type == "cpu" and position.dtype == torch.float32:
-        term, phi = _CompiledTerm.apply(position, center, width, objects, valid)  # type: ignore[no-untyped-call]
-        return term, phi
-    position = position.movedim(1, 0).flatten(1)  # (D, B·P)
-    own = scaled_distance(
-        position[:, objects.pixel], center[:, objects.owner], width[:, objects.owner]
-    )
-    nearest = own.new_full((len(objects.counts),), torch.inf)
-    nearest = nearest.scatter_reduce(0, objects.owner, own.detach(), "amin")
-    k, pixel = _others_in_reach(position, center, width, _cutoff(nearest), objects, valid)
-    far = membership(position[:, pixel], center[:, k], width[:, k])
-    hinge = lovasz_hinge_segments(
-        torch.cat([-2 * torch.expm1(-own), 2 * far]),  # 2 − 2 φ, without its cancellation near 0
-        torch.arange(len(own) + len(far), device=own.device) < len(own),
-        torch.cat([objects.owner, k]),
-        len(objects.counts),
-    )
-    return (hinge * objects.share).sum().to(position.dtype), torch.exp(-own.detach())
+    term, phi = _Term.apply(position, center, width.expand_as(center), objects, valid)  # type: ignore[no-untyped-call]
+    return term, phi
 
 
 def _cutoff(nearest: Float[Tensor, " objects"]) -> Float[Tensor, " objects"]:
@@ -95,25 +81,8 @@ def _cutoff(nearest: Float[Tensor, " objects"]) -> Float[Tensor, " objects"]:
     return -least_error.clamp(NEGLIGIBLE, 1 - 1e-7).log()
 
 
-def _others_in_reach(
-    position: Tensor,
-    center: Tensor,
-    width: Tensor,
-    cutoff: Tensor,
-    objects: BatchObjects,
-    valid: Tensor,
-) -> tuple[Tensor, Tensor]:
-    """Pairs of an object and a pixel off it that adds to its hinge: step 3."""
-    usable = valid.nonzero().squeeze(1)
-    image = usable // max(len(valid) // max(objects.images, 1), 1)
-    k, slot = pairs_within_reach(position[:, usable], image, center, width, objects.image, cutoff)
-    pixel = usable[slot]
-    off = objects.object_of[pixel] != k
-    return k[off], pixel[off]
-
-
-class _CompiledTerm(torch.autograd.Function):
-    """Value and gradient of the term by the compiled kernel."""
+class _Term(torch.autograd.Function):
+    """Value and gradient of the term at once."""
 
     @staticmethod
     def forward(
@@ -124,8 +93,13 @@ class _CompiledTerm(torch.autograd.Function):
         objects: BatchObjects,
         valid: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        with as_many_as_torch() as threads:
-            term, own, gradient = _compiled(position, center, width, objects, valid, threads)
+        if has_kernels(position) and position.dtype == torch.float32:
+            with as_many_as_torch() as threads:
+                term, own, gradient = _compiled(position, center, width, objects, valid, threads)
+        else:
+            # Triton works where torch does by default.
+            with torch.cuda.device_of(position):  # type: ignore[no-untyped-call]
+                term, own, gradient = _by_torch(position, center, width, objects, valid)
         ctx.save_for_backward(*gradient)
         phi = torch.exp(-own)
         ctx.mark_non_differentiable(phi)
@@ -135,6 +109,29 @@ class _CompiledTerm(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         return (*(upstream * gradient for gradient in ctx.saved_tensors), None, None)
+
+
+def _by_torch(
+    position: Tensor, center: Tensor, width: Tensor, objects: BatchObjects, valid: Tensor
+) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    """What :func:`_compiled` gives, by operations over all objects at once."""
+    images, dims = position.shape[:2]
+    if not len(objects.counts):
+        gradients = (torch.zeros_like(t) for t in (position, center, width))
+        return position.new_zeros(()), position.new_zeros(0), tuple(gradients)
+    flat = position.movedim(1, 0).flatten(1)  # (D, B·P)
+    difference = flat.index_select(1, objects.pixel) - center.index_select(1, objects.owner)
+    own = scaled_distance(difference, 0, width.index_select(1, objects.owner))
+    nearest = torch.segment_reduce(own, "min", lengths=objects.counts, unsafe=True)
+    center, width = center.contiguous(), width.contiguous()
+    margins = Margins.of(center, width, _cutoff(nearest), objects.image)
+    way = way_of(position)
+    cells = sort_into_cells(flat, valid, objects.object_of, margins, images, way)
+    term, in_position, in_center, in_width = torch_hinges(
+        flat, difference, own, cells, margins, objects, way
+    )
+    in_position = in_position.view(dims, images, -1).movedim(0, 1)
+    return term.to(position.dtype), own, (in_position, in_center, in_width)
 
 
 def _compiled(

@@ -1,124 +1,210 @@
 """Which (object, pixel) pairs matter, in torch; kernels/reach.py is compiled, for the CPU.
 
 A pixel far from an object's center has φ ≈ 0 and adds nothing to that object's loss, so the loss
-looks only at pairs within reach. They are found by sorting the embeddings of the whole batch into a
-coarse grid of cells, in which the pixels an object can reach are a few runs of neighbouring cells.
-There is no loop over objects, on any device.
+looks only at pairs within reach. The embeddings of the whole batch are sorted into a grid of cells,
+image by image. What an object can reach then lies in a few runs of neighbouring cells, one for each
+row of them, and runs are cut into tiles of :data:`TILE` places of the sorted order: a tile meets
+one object, so that all numbers of the object are there once and its pixels beside each other. There
+is no loop over objects, and the host is told two sizes, whatever is in the images.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any, NamedTuple
+
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from spatialembed.embedding import scaled_distance
-from spatialembed.kernels.grid import make_grid
+TILE = 32
+"""Pixels side by side in the order of cells, as many as a card's threads that run together."""
 
-CELLS = 1 << 14
-"""Upper limit of grid cells per image: enough to tell objects apart, few enough to count fast."""
+CELL = 16
+"""Pixels to a cell if they lay evenly: few beside what an object reaches, and few cells to find."""
 
-CANDIDATES = 1 << 22
-"""Pairs examined at a time, a bound on memory."""
+ROWS = 1 << 10
+"""Rows of cells in an image at most."""
 
 
-@torch.no_grad()
-def pairs_within_reach(
-    position: Float[Tensor, "D pixels"],
-    pixel_image: Int[Tensor, " pixels"],
-    center: Float[Tensor, "D objects"],
-    width: Float[Tensor, "D objects"],
-    object_image: Int[Tensor, " objects"],
-    cutoff: Float[Tensor, " objects"],
-) -> tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"]]:
-    """Find every pair of an object and a pixel of its image with Σ_d s_d (e_d − C_d)² < cutoff.
+class Margins(NamedTuple):
+    """What the objects reach: Σ_d s_d (e_d − C_d)² < cutoff, within their image."""
+
+    center: Float[Tensor, "D objects"]
+    width: Float[Tensor, "D objects"]
+    """Inverse squared widths s."""
+    cutoff: Float[Tensor, " objects"]
+    """φ > ε where the scaled distance is below ln(1/ε)."""
+    image: Int[Tensor, " objects"]
+    far: Float[Tensor, "D objects"]
+    """How far they reach along each axis, and a little more: rounding must not leave out a pixel in
+    reach; one too many is found to be out of it."""
+
+    @classmethod
+    def of(cls, center: Tensor, width: Tensor, cutoff: Tensor, image: Tensor) -> Margins:
+        """Margins with ``far`` from the rest."""
+        far = (cutoff / width).sqrt_().mul_(1 + 1e-3).add_(center.abs(), alpha=1e-6)
+        return cls(center, width, cutoff, image, far)
+
+    @property
+    def usable(self) -> Bool[Tensor, " objects"]:
+        """Which objects reach anything: of numbers that are finite."""
+        return (self.far < torch.inf).all(0)
+
+
+class Cells(NamedTuple):
+    """The pixels of a batch in the order of their cells; those that nothing reaches come last."""
+
+    pixel: Int[Tensor, " B*P"]
+    """Flat pixel at each place of the order."""
+    position: Float[Tensor, "blocks D TILE"]
+    """Embedding at each place; 0 at those that nothing reaches and behind the last."""
+    owner: Int[Tensor, "blocks TILE"]
+    """Object that the pixel at each place belongs to, or −1; int32."""
+    start: Int[Tensor, " B*cells+1"]
+    """First place of each cell, int32."""
+    low: Float[Tensor, "D 1"]
+    density: Float[Tensor, "D 1"]
+    """Lower corner of the grid, and its cells per unit of coordinate."""
+    side: int
+    """Cells along each axis."""
+
+
+class Tiles(NamedTuple):
+    """Tiles of an object each, object by object."""
+
+    object: Int[Tensor, " tiles"]
+    block: Int[Tensor, " tiles"]
+    """Places ``block`` · TILE and on."""
+    first: Int[Tensor, " tiles"]
+    end: Int[Tensor, " tiles"]
+    """Range of places from there on that the object reaches, perhaps beyond either end."""
+
+
+class Chunk(NamedTuple):
+    """Some objects one after the other, their own pixels, and the tiles that they reach."""
+
+    objects: slice
+    own: slice
+    tiles: Tiles
+    tile_counts: Int[Tensor, " objects"]
+
+
+def sort_into_cells(
+    position: Float[Tensor, "D B*P"],
+    valid: Bool[Tensor, " B*P"],
+    owner: Int[Tensor, " B*P"],
+    margins: Margins,
+    images: int,
+    way: Any,
+) -> Cells:
+    """Bin all pixels of a batch of ``images`` into one grid over all that its objects reach.
+
+    ``way`` is near.py, or the module that does the same for the device.
+    """
+    dims, number = position.shape
+    side = int((number // images // CELL) ** (1 / dims))
+    side = max(1, min(side, int(ROWS ** (1 / max(dims - 1, 1)))) if dims > 1 else side)
+    # Endless where no object reaches anything, and then no pixel is within.
+    low = torch.where(margins.usable, margins.center - margins.far, torch.inf).amin(1, keepdim=True)
+    high = torch.where(margins.usable, margins.center + margins.far, -torch.inf)
+    high = high.amax(1, keepdim=True)
+    density = side / ((high - low) * (1 + 1e-4)).clamp(min=1e-9)
+    last = images * side**dims
+    key, pixel = way.cell_keys(position, valid, low, density, side, images).sort()
+    start = torch.searchsorted(key, _range(last + 1, key), out_int32=True)
+    missing = -number % TILE
+    pad = torch.nn.functional.pad
+    # Others share tiles, where 0 times NaN would be NaN.
+    at = pad(torch.where(key < last, position.index_select(1, pixel), 0), (0, missing))
+    return Cells(
+        pixel,
+        at.view(dims, -1, TILE).transpose(0, 1).contiguous(),
+        pad(owner.index_select(0, pixel), (0, missing), value=-1).view(-1, TILE),
+        start, low, density, side,
+    )  # fmt: skip
+
+
+def chunks_in_reach(
+    cells: Cells, margins: Margins, own: Int[Tensor, " objects"], candidates: int
+) -> Iterator[Chunk]:
+    """All that objects reach, some objects at a time: a bound on memory.
 
     Args:
-        position: (D, P) embeddings of the pixels of all images.
-        pixel_image: (P,) index of the image a pixel is in.
-        center: (D, N) object centers.
-        width: (D, N) inverse squared widths s of the objects.
-        object_image: (N,) index of the image an object is in.
-        cutoff: (N,) scaled distance each object reaches; φ > ε where it is below ln(1/ε).
-
-    Returns:
-        Objects (M,) and pixels (M,) of the pairs, grouped by object.
+        cells: the pixels.
+        margins: of at least one object.
+        own: (N,) how many pixels are the objects' own.
+        candidates: pairs to look at, about, at a time; a single object may have more.
     """
-    empty = pixel_image.new_zeros(0)
-    if position.shape[1] == 0 or center.shape[1] == 0:
-        return empty, empty
-    grid = _Cells(position, pixel_image, reach=(cutoff / width).sqrt())
-    objects, starts, lengths = grid.runs(center, object_image)
-    found = []
-    for chunk in _chunks(lengths):
-        run = torch.repeat_interleave(lengths[chunk])
-        first = lengths[chunk].cumsum(0) - lengths[chunk]
-        slot = torch.arange(len(run), device=run.device) + (starts[chunk] - first)[run]
-        k, pixel = objects[chunk][run], grid.order[slot]
-        near = scaled_distance(position[:, pixel], center[:, k], width[:, k]) < cutoff[k]
-        found.append((k[near], pixel[near]))
-    if not found:
-        return empty, empty
-    return torch.cat([k for k, _ in found]), torch.cat([pixel for _, pixel in found])
+    rows, low, span = _blocks(cells, margins)
+    behind = rows.cumsum(0)
+    k = torch.repeat_interleave(rows, output_size=int(behind[-1]))
+    first, end = _runs(cells, margins, k, _range(len(k), k) - (behind - rows)[k], low, span)
+    tiles = torch.where(end > first, (end - 1) // TILE - first // TILE + 1, 0)
+    before = torch.nn.functional.pad(tiles.cumsum(0), (1, 0))
+    behind_tiles = before[behind]
+    tile_counts = behind_tiles.diff(prepend=behind_tiles.new_zeros(1))
+    ends = torch.stack([behind_tiles, behind, own.cumsum(0)]).cpu().numpy()
+    numbers = np.pad(ends, ((0, 0), (1, 0)))  # of tiles, runs and own pixels
+    group = np.maximum(numbers[0, 1:] - 1, 0) * TILE // candidates
+    borders = [0, *(np.flatnonzero(np.diff(group)) + 1).tolist(), len(group)]
+    for a, b in pairwise(borders):
+        runs = slice(numbers[1, a], numbers[1, b])
+        many = int(numbers[0, b] - numbers[0, a])
+        run = torch.repeat_interleave(tiles[runs], output_size=many) + int(numbers[1, a])
+        nth = _range(many, run) - (before[run] - int(numbers[0, a]))
+        start = first[run]
+        block = start // TILE + nth
+        found = Tiles(k[run], block, start - block * TILE, end[run] - block * TILE)
+        own_some = slice(int(numbers[2, a]), int(numbers[2, b]))
+        yield Chunk(slice(a, b), own_some, found, tile_counts[a:b])
 
 
-class _Cells:
-    """Pixels sorted by the cell their embedding falls in, image by image."""
-
-    def __init__(
-        self,
-        position: Float[Tensor, "D pixels"],
-        pixel_image: Int[Tensor, " pixels"],
-        reach: Float[Tensor, "D objects"],
-    ) -> None:
-        position = position.nan_to_num()
-        self.reach = reach
-        # Not torch's median, which has no deterministic implementation on CUDA.
-        typical = reach.nan_to_num().sort(1).values[:, (reach.shape[1] - 1) // 2]
-        numbers = torch.stack([position.amin(1), position.amax(1), typical])
-        low, high, typical = numbers.cpu().double().numpy()  # one wait for the device, not three
-        grid = make_grid(low, high - low, np.maximum(typical / 4, 1e-9), CELLS)
-        self.origin, self.density, self.last = (
-            torch.as_tensor(array)[:, None].to(position)
-            for array in (grid.origin, grid.density, grid.counts - 1)
-        )
-        self.stride = np.cumprod([1, *grid.counts]).tolist()
-        flat = pixel_image * self.stride[-1]
-        for axis, cell in enumerate(self._cell_of(position)):
-            flat = flat + cell * self.stride[axis]
-        self.order = flat.argsort(stable=True)
-        counts = torch.bincount(flat, minlength=self.stride[-1] * (int(pixel_image.max()) + 1))
-        self.starts = torch.nn.functional.pad(counts.cumsum(0), (1, 0))
-
-    def _cell_of(self, position: Float[Tensor, "D points"]) -> Int[Tensor, "D points"]:
-        """``cell_along`` of kernels/grid.py; of no number, the first."""
-        cell = ((position - self.origin) * self.density).nan_to_num()
-        return torch.minimum(cell.clamp(min=0), self.last).long()
-
-    def runs(
-        self, center: Float[Tensor, "D objects"], object_image: Int[Tensor, " objects"]
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Runs of ``order`` that hold all pixels in reach: object, start and length of each."""
-        low = self._cell_of(center - self.reach)
-        span = self._cell_of(center + self.reach) - low + 1
-        rows = span[1:].prod(0)
-        k = torch.repeat_interleave(rows)
-        rest = torch.arange(len(k), device=k.device) - (rows.cumsum(0) - rows)[k]
-        first = object_image[k] * self.stride[-1] + low[0, k]
-        for axis in range(1, len(center)):
-            first = first + (low[axis, k] + rest % span[axis, k]) * self.stride[axis]
-            rest = rest // span[axis, k]
-        starts = self.starts[first]
-        lengths = self.starts[first + span[0, k]] - starts
-        kept = lengths > 0
-        return k[kept], starts[kept], lengths[kept]
+def _range(size: int, like: Tensor) -> Tensor:
+    return torch.arange(size, device=like.device, dtype=like.dtype)
 
 
-def _chunks(lengths: Int[Tensor, " runs"]) -> list[slice]:
-    """Cut the runs so that each chunk holds about ``CANDIDATES`` pairs."""
-    if len(lengths) == 0:
-        return []
-    number = (lengths.cumsum(0) - 1) // CANDIDATES
-    ends = torch.unique_consecutive(number, return_counts=True)[1].cumsum(0).tolist()
-    return [slice(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True)]
+def _cell_of(cells: Cells, coordinate: Tensor, axis: int | slice) -> Tensor:
+    """Cell along an axis, the first or last one beyond the grid; never decreasing."""
+    place = (coordinate - cells.low[axis]) * cells.density[axis]
+    return place.clamp(0, cells.side - 1).long()
+
+
+def _blocks(cells: Cells, margins: Margins) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows of cells in each object's block; (D, N) its lowest cells and their number."""
+    low = _cell_of(cells, margins.center - margins.far, slice(None))
+    span = _cell_of(cells, margins.center + margins.far, slice(None)) - low + 1
+    return span[1:].prod(0) * margins.usable, low, span
+
+
+def _runs(
+    cells: Cells, margins: Margins, k: Tensor, rest: Tensor, low: Tensor, span: Tensor
+) -> tuple[Tensor, Tensor]:
+    """First place, and the one behind the last, of the run of each row of cells.
+
+    Args:
+        k: object of each.
+        rest: which of the object's rows it is.
+        low, span: the objects' blocks.
+    """
+    dims = len(low)
+    center, width = margins.center[:, k], margins.width[:, k]
+    row = margins.image[k] * cells.side**dims
+    # The other axes take their part of the reach; along x what is left. The block's whole rows
+    # would be right as well, and hold the corners around the ellipse.
+    left = margins.cutoff[k] * (1 + 1e-3)
+    for d in range(1, dims):
+        size = span[d, k]
+        cell = low[d, k] + rest % size
+        rest = rest // size
+        row = row + cell * cells.side**d
+        half = 0.51 / cells.density[d]
+        middle = cells.low[d] + (cell + 0.5) / cells.density[d]
+        gap = ((center[d] - middle).abs_() - half - center[d].abs() * 1e-6).clamp_(min=0)
+        left = left - width[d] * gap.square_()
+    far = (left.clamp(min=0) / width[0]).sqrt_().mul_(1 + 1e-3).add_(center[0].abs(), alpha=1e-6)
+    first = cells.start[row + _cell_of(cells, center[0] - far, 0)].long()
+    end = cells.start[row + _cell_of(cells, center[0] + far, 0) + 1].long()
+    return first, torch.where(left > 0, end, first)

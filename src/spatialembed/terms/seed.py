@@ -45,7 +45,8 @@ def seed_term(
     kind = torch.zeros_like(objects.owner)
     if class_map is not None and classes > 1:
         kind = as_integers(class_map.flatten()[objects.pixel], "class_map").long()
-        if len(kind) and not 0 <= kind.min() <= kind.max() < classes:
+        lowest, highest = torch.stack(kind.aminmax()).tolist() if len(kind) else (0, 0)
+        if not 0 <= lowest <= highest < classes:
             raise ValueError(f"class_map must be 0 to {classes - 1} on every object pixel")
     # Maps of targets and weights, not a gather of the objects' pixels: their gradient is the
     # faster of the two, a product where the other's is a scatter.

@@ -1,0 +1,349 @@
+"""The loss as operations of torch, the way of a card, against the CPU's compiled kernels.
+
+Both in float32. The same tests run on a card where there is one.
+"""
+
+import copy
+import os
+import re
+import subprocess
+import sys
+import warnings
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from spatialembed import terms
+from spatialembed.loss import SpatialEmbeddingLoss
+from spatialembed.terms import device as device_choice
+from spatialembed.terms import hinges, near, triton_check
+from spatialembed.terms.centers import CENTERS
+from spatialembed.terms.objects import gather_objects, mean_by_object
+from test_loss import scene, value_and_gradient
+
+DEVICES = [
+    "cpu",
+    pytest.param(
+        "cuda",
+        marks=[
+            pytest.mark.gpu,
+            pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here"),
+        ],
+    ),
+]
+on_devices = pytest.mark.parametrize("device", DEVICES)
+
+
+def by_torch(work):
+    """What ``work`` gives without the compiled kernels."""
+    before, device_choice.KERNELS = device_choice.KERNELS, False
+    try:
+        return work()
+    finally:
+        device_choice.KERNELS = before
+
+
+def assert_as_compiled(device, output, label_mask, class_map=None, ignore=None, **options):
+    """Every term to 1e-5, the gradient of the total to 1e-3."""
+    output, truth = output.float(), (label_mask, class_map, ignore)
+    loss = SpatialEmbeddingLoss(**options)
+    expected, slope = value_and_gradient(lambda o: loss(o, *truth), output)
+    there = [None if t is None else t.to(device) for t in truth]
+    on_device = copy.deepcopy(loss).to(device)
+    found, gradient = by_torch(
+        lambda: value_and_gradient(lambda o: on_device(o, *there), output.to(device))
+    )
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, rel=1e-5, abs=1e-8), name
+    assert_gradients_agree(gradient.cpu(), slope)
+
+
+def assert_gradients_agree(found, expected):
+    """To 1e-3, but for a swap: errors that differ in their last digit may change places.
+
+    Either gradient is right then. In a small object that moves a few pixels by a few thousandths.
+    """
+    difference = (found - expected).abs().flatten().sort().values / (expected.norm() + 1e-9)
+    swapped = difference[:-8].norm() <= 1e-3 and difference.norm() <= 3e-2
+    assert difference.norm() <= 1e-3 or swapped, float(difference.norm())
+
+
+@on_devices
+@pytest.mark.parametrize("center", CENTERS)
+@pytest.mark.parametrize("n_sigma", [1, 2])
+@pytest.mark.parametrize("objects", [0, 1, 7, 60, 400])
+@pytest.mark.parametrize("trained", [True, False])
+def test_images_cost_what_they_cost_compiled(device, center, n_sigma, objects, trained):
+    output, *truth = scene(objects, n_sigma=n_sigma, batch=2, trained=trained, seed=objects)
+    assert_as_compiled(device, output, *truth, n_sigma=n_sigma, center=center)
+
+
+@on_devices
+@pytest.mark.parametrize("center", CENTERS)
+@pytest.mark.parametrize("n_sigma", [1, 3])
+@pytest.mark.parametrize("trained", [True, False])
+def test_volumes_cost_what_they_cost_compiled(device, center, n_sigma, trained):
+    output, *truth = scene(12, (9, 14, 16), n_sigma, classes=2, batch=2, trained=trained)
+    assert_as_compiled(device, output, *truth, n_sigma=n_sigma, center=center)
+
+
+@on_devices
+@given(
+    shape=st.lists(st.integers(1, 40), min_size=1, max_size=3).filter(lambda s: np.prod(s) < 4000),
+    objects=st.integers(0, 8),
+    batch=st.integers(0, 3),
+    classes=st.integers(1, 3),
+    center=st.sampled_from(CENTERS),
+    margin=st.sampled_from([None, 0.3, 3.0, 40.0]),
+    elliptical=st.booleans(),
+    apart=st.sampled_from([1, 1000, 10**14]),
+    seed=st.integers(0, 999),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_scene_costs_what_it_costs_compiled(
+    device, shape, objects, batch, classes, center, margin, elliptical, apart, seed
+):
+    n_sigma = len(shape) if elliptical else 1
+    output, label_mask, class_map = scene(
+        objects, tuple(shape), n_sigma, classes, batch, trained=bool(seed % 2), seed=seed
+    )
+    rng = np.random.default_rng(seed)
+    ignore = torch.from_numpy(rng.random(label_mask.shape) < 0.2)
+    assert_as_compiled(
+        device, output, label_mask * apart, class_map, ignore, n_sigma=n_sigma, center=center,
+        margin=margin, foreground_weight=tuple(rng.uniform(1, 10, classes)),
+    )  # fmt: skip
+
+
+@on_devices
+def test_many_chunks_and_shorter_keys_give_the_same(device, monkeypatch):
+    """As batches larger than a test's have them: few pairs at a time, few bits for their order."""
+    output, *truth = scene(60, n_sigma=2, batch=2)
+    monkeypatch.setattr(near, "CANDIDATES", 4000)
+    if device == "cuda" and find_spec("triton"):
+        monkeypatch.setattr("spatialembed.terms.near_triton.CANDIDATES", 4000)
+    assert_as_compiled(device, output, *truth, n_sigma=2)
+    monkeypatch.setattr(hinges, "FEW", 0)
+    assert_as_compiled(device, output, *truth, n_sigma=2)
+    monkeypatch.setattr(hinges, "FINE", 1 << 40)
+    assert_as_compiled(device, output, *truth, n_sigma=2)
+
+
+@on_devices
+@pytest.mark.parametrize("sigma", [-2.0, 2.0])
+def test_margins_as_wide_and_as_narrow_as_there_are(device, sigma):
+    """All errors off the object are next to 2 in the one case: there their order matters, too."""
+    output, *truth = scene(7, trained=False)
+    output[:, 2] = sigma
+    assert_as_compiled(device, output, *truth)
+
+
+@on_devices
+def test_outputs_of_bfloat16_under_autocast_are_computed_in_float32(device):
+    output, label_mask, _ = scene(7)
+    half = output.bfloat16()
+    expected, slope = value_and_gradient(
+        lambda o: SpatialEmbeddingLoss()(o, label_mask), half.float()
+    )
+
+    def terms_of(output):
+        with torch.autocast(device, torch.bfloat16):
+            terms = SpatialEmbeddingLoss()(output, label_mask.to(device))
+        assert {term.dtype for term in terms.values()} == {torch.float32}
+        return terms
+
+    found, gradient = by_torch(lambda: value_and_gradient(terms_of, half.to(device)))
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, rel=1e-5), name
+    assert (gradient.cpu() - slope).norm() <= 4e-3 * slope.norm()  # it comes back as bfloat16
+
+
+@on_devices
+def test_an_object_that_is_no_number_leaves_the_others_their_gradient(device):
+    output, label_mask, _ = scene(7)
+    loss = SpatialEmbeddingLoss()
+    output, gone = output.float(), label_mask == 3
+    assert gone.any()
+    output[:, 0][gone] = torch.nan
+    terms = {}
+
+    def terms_of(output):
+        terms.update(loss(output, label_mask.to(output.device)))
+        return {"total": terms["instance"]}
+
+    _, slope = value_and_gradient(terms_of, output)
+    assert not terms["total"].isfinite()
+    _, gradient = by_torch(lambda: value_and_gradient(terms_of, output.to(device)))
+    assert not terms["total"].isfinite()
+    others = ~gone.unsqueeze(1).expand_as(output)
+    assert gradient.cpu()[others].isfinite().all()
+    assert_gradients_agree(gradient.cpu()[others], slope[others])
+
+
+@on_devices
+@given(st.integers(0, 3), st.integers(0, 20), st.sampled_from([1, 77, 10**9]), st.integers(0, 99))
+@settings(max_examples=60, deadline=None)
+def test_objects_are_those_of_the_compiled_kernel(device, images, side, apart, seed):
+    rng = np.random.default_rng(seed)
+    label_mask = torch.from_numpy(rng.integers(-3, 6, (images, side, side)) * apart)
+    valid = torch.from_numpy(rng.random((images, side, side)) < 0.9)
+    expected = gather_objects(label_mask // apart, valid)
+    found = by_torch(lambda: gather_objects(label_mask.to(device), valid.to(device)))
+    assert found.images == expected.images
+    for name in ("pixel", "owner", "counts", "image", "object_of"):
+        there = getattr(found, name)
+        assert there.dtype == getattr(expected, name).dtype
+        assert torch.equal(there.cpu(), getattr(expected, name)), name
+
+
+@on_devices
+def test_means_and_their_gradients_are_those_of_autograd(device):
+    generator = torch.Generator().manual_seed(0)
+    counts = torch.tensor([3, 1, 40, 7])
+    owner = torch.arange(4).repeat_interleave(counts)
+    values = torch.randn(2, 51, generator=generator, dtype=torch.float64)
+    weight = torch.randn(2, 4, generator=generator, dtype=torch.float64)
+    results = []
+    for there in ("cpu", device):
+        given = values.clone().to(there).requires_grad_()
+
+        def mean(given=given, there=there):
+            return mean_by_object(given, owner.to(there), counts.to(there))
+
+        means = mean() if not results else by_torch(mean)
+        (means * weight.to(there)).sum().backward()
+        results.append((means.detach().cpu(), given.grad.cpu()))
+    torch.testing.assert_close(results[1], results[0], rtol=1e-12, atol=1e-12)
+
+
+INTERPRETER = os.environ.get("TRITON_INTERPRET") == "1"
+
+
+@pytest.mark.skipif(INTERPRETER, reason="is within it")
+@pytest.mark.skipif(find_spec("triton") is None, reason="Triton comes with torch for CUDA")
+def test_kernels_of_triton_by_its_interpreter() -> None:
+    """The tests below, in a process of their own: it is chosen before Triton is loaded."""
+    tests = [sys.executable, "-m", "pytest", "-q", "-n0", "-k", "interpreted", __file__]
+    done = subprocess.run(tests, env=os.environ | {"TRITON_INTERPRET": "1"}, capture_output=True)
+    assert done.returncode == 0, done.stdout.decode()
+
+
+@pytest.mark.skipif(not INTERPRETER, reason="needs TRITON_INTERPRET=1, see the test above")
+@pytest.mark.parametrize("shape", [(40,), (24, 28), (7, 9, 10)])
+@pytest.mark.parametrize("trained", [True, False])
+def test_interpreted_kernels_give_the_same(monkeypatch, shape, trained):
+    monkeypatch.setattr(triton_check, "INTERPRETED", True)
+    output, *truth = scene(5, shape, len(shape), classes=2, batch=2, trained=trained)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert triton_check.way_of(torch.zeros(1, len(shape), 1)) is not near
+    assert_as_compiled("cpu", output, *truth, n_sigma=len(shape), center="learned")
+    monkeypatch.setattr(hinges, "FEW", 0)  # keys of logits
+    assert_as_compiled("cpu", output, *truth, n_sigma=len(shape), center="learned")
+
+
+def test_without_triton_the_loss_says_so_and_goes_on(monkeypatch):
+    monkeypatch.setattr(triton_check, "INTERPRETED", True)
+    monkeypatch.setitem(sys.modules, "triton", None)  # it cannot be imported then
+    monkeypatch.delitem(sys.modules, "spatialembed.terms.near_triton", raising=False)
+    monkeypatch.delattr(terms, "near_triton", raising=False)
+    triton_check._is_right.cache_clear()
+    output, *truth = scene(5)
+    with pytest.warns(UserWarning, match="runs slower than it could: kernels of Triton"):
+        assert_as_compiled("cpu", output, *truth)
+    triton_check._is_right.cache_clear()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_kernels_of_triton_are_right_on_this_card():
+    pytest.importorskip("triton", reason="Triton is not installed")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        for dims in (1, 2, 3):
+            assert triton_check.way_of(torch.zeros(1, dims, 1, device="cuda")) is not near
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("center", CENTERS)
+def test_in_deterministic_mode_a_card_gives_the_same_bits_again(center):
+    output, label_mask, _ = scene(60, n_sigma=2, batch=2)
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert_as_compiled("cuda", output, label_mask, n_sigma=2, center=center)
+        loss, label_mask = SpatialEmbeddingLoss(2, center).cuda(), label_mask.cuda()
+        first, second = (
+            value_and_gradient(lambda o: loss(o, label_mask), output.float().cuda())
+            for _ in range(2)
+        )
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert first[0] == second[0]
+    assert torch.equal(first[1], second[1])
+
+
+WAITS = 7
+"""A card is waited for so often in one loss, forward and backward: told a size each time."""
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("center", ["centroid", "learned"])
+def test_a_card_is_waited_for_equally_often_whatever_is_in_the_batch(center):
+    loss = SpatialEmbeddingLoss(center=center).cuda()
+    waits = []
+    for objects, batch in [(1, 1), (7, 2), (60, 5)]:
+        output, label_mask, _ = scene(objects, batch=batch)
+        output, label_mask = output.float().cuda().requires_grad_(), label_mask.cuda()
+        loss(output, label_mask)["total"].backward()  # what is set up once is not counted
+        torch.cuda.synchronize()
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always")
+                loss(output, label_mask)["total"].backward()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        waits.append(sum("synchroniz" in str(w.message) for w in told))
+    assert len(set(waits)) == 1, waits
+    assert waits[0] <= WAITS
+
+
+class Operations(TorchDispatchMode):
+    """Names of what is done, but for new ways of looking at the same memory."""
+
+    FREE = re.compile("view|slice|select|expand|(un)?squeeze|transpose|permute|split|empty|detach")
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.__name__.split(".")[0]
+        if not self.FREE.match(name.lstrip("_")) or name == "index_select":
+            self.names.append(name)
+        return function(*args, **(kwargs or {}))
+
+
+TOLD = {"_local_scalar_dense", "nonzero", "_unique2", "bincount", "masked_select", "is_nonzero"}
+"""Operations that wait for a card."""
+
+
+@pytest.mark.parametrize("center", ["centroid", "learned"])
+def test_the_number_of_operations_is_independent_of_what_is_in_the_batch(center):
+    counted = []
+    for objects, batch in [(7, 2), (60, 5)]:
+        output, label_mask, _ = scene(objects, batch=batch)
+        output = output.float().requires_grad_()
+        with Operations() as done:
+            by_torch(lambda: SpatialEmbeddingLoss(center=center)(output, label_mask))  # noqa: B023
+        counted.append(done.names)
+    assert counted[0] == counted[1]
+    assert len(counted[0]) < 450
+    assert len([name for name in counted[0] if name in TOLD]) <= WAITS

@@ -12,6 +12,8 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
+from spatialembed.embedding import Array
+
 SQUARE = 32
 """Networks see squares of so many pixels at their deepest level, which parts must not shift."""
 
@@ -28,6 +30,11 @@ class Part:
     def whole(cls, shape: tuple[int, int]) -> Part:
         """All of an image."""
         return cls(slice(0, shape[0]), slice(0, shape[1]), shape)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of the image."""
+        return self == Part.whole(self.shape)
 
     def turned(self, quarters: int, mirror: bool) -> Part:
         """Where the part lies once the whole is turned as by ``numpy.rot90``, then mirrored."""
@@ -133,17 +140,38 @@ def resized(image: Float[np.ndarray, "C H W"], to: Enlarged) -> Float[np.ndarray
     return np.stack([np.asarray(channel) for channel in channels])
 
 
-def sampled(maps: Float[np.ndarray, "C h w"], at: Enlarged) -> Float[np.ndarray, "C H W"]:
+def sampled(maps: Array, at: Enlarged) -> Array:
     """Maps of an enlarged image at the pixels of the image, interpolated between the nearest four.
 
     Unlike :func:`resized` it does not smooth: what two objects say is mixed at their border alone.
+
+    Args:
+        maps: (C, h, w) float32 of numpy, or a tensor of any float type, which stays where it is.
+
+    Returns:
+        (C, H, W) float32; ``maps`` itself where it is of that size.
     """
     if at.is_same:
         return maps
+    if not isinstance(maps, np.ndarray):
+        maps = maps.float()
     for axis, side in ((1, at.rows), (2, at.columns)):
         place = side.places
         below = np.floor(place).astype(np.intp)
         share = np.expand_dims((place - below).astype(np.float32), (0, 3 - axis))
         above = np.minimum(below + 1, len(side) - 1)
-        maps = maps.take(below, axis) * (1 - share) + maps.take(above, axis) * share
+        if isinstance(maps, np.ndarray):
+            maps = maps.take(below, axis) * (1 - share) + maps.take(above, axis) * share
+        else:
+            maps = _between(maps, axis, below, above, share)
     return maps
+
+
+def _between(
+    maps: Array, axis: int, below: np.ndarray, above: np.ndarray, share: np.ndarray
+) -> Array:
+    """The same step for a tensor."""
+    import torch
+
+    lower, upper, part = (torch.from_numpy(a).to(maps.device) for a in (below, above, share))
+    return maps.index_select(axis, lower) * (1 - part) + maps.index_select(axis, upper) * part

@@ -93,12 +93,12 @@ class Graph:
                 work(self.given)
         here.wait_stream(aside)
         self.graph = torch.cuda.CUDAGraph()
-        # The outer one: where recording fails torch leaves its own stream in place.
         with (
             _CAPTURING,
+            # Where recording fails torch leaves the other stream in place.
             torch.cuda.stream(here),
             # Other threads may use the card meanwhile.
-            torch.cuda.graph(self.graph, capture_error_mode="thread_local"),
+            torch.cuda.graph(self.graph, stream=aside, capture_error_mode="thread_local"),
         ):
             self.result = work(self.given)
         self.done = torch.cuda.Event()  # type: ignore[no-untyped-call]

@@ -7,6 +7,8 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_predictor import Bright, bright, squares
 from torch import nn
 
@@ -20,7 +22,7 @@ from spatialembed.inference.network import CardNetwork
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.symmetries import SYMMETRIES
 from spatialembed.inference.torch_network import TorchNetwork
-from spatialembed.inference.zoom import Part, sampled
+from spatialembed.inference.zoom import Part, resized, sampled
 from spatialembed.kernels.foreground import as_float32
 from spatialembed.models import build
 from spatialembed.models.folding import folded
@@ -96,6 +98,9 @@ def test_pixels_of_8_bits_are_normalised_there_bit_for_bit(device, invert) -> No
         pixels = picture(20, 31, channels)
         seen = model._there(model.network, pixels, Part.whole(pixels.shape[:2]))
         np.testing.assert_array_equal(seen.cpu().numpy(), model.prepared(pixels))
+        model.spec = replace(model.spec, zoom=1.4)
+        seen = model._there(model.network, pixels, Part.whole(pixels.shape[:2]))
+        np.testing.assert_allclose(seen.cpu().numpy(), model.prepared(pixels), atol=1e-5)
 
 
 def test_arrays_that_cannot_be_written_to_are_uploaded(device) -> None:
@@ -129,6 +134,17 @@ def test_tensors_turn_as_arrays_do(how) -> None:
     for n_sigma in (1, 2):
         turned = turn(torch.from_numpy(output), n_sigma, *how)
         np.testing.assert_array_equal(turned.numpy(), turn(output, n_sigma, *how))
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.floats(0.05, 6), st.integers(0, 60))
+@settings(max_examples=60, deadline=None)
+def test_tensors_are_resized_as_arrays_are(height, width, zoom, left) -> None:
+    image = np.random.default_rng(0).normal(size=(2, height, width)).astype(np.float32)
+    columns = slice(left, left + width)
+    for part in (Part.whole((height, width)), Part(slice(3, 3 + height), columns, (99, 120))):
+        to = part.enlarged(zoom)
+        found = resized(torch.from_numpy(image), to).numpy()
+        np.testing.assert_allclose(found, resized(image, to), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -231,9 +247,10 @@ def test_without_a_card_nothing_is_recorded() -> None:
 
 
 def refused(given: torch.Tensor) -> torch.Tensor:
+    doubled = given * 2
     if torch.cuda.is_current_stream_capturing():
         raise RuntimeError("operation not permitted when stream is capturing")
-    return given * 2
+    return doubled
 
 
 @pytest.mark.gpu
@@ -247,10 +264,10 @@ class TestGraphs:
     def test_they_give_what_the_work_gives(self) -> None:
         module = network().cuda()
         graphs = Graphs(module)
-        given = self.inputs()
-        outputs = [graphs(one) for one in given]  # all are kept: none is another's memory
+        batch = self.inputs()
+        outputs = [graphs(one) for one in batch]  # all are kept: none is another's memory
         assert sum(graph is not None for graph in graphs._known.values()) == 1
-        for one, output in zip(given, outputs, strict=True):
+        for one, output in zip(batch, outputs, strict=True):
             torch.testing.assert_close(output, module(one), rtol=1e-5, atol=1e-5)
         assert not torch.equal(outputs[-1], outputs[-2])
 
@@ -259,16 +276,16 @@ class TestGraphs:
         module = network().cuda()
         graphs = Graphs(module)
         for one, other in zip(self.inputs(), self.inputs(shape=(2, 3, 64, 32)), strict=True):
-            for given in (one, other):
-                torch.testing.assert_close(graphs(given), module(given), rtol=1e-5, atol=1e-5)
+            for batch in (one, other):
+                torch.testing.assert_close(graphs(batch), module(batch), rtol=1e-5, atol=1e-5)
         assert sum(graph is not None for graph in graphs._known.values()) == 2
 
     @torch.inference_mode()
     def test_few_shapes_are_kept_and_large_ones_not_recorded(self) -> None:
-        graphs = Graphs(lambda given: given * 2)
+        graphs = Graphs(lambda batch: batch * 2)
         for side in range(1, KEPT + 3):
-            for given in self.inputs(3, (1, 1, side, side)):
-                torch.testing.assert_close(graphs(given), given * 2)
+            for batch in self.inputs(3, (1, 1, side, side)):
+                torch.testing.assert_close(graphs(batch), batch * 2)
         assert len(graphs._known) == KEPT
         large = torch.ones(1, 1, 1, MOST_PIXELS + 1, device="cuda")
         for _ in range(3):
@@ -281,8 +298,8 @@ class TestGraphs:
     def test_what_cannot_be_recorded_goes_on_as_it_is(self, capfd) -> None:
         graphs = Graphs(refused)
         stream = torch.cuda.current_stream()
-        for given in self.inputs(4):
-            torch.testing.assert_close(graphs(given), given * 2)
+        for batch in self.inputs(4):
+            torch.testing.assert_close(graphs(batch), batch * 2)
         assert not graphs.records
         assert torch.cuda.current_stream() == stream
         assert capfd.readouterr() == ("", "")

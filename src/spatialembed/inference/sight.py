@@ -129,19 +129,21 @@ class Sight:
 
     def _card_for(self, part: Part) -> CardNetwork | None:
         """The network, if it is on a card that takes such a part at once."""
-        height, width = part.enlarged(self.zoom).shape
-        card = self.network if isinstance(self.network, CardNetwork) else None
-        return card if card and height * width <= card.side**2 else None
+        if not isinstance(self.network, CardNetwork):
+            return None
+        sizes = part.size, part.enlarged(self.zoom).shape
+        fits = all(height * width <= self.network.side**2 for height, width in sizes)
+        return self.network if fits else None
 
     def _there(self, card: CardNetwork, pixels: np.ndarray, part: Part) -> Array:
         """:meth:`prepared` on the card, where pixels of 8 bits, a quarter of it, go as they are."""
-        if pixels.dtype != np.uint8 or not part.enlarged(self.zoom).is_same:
-            return card.uploaded(self.prepared(pixels, part))
-        levels = np.arange(256, dtype=np.uint8)[:, None, None].repeat(pixels.shape[2], 2)
-        table = self.fixed(pixels).normalized(levels)[:, 0]
-        if pixels.shape[2] < self.spec.in_channels:  # grey, which the model takes
-            table = np.repeat(table, self.spec.in_channels, 1)
-        return card.looked_up(pixels, table)
+        if pixels.dtype == np.uint8:
+            levels = np.arange(256, dtype=np.uint8)[:, None, None].repeat(pixels.shape[2], 2)
+            table = self.fixed(pixels)._planes(levels)[:, :, 0].T
+            seen = card.looked_up(pixels, table)
+        else:
+            seen = card.uploaded(self._planes(pixels))
+        return resized(seen, part.enlarged(self.zoom))
 
     def prepared(self, pixels: np.ndarray, part: Part | None = None) -> Float[np.ndarray, "C h w"]:
         """What the network is given of (H, W, C) pixels: normalised, and as large as it sees them.
@@ -152,9 +154,7 @@ class Sight:
         Raises:
             UserError: not numbers, or too many pixels.
         """
-        normalized = np.ascontiguousarray(self.normalized(pixels).transpose(2, 0, 1))
-        if len(normalized) < self.spec.in_channels:  # grey, which the model takes
-            normalized = np.repeat(normalized, self.spec.in_channels, 0)
+        planes = self._planes(pixels)
         to = (part or Part.whole(pixels.shape[:2])).enlarged(self.zoom)
         height, width = to.shape
         if height * width > MOST_PIXELS:
@@ -163,7 +163,15 @@ class Sight:
                 "pixels, too many to take whole; check the diameter that was given, or store it "
                 "as OME-Zarr or tiled TIFF and predict it in tiles, with --out labels.zarr"
             )
-        return resized(normalized, to)
+        prepared: np.ndarray = resized(planes, to)
+        return prepared
+
+    def _planes(self, pixels: np.ndarray) -> Float[np.ndarray, "C H W"]:
+        """(H, W, C) pixels normalised, channel by channel, with the model's channels."""
+        planes = np.ascontiguousarray(self.normalized(pixels).transpose(2, 0, 1))
+        if len(planes) < self.spec.in_channels:  # grey, which the model takes
+            planes = np.repeat(planes, self.spec.in_channels, 0)
+        return planes
 
     def normalized(self, pixels: np.ndarray) -> Float[np.ndarray, "H W C"]:
         """What (H, W, C) pixels are to the network: normalised, and inverted if that was asked."""

@@ -9,7 +9,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 from PIL import Image
 
 from spatialembed.embedding import Array
@@ -30,6 +29,11 @@ class Part:
     def whole(cls, shape: tuple[int, int]) -> Part:
         """All of an image."""
         return cls(slice(0, shape[0]), slice(0, shape[1]), shape)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Its height and width."""
+        return self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
 
     @property
     def is_whole(self) -> bool:
@@ -125,10 +129,15 @@ def _side(start: int, stop: int, side: int, zoom: float) -> Side:
     return Side(first, last, start, stop, zoom)
 
 
-def resized(image: Float[np.ndarray, "C H W"], to: Enlarged) -> Float[np.ndarray, "C h w"]:
-    """An image at another size, float32: interpolated, or smoothed first where it shrinks."""
+def resized(image: Array, to: Enlarged) -> Array:
+    """An image (C, H, W) at another size, float32: interpolated, or smoothed first as it shrinks.
+
+    Of a tensor a tensor, on the same device, equal to rounding.
+    """
     if to.is_same:
         return image
+    if not isinstance(image, np.ndarray):
+        return _resampled(_resampled(image, 2, to.columns), 1, to.rows)
     (top, bottom), (left, right) = to.rows.ends, to.columns.ends
     # By PIL and not by torch, which exported models do without.
     channels = [
@@ -138,6 +147,34 @@ def resized(image: Float[np.ndarray, "C H W"], to: Enlarged) -> Float[np.ndarray
         for channel in image
     ]
     return np.stack([np.asarray(channel) for channel in channels])
+
+
+def _resampled(image: Array, axis: int, to: Side) -> Array:
+    """What PIL does along one axis: torch's own resizing takes no part of an image."""
+    import torch
+
+    first, weights = _triangles(to, image.shape[axis])
+    shape = [-1 if a == axis else 1 for a in range(3)]
+    total: Array = 0.0
+    for step, weight in enumerate(weights.T):
+        place = torch.from_numpy(np.minimum(first + step, image.shape[axis] - 1)).to(image.device)
+        part = torch.from_numpy(weight).to(image.device).reshape(shape)
+        total = total + image.index_select(axis, place) * part
+    return total
+
+
+def _triangles(to: Side, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first of the pixels that each line is a mean of, (L,); their weights (L, K) float32."""
+    start, stop = np.array(to.ends, np.float32)  # as PIL has them
+    scale = float(stop - start) / len(to)
+    reach = max(scale, 1.0)
+    center = float(start) + (np.arange(len(to)) + 0.5) * scale
+    first = np.maximum((center - reach + 0.5).astype(np.intp), 0)
+    last = np.minimum((center + reach + 0.5).astype(np.intp), length)
+    place = first[:, None] + np.arange((last - first).max())
+    weights = np.maximum(1 - np.abs(place - center[:, None] + 0.5) / reach, 0)
+    weights[place >= last[:, None]] = 0
+    return first, (weights / weights.sum(1, keepdims=True)).astype(np.float32)
 
 
 def sampled(maps: Array, at: Enlarged) -> Array:

@@ -63,6 +63,13 @@ def picture(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
 
 
+def require_same(found: np.ndarray, expected: np.ndarray, within: float = 1e-4) -> None:
+    """But for rounding, which sums leave where their terms cancel: by the largest value."""
+    assert found.shape == expected.shape
+    assert np.isfinite(expected).all()
+    assert np.abs(found - expected).max() <= within * np.abs(expected).max()
+
+
 def test_kinds_of_network() -> None:
     assert isinstance(CudaNetwork(Bright()), CardNetwork)
     assert not isinstance(TorchNetwork(Bright()), CardNetwork)
@@ -87,7 +94,7 @@ def test_raw_outputs_are_those_of_the_cpu(device, dtype, kind, zoom) -> None:
     assert output.device.type == device
     assert output.is_contiguous()
     assert outputs[1].dtype == np.float32
-    np.testing.assert_allclose(outputs[1], outputs[0], rtol=1e-3, atol=1e-3)
+    require_same(outputs[1], outputs[0])
 
 
 @pytest.mark.parametrize("invert", [False, True])
@@ -120,12 +127,12 @@ def test_views_together_are_views_one_by_one(device, count, zoom, shape) -> None
     together = []
     many = found.network.many
     found.network.many = lambda images: together.append(len(images)) or many(images)
-    np.testing.assert_allclose(found.raw(image), expected.raw(image), rtol=1e-3, atol=1e-3)
+    require_same(found.raw(image), expected.raw(image), 1e-3)
     assert together == [2] if count == 2 else [count // 2] * 2
     # Parts of a larger image begin elsewhere in each view: one by one.
     part = Part(slice(0, shape[0]), slice(32, 32 + shape[1]), (99, 200))
     outputs = (model.raw(image, part=part) for model in (expected, found))
-    np.testing.assert_allclose(*outputs, rtol=1e-3, atol=1e-3)
+    require_same(*outputs, 1e-3)
 
 
 @pytest.mark.parametrize("how", SYMMETRIES[8])
@@ -183,7 +190,7 @@ def test_what_is_too_large_for_the_card_is_cut(device, monkeypatch) -> None:
     image = picture(650, 700, 3)
     output = found.output(image)
     assert isinstance(output, np.ndarray)
-    np.testing.assert_allclose(output, expected.raw(image), rtol=1e-3, atol=1e-3)
+    require_same(output, expected.raw(image))
 
 
 def test_batches_are_as_large_as_the_card_takes(monkeypatch) -> None:
@@ -268,7 +275,7 @@ class TestGraphs:
         outputs = [graphs(one) for one in batch]  # all are kept: none is another's memory
         assert sum(graph is not None for graph in graphs._known.values()) == 1
         for one, output in zip(batch, outputs, strict=True):
-            torch.testing.assert_close(output, module(one), rtol=1e-5, atol=1e-5)
+            require_same(output.cpu().numpy(), module(one).cpu().numpy(), 1e-3)
         assert not torch.equal(outputs[-1], outputs[-2])
 
     @torch.inference_mode()
@@ -277,7 +284,8 @@ class TestGraphs:
         graphs = Graphs(module)
         for one, other in zip(self.inputs(), self.inputs(shape=(2, 3, 64, 32)), strict=True):
             for batch in (one, other):
-                torch.testing.assert_close(graphs(batch), module(batch), rtol=1e-5, atol=1e-5)
+                found, expected = graphs(batch), module(batch)
+                require_same(found.cpu().numpy(), expected.cpu().numpy(), 1e-3)
         assert sum(graph is not None for graph in graphs._known.values()) == 2
 
     @torch.inference_mode()
@@ -318,4 +326,5 @@ class TestGraphs:
         for thread in threads:
             thread.join()
         for k in range(8):
-            np.testing.assert_allclose(found[k], expected[k], rtol=1e-5, atol=1e-5)
+            require_same(found[k], expected[k], 1e-3)
+            assert np.abs(found[k] - expected[k - 1]).max() > 0.1 * np.abs(expected[k]).max()

@@ -14,7 +14,7 @@ from torch import nn
 
 from spatialembed.embedding import turn
 from spatialembed.errors import UserError
-from spatialembed.inference import cuda_network, tiles
+from spatialembed.inference import cuda_graphs, cuda_network, tiles
 from spatialembed.inference.cuda_graphs import KEPT, MOST_PIXELS, Graphs
 from spatialembed.inference.cuda_network import CudaNetwork
 from spatialembed.inference.looks import look_at
@@ -251,6 +251,53 @@ def test_without_a_card_nothing_is_recorded() -> None:
         given = torch.full((1, 3, 4, 4), float(value))
         torch.testing.assert_close(there.graphs(given), given * 2 + 1)
     assert len(calls) == 4
+
+
+def test_what_comes_twice_is_recorded_and_few_are_kept(monkeypatch) -> None:
+    recorded, dropped = [], []
+
+    class Stand:
+        """For a graph, where there is no card."""
+
+        def __init__(self, work, given: torch.Tensor) -> None:
+            if given.shape[-1] == 13:
+                raise RuntimeError("CUDA error: operation not permitted")
+            recorded.append(given.shape[-1])
+            self.work, self.given = work, given
+
+        def __call__(self, given: torch.Tensor) -> torch.Tensor:
+            assert given.shape == self.given.shape
+            return self.work(given)
+
+    monkeypatch.setattr(cuda_graphs, "Graph", Stand)
+    monkeypatch.setattr(torch.cuda, "synchronize", dropped.append)
+    graphs = Graphs(lambda given: given + 1)
+
+    def give(side: int, value: float = 0.0) -> None:
+        assert torch.equal(graphs(torch.full((1, side), value)), torch.full((1, side), value + 1))
+
+    for side in range(2, 2 * KEPT + 2):  # all others
+        give(side)
+    assert recorded == []
+    for value in range(3):
+        for side in (40, 50):  # two in turn
+            give(side, value)
+    assert recorded == [40, 50]
+    for side in range(2, KEPT + 2):
+        give(side)
+    assert len(dropped) == 2
+    give(40)
+    assert recorded == [40, 50]
+    give(40)
+    assert recorded == [40, 50, 40]
+    graphs.clear()
+    assert len(dropped) == 3
+    for _ in range(3):
+        give(13)
+    for _ in range(3):
+        give(40)
+    assert not graphs.records
+    assert recorded == [40, 50, 40]
 
 
 def refused(given: torch.Tensor) -> torch.Tensor:

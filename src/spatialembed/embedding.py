@@ -167,9 +167,7 @@ def membership(position: Array, center: Array, width: Array, axis: int = 0) -> A
     return _namespace(position).exp(-scaled_distance(position, center, width, axis))
 
 
-def turn(
-    output: np.ndarray[Any, Any], n_sigma: int, quarters: int, mirror: bool
-) -> np.ndarray[Any, Any]:
+def turn(output: Array, n_sigma: int, quarters: int, mirror: bool) -> Array:
     """Raw output of an image that is turned, then mirrored: its arrows turn with the picture.
 
     Args:
@@ -178,13 +176,14 @@ def turn(
         quarters: quarter turns counter-clockwise, as ``numpy.rot90``.
         mirror: whether left and right change places after the turn.
     """
-    turned = np.rot90(output, quarters, axes=(1, 2)).copy()
+    space = _namespace(output)
+    turned = _copied(space.rot90(output, quarters, (1, 2)))
     for _ in range(quarters % 4):  # right becomes up, down becomes right
-        turned[:2] = np.stack([turned[1], -turned[0]])
+        turned[:2] = space.stack([turned[1], -turned[0]])
     if quarters % 2 and n_sigma == 2:
-        turned[2:4] = turned[3:1:-1].copy()
+        turned[2:4] = turned[[3, 2]]
     if mirror:
-        turned = turned[:, :, ::-1].copy()
+        turned = _copied(space.flip(turned, (2,)))
         turned[0] *= -1
     return turned
 
@@ -214,6 +213,10 @@ def _namespace(array: Array | None) -> Any:
     import torch
 
     return torch
+
+
+def _copied(array: Array) -> Array:
+    return array.copy() if isinstance(array, np.ndarray) else array.clone()
 
 
 def _split(output: Array, dims: int, n_sigma: int, axis: int) -> tuple[Array, Array, Array]:

@@ -66,7 +66,7 @@ def test_networks_begin_their_squares_where_tiles_do(name) -> None:
 
 def test_the_predictor_cuts(monkeypatch) -> None:
     sides = []
-    monkeypatch.setattr(tiles, "_side", lambda: sides.append(SIDE) or SIDE)
+    monkeypatch.setattr(tiles, "_side", lambda network: sides.append(SIDE) or SIDE)
     found = bright().predict(np.kron(squares()[..., 0], np.ones((20, 20), np.uint8)))
     assert sides
     monkeypatch.undo()
@@ -78,7 +78,7 @@ def test_memory_decides(monkeypatch) -> None:
     room = 2 * tiles.BYTES_PER_PIXEL
     for held, side in ((0, SIDE), (2**60, tiles.LARGEST), (room * 2000**2, 1920)):
         monkeypatch.setattr(tiles, "memory", lambda held=held: held)
-        assert tiles._side() == side
+        assert tiles._side(pytest.fail) == tiles.side_within(held) == side
 
 
 def test_where_the_system_does_not_say_a_guess_is_taken(monkeypatch) -> None:

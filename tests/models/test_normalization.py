@@ -50,6 +50,19 @@ def test_percentile_is_per_channel_and_whatever_the_units() -> None:
     np.testing.assert_allclose(scaled, result, rtol=1e-4, atol=1e-5)
 
 
+@given(
+    st.sampled_from([np.uint8, np.uint16, np.uint32, np.uint64, np.int16]).flatmap(
+        lambda dtype: hnp.arrays(dtype, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(1)))
+    ),
+    st.tuples(st.floats(0, 49), st.floats(50, 100)),
+)
+@settings(max_examples=100, deadline=None)
+def test_percentiles_of_integers_are_those_of_floats_bit_for_bit(image, percentiles) -> None:
+    normalization = Normalization("percentile", *percentiles)
+    found = normalization._percentiles([image])
+    np.testing.assert_array_equal(found[0], np.percentile(image.astype(np.float64), percentiles))
+
+
 def test_percentile_of_a_constant_channel_is_zero_and_a_hot_pixel_is_clipped() -> None:
     image = np.full((50, 50, 2), 17, np.uint8)
     image[:25, :, 1] = 20

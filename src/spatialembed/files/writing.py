@@ -7,7 +7,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from spatialembed.errors import UserError
@@ -120,7 +120,9 @@ def require_writable(folder: str | Path, option: str = "--out") -> None:
         ) from error
 
 
+@cache
 def _umask() -> int:
+    # Asked once: to ask is to change it, which files that other threads make would see.
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -11,18 +12,25 @@ import numpy as np
 from spatialembed.data.images.reading import read_image
 from spatialembed.errors import ImageWarning, UserError
 from spatialembed.files.writing import sweep
+from spatialembed.inference.card_memory import within_memory
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.image_files import ImageFile
-from spatialembed.inference.looks import look_at
+from spatialembed.inference.looks import look_of, sampled_seeds
+from spatialembed.inference.network import CardNetwork
+from spatialembed.inference.overlap import Done, one_by_one, overlapped
 from spatialembed.models.looks import Look
 
 if TYPE_CHECKING:
     from spatialembed.formats.results_folder import Results
     from spatialembed.inference.predictor import Model
+    from spatialembed.instances import Instances
 
 
 Given: TypeAlias = tuple[float | None, float | None, int | None]
 """Seed threshold, foreground threshold and minimum size; None for the model's own."""
+
+_Job: TypeAlias = tuple[ImageFile, bool]
+"""An image, and whether its results are kept."""
 
 
 class Outcome(NamedTuple):
@@ -53,7 +61,8 @@ def predict_files(
 ) -> Iterator[Outcome]:
     """Predict images one after the other and write their results, yielding each as it is done.
 
-    An image that fails is an outcome with an error; the rest goes on.
+    An image that fails is an outcome with an error; the rest goes on. With a network on a GPU
+    further images are read, and results written, meanwhile; the order stays.
 
     Args:
         model: what finds the instances.
@@ -100,17 +109,42 @@ def _predict_each(
     overwrite: bool,
     settings: Given,
 ) -> Iterator[Outcome]:
-    for image in images:
-        if not overwrite and results.has(image.name):
-            yield Outcome(image, None, kept=True)
-            continue
-        try:
-            yield predict_file(model, image, results, overwrite, settings)
-        except UserError as error:
-            yield Outcome(image, None, str(error))
-        except (MemoryError, RuntimeError) as error:  # torch reports lack of memory as the latter
-            reason = str(error).partition("\n")[0] or "out of memory"
-            yield Outcome(image, None, f"{image.path}: {reason}")
+    jobs = ((image, not overwrite and results.has(image.name)) for image in images)
+
+    def read(job: _Job) -> np.ndarray | None:
+        image, kept = job
+        return None if kept else read_image(image.path, image.series)
+
+    def work(job: _Job, read: Callable[[], Any]) -> Found | Outcome:
+        image, kept = job
+        if kept:
+            return Outcome(image, None, kept=True)
+        return _attempted(image, lambda: find(model, image, read, settings))
+
+    def write(job: _Job, found: Found | Outcome) -> Outcome:
+        if isinstance(found, Outcome):
+            return found
+        return _attempted(job[0], lambda: found.write(results, overwrite))
+
+    # A network on the CPU takes all cores itself, and waits for no file.
+    if not isinstance(model.network, CardNetwork):
+        return one_by_one(jobs, read, work, write)
+    return overlapped(jobs, read, work, write, _size)
+
+
+def _attempted(image: ImageFile, work: Callable[[], Done]) -> Done | Outcome:
+    """What a work gives, or an outcome that says why it failed."""
+    try:
+        return work()
+    except UserError as error:
+        return Outcome(image, None, str(error))
+    except (MemoryError, RuntimeError) as error:  # torch reports lack of memory as the latter
+        reason = str(error).partition("\n")[0] or "out of memory"
+        return Outcome(image, None, f"{image.path}: {reason}")
+
+
+def _size(found: Found | Outcome) -> int:
+    return found.pixels.nbytes if isinstance(found, Found) else 0
 
 
 def predict_file(
@@ -125,19 +159,55 @@ def predict_file(
     Raises:
         UserError: the image cannot be read, or its results not be written.
     """
-    with warnings.catch_warnings(record=True) as caught:
+    read = partial(read_image, image.path, image.series)
+    return find(model, image, read, settings).write(results, overwrite)
+
+
+class Found(NamedTuple):
+    """What was found in an image, before anything is written."""
+
+    image: ImageFile
+    pixels: np.ndarray
+    """(H, W, C) as stored."""
+    instances: Instances
+    model: Model
+    """That found them, at the size of the image's objects."""
+    seeds: np.ndarray
+    """What :func:`~spatialembed.inference.looks.sampled_seeds` takes of the raw output."""
+    notes: tuple[str, ...]
+
+    def write(self, results: Results, overwrite: bool) -> Outcome:
+        """Write its results.
+
+        Raises:
+            UserError: they cannot be written.
+        """
+        image, pixels, found, model = self[:4]
+        results.write(image.name, pixels, found, overwrite)
+        diameter = float(np.sqrt(np.median(found.areas) * 4 / np.pi)) if len(found) else None
+        fitted = fitting(model.name, model.spec, pixels, str(image.path))
+        look = look_of(model, fitted, self.seeds, found)
+        return Outcome(image, len(found), diameter=diameter, notes=self.notes, look=look)
+
+
+def find(model: Model, image: ImageFile, read: Callable[[], np.ndarray], settings: Given) -> Found:
+    """Find the instances of an image whose pixels (H, W, C) ``read`` gives.
+
+    Raises:
+        UserError: the image cannot be read, its channels are not the model's, or it does not fit
+            in a GPU's memory.
+    """
+    name = str(image.path)
+    with warnings.catch_warnings(record=True) as caught, within_memory(name):
         warnings.simplefilter("always", ImageWarning)
-        pixels = read_image(image.path, image.series)
-        sized = model.for_image(pixels, str(image.path))
-        output = sized.raw(pixels, str(image.path))
+        pixels = read()
+        sized = model.for_image(pixels, name)
+        output = sized.output(pixels, name)
         found = sized.cluster(output, *settings)
+        seeds = sampled_seeds(sized, output)
     for warning in caught:
         if not isinstance(warning.message, ImageWarning):
             of: Any = (warning.message, warning.category, warning.filename, warning.lineno)
             warnings.warn_explicit(*of)
     notes = tuple(w.message.note for w in caught if isinstance(w.message, ImageWarning))
-    results.write(image.name, pixels, found, overwrite)
-    diameter = float(np.sqrt(np.median(found.areas) * 4 / np.pi)) if len(found) else None
-    fitted = fitting(model.name, model.spec, pixels, str(image.path))
-    look = look_at(sized, fitted, output, found)
-    return Outcome(image, len(found), diameter=diameter, notes=notes, look=look)
+    return Found(image, pixels, found, sized, seeds, notes)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spatialembed.embedding import sigmoid
+from spatialembed.embedding import Array, sigmoid
 from spatialembed.inference.channels import fitting
+from spatialembed.kernels.foreground import as_float32
 from spatialembed.models.looks import Look, Looks
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ FEW = 0.001
 """Share of an image that a network must take for objects before it tells how sure it is."""
 
 
-def look_at(model: Model, pixels: np.ndarray, output: np.ndarray, found: Instances) -> Look:
+def look_at(model: Model, pixels: np.ndarray, output: Array, found: Instances) -> Look:
     """How an image looks.
 
     Args:
@@ -35,10 +37,20 @@ def look_at(model: Model, pixels: np.ndarray, output: np.ndarray, found: Instanc
         output: its raw output, (2 + n_sigma + K, H, W).
         found: its instances.
     """
-    step = max(1, math.isqrt(pixels.shape[0] * pixels.shape[1] // SAMPLED))
-    every = slice(None, None, step)
-    seen = model.normalized(pixels)[every, every]
-    score = np.asarray(sigmoid(output[2 + model.spec.n_sigma :, every, every].max(0)))
+    return look_of(model, pixels, sampled_seeds(model, output), found)
+
+
+def sampled_seeds(model: Model, output: Array) -> np.ndarray:
+    """(K, h, w) float32 seed logits at the pixels that are looked at; few leave a GPU for them."""
+    every = _every(output.shape[1:])
+    return as_float32(output[2 + model.spec.n_sigma :, every, every])
+
+
+def look_of(model: Model, pixels: np.ndarray, seeds: np.ndarray, found: Instances) -> Look:
+    """As :func:`look_at`, by what :func:`sampled_seeds` takes of the raw output."""
+    every = _every(pixels.shape)
+    seen = model.fixed(pixels).normalized(pixels[every, every])
+    score = np.asarray(sigmoid(seeds.max(0)))
     is_object = found.label_map[every, every] > 0
     ground, light = np.quantile(seen.mean(-1), (0.25, 0.75))
     may_be = score[score > 0.1]
@@ -50,6 +62,11 @@ def look_at(model: Model, pixels: np.ndarray, output: np.ndarray, found: Instanc
         float((may_be < 0.9).mean()) if may_be.size > FEW * score.size else None,
         float(score[is_object].mean()) if is_object.any() else None,
     )
+
+
+def _every(shape: Sequence[int]) -> slice:
+    step = max(1, math.isqrt(shape[0] * shape[1] // SAMPLED))
+    return slice(None, None, step)
 
 
 def _brighter(inside: np.ndarray, outside: np.ndarray) -> float | None:
@@ -81,6 +98,6 @@ def usual_looks(model: Model, data: DataSet) -> Looks:
 def _look_of(model: Model, data: DataSet, i: int) -> Look:
     sample = data[i]
     model = model.for_image(sample.image, sample.name)
-    output = model.raw(sample.image, sample.name)
+    output = model.output(sample.image, sample.name)
     pixels = fitting(model.name, model.spec, sample.image, sample.name)
     return look_at(model, pixels, output, model.cluster(output))

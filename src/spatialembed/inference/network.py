@@ -1,15 +1,42 @@
-"""What runs a network, in torch or from an exported file."""
+"""What runs a network: in torch, on a card, or from an exported file."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
 
+from spatialembed.embedding import Array
+
 
 class Network(Protocol):
-    """What a :class:`Model` runs: :class:`TorchNetwork` or :class:`OnnxNetwork`."""
+    """What a :class:`Model` runs: TorchNetwork, CudaNetwork or OnnxNetwork."""
 
-    def __call__(self, image: Float[np.ndarray, "C H W"]) -> Float[np.ndarray, "M H W"]:
-        """Raw output (2 + n_sigma + K, H, W) float32 of a normalised image of any size."""
+    def __call__(self, image: Float[np.ndarray, "C H W"]) -> Array:
+        """Raw output (2 + n_sigma + K, H, W) of a normalised image of any size.
+
+        float32 of numpy, or of a :class:`CardNetwork` a tensor.
+        """
+
+
+@runtime_checkable
+class CardNetwork(Protocol):
+    """A network on a card: what it is given goes there, and what it says stays there."""
+
+    @property
+    def side(self) -> int:
+        """Side of the largest image that the card takes at once."""
+
+    def __call__(self, image: Array) -> Array:
+        """Raw output (M, H, W) of one image (C, H, W), of numpy or on the card."""
+
+    def many(self, images: Sequence[Array]) -> Sequence[Array]:
+        """Raw outputs (M, H, W) of images (C, H, W) of one shape, as many at a time as fit."""
+
+    def uploaded(self, array: np.ndarray) -> Array:
+        """An array's copy on the card."""
+
+    def looked_up(self, pixels: np.ndarray, table: Float[np.ndarray, "256 C"]) -> Array:
+        """(C, H, W) float32 on the card: what ``table`` says of (H, W, C or 1) uint8 pixels."""

@@ -6,36 +6,28 @@ Prediction, evaluation and the validation inside training go through it, so they
 
 from __future__ import annotations
 
-from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
 
 from spatialembed.clustering import cluster_foreground
-from spatialembed.data.images.kinds import MOST_PIXELS
+from spatialembed.embedding import Array
 from spatialembed.errors import UserError
-from spatialembed.inference.asked import inverted, size_ratio
+from spatialembed.inference.card_memory import within_memory
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.image_like import ImageLike, to_array
-from spatialembed.inference.network import Network
 from spatialembed.inference.own_size import SEED, typical_diameter
-from spatialembed.inference.symmetries import Symmetry, averaged
-from spatialembed.inference.tiles import tiled
-from spatialembed.inference.zoom import Part, resized, sampled
+from spatialembed.inference.sight import Sight
+from spatialembed.inference.zoom import Part
 from spatialembed.kernels.foreground import take_foreground
-from spatialembed.models.input_warnings import tell
-from spatialembed.models.normalization import PERCENTILE_CLIP
 from spatialembed.pictures import Explanation
 from spatialembed.refinement import refine, refine_foreground
 
 if TYPE_CHECKING:
     from spatialembed.instances import Instances
-    from spatialembed.models.normalization import Normalize
-    from spatialembed.models.spec import ModelSpec
 
 
-class Model:
+class Model(Sight):
     """A network and how it is used.
 
     Args:
@@ -60,32 +52,6 @@ class Model:
             its training objects were; to invert where a normalisation has no black and white.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        spec: ModelSpec,
-        name: str = "",
-        symmetries: int = 1,
-        diameter: float | None = None,
-        invert: bool = False,
-    ) -> None:
-        self.network = network
-        self.spec = spec
-        self.name = name or spec.network
-        self.symmetries = symmetries
-        self.normalize: Normalize = spec.normalization
-        self.size_ratio = size_ratio(self.name, spec, diameter)
-        self.invert = inverted(self.name, spec, invert)
-        self.finds_size = spec.finds_size and diameter is None
-        self.weights = ""
-
-    def seeing(self, diameter: float | None) -> Model:
-        """The same model for images whose objects are ``diameter`` pixels wide."""
-        other = copy(self)
-        other.size_ratio = size_ratio(self.name, self.spec, diameter)
-        other.finds_size = False
-        return other
-
     def for_image(self, image: ImageLike, name: str | None = None) -> Model:
         """The model at the size of an image's objects, where it finds that by itself; else this.
 
@@ -109,11 +75,6 @@ class Model:
         assert self.spec.object_diameter is not None  # as the spec requires
         return typical_diameter(pixels, self.spec.object_diameter, self.spec.zoom, look)
 
-    @property
-    def zoom(self) -> float:
-        """Magnification at which the network sees images, but for whole numbers of lines."""
-        return self.spec.zoom * self.size_ratio
-
     def geometry(self, whole: tuple[int, int]) -> dict[str, Any]:
         """Of an image of shape ``whole``, or a part of it: n_sigma; pitch along (x, y); margin.
 
@@ -124,72 +85,9 @@ class Model:
         margin = spec.margin and spec.margin / (min(pitch) / min(spec.pitch))
         return {"n_sigma": spec.n_sigma, "pitch": pitch, "margin": margin}
 
-    def __repr__(self) -> str:
-        classes = ", ".join(self.spec.class_names)
-        return f"Model({self.name}, {self.spec.in_channels} channels, classes: {classes})"
-
-    def raw(
-        self, image: ImageLike, name: str | None = None, part: Part | None = None
-    ) -> np.ndarray:
-        """The network's output at the image's size, mean over the model's symmetries.
-
-        Args:
-            image: path, (H, W) or (H, W, C) array as stored on disk, or PIL image; it is
-                normalised here, never by the caller.
-            name: what errors call the image; None for its path, if it has one.
-            part: where the image lies in a larger one whose part it is; None for no such.
-
-        Returns:
-            (2 + n_sigma + K, H, W) float32: offsets x and y, bandwidths, seed logits.
-
-        Raises:
-            UserError: the image cannot be read, or its channels are not the model's.
-        """
-        pixels, own_name = to_array(image)
-        pixels = fitting(self.name, self.spec, pixels, name or own_name)
-        if part is None:
-            tell(self.spec.normalization, pixels, name or own_name)
-        place = part or Part.whole(pixels.shape[:2])
-
-        def forward(turned: np.ndarray, how: Symmetry) -> np.ndarray:
-            return self._forward(turned, place.turned(*how))
-
-        return averaged(forward, pixels, self.spec.n_sigma, self.symmetries)
-
-    def _forward(self, pixels: np.ndarray, part: Part) -> np.ndarray:
-        output = tiled(self.network, self.prepared(pixels, part))
-        return sampled(output, part.enlarged(self.zoom))
-
-    def prepared(self, pixels: np.ndarray, part: Part | None = None) -> Float[np.ndarray, "C h w"]:
-        """What the network is given of (H, W, C) pixels: normalised, and as large as it sees them.
-
-        Args:
-            pixels: of an image, or of the ``part`` of one.
-
-        Raises:
-            UserError: not numbers, or too many pixels.
-        """
-        normalized = np.ascontiguousarray(self.normalized(pixels).transpose(2, 0, 1))
-        if len(normalized) < self.spec.in_channels:  # grey, which the model takes
-            normalized = np.repeat(normalized, self.spec.in_channels, 0)
-        to = (part or Part.whole(pixels.shape[:2])).enlarged(self.zoom)
-        height, width = to.shape
-        if height * width > MOST_PIXELS:
-            raise UserError(
-                f"at {self.zoom:.3g} times its size the image would have {height} x {width} "
-                "pixels, too many to take whole; check the diameter that was given, or store it "
-                "as OME-Zarr or tiled TIFF and predict it in tiles, with --out labels.zarr"
-            )
-        return resized(normalized, to)
-
-    def normalized(self, pixels: np.ndarray) -> Float[np.ndarray, "H W C"]:
-        """What (H, W, C) pixels are to the network: normalised, and inverted if that was asked."""
-        normalized = self.normalize(pixels)
-        return np.clip(1 - normalized, *PERCENTILE_CLIP) if self.invert else normalized
-
     def cluster(
         self,
-        output: np.ndarray,
+        output: Array,
         seed_threshold: float | None = None,
         foreground_threshold: float | None = None,
         min_size: int | None = None,
@@ -201,7 +99,7 @@ class Model:
         A setting that is None is the one stored with the model.
 
         Args:
-            output: (2 + n_sigma + K, H, W), as :meth:`raw` gives it.
+            output: (2 + n_sigma + K, H, W), as :meth:`raw` or :meth:`output` gives it.
             seed_threshold: least seed score that starts an object, in [0, 1].
             foreground_threshold: seed score above which a pixel may belong to one, in [0, 1].
             min_size: fewest pixels of an object.
@@ -220,7 +118,7 @@ class Model:
     def refined(
         self,
         found: Instances,
-        output: np.ndarray,
+        output: Array,
         foreground_threshold: float | None = None,
         min_size: int | None = None,
         whole: tuple[int, int] | None = None,
@@ -280,12 +178,14 @@ class Model:
         """Instances of an image: :meth:`raw`, then :meth:`cluster`, whose arguments these are.
 
         Raises:
-            UserError: the image cannot be read, or its channels are not the model's.
+            UserError: the image cannot be read, its channels are not the model's, or it is too
+                large for a GPU's memory.
         """
-        sized = self.for_image(image, name)
-        output = sized.raw(image, name, part)
-        whole = None if part is None else part.shape
-        return sized.cluster(output, seed_threshold, foreground_threshold, min_size, whole=whole)
+        with within_memory(name or "the image"):
+            sized = self.for_image(image, name)
+            output = sized.output(image, name, part)
+            given = (seed_threshold, foreground_threshold, min_size)
+            return sized.cluster(output, *given, whole=None if part is None else part.shape)
 
     def explanation(self, image: np.ndarray, output: np.ndarray, found: Instances) -> Explanation:
         """Pictures of how :meth:`cluster` came to what it found in a raw output of an image."""

@@ -10,13 +10,15 @@ would no longer reach the seed threshold: what views differ by is given back to 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialembed.embedding import sigmoid, turn
+from spatialembed.embedding import Array, sigmoid, turn
+from spatialembed.inference.network import CardNetwork
+from spatialembed.inference.zoom import Enlarged, sampled
 
 Symmetry = tuple[int, bool]
 """Quarter turns counter-clockwise, then whether left and right change places."""
@@ -34,30 +36,78 @@ GIVEN_BACK = 0.5
 
 
 def averaged(
-    raw: Callable[[NDArray[Any], Symmetry], NDArray[np.float32]],
-    pixels: NDArray[Any],
-    n_sigma: int,
-    count: int,
-) -> NDArray[np.float32]:
+    raw: Callable[[NDArray[Any], Symmetry], Array], pixels: NDArray[Any], n_sigma: int, count: int
+) -> Array:
     """Mean raw output over 1 (none), 2 (mirrored), 4 (turned) or 8 (both) symmetries of an image.
-
-    To seed logits comes :data:`GIVEN_BACK` of the views' standard deviation, times the mean's seed
-    score: background stays what it is.
 
     ``raw`` gives the network's (2 + n_sigma + K, H, W) output of (H, W, C) pixels that were turned.
     """
+
+    if count == 1:
+        return raw(pixels, (0, False))
+
+    def view(how: Symmetry) -> Array:
+        seen = np.rot90(pixels, how[0])
+        return raw(np.ascontiguousarray(seen[:, ::-1] if how[1] else seen), how)
+
+    return mean_view(((how, view(how)) for how in SYMMETRIES[count]), n_sigma)
+
+
+def averaged_together(
+    network: CardNetwork,
+    image: Array,
+    at: Callable[[Symmetry], Enlarged],
+    n_sigma: int,
+    count: int,
+) -> Array:
+    """The same of views that are computed together, on a card.
+
+    Args:
+        network: which is given all upright views at once, then all that lie on their side.
+        image: (C, h, w) as the network sees it, on the card.
+        at: where the pixels of a turned image lie in what the network sees of it.
+        n_sigma, count: as in :func:`averaged`.
+    """
+    views: dict[Symmetry, Array] = {}
+    for lying in (0, 1):
+        hows = [how for how in SYMMETRIES[count] if how[0] % 2 == lying]
+        seen = [_turned(image, *how) for how in hows]
+        views |= zip(hows, network.many(seen) if seen else (), strict=True)
+    return mean_view(((how, sampled(views[how], at(how))) for how in SYMMETRIES[count]), n_sigma)
+
+
+def _turned(image: Array, quarters: int, mirror: bool) -> Array:
+    turned = image.rot90(quarters, (1, 2))
+    return turned.flip(2) if mirror else turned
+
+
+def mean_view(views: Iterable[tuple[Symmetry, Array]], n_sigma: int) -> Array:
+    """Mean of the raw outputs of turned images, turned back: (2 + n_sigma + K, H, W) float32.
+
+    To seed logits comes :data:`GIVEN_BACK` of the views' standard deviation, times the mean's seed
+    score: background stays what it is.
+    """
     total: Any = 0.0
     seeds = []
-    for quarters, mirror in SYMMETRIES[count]:
-        seen = np.rot90(pixels, quarters)
-        output = raw(np.ascontiguousarray(seen[:, ::-1] if mirror else seen), (quarters, mirror))
+    for (quarters, mirror), output in views:
         # Undone in one go: a turn before a mirror is undone by the same mirror before its turn
         # back, which is the mirror after the turn itself.
+        output = output if isinstance(output, np.ndarray) else output.float()
         back = turn(output, n_sigma, quarters if mirror else -quarters, mirror)
         total = total + back
         seeds.append(back[2 + n_sigma :])
-    mean = np.asarray(total / count, np.float32)
-    if count > 1:
+    mean = total / len(seeds)
+    if isinstance(mean, np.ndarray):
+        mean = np.asarray(mean, np.float32)
+    if len(seeds) > 1:
         seed = mean[2 + n_sigma :]
-        seed += GIVEN_BACK * np.std(seeds, axis=0) * sigmoid(seed)
+        seed += GIVEN_BACK * _deviation(seeds) * sigmoid(seed)
     return mean
+
+
+def _deviation(seeds: list[Array]) -> Array:
+    if isinstance(seeds[0], np.ndarray):
+        return np.std(seeds, axis=0)
+    import torch
+
+    return torch.stack(seeds).std(0, correction=0)

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+
+from spatialembed.embedding import Array
+from spatialembed.inference.network import CardNetwork, Network
+from spatialembed.kernels.foreground import as_float32
 
 STEP = 128
 """Tiles and halos are multiples of this, which all networks' strides divide."""
@@ -35,21 +37,24 @@ GUESSED = 8 * 1024**3
 """Bytes of memory that are reckoned with where the system does not say."""
 
 
-def tiled(
-    network: Callable[[Float[np.ndarray, "C H W"]], Float[np.ndarray, "M H W"]],
-    image: Float[np.ndarray, "C H W"],
-    side: int | None = None,
-) -> Float[np.ndarray, "M H W"]:
+def tiled(network: Network, image: Array, side: int | None = None) -> Array:
     """A network's output on an image of any size.
+
+    One tile at a time, also on a card: it is as large as the memory allows, and a batch would be no
+    larger.
 
     Args:
         network: from an image to its output at the same size.
-        image: (C, H, W) normalised.
+        image: (C, H, W) normalised; of numpy if it has to be cut.
         side: of what the network is given at once, halo included, a multiple of :data:`STEP` and
-            above two halos; None for as much as half of the machine's memory allows.
+            above two halos; None for as much as half of the memory allows, the machine's or the
+            card's.
+
+    Returns:
+        (M, H, W) as the network gives it; of what was cut, float32 of numpy.
     """
     height, width = image.shape[1:]
-    side = _side() if side is None else side
+    side = _side(network) if side is None else side
     if height * width <= side * side:
         return network(image)
     tile = side - 2 * HALO
@@ -58,7 +63,7 @@ def tiled(
         for x in range(0, width, tile):
             top, left = max(0, y - HALO), max(0, x - HALO)
             seen = image[:, top : y + tile + HALO, left : x + tile + HALO]
-            part = network(np.ascontiguousarray(seen))
+            part = as_float32(network(np.ascontiguousarray(seen)))
             if output is None:
                 output = np.empty((len(part), height, width), np.float32)
             inner = part[:, y - top : y - top + tile, x - left : x - left + tile]
@@ -67,9 +72,14 @@ def tiled(
     return output
 
 
-def _side() -> int:
-    side = math.isqrt(memory() // 2 // BYTES_PER_PIXEL)
+def side_within(held: int) -> int:
+    """Side of the largest image that is taken at once with so many bytes of memory."""
+    side = math.isqrt(held // 2 // BYTES_PER_PIXEL)
     return min(max(side // STEP * STEP, 2 * HALO + STEP), LARGEST)
+
+
+def _side(network: Network) -> int:
+    return network.side if isinstance(network, CardNetwork) else side_within(memory())
 
 
 def memory() -> int:

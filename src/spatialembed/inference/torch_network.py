@@ -30,10 +30,8 @@ class TorchNetwork:
     """
 
     def __init__(self, module: nn.Module, precision: Precision = "float32") -> None:
-        if precision not in ("float32", "bf16"):
-            raise UserError(f"precision is 'float32' or 'bf16', not {precision!r}")
         self.module = module
-        self.precision: Precision = precision
+        self.precision = checked(precision)
 
     def __call__(self, image: Float[np.ndarray, "C H W"]) -> Float[np.ndarray, "M H W"]:
         """Raw output (2 + n_sigma + K, H, W) float32 of a normalised image of any size."""
@@ -45,6 +43,17 @@ class TorchNetwork:
             output = forward_any_size(self.module, batch)
         result: np.ndarray = output[0].float().cpu().numpy()
         return result
+
+
+def checked(precision: Precision) -> Precision:
+    """A precision that there is.
+
+    Raises:
+        UserError: another.
+    """
+    if precision not in ("float32", "bf16"):
+        raise UserError(f"precision is 'float32' or 'bf16', not {precision!r}")
+    return precision
 
 
 def pick_device(name: str) -> torch.device:

@@ -94,7 +94,7 @@ class Segment:
         model = copy.copy(model_here(self.source, self.threads))  # which others use after this
         model.normalize = self.normalize
         part = Part(*seen, (self.mosaic.height, self.mosaic.width))
-        output = model.raw(pixels, str(self.image), part)
+        output = model.output(pixels, str(self.image), part)
         found = model.cluster(output, *self.settings, whole=part.shape)
         fitted = fitting(model.name, model.spec, pixels, str(self.image))
         look = look_at(model, fitted, output, found)

@@ -1,0 +1,93 @@
+"""Files are read before and written behind the work on them, where that leaves cores idle."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+AHEAD = 8
+"""Items that are read before their turn at most, and as many that are written behind."""
+
+ROOM = 2**29
+"""Bytes of the items before their turn; of large ones there are fewer."""
+
+Item = TypeVar("Item")
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+Done = TypeVar("Done")
+
+
+def one_by_one(
+    items: Iterable[Item],
+    read: Callable[[Item], Given],
+    work: Callable[[Item, Callable[[], Given]], Made],
+    write: Callable[[Item, Made], Done],
+) -> Iterator[Done]:
+    """What becomes of each item: it is read when the work asks for it, and then written."""
+    for item in items:
+        yield write(item, work(item, partial(read, item)))
+
+
+def overlapped(
+    items: Iterable[Item],
+    read: Callable[[Item], Given],
+    work: Callable[[Item, Callable[[], Given]], Made],
+    write: Callable[[Item, Made], Done],
+    size: Callable[[Made], int],
+) -> Iterator[Done]:
+    """The same in the same order, while threads read what comes next and write what was made.
+
+    Whoever stops early waits for the files that are being written, and no other is begun.
+
+    Args:
+        items: what there is to do.
+        read: makes of an item what the work needs; its errors are the work's.
+        work: is done in this thread alone, one item after the other.
+        write: what comes last.
+        size: bytes that an item held before its turn.
+    """
+    threads = min(AHEAD, _cores())
+    source, most, largest = iter(items), 1, 1
+    reading: deque[tuple[Item, Future[Given]]] = deque()
+    writing: deque[Future[Done]] = deque()
+    pool = ThreadPoolExecutor(2 * threads)
+    try:
+        while _fill(reading, source, most, lambda item: pool.submit(read, item)):
+            item, given = reading.popleft()
+            _fill(reading, source, most, lambda item: pool.submit(read, item))
+            made = work(item, given.result)
+            writing.append(pool.submit(write, item, made))
+            largest = max(largest, size(made))
+            most = min(threads, max(1, ROOM // largest))
+            del given, made
+            while writing and (len(writing) > most or writing[0].done()):
+                yield writing.popleft().result()
+        while writing:
+            yield writing.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _fill(
+    reading: deque[tuple[Item, Future[Given]]],
+    source: Iterator[Item],
+    most: int,
+    begin: Callable[[Item], Future[Given]],
+) -> bool:
+    """Begin with further items up to so many; whether there is any."""
+    while len(reading) < most:
+        try:
+            item = next(source)
+        except StopIteration:
+            break
+        reading.append((item, begin(item)))
+    return bool(reading)
+
+
+def _cores() -> int:
+    """Of the machine, that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

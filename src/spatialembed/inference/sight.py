@@ -1,0 +1,179 @@
+"""From an image to what a network says of it: normalise, show it as large as in training, run."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from jaxtyping import Float
+
+from spatialembed.data.images.kinds import MOST_PIXELS
+from spatialembed.data.images.windows import in_memory
+from spatialembed.embedding import Array
+from spatialembed.errors import UserError
+from spatialembed.inference.asked import inverted, size_ratio
+from spatialembed.inference.card_memory import within_memory
+from spatialembed.inference.channels import fitting
+from spatialembed.inference.image_like import ImageLike, to_array
+from spatialembed.inference.network import CardNetwork, Network
+from spatialembed.inference.symmetries import Symmetry, averaged, averaged_together
+from spatialembed.inference.tiles import tiled
+from spatialembed.inference.zoom import Enlarged, Part, resized, sampled
+from spatialembed.kernels.foreground import as_float32
+from spatialembed.models.input_warnings import tell
+from spatialembed.models.normalization import PERCENTILE_CLIP, Normalization
+
+if TYPE_CHECKING:
+    from spatialembed.models.normalization import Normalize
+    from spatialembed.models.spec import ModelSpec
+
+
+class Sight:
+    """The part of a :class:`Model` that sees images; arguments and attributes are the model's."""
+
+    def __init__(
+        self,
+        network: Network,
+        spec: ModelSpec,
+        name: str = "",
+        symmetries: int = 1,
+        diameter: float | None = None,
+        invert: bool = False,
+    ) -> None:
+        self.network = network
+        self.spec = spec
+        self.name = name or spec.network
+        self.symmetries = symmetries
+        self.normalize: Normalize = spec.normalization
+        self.size_ratio = size_ratio(self.name, spec, diameter)
+        self.invert = inverted(self.name, spec, invert)
+        self.finds_size = spec.finds_size and diameter is None
+        self.weights = ""
+
+    def seeing(self, diameter: float | None) -> Self:
+        """The same model for images whose objects are ``diameter`` pixels wide."""
+        other = copy(self)
+        other.size_ratio = size_ratio(self.name, self.spec, diameter)
+        other.finds_size = False
+        return other
+
+    def fixed(self, pixels: np.ndarray) -> Self:
+        """The same model that normalises any part of an image (H, W, C) as it does the whole."""
+        other = copy(self)
+        if isinstance(self.normalize, Normalization):
+            other.normalize = self.normalize.fixed(in_memory(self.name, pixels))
+        return other
+
+    @property
+    def zoom(self) -> float:
+        """Magnification at which the network sees images, but for whole numbers of lines."""
+        return self.spec.zoom * self.size_ratio
+
+    def __repr__(self) -> str:
+        classes = ", ".join(self.spec.class_names)
+        return f"Model({self.name}, {self.spec.in_channels} channels, classes: {classes})"
+
+    def raw(
+        self, image: ImageLike, name: str | None = None, part: Part | None = None
+    ) -> np.ndarray:
+        """The network's output at the image's size, mean over the model's symmetries.
+
+        Args:
+            image: path, (H, W) or (H, W, C) array as stored on disk, or PIL image; it is
+                normalised here, never by the caller.
+            name: what errors call the image; None for its path, if it has one.
+            part: where the image lies in a larger one whose part it is; None for no such.
+
+        Returns:
+            (2 + n_sigma + K, H, W) float32: offsets x and y, bandwidths, seed logits.
+
+        Raises:
+            UserError: the image cannot be read, its channels are not the model's, or it is too
+                large for a GPU's memory.
+        """
+        return as_float32(self.output(image, name, part))
+
+    def output(self, image: ImageLike, name: str | None = None, part: Part | None = None) -> Array:
+        """:meth:`raw`, left where it was computed: of a network on a GPU a tensor there.
+
+        That is float32 or, of one view in bf16, bfloat16; :meth:`Model.cluster` takes either.
+        """
+        pixels, own_name = to_array(image)
+        name = name or own_name
+        pixels = fitting(self.name, self.spec, pixels, name)
+        if part is None:
+            tell(self.spec.normalization, pixels, name)
+        with within_memory(name):
+            return self._views(pixels, part or Part.whole(pixels.shape[:2]))
+
+    def _views(self, pixels: np.ndarray, place: Part) -> Array:
+        """Mean over the model's symmetries; on a card those of a whole image all together."""
+        n_sigma, count = self.spec.n_sigma, self.symmetries
+        if count > 1 and place.is_whole and (card := self._card_for(place)):
+
+            def at(how: Symmetry) -> Enlarged:
+                return place.turned(*how).enlarged(self.zoom)
+
+            return averaged_together(card, self._there(card, pixels, place), at, n_sigma, count)
+
+        def forward(turned: np.ndarray, how: Symmetry) -> Array:
+            return self._forward(turned, place.turned(*how))
+
+        return averaged(forward, pixels, n_sigma, count)
+
+    def _forward(self, pixels: np.ndarray, part: Part) -> Array:
+        card = self._card_for(part)
+        seen = self._there(card, pixels, part) if card else self.prepared(pixels, part)
+        return sampled(tiled(self.network, seen), part.enlarged(self.zoom))
+
+    def _card_for(self, part: Part) -> CardNetwork | None:
+        """The network, if it is on a card that takes such a part at once."""
+        if not isinstance(self.network, CardNetwork):
+            return None
+        sizes = part.size, part.enlarged(self.zoom).shape
+        fits = all(height * width <= self.network.side**2 for height, width in sizes)
+        return self.network if fits else None
+
+    def _there(self, card: CardNetwork, pixels: np.ndarray, part: Part) -> Array:
+        """:meth:`prepared` on the card, where pixels of 8 bits, a quarter of it, go as they are."""
+        if pixels.dtype == np.uint8:
+            levels = np.arange(256, dtype=np.uint8)[:, None, None].repeat(pixels.shape[2], 2)
+            table = self.fixed(pixels)._planes(levels)[:, :, 0].T
+            seen = card.looked_up(pixels, table)
+        else:
+            seen = card.uploaded(self._planes(pixels))
+        return resized(seen, part.enlarged(self.zoom))
+
+    def prepared(self, pixels: np.ndarray, part: Part | None = None) -> Float[np.ndarray, "C h w"]:
+        """What the network is given of (H, W, C) pixels: normalised, and as large as it sees them.
+
+        Args:
+            pixels: of an image, or of the ``part`` of one.
+
+        Raises:
+            UserError: not numbers, or too many pixels.
+        """
+        planes = self._planes(pixels)
+        to = (part or Part.whole(pixels.shape[:2])).enlarged(self.zoom)
+        height, width = to.shape
+        if height * width > MOST_PIXELS:
+            raise UserError(
+                f"at {self.zoom:.3g} times its size the image would have {height} x {width} "
+                "pixels, too many to take whole; check the diameter that was given, or store it "
+                "as OME-Zarr or tiled TIFF and predict it in tiles, with --out labels.zarr"
+            )
+        prepared: np.ndarray = resized(planes, to)
+        return prepared
+
+    def _planes(self, pixels: np.ndarray) -> Float[np.ndarray, "C H W"]:
+        """(H, W, C) pixels normalised, channel by channel, with the model's channels."""
+        planes = np.ascontiguousarray(self.normalized(pixels).transpose(2, 0, 1))
+        if len(planes) < self.spec.in_channels:  # grey, which the model takes
+            planes = np.repeat(planes, self.spec.in_channels, 0)
+        return planes
+
+    def normalized(self, pixels: np.ndarray) -> Float[np.ndarray, "H W C"]:
+        """What (H, W, C) pixels are to the network: normalised, and inverted if that was asked."""
+        normalized = self.normalize(pixels)
+        return np.clip(1 - normalized, *PERCENTILE_CLIP) if self.invert else normalized

@@ -1,0 +1,377 @@
+"""A network on a card says what it says on the CPU; the same lines run on the CPU too."""
+
+import threading
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_predictor import Bright, bright, squares
+from torch import nn
+
+from spatialembed.embedding import turn
+from spatialembed.errors import UserError
+from spatialembed.inference import cuda_graphs, cuda_network, tiles
+from spatialembed.inference.cuda_graphs import KEPT, MOST_PIXELS, Graphs
+from spatialembed.inference.cuda_network import CudaNetwork
+from spatialembed.inference.looks import look_at
+from spatialembed.inference.network import CardNetwork
+from spatialembed.inference.predictor import Model
+from spatialembed.inference.symmetries import SYMMETRIES
+from spatialembed.inference.torch_network import TorchNetwork
+from spatialembed.inference.zoom import Part, resized, sampled
+from spatialembed.kernels.foreground import as_float32
+from spatialembed.models import build
+from spatialembed.models.folding import folded
+from spatialembed.models.normalization import Normalization
+from spatialembed.models.spec import ModelSpec
+
+needs_card = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA card")
+DEVICES = ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, needs_card])]
+
+
+@pytest.fixture(params=DEVICES)
+def device(request, monkeypatch) -> str:
+    # What is compared is float32 itself, not what TF32 makes of it.
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    return request.param
+
+
+def network(channels: int = 3, n_sigma: int = 2) -> nn.Module:
+    torch.manual_seed(0)
+    made = build("residual_unet", channels, n_sigma, 2, widths=[8, 16, 16], blocks=[1, 1, 1])
+    for parameter in made.parameters():  # what starts at zero would hide an error
+        nn.init.normal_(parameter, 0, 0.1)
+    return folded(made.eval())
+
+
+def models(device: str, precision="float32", channels: int = 3, **changes):
+    """The same model by both kinds of network."""
+    spec = ModelSpec("residual_unet", in_channels=channels, n_sigma=2, class_names=("a", "b"))
+    spec = replace(spec, **changes.pop("spec", {}))
+    there = CudaNetwork(network(channels).to(device), precision)
+    return (
+        Model(TorchNetwork(network(channels)), spec, **changes),
+        Model(there, spec, **changes),
+    )
+
+
+def picture(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
+
+
+def require_same(found: np.ndarray, expected: np.ndarray, within: float = 1e-4) -> None:
+    """But for rounding, which sums leave where their terms cancel: by the largest value."""
+    assert found.shape == expected.shape
+    assert np.isfinite(expected).all()
+    assert np.abs(found - expected).max() <= within * np.abs(expected).max()
+
+
+def test_kinds_of_network() -> None:
+    assert isinstance(CudaNetwork(Bright()), CardNetwork)
+    assert not isinstance(TorchNetwork(Bright()), CardNetwork)
+    assert not isinstance(lambda image: image, CardNetwork)
+    with pytest.raises(UserError, match="precision"):
+        CudaNetwork(Bright(), "half")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.bool_])
+@pytest.mark.parametrize("kind", ["range", "percentile", "mean-std", "none"])
+@pytest.mark.parametrize("zoom", [1.0, 0.6])
+def test_raw_outputs_are_those_of_the_cpu(device, dtype, kind, zoom) -> None:
+    normalization = Normalization(kind, mean=(90, 100, 110), std=(40, 50, 60))
+    expected, found = models(device, spec={"normalization": normalization, "zoom": zoom})
+    pixels = picture(61, 83, 3)
+    image = pixels > 128 if dtype == np.bool_ else pixels.astype(dtype) * dtype(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("spatialembed.inference.sight.tell", lambda *_: None)
+        output = found.output(image)
+        outputs = expected.raw(image), found.raw(image)
+    assert isinstance(output, torch.Tensor)
+    assert output.device.type == device
+    assert output.is_contiguous()
+    assert outputs[1].dtype == np.float32
+    require_same(outputs[1], outputs[0])
+
+
+@pytest.mark.parametrize("invert", [False, True])
+def test_pixels_of_8_bits_are_normalised_there_bit_for_bit(device, invert) -> None:
+    for kind, channels in (("range", 3), ("percentile", 3), ("percentile", 1)):
+        spec = {"normalization": Normalization(kind), "takes_grey": True}
+        _, model = models(device, spec=spec, invert=invert)
+        pixels = picture(20, 31, channels)
+        seen = model._there(model.network, pixels, Part.whole(pixels.shape[:2]))
+        np.testing.assert_array_equal(seen.cpu().numpy(), model.prepared(pixels))
+        model.spec = replace(model.spec, zoom=1.4)
+        seen = model._there(model.network, pixels, Part.whole(pixels.shape[:2]))
+        np.testing.assert_allclose(seen.cpu().numpy(), model.prepared(pixels), atol=1e-5)
+
+
+def test_arrays_that_cannot_be_written_to_are_uploaded(device) -> None:
+    pixels = picture(9, 7, 3)
+    pixels.flags.writeable = False
+    there = CudaNetwork(Bright().to(device)).uploaded(pixels[:, ::-1])
+    assert there.device.type == device
+    np.testing.assert_array_equal(there.cpu().numpy(), pixels[:, ::-1])
+
+
+@pytest.mark.parametrize("count", [2, 4, 8])
+@pytest.mark.parametrize("zoom", [1.0, 1.3])
+@pytest.mark.parametrize("shape", [(40, 64), (48, 48)])
+def test_views_together_are_views_one_by_one(device, count, zoom, shape) -> None:
+    expected, found = models(device, symmetries=count, spec={"zoom": zoom})
+    image = picture(*shape, 3)
+    together = []
+    many = found.network.many
+    found.network.many = lambda images: together.append(len(images)) or many(images)
+    require_same(found.raw(image), expected.raw(image), 1e-3)
+    assert together == [2] if count == 2 else [count // 2] * 2
+    # Parts of a larger image begin elsewhere in each view: one by one.
+    part = Part(slice(0, shape[0]), slice(32, 32 + shape[1]), (99, 200))
+    outputs = (model.raw(image, part=part) for model in (expected, found))
+    require_same(*outputs, 1e-3)
+
+
+@pytest.mark.parametrize("how", SYMMETRIES[8])
+def test_tensors_turn_as_arrays_do(how) -> None:
+    output = np.random.default_rng(0).normal(size=(6, 5, 7)).astype(np.float32)
+    for n_sigma in (1, 2):
+        turned = turn(torch.from_numpy(output), n_sigma, *how)
+        np.testing.assert_array_equal(turned.numpy(), turn(output, n_sigma, *how))
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.floats(0.05, 6), st.integers(0, 60))
+@settings(max_examples=60, deadline=None)
+def test_tensors_are_resized_as_arrays_are(height, width, zoom, left) -> None:
+    image = np.random.default_rng(0).normal(size=(2, height, width)).astype(np.float32)
+    columns = slice(left, left + width)
+    for part in (Part.whole((height, width)), Part(slice(3, 3 + height), columns, (99, 120))):
+        to = part.enlarged(zoom)
+        found = resized(torch.from_numpy(image), to).numpy()
+        np.testing.assert_allclose(found, resized(image, to), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_tensors_are_sampled_as_arrays_are(dtype) -> None:
+    at = Part.whole((23, 31)).enlarged(0.7)
+    maps = torch.randn(3, *at.shape, generator=torch.Generator().manual_seed(0)).to(dtype)
+    found, expected = sampled(maps, at), sampled(maps.float().numpy(), at)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_half_precision_is_of_weights_and_output(device) -> None:
+    expected, found = models(device, "bf16")
+    assert {p.dtype for p in found.network.module.parameters()} == {torch.bfloat16}
+    image = picture(50, 60, 3)
+    output = found.output(image)
+    assert output.dtype == torch.bfloat16
+    exact = expected.raw(image)
+    assert np.linalg.norm(as_float32(output) - exact) < 0.05 * np.linalg.norm(exact)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_what_is_found_is_found_on_the_card(device, precision) -> None:
+    spec = replace(bright().spec, refine=True)
+    model = Model(CudaNetwork(Bright().to(device), precision), spec)
+    found = model.predict(squares())
+    np.testing.assert_array_equal(found.label_map, bright().predict(squares()).label_map)
+    looks = [look_at(m, squares(), m.output(squares()), found) for m in (model, bright())]
+    assert looks[0] == pytest.approx(looks[1], abs=0.02)
+
+
+def test_what_is_too_large_for_the_card_is_cut(device, monkeypatch) -> None:
+    expected, found = models(device)
+    side = 2 * tiles.HALO + tiles.STEP
+    found.network.side = side
+    monkeypatch.setattr(tiles, "memory", lambda: 0)
+    image = picture(650, 700, 3)
+    output = found.output(image)
+    assert isinstance(output, np.ndarray)
+    require_same(output, expected.raw(image))
+
+
+def test_batches_are_as_large_as_the_card_takes(monkeypatch) -> None:
+    there = CudaNetwork(network())
+    sizes = []
+    forward = there._forward
+    there.graphs = lambda batch: sizes.append(len(batch)) or forward(batch)
+    images = [picture(3, 16, 24, seed=k).astype(np.float32) for k in range(5)]
+    expected = [there(image) for image in images]
+    assert sizes == [1] * 5
+    sizes.clear()
+    monkeypatch.setattr(cuda_network, "BATCH_PIXELS", 2 * 16 * 24)
+    for one, other in zip(there.many(images), expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+    assert sizes == [2, 2, 1]
+
+
+class Full(nn.Module):
+    """Takes one image at a time, of up to so many pixels."""
+
+    stride = 1
+
+    def __init__(self, most: float) -> None:
+        super().__init__()
+        self.weight, self.most, self.given = nn.Parameter(torch.ones(1)), most, []
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        self.given.append(tuple(image.shape))
+        if image.shape[0] > 1 or image.shape[2] * image.shape[3] > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+        return image.repeat(1, 4, 1, 1)
+
+
+def test_a_batch_that_does_not_fit_is_taken_one_by_one() -> None:
+    module = Full(100)
+    outputs = CudaNetwork(module).many([np.ones((1, 8, 8), np.float32)] * 3)
+    assert [tuple(output.shape) for output in outputs] == [(4, 8, 8)] * 3
+    assert [shape[0] for shape in module.given] == [3, 1, 1, 1]
+
+
+def test_an_image_that_does_not_fit_is_one_sentence() -> None:
+    model = Model(CudaNetwork(Full(100)), bright().spec)
+    assert model.raw(squares()[:9, :9]).shape == (4, 9, 9)
+    for predict in (model.raw, model.predict):
+        with pytest.raises(UserError, match=r"^big\.png is too large .*GPU.*--precision bf16"):
+            predict(squares(), name="big.png")
+
+
+def counted(calls: list[int], given: torch.Tensor) -> torch.Tensor:
+    calls.append(1)
+    return given * 2 + 1
+
+
+def test_without_a_card_nothing_is_recorded() -> None:
+    there, calls = CudaNetwork(Bright()), []
+    there.graphs.work = partial(counted, calls)
+    for value in range(4):
+        given = torch.full((1, 3, 4, 4), float(value))
+        torch.testing.assert_close(there.graphs(given), given * 2 + 1)
+    assert len(calls) == 4
+
+
+def test_what_comes_twice_is_recorded_and_few_are_kept(monkeypatch) -> None:
+    recorded, dropped = [], []
+
+    class Stand:
+        """For a graph, where there is no card."""
+
+        def __init__(self, work, given: torch.Tensor) -> None:
+            if given.shape[-1] == 13:
+                raise RuntimeError("CUDA error: operation not permitted")
+            recorded.append(given.shape[-1])
+            self.work, self.given = work, given
+
+        def __call__(self, given: torch.Tensor) -> torch.Tensor:
+            assert given.shape == self.given.shape
+            return self.work(given)
+
+    monkeypatch.setattr(cuda_graphs, "Graph", Stand)
+    monkeypatch.setattr(torch.cuda, "synchronize", dropped.append)
+    graphs = Graphs(lambda given: given + 1)
+
+    def give(side: int, value: float = 0.0) -> None:
+        assert torch.equal(graphs(torch.full((1, side), value)), torch.full((1, side), value + 1))
+
+    for side in range(2, 2 * KEPT + 2):  # all others
+        give(side)
+    assert recorded == []
+    for value in range(3):
+        for side in (40, 50):  # two in turn
+            give(side, value)
+    assert recorded == [40, 50]
+    for side in range(2, KEPT + 2):
+        give(side)
+    assert len(dropped) == 2
+    give(40)
+    assert recorded == [40, 50]
+    give(40)
+    assert recorded == [40, 50, 40]
+    graphs.clear()
+    assert len(dropped) == 3
+    for _ in range(3):
+        give(13)
+    for _ in range(3):
+        give(40)
+    assert not graphs.records
+    assert recorded == [40, 50, 40]
+
+
+def refused(given: torch.Tensor) -> torch.Tensor:
+    doubled = given * 2
+    if torch.cuda.is_current_stream_capturing():
+        raise RuntimeError("operation not permitted when stream is capturing")
+    return doubled
+
+
+@pytest.mark.gpu
+@needs_card
+class TestGraphs:
+    def inputs(self, count: int = 6, shape: tuple[int, ...] = (1, 3, 40, 56)) -> list[torch.Tensor]:
+        generator = torch.Generator("cuda").manual_seed(0)
+        return [torch.randn(shape, device="cuda", generator=generator) for _ in range(count)]
+
+    @torch.inference_mode()
+    def test_they_give_what_the_work_gives(self) -> None:
+        module = network().cuda()
+        graphs = Graphs(module)
+        batch = self.inputs()
+        outputs = [graphs(one) for one in batch]  # all are kept: none is another's memory
+        assert sum(graph is not None for graph in graphs._known.values()) == 1
+        for one, output in zip(batch, outputs, strict=True):
+            require_same(output.cpu().numpy(), module(one).cpu().numpy(), 1e-3)
+        assert not torch.equal(outputs[-1], outputs[-2])
+
+    @torch.inference_mode()
+    def test_two_shapes_in_turn(self) -> None:
+        module = network().cuda()
+        graphs = Graphs(module)
+        for one, other in zip(self.inputs(), self.inputs(shape=(2, 3, 64, 32)), strict=True):
+            for batch in (one, other):
+                found, expected = graphs(batch), module(batch)
+                require_same(found.cpu().numpy(), expected.cpu().numpy(), 1e-3)
+        assert sum(graph is not None for graph in graphs._known.values()) == 2
+
+    @torch.inference_mode()
+    def test_few_shapes_are_kept_and_large_ones_not_recorded(self) -> None:
+        graphs = Graphs(lambda batch: batch * 2)
+        for side in range(1, KEPT + 3):
+            for batch in self.inputs(3, (1, 1, side, side)):
+                torch.testing.assert_close(graphs(batch), batch * 2)
+        assert len(graphs._known) == KEPT
+        large = torch.ones(1, 1, 1, MOST_PIXELS + 1, device="cuda")
+        for _ in range(3):
+            assert graphs(large)[0, 0, 0, 0] == 2
+        assert len(graphs._known) == KEPT
+        graphs.clear()
+        assert not graphs._known
+
+    @torch.inference_mode()
+    def test_what_cannot_be_recorded_goes_on_as_it_is(self, capfd) -> None:
+        graphs = Graphs(refused)
+        stream = torch.cuda.current_stream()
+        for batch in self.inputs(4):
+            torch.testing.assert_close(graphs(batch), batch * 2)
+        assert not graphs.records
+        assert torch.cuda.current_stream() == stream
+        assert capfd.readouterr() == ("", "")
+
+    def test_threads_do_not_mix_their_images(self) -> None:
+        _, model = models("cuda")
+        images = [picture(40, 56, 3, seed=k) for k in range(8)]
+        expected = [model.raw(image) for image in images]
+        found: dict[int, np.ndarray] = {}
+        threads = [
+            threading.Thread(target=lambda k=k: found.update({k: model.raw(images[k])}))
+            for k in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for k in range(8):
+            require_same(found[k], expected[k], 1e-3)
+            assert np.abs(found[k] - expected[k - 1]).max() > 0.1 * np.abs(expected[k]).max()

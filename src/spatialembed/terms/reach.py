@@ -41,17 +41,14 @@ class Margins(NamedTuple):
     far: Float[Tensor, "D objects"]
     """How far they reach along each axis, and a little more: rounding must not leave out a pixel in
     reach; one too many is found to be out of it."""
+    usable: Bool[Tensor, " objects"]
+    """Which objects reach anything: of numbers that are finite."""
 
     @classmethod
     def of(cls, center: Tensor, width: Tensor, cutoff: Tensor, image: Tensor) -> Margins:
-        """Margins with ``far`` from the rest."""
+        """Margins, with the rest from these."""
         far = (cutoff / width).sqrt_().mul_(1 + 1e-3).add_(center.abs(), alpha=1e-6)
-        return cls(center, width, cutoff, image, far)
-
-    @property
-    def usable(self) -> Bool[Tensor, " objects"]:
-        """Which objects reach anything: of numbers that are finite."""
-        return (self.far < torch.inf).all(0)
+        return cls(center, width, cutoff, image, far, (far < torch.inf).all(0))
 
 
 class Cells(NamedTuple):
@@ -110,15 +107,18 @@ def sort_into_cells(
     # Endless where no object reaches anything, and then no pixel is within.
     low = torch.where(margins.usable, margins.center - margins.far, torch.inf).amin(1, keepdim=True)
     high = torch.where(margins.usable, margins.center + margins.far, -torch.inf)
-    high = high.amax(1, keepdim=True)
+    # No further than there are pixels: one margin wider than the image makes no coarse cells. NaN
+    # is no limit.
+    first, last = position.aminmax(dim=1, keepdim=True)
+    low, high = torch.fmax(low, first), torch.fmin(high.amax(1, keepdim=True), last)
     density = side / ((high - low) * (1 + 1e-4)).clamp(min=1e-9)
-    last = images * side**dims
     key, pixel = way.cell_keys(position, valid, low, density, side, images).sort()
-    start = torch.searchsorted(key, _range(last + 1, key), out_int32=True)
+    none = images * side**dims
+    start = torch.searchsorted(key, _range(none + 1, key), out_int32=True)
     missing = -number % TILE
     pad = torch.nn.functional.pad
     # Others share tiles, where 0 times NaN would be NaN.
-    at = pad(torch.where(key < last, position.index_select(1, pixel), 0), (0, missing))
+    at = pad(torch.where(key < none, position.index_select(1, pixel), 0), (0, missing))
     return Cells(
         pixel,
         at.view(dims, -1, TILE).transpose(0, 1).contiguous(),

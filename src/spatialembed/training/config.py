@@ -162,6 +162,7 @@ class TrainConfig:
             starts them on several machines, says by itself how many there are.
         precision: "auto" takes bf16 where the hardware has it, else float32.
         workers: processes that draw crops, of each training process; 0 draws them in that itself.
+            None: 1, and for a GPU as many as there are cores for, up to 16.
         seed: of weights and crops.
         deterministic: on one GPU, have the same steps give the same weights to the last bit, as
             they do on the CPU, by operations some of which are slower.
@@ -210,7 +211,7 @@ class TrainConfig:
     device: str = "auto"
     devices: int = 1
     precision: Precision = "auto"
-    workers: int = 1
+    workers: int | None = None
     seed: int = 0
     deterministic: bool = False
     tensorboard: bool = False
@@ -227,10 +228,10 @@ class TrainConfig:
                 raise UserError(f"{name} must be above 0, not {value}")
         if not 0 <= self.average < 1:
             raise UserError(f"average is a decay from 0 up to but not including 1: {self.average}")
-        if self.workers < 0 or self.seed < 0 or self.weight_decay < 0:
+        if (self.workers or 0) < 0 or self.seed < 0 or self.weight_decay < 0:
             raise UserError("workers, seed and weight_decay must be at least 0")
         for name, most in MOST.items():
-            if getattr(self, name) > most:
+            if (getattr(self, name) or 0) > most:
                 raise UserError(f"{name} must be at most {most:,}, not {getattr(self, name):,}")
         for name in ("instance_weight", "variance_weight", "seed_weight", "drift_weight"):
             if not 0 <= getattr(self, name) < math.inf:

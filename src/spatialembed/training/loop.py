@@ -29,7 +29,7 @@ from spatialembed.training.resume import checkpoint_path, load_checkpoint, resum
 from spatialembed.training.run import Run, connect, start
 from spatialembed.training.run_log import EVERY
 from spatialembed.training.schedule import Plan, learning_rate, validation_steps
-from spatialembed.training.step import advance, batches
+from spatialembed.training.step import advance, batches, workers_of
 from spatialembed.training.unread import Unread
 from spatialembed.training.upload import uploaded
 
@@ -130,8 +130,9 @@ def _run_stage(run: Run) -> None:
     if run.pace is not None:
         run.pace.enter(number, done)
     on_gpu = run.fabric.device.type == "cuda"
+    workers = workers_of(run.config, run.fabric.device)
     unread = Unread(run.fabric, run.log, EVERY if on_gpu else 1)
-    drawn = batches(cropper, stage.batch_size, first, count, run.config.workers, *ranks, on_gpu)
+    drawn = batches(cropper, stage.batch_size, first, count, workers, *ranks, on_gpu)
     for batch in uploaded(drawn, run.fabric.device):
         rate = learning_rate(stage, done, steps)
         for group in optimizer.param_groups:

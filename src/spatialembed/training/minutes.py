@@ -25,7 +25,7 @@ from spatialembed.loss import SpatialEmbeddingLoss
 from spatialembed.training.config import StageConfig, TrainConfig
 from spatialembed.training.prepare import Material
 from spatialembed.training.schedule import Plan
-from spatialembed.training.step import advance, batches
+from spatialembed.training.step import advance, batches, workers_of
 from spatialembed.training.upload import uploaded
 from spatialembed.training.validation import validate
 
@@ -122,7 +122,8 @@ def seconds_per_step(
     cropper = material.cropper(stage, config.seed)
     times = []
     ranks = fabric.global_rank, fabric.world_size
-    drawn = batches(cropper, stage.batch_size, 0, count, config.workers, *ranks, on_gpu)
+    workers = workers_of(config, fabric.device)
+    drawn = batches(cropper, stage.batch_size, 0, count, workers, *ranks, on_gpu)
     # Dropout draws from the device's generator, too; the run must not notice.
     with torch.random.fork_rng([fabric.device] if on_gpu else []):
         for batch in uploaded(drawn, fabric.device):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import groupby
@@ -18,9 +19,23 @@ from spatialembed.data.crops.cropper import Batch, Crop, CropDataset, Cropper, c
 from spatialembed.errors import UserError
 from spatialembed.errors.interrupts import obey_parent, undisturbed
 from spatialembed.loss import SpatialEmbeddingLoss
+from spatialembed.training.config import TrainConfig, is_launched
 
 AHEAD = 2
 """Batches that each worker draws ahead, or more that it draws together."""
+
+MOST_WORKERS = 16
+"""That draw crops for one GPU where no number of them is asked for."""
+
+
+def workers_of(config: TrainConfig, device: torch.device) -> int:
+    """Processes that draw crops for this one, as asked for, or as its device can do with."""
+    if config.workers is not None:
+        return config.workers
+    if device.type != "cuda":
+        return 1
+    here = int(os.environ["LOCAL_WORLD_SIZE"]) if is_launched() else 1
+    return min(max((os.cpu_count() or 1) // here - 1, 1), MOST_WORKERS)
 
 
 def batches(

@@ -8,12 +8,14 @@ import os
 import time
 from dataclasses import dataclass
 from datetime import timedelta
+from inspect import signature
 from typing import Any, Literal, NamedTuple
 
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from spatialembed.console.output import console
 from spatialembed.inference.predictor import Model
@@ -238,8 +240,7 @@ def connect(config: TrainConfig) -> Fabric:
     here = int(os.environ["LOCAL_WORLD_SIZE"])
     fabric = Fabric(
         accelerator=device.type,
-        # What it would send before each step is the same everywhere (whole_batch.py).
-        strategy=DDPStrategy(timeout=TIMEOUT, broadcast_buffers=False),
+        strategy=DDPStrategy(timeout=TIMEOUT, **_sending_no_buffers()),
         devices=here,
         num_nodes=config.processes // here,
         precision=precision,
@@ -247,6 +248,13 @@ def connect(config: TrainConfig) -> Fabric:
     fabric.launch()
     console.quiet = not fabric.is_global_zero
     return fabric
+
+
+def _sending_no_buffers() -> dict[str, Any]:
+    """To send none before each step: they are the same everywhere (whole_batch.py)."""
+    newer = "forward_sync_buffers"  # torch's name for it from 2.13 on
+    known = signature(DistributedDataParallel).parameters
+    return {newer if newer in known else "broadcast_buffers": False}
 
 
 def _fast_bf16(device: torch.device) -> bool:

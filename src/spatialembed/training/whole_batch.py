@@ -106,7 +106,7 @@ def _statistics(
     unused = torch.zeros_like(like), torch.ones_like(like)  # running ones, which give the dtype
     own = torch.stack(torch.batch_norm_update_stats(input, *unused, 0.0))
     everyone = own.new_empty(distributed.get_world_size(), *own.shape)
-    distributed.all_gather_into_tensor(everyone, own[None])
+    distributed.all_gather([*everyone], own)
     means, variances = everyone.unbind(1)  # (processes, C) each
     mean = means.mean(0)
     return mean, (variances + (means - mean) ** 2).mean(0)

@@ -164,6 +164,10 @@ def test_wrong_channels_are_named(tmp_path) -> None:
         bright(3).predict(tmp_path / "grey.png")
     with pytest.raises(UserError, match=r"the image is in color, .* takes grey images; .*cells"):
         bright(1).predict(squares(3) * np.uint8([1, 2, 3]))
+    takes_grey = bright(3)
+    takes_grey.spec = replace(takes_grey.spec, takes_grey=True)
+    with pytest.raises(UserError, match=r"expects 3 channels \(or one, grey\), .* has 2"):
+        takes_grey.predict(squares(2))
 
 
 @pytest.mark.parametrize("array", [np.zeros(5), np.zeros((2, 3, 4, 5)), np.array([["a"]])])

@@ -153,7 +153,8 @@ def run_evaluate(
     """Score a model on a data set: tables, JSON, the worst images as pictures, and a page.
 
     Args:
-        model: a shipped model (nuclei), run folder, model file, exported .onnx or authors' file.
+        model: a shipped model (`spatialembed models` lists them), run folder, model file, exported
+            .onnx or authors' file.
         data: folder of the data set.
         split: test where there is one with truth, else val, by default.
         out: folder for what is written; by default "evaluation_SPLIT" in the run folder, or
@@ -197,7 +198,8 @@ def run_export(
     """Write a model as an ONNX file, which predicts without torch and, in int8, much faster.
 
     Args:
-        model: a shipped model (nuclei), run folder, model file or authors' file.
+        model: a shipped model (`spatialembed models` lists them), run folder, model file or
+            authors' file.
         out: the file to write, ending in .onnx; one that is there is replaced.
         precision: float32, bf16 or int8.
         data: data set that int8 is calibrated and checked on; it is refused if accuracy suffers.
@@ -230,7 +232,8 @@ def run_serve(
     """Open a web page: drop an image in, see its instances, move the thresholds.
 
     Args:
-        model: a shipped model (nuclei), run folder, model file, exported .onnx or authors' file.
+        model: a shipped model (`spatialembed models` lists them), run folder, model file, exported
+            .onnx or authors' file.
         host: address to listen on; the default can be reached from this machine alone.
         port: of the page.
         browser: open it in the browser.

@@ -41,7 +41,8 @@ def run_predict(
     --out ends in .zarr.
 
     Args:
-        model: a shipped model (nuclei), run folder, model file, exported .onnx or authors' file.
+        model: a shipped model (`spatialembed models` lists them), run folder, model file, exported
+            .onnx or authors' file.
         images: files, folders or patterns.
         out: folder for the results; ending in .zarr, for the labels of one image of any size.
         format: further results: cityscapes, coco, geojson, imagej, measurements.

@@ -20,8 +20,9 @@ def require_channels(model: str, spec: ModelSpec, channels: int, name: str) -> N
     if count == 1 and channels in (3, 4):
         raise UserError(f"{name} is in color, {model} takes grey images; {for_color()}")
     if channels != count and not (channels == 1 and spec.takes_grey):
+        grey = " (or one, grey)" if spec.takes_grey else ""
         raise UserError(
-            f"the model expects {count} channel{'s' * (count > 1)}, {name} has {channels}: "
+            f"the model expects {count} channel{'s' * (count > 1)}{grey}, {name} has {channels}: "
             "convert the image (of a stack, save planes one by one), or train a model for such "
             "images"
         )

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spatialembed.data.crops.cropper import Batch
+from spatialembed.data.crops.batches import Batch
 
 
 def uploaded(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
@@ -23,15 +23,20 @@ def uploaded(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
     stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     places = [_Place(device, stream), _Place(device, stream)]
     before: _Place | None = None
-    for number, batch in enumerate(batches):
-        place = places[number % 2]
-        place.fill(batch)
+    try:
+        for number, batch in enumerate(batches):
+            place = places[number % 2]
+            place.fill(batch)
+            if before is not None:
+                yield before.ready()
+                before.leave()
+            before = place
         if before is not None:
             yield before.ready()
-            before.leave()
-        before = place
-    if before is not None:
-        yield before.ready()
+    finally:
+        # Whoever stops early leaves a batch that may still be on its way, into memory that is free
+        # from here on: what takes it waits for that.
+        torch.cuda.current_stream(device).wait_stream(stream)
 
 
 class _Place:

@@ -182,8 +182,9 @@ def test_what_is_found_is_found_on_the_card(device, precision) -> None:
     assert looks[0] == pytest.approx(looks[1], abs=0.02)
 
 
-def test_what_is_too_large_for_the_card_is_cut(device, monkeypatch) -> None:
-    expected, found = models(device)
+@pytest.mark.parametrize("zoom", [1.0, 0.5])  # at ½ it takes what the network sees, not the image
+def test_what_is_too_large_for_the_card_is_cut(device, monkeypatch, zoom) -> None:
+    expected, found = models(device, spec={"zoom": zoom})
     side = 2 * tiles.HALO + tiles.STEP
     found.network.side = side
     monkeypatch.setattr(tiles, "memory", lambda: 0)

@@ -125,7 +125,10 @@ class Sight:
     def _forward(self, pixels: np.ndarray, part: Part) -> Array:
         card = self._card_for(part)
         seen = self._there(card, pixels, part) if card else self.prepared(pixels, part)
-        return sampled(tiled(self.network, seen), part.enlarged(self.zoom))
+        output = tiled(self.network, seen)
+        if card is None:  # what is too large for a card before or after is resized here
+            output = as_float32(output)
+        return sampled(output, part.enlarged(self.zoom))
 
     def _card_for(self, part: Part) -> CardNetwork | None:
         """The network, if it is on a card that takes such a part at once."""

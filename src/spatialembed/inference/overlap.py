@@ -55,10 +55,14 @@ def overlapped(
     reading: deque[tuple[Item, Future[Given]]] = deque()
     writing: deque[Future[Done]] = deque()
     pool = ThreadPoolExecutor(2 * threads)
+
+    def begin(item: Item) -> Future[Given]:
+        return pool.submit(read, item)
+
     try:
-        while _fill(reading, source, most, lambda item: pool.submit(read, item)):
+        while _fill(reading, source, most, begin):
             item, given = reading.popleft()
-            _fill(reading, source, most, lambda item: pool.submit(read, item))
+            _fill(reading, source, most, begin)
             made = work(item, given.result)
             writing.append(pool.submit(write, item, made))
             largest = max(largest, size(made))

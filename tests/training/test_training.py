@@ -249,6 +249,16 @@ def test_too_little_memory_says_what_to_lower_and_keeps_the_checkpoint(
     assert (tmp_path / "checkpoint.pt").exists()
 
 
+def test_one_batch_size_is_no_remedy_where_stages_have_their_own() -> None:
+    stages = [StageConfig(512, 16, epochs=1), StageConfig(1024, 2, epochs=1)]
+    with (
+        pytest.raises(UserError, match=r"then 2 crops of 1024.* batch_size or crop_size") as raised,
+        limits.within_memory(TrainConfig(stages=stages)),
+    ):
+        raise torch.OutOfMemoryError
+    assert "--batch" not in str(raised.value)
+
+
 def test_what_has_no_deterministic_way_says_so(scenes, tmp_path, monkeypatch) -> None:
     config = TrainConfig(scenes, out=tmp_path, deterministic=True)
     monkeypatch.setattr(limits, "pick_device", lambda _: torch.device("cuda"))

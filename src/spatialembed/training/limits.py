@@ -23,8 +23,11 @@ def within_memory(config: TrainConfig) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        stages = [f"{s.batch_size} crops of {s.crop_size}²" for s in config.scheduled()]
-        lower = "another --out with a smaller --batch, or a recipe with a smaller crop_size"
+        scheduled = config.scheduled()
+        stages = [f"{s.batch_size} crops of {s.crop_size}²" for s in scheduled]
+        lower = "another --out with a recipe of smaller batch_size or crop_size"
+        if len({s.batch_size for s in scheduled}) == 1:  # which --batch makes of all stages
+            lower += ", or a smaller --batch"
         lower += "" if config.precision == "bf16" else ", or --precision bf16"
         raise UserError(
             f"the GPU's memory ran out (steps of {', then '.join(stages)} pixels): start again in "

@@ -15,7 +15,7 @@ import torch
 from lightning_fabric import Fabric
 
 from spatialembed.cli.options import read_recipe
-from spatialembed.data.crops.cropper import Batch
+from spatialembed.data.crops.batches import Batch
 from spatialembed.loss import SpatialEmbeddingLoss
 from spatialembed.models import build
 from spatialembed.training import StageConfig, TrainConfig

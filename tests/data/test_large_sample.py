@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader
 
 from spatialembed.data import check_data, large_sample, object_index, open_data
 from spatialembed.data.crops.augmentation import Augmentation
-from spatialembed.data.crops.cropper import CropDataset, Cropper, collate
+from spatialembed.data.crops.batches import CropDataset, collate
+from spatialembed.data.crops.cropper import Cropper
 from spatialembed.data.crops.stored import store_crops
 from spatialembed.data.images import tiff_tiles
 from spatialembed.data.index import build_object_index

@@ -9,7 +9,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from spatialembed.data.crops.cropper import Batch
+from spatialembed.data.crops.batches import Batch
 from spatialembed.errors import UserError
 from spatialembed.training import StageConfig, TrainConfig, minutes
 from spatialembed.training.run_log import RunLog

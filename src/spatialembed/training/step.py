@@ -15,7 +15,8 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from spatialembed.data.crops.cropper import Batch, Crop, CropDataset, Cropper, collate
+from spatialembed.data.crops.batches import Batch, CropDataset, collate
+from spatialembed.data.crops.cropper import Crop, Cropper
 from spatialembed.errors import UserError
 from spatialembed.errors.interrupts import obey_parent, undisturbed
 from spatialembed.loss import SpatialEmbeddingLoss

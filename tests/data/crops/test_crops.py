@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from spatialembed.data.crops.augmentation import Augmentation
-from spatialembed.data.crops.cropper import Batch, CropDataset, Cropper, collate, empty_share
+from spatialembed.data.crops.batches import Batch, CropDataset, collate
+from spatialembed.data.crops.cropper import Cropper, empty_share
 from spatialembed.data.crops.decoded import Normalize
 from spatialembed.data.images.windows import WindowedImage
 from spatialembed.data.index import ObjectIndex, build_object_index

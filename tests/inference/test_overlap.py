@@ -78,7 +78,7 @@ def test_results_come_in_order() -> None:
 
 @pytest.mark.parametrize(("size", "most"), [(0, 3), (overlap.ROOM, 1), (overlap.ROOM // 2, 2)])
 def test_few_items_are_held_and_of_large_ones_fewer(monkeypatch, size, most) -> None:
-    monkeypatch.setattr(overlap, "_cores", lambda: 3)
+    monkeypatch.setattr(overlap, "cores", lambda: 3)
     log, begun, done = Log(size), [], []
     steps = (log.read, log.work, log.write)
     for item, _ in overlapped(iter_noted(range(30), begun), *steps, log.size):

@@ -11,7 +11,7 @@ from torch import nn
 
 from spatialembed.data.crops.batches import Batch
 from spatialembed.errors import UserError
-from spatialembed.training import StageConfig, TrainConfig, minutes
+from spatialembed.training import StageConfig, TrainConfig, minutes, step
 from spatialembed.training.run_log import RunLog
 from spatialembed.training.step import advance, workers_of
 from spatialembed.training.unread import Unread
@@ -148,11 +148,11 @@ def test_timing_steps_leaves_the_generators_of_a_run_as_they_were(device, monkey
 
 def test_a_gpu_is_given_as_many_workers_as_there_are_cores_for(monkeypatch) -> None:
     gpu, cpu = torch.device("cuda", 0), torch.device("cpu")
-    monkeypatch.setattr("os.cpu_count", lambda: 12)
+    monkeypatch.setattr(step, "cores", lambda: 12)
     assert [workers_of(TrainConfig(), device) for device in (gpu, cpu)] == [11, 1]
     assert [workers_of(TrainConfig(workers=0), device) for device in (gpu, cpu)] == [0, 0]
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "any")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
     assert workers_of(TrainConfig(), gpu) == 2
-    monkeypatch.setattr("os.cpu_count", lambda: 256)
+    monkeypatch.setattr(step, "cores", lambda: 256)
     assert workers_of(TrainConfig(), gpu) == 16

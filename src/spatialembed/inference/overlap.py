@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
+
+from spatialembed.kernels.threads import cores
 
 AHEAD = 8
 """Items that are read before their turn at most, and as many that are written behind."""
@@ -50,7 +51,7 @@ def overlapped(
         write: what comes last.
         size: bytes that an item held before its turn.
     """
-    threads = min(AHEAD, _cores())
+    threads = min(AHEAD, cores())
     source, most, largest = iter(items), 1, 1
     reading: deque[tuple[Item, Future[Given]]] = deque()
     writing: deque[Future[Done]] = deque()
@@ -90,8 +91,3 @@ def _fill(
             break
         reading.append((item, begin(item)))
     return bool(reading)
-
-
-def _cores() -> int:
-    """Of the machine, that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

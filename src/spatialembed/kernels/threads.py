@@ -1,7 +1,10 @@
-"""Threads of the compiled kernels: as many as torch has, which keeps its own number of them."""
+"""Threads of the compiled kernels: as many as torch has, which keeps its own number of them; and
+how many there may be.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -29,3 +32,8 @@ def use_threads(wanted: int) -> int:
     threads: int = min(wanted, numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
     numba.set_num_threads(threads)
     return threads
+
+
+def cores() -> int:
+    """Of the machine, that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

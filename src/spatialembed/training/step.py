@@ -19,6 +19,7 @@ from spatialembed.data.crops.batches import Batch, CropDataset, collate
 from spatialembed.data.crops.cropper import Crop, Cropper
 from spatialembed.errors import UserError
 from spatialembed.errors.interrupts import obey_parent, undisturbed
+from spatialembed.kernels.threads import cores
 from spatialembed.loss import SpatialEmbeddingLoss
 from spatialembed.training.config import TrainConfig, is_launched
 
@@ -36,7 +37,7 @@ def workers_of(config: TrainConfig, device: torch.device) -> int:
     if device.type != "cuda":
         return 1
     here = int(os.environ["LOCAL_WORLD_SIZE"]) if is_launched() else 1
-    return min(max((os.cpu_count() or 1) // here - 1, 1), MOST_WORKERS)
+    return min(max(cores() // here - 1, 1), MOST_WORKERS)
 
 
 def batches(

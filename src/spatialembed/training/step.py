@@ -131,7 +131,8 @@ def advance(
     """One step of the optimizer, unless loss or gradient is not finite.
 
     A fused optimizer finds that out by itself, on its device, and leaves the weights as they were:
-    the step waits for nothing, and :meth:`Done.require_finite` raises once it is read.
+    nothing is waited for beyond what the loss waits for (sizes), and :meth:`Done.require_finite`
+    raises once it is read.
 
     Raises:
         UserError: loss or gradient is not finite, and the optimizer is not fused.

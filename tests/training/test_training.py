@@ -253,7 +253,7 @@ def test_one_batch_size_is_no_remedy_where_stages_have_their_own() -> None:
     stages = [StageConfig(512, 16, epochs=1), StageConfig(1024, 2, epochs=1)]
     with (
         pytest.raises(UserError, match=r"then 2 crops of 1024.* batch_size or crop_size") as raised,
-        limits.within_memory(TrainConfig(stages=stages)),
+        limits.steps_within_memory(TrainConfig(stages=stages)),
     ):
         raise torch.OutOfMemoryError
     assert "--batch" not in str(raised.value)

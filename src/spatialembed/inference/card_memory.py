@@ -9,7 +9,7 @@ from spatialembed.errors import UserError
 
 
 @contextmanager
-def within_memory(name: str) -> Iterator[None]:
+def image_within_memory(name: str) -> Iterator[None]:
     """Say what to do about an image of that name that does not fit on a card.
 
     Raises:

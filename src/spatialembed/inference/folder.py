@@ -12,7 +12,7 @@ import numpy as np
 from spatialembed.data.images.reading import read_image
 from spatialembed.errors import ImageWarning, UserError
 from spatialembed.files.writing import sweep
-from spatialembed.inference.card_memory import within_memory
+from spatialembed.inference.card_memory import image_within_memory
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.image_files import ImageFile
 from spatialembed.inference.looks import look_of, sampled_seeds
@@ -198,7 +198,7 @@ def find(model: Model, image: ImageFile, read: Callable[[], np.ndarray], setting
             in a GPU's memory.
     """
     name = str(image.path)
-    with warnings.catch_warnings(record=True) as caught, within_memory(name):
+    with warnings.catch_warnings(record=True) as caught, image_within_memory(name):
         warnings.simplefilter("always", ImageWarning)
         pixels = read()
         sized = model.for_image(pixels, name)

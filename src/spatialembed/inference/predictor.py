@@ -13,7 +13,7 @@ import numpy as np
 from spatialembed.clustering import cluster_foreground
 from spatialembed.embedding import Array
 from spatialembed.errors import UserError
-from spatialembed.inference.card_memory import within_memory
+from spatialembed.inference.card_memory import image_within_memory
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.image_like import ImageLike, to_array
 from spatialembed.inference.own_size import SEED, typical_diameter
@@ -181,7 +181,7 @@ class Model(Sight):
             UserError: the image cannot be read, its channels are not the model's, or it is too
                 large for a GPU's memory.
         """
-        with within_memory(name or "the image"):
+        with image_within_memory(name or "the image"):
             sized = self.for_image(image, name)
             output = sized.output(image, name, part)
             given = (seed_threshold, foreground_threshold, min_size)

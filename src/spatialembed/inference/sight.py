@@ -13,7 +13,7 @@ from spatialembed.data.images.windows import in_memory
 from spatialembed.embedding import Array
 from spatialembed.errors import UserError
 from spatialembed.inference.asked import inverted, size_ratio
-from spatialembed.inference.card_memory import within_memory
+from spatialembed.inference.card_memory import image_within_memory
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.image_like import ImageLike, to_array
 from spatialembed.inference.network import CardNetwork, Network
@@ -104,7 +104,7 @@ class Sight:
         pixels = fitting(self.name, self.spec, pixels, name)
         if part is None:
             tell(self.spec.normalization, pixels, name)
-        with within_memory(name):
+        with image_within_memory(name):
             return self._views(pixels, part or Part.whole(pixels.shape[:2]))
 
     def _views(self, pixels: np.ndarray, place: Part) -> Array:

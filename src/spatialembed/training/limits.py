@@ -14,7 +14,7 @@ from spatialembed.training.config import TrainConfig
 
 
 @contextmanager
-def within_memory(config: TrainConfig) -> Iterator[None]:
+def steps_within_memory(config: TrainConfig) -> Iterator[None]:
     """Say what to lower where the memory of a GPU runs out.
 
     Raises:

@@ -22,7 +22,7 @@ from spatialembed.training.few_images.careful import is_careful
 from spatialembed.training.few_images.learn import learn_carefully
 from spatialembed.training.fingerprint import fingerprint, require_same
 from spatialembed.training.folder_lock import one_run
-from spatialembed.training.limits import deterministic, within_memory
+from spatialembed.training.limits import deterministic, steps_within_memory
 from spatialembed.training.prepare import gather
 from spatialembed.training.processes import is_first, must_start, run_in_processes
 from spatialembed.training.resume import checkpoint_path, load_checkpoint, resumed_config
@@ -77,7 +77,7 @@ def _train(config: TrainConfig) -> None:
     """The whole of a run, or the part of one of its processes."""
     began = time.monotonic()
     config, state = _taken_up(config)
-    with within_memory(config), deterministic(config):
+    with steps_within_memory(config), deterministic(config):
         if is_careful(config):
             learn_carefully(config, began, _run_stage)
         else:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from spatialembed.inference.loading import load
 from spatialembed.inference.own_size import LOOKS, SHOWN, middle, typical_diameter
 from spatialembed.instances import Instances
 
@@ -73,3 +74,15 @@ def test_the_middle_is_what_there_is_of_it():
     rows, columns = middle((5000, 301), 1000)
     assert (rows.start, rows.stop) == (2000, 3000)
     assert (columns.start, columns.stop) == (0, 650)
+
+
+def test_raw_and_cluster_of_the_model_at_an_image_s_size_are_what_predict_gives():
+    model = load("cells", device="cpu")
+    y, x = np.mgrid[:96, :96]
+    image = (60 + 150 * (np.hypot(y % 24 - 12, x % 24 - 12) < 7)).astype(np.uint8)
+    sized, found = model.for_image(image), model.predict(image)
+    assert len(found)
+    assert sized.size_ratio != model.size_ratio
+    again = sized.cluster(sized.raw(image))
+    assert np.array_equal(again.label_map, found.label_map)
+    assert np.array_equal(again.scores, found.scores)

@@ -177,6 +177,8 @@ class Model(Sight):
     ) -> Instances:
         """Instances of an image: :meth:`raw`, then :meth:`cluster`, whose arguments these are.
 
+        Both are those of the model that :meth:`for_image` gives: another one if it finds sizes.
+
         Raises:
             UserError: the image cannot be read, its channels are not the model's, or it is too
                 large for a GPU's memory.

@@ -79,6 +79,9 @@ class Sight:
     ) -> np.ndarray:
         """The network's output at the image's size, mean over the model's symmetries.
 
+        A model that finds the size of objects does not do so here: ask what
+        :meth:`Model.for_image` gives, and let that cluster too.
+
         Args:
             image: path, (H, W) or (H, W, C) array as stored on disk, or PIL image; it is
                 normalised here, never by the caller.

@@ -39,13 +39,16 @@ def parts(folder: Path, given: Namespace) -> tuple[FileDataSet, FileDataSet]:
     return learned, judged.only({judged.names[int(i)] for i in sample})
 
 
-def copied(data: FileDataSet, count: int, trial: int, out: Path) -> Path:
-    """A data set of ``count`` of the images, of a trial's own shuffle."""
+def copied(
+    data: FileDataSet, count: int, trial: int, out: Path, splits: tuple[str, ...] = ("train",)
+) -> Path:
+    """A data set of ``count`` of the images, of a trial's own shuffle, in each of the splits."""
     for i in np.random.default_rng(100 + trial).permutation(len(data))[:count]:
         for kind, file in zip(("images", "masks", "ignore"), data.files(int(i)), strict=False):
-            target = out / "train" / kind
-            target.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file, target)
+            for split in splits:
+                target = out / split / kind
+                target.mkdir(parents=True, exist_ok=True)
+                shutil.copy(file, target)
     return out
 
 
@@ -75,7 +78,9 @@ def row_of(folder: Path, start: str, count: int, length: str, given: Namespace) 
     found = []
     for trial in range(given.first, given.first + given.trials):
         with tempfile.TemporaryDirectory() as temporary:
-            data = copied(learned, count, trial, Path(temporary) / "data")
+            # From nothing, a training needs an image to validate on: with one, that itself.
+            splits = ("train", "val") if start == NOTHING and count == 1 else ("train",)
+            data = copied(learned, count, trial, Path(temporary) / "data", splits)
             run = trained(data, start, length, trial, Path(temporary) / "run")
             found.append(scored(run, judged))
         print(folder.name, start, count, length, trial, own, found[-1], flush=True)

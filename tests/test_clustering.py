@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -261,6 +262,18 @@ def test_an_empty_image(shape):
 def test_options_that_do_not_fit_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         cluster(flat_output((4, 4), 3), **options)
+
+
+def test_integers_are_no_raw_output():
+    with pytest.raises(ValueError, match=r"floating-point numbers, not .*int32"):
+        cluster(flat_output((4, 4), 3).astype(np.int32))
+    with pytest.raises(ValueError, match=r"floating-point numbers, not .*int32"):
+        cluster(torch.zeros(4, 4, 4, dtype=torch.int32))
+
+
+def test_a_batch_is_no_image():
+    with pytest.raises(ValueError, match="one output at a time"):
+        cluster(flat_output((4, 4), 3)[None], n_sigma=2)
 
 
 def test_clustering_needs_no_torch():

@@ -137,9 +137,14 @@ def as_float32(output: Array) -> np.ndarray:
 
 def _check(output: Array, n_sigma: int, threshold: float) -> int:
     """Number of classes, once everything fits."""
+    if "int" in str(output.dtype) or "bool" in str(output.dtype):
+        raise ValueError(f"a raw output holds floating-point numbers, not {output.dtype}")
     dims = output.ndim - 1
     if dims < 1 or n_sigma not in (1, dims):
-        raise ValueError(f"n_sigma must be 1 or {dims} for {dims} spatial axes, not {n_sigma}")
+        raise ValueError(
+            f"n_sigma must be 1 or {dims} for {dims} spatial axes, not {n_sigma}; of a batch, give "
+            "one output at a time"
+        )
     n_classes: int = len(output) - dims - n_sigma
     if n_classes < 1:
         raise ValueError(

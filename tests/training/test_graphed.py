@@ -279,23 +279,37 @@ def steady(monkeypatch) -> Iterator[None]:
         yield
 
 
+STEPS = [
+    ("cpu", "small"),
+    ("cpu", "residual_unet"),
+    *(pytest.param("cuda", name, marks=on_card) for name in NETWORKS),
+]
+
+
+@pytest.mark.usefixtures("steady")
+@pytest.mark.parametrize(("device", "name"), STEPS)
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_five_steps_end_where_plain_ones_do(
+    monkeypatch, request, device, name, frozen, precision
+) -> None:
+    if device == "cpu":
+        request.getfixturevalue("pretended")
+    make, channels = NETWORKS[name]
+    fabric = fabric_of(device, precision)
+    replayed = steps(fabric, make, channels, True, frozen)
+    monkeypatch.setattr(graphed, "can_record", lambda fabric: False)
+    plain = steps(fabric, make, channels, False, frozen)
+    assert replayed.keys() == plain.keys()
+    within = 1e-5 if precision == "32-true" else 1e-3
+    for key, value in plain.items():
+        torch.testing.assert_close(replayed[key], value, rtol=within, atol=within, msg=key)
+        assert value.isfinite().all()
+
+
 @pytest.mark.usefixtures("steady")
 class TestOnACard:
     pytestmark = on_card
-
-    @pytest.mark.parametrize("name", NETWORKS)
-    @pytest.mark.parametrize("frozen", [False, True])
-    @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-    def test_five_steps_end_where_plain_ones_do(self, monkeypatch, name, frozen, precision):
-        make, channels = NETWORKS[name]
-        fabric = fabric_of("cuda", precision)
-        replayed = steps(fabric, make, channels, True, frozen)
-        monkeypatch.setattr(graphed, "can_record", lambda fabric: False)
-        plain = steps(fabric, make, channels, False, frozen)
-        assert replayed.keys() == plain.keys()
-        within = 1e-5 if precision == "32-true" else 1e-3
-        for key, value in plain.items():
-            torch.testing.assert_close(replayed[key], value, rtol=within, atol=within, msg=key)
 
     def test_the_memory_of_graphs_is_given_back(self) -> None:
         fabric = fabric_of("cuda")

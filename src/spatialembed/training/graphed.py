@@ -73,26 +73,28 @@ class Graphed:
             return
         torch.cuda.synchronize(self.device)  # what it still does needs them
         self.network.zero_grad()
-        self._graphs = None
-        _collect()
-        _warn_of_streams(True)
+        self._forget()
 
     def _record(self, forward: nn.Module) -> None:
         buffers = list(self.network.buffers())
         before = [buffer.clone() for buffer in buffers]
         image = torch.zeros(self.shape, device=self.device)
         image = image.contiguous(memory_format=torch.channels_last)
+        # Gradients come from one stream and are taken on another, of which torch warns once; it has
+        # the one wait for the other.
+        _warn_of_streams(False)
         with suppress(RuntimeError):  # of memory, or of what a driver does not record
             self._graphs = _recorded(forward, image)
         for buffer, value in zip(buffers, before, strict=True):
             buffer.copy_(value)  # the steps that warm it up have moved the statistics
         _collect()  # of what failed, or was there to warm up
-        if self._graphs is not None and _free(self.device) < SPARE:
-            self._graphs = None
-            _collect()
-        # Gradients come from here and are taken there, which torch warns of once; it has the one
-        # stream wait for the other.
-        _warn_of_streams(self._graphs is None)
+        if self._graphs is None or _free(self.device) < SPARE:
+            self._forget()
+
+    def _forget(self) -> None:
+        self._graphs = None
+        _collect()
+        _warn_of_streams(True)
 
 
 def can_record(fabric: Fabric) -> bool:

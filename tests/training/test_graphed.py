@@ -324,9 +324,10 @@ class TestOnACard:
     def test_what_refuses_to_be_recorded_goes_on_as_it_is(self) -> None:
         class Refusing(Small):
             def forward(self, image: torch.Tensor) -> torch.Tensor:
+                output = super().forward(image)
                 if torch.cuda.is_current_stream_capturing():
                     raise RuntimeError("operation not permitted when stream is capturing")
-                return super().forward(image)
+                return output
 
         stream = torch.cuda.current_stream()
         after = steps(fabric_of("cuda"), Refusing, 1, False, False)
@@ -338,8 +339,9 @@ class TestOnACard:
         record = graphed._recorded
 
         def recording(forward: nn.Module, image: torch.Tensor) -> Any:
+            result = record(forward, image)  # or it raises
             kept.append(tuple(image.shape))
-            return record(forward, image)
+            return result
 
         monkeypatch.setattr(graphed, "_recorded", recording)
         weights = trained(tmp_path / "run", scenes, "--device=cuda")

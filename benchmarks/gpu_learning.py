@@ -7,6 +7,7 @@ import torch
 
 import loss
 from gpu_timing import Bench, Case, Figure, copy_rate, median_seconds, product_rate
+from gpu_training import as_trained
 from loss import N_SIGMA, NAIVE
 from measure import operations
 from spatialembed.loss import SpatialEmbeddingLoss
@@ -82,6 +83,7 @@ def training_steps(bench: Bench) -> Iterator[Case]:
             yield f"{stage}, {side}² × {images}: {name}", partial(one, bench, work, took, name)
         given = batch(bench, side, images, OBJECTS, "initial")
         yield f"{stage}: our loss of such a batch alone", partial(alone, bench, given, took)
+    yield from as_trained(bench)
 
 
 def one(

@@ -50,9 +50,7 @@ def step(
         freeze_batch_norm_statistics(network)
     fused = (fast and device.type == "cuda") or None  # as training has it on a card
     optimizer = torch.optim.Adam(network.parameters(), lr=5e-4, fused=fused)
-    masks = [torch.from_numpy(ellipses((side, side), OBJECTS, seed)) for seed in range(batch)]
-    label_mask = torch.stack(masks)
-    image = (label_mask[:, None] > 0) * 0.5 + 0.2 * torch.rand(batch, 3, side, side)
+    image, label_mask = shown(side, batch)
     image = image.to(device).contiguous(memory_format=layout)
     label_mask = label_mask.to(device)
 
@@ -65,6 +63,13 @@ def step(
         optimizer.step()
 
     return work
+
+
+def shown(side: int, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images with noise of torch's global generator, and their label masks."""
+    masks = [torch.from_numpy(ellipses((side, side), OBJECTS, seed)) for seed in range(batch)]
+    label_mask = torch.stack(masks)
+    return (label_mask[:, None] > 0) * 0.5 + 0.2 * torch.rand(batch, 3, side, side), label_mask
 
 
 def main() -> None:

@@ -57,6 +57,8 @@ def test_every_section_gives_its_figures(tmp_path, nuclei):
     assert 0 <= value["equality", "loss, learned centers"] <= 1e-5
     assert value["loss", "64² × 2, 3 objects each: naive loops"] > 0
     assert value["training steps", "stage 2, 64² × 2: residual_unet, bf16, channels last, our loss"]
+    trained = "as trained by nuclei, stage 1, 64² × 2: residual_unet of nuclei, bf16"
+    assert value["training steps", trained] > 0
     assert value["folders", "residual_unet, bf16: files"] > 0
     assert 0 <= value["DSB2018", "validation mean AP, symmetries"] <= 1
     assert {"whole images", "nuclei", "limits of the machine"} <= sections.keys()

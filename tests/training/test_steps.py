@@ -137,8 +137,10 @@ def test_timing_steps_leaves_the_generators_of_a_run_as_they_were(device, monkey
         return [torch.rand(3), torch.rand(3, device=fabric.device)]
 
     def timed() -> None:
-        material, config = SimpleNamespace(cropper=lambda *_: None), TrainConfig()
-        minutes.seconds_per_step(config, material, StageConfig(steps=1), fabric, bare, mean_square)
+        spec = SimpleNamespace(in_channels=1)
+        material, config = SimpleNamespace(cropper=lambda *_: None, spec=spec), TrainConfig()
+        stage = StageConfig(crop_size=8, batch_size=2, steps=1)
+        minutes.seconds_per_step(config, material, stage, fabric, bare, mean_square)
 
     after = drawn()
     torch.manual_seed(7)

@@ -114,7 +114,7 @@ def test_average_follows_the_weights_and_their_statistics() -> None:
             network[0].weight.fill_(3)
             network[1].running_mean.fill_(7)
             network[1].num_batches_tracked += 1
-            average.update(network)
+            average.update()
     assert torch.allclose(average.network[0].weight, torch.tensor(3.0))
     assert torch.allclose(average.network[1].running_mean, torch.tensor(7.0))
     assert average.network[1].num_batches_tracked == 40

@@ -15,7 +15,8 @@ class WeightAverage:
     torch's AveragedModel averages all buffers or none, the count of batches too.
 
     Args:
-        network: whose state is averaged; the average starts as a copy of it.
+        network: whose state is averaged; the average starts as a copy of it. It keeps its tensors,
+            whose values alone change.
         decay: share of the average kept at each step, in [0, 1); young averages keep less,
             ``(1 + step) / (10 + step)``, so that the first weights are soon forgotten.
     """
@@ -24,13 +25,14 @@ class WeightAverage:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self.decay = decay
         self.updates = 0
+        self._own, self._trained = _tensors(self.network), _tensors(network)
 
     @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
+    def update(self) -> None:
         """Move the average towards the network's present state."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        (mine, counts), (theirs, their_counts) = _tensors(self.network), _tensors(network)
+        (mine, counts), (theirs, their_counts) = self._own, self._trained
         # All in a few launches: on a GPU hundreds of small ones take their time.
         torch._foreach_lerp_(mine, theirs, 1 - decay)
         if counts:

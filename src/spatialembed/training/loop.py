@@ -22,6 +22,7 @@ from spatialembed.training.few_images.careful import is_careful
 from spatialembed.training.few_images.learn import learn_carefully
 from spatialembed.training.fingerprint import fingerprint, require_same
 from spatialembed.training.folder_lock import one_run
+from spatialembed.training.graphed import Graphed
 from spatialembed.training.limits import deterministic, steps_within_memory
 from spatialembed.training.prepare import gather
 from spatialembed.training.processes import is_first, must_start, run_in_processes
@@ -118,10 +119,24 @@ def _run_stage(run: Run) -> None:
 
     It ends early where the plan is set right, and is then to be called again.
     """
+    stage = run.material.stages[run.plan.locate(run.step)[0]]
+    freeze_encoder(run.network, stage.freeze_encoder)
+    _set_to_train(run, stage)
+    channels = run.material.spec.in_channels
+    with Graphed(run.fabric, run.wrapped, stage, channels) as network:
+        _take_steps(run, network)
+
+
+def _set_to_train(run: Run, stage: StageConfig) -> None:
+    run.wrapped.train()
+    if stage.freeze_batch_norm:
+        freeze_batch_norm_statistics(run.wrapped)
+
+
+def _take_steps(run: Run, network: Graphed) -> None:
     number, done = run.plan.locate(run.step)
     stage, steps = run.material.stages[number], run.plan.steps[number]
-    freeze_encoder(run.network, stage.freeze_encoder)
-    network, optimizer = run.wrapped, _optimizer(run, stage)
+    optimizer = _optimizer(run, stage)
     judge_at = validation_steps(stage, steps)
     cropper = run.material.cropper(stage, run.config.seed)
     first = run.plan.crops_before(run.step, run.material.stages)
@@ -137,12 +152,9 @@ def _run_stage(run: Run) -> None:
         rate = learning_rate(stage, done, steps)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        network.train()
-        if stage.freeze_batch_norm:
-            freeze_batch_norm_statistics(network)
         told = advance(run.fabric, network, optimizer, run.loss, batch, run.config.clip_norm)
         if run.average is not None:
-            run.average.update(run.network)
+            run.average.update()
         done += 1
         run.step += 1
         unread.add(run.step, rate, stage.batch_size, told)
@@ -152,6 +164,7 @@ def _run_stage(run: Run) -> None:
             unread.read()
             if run.keeps:
                 judge(run)
+                _set_to_train(run, stage)
         if set_right := done < steps and _set_right(run, number, done):
             unread.read()
         # Only what all processes do together may read: their clocks differ.

@@ -23,6 +23,7 @@ from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.loss import SpatialEmbeddingLoss
 from spatialembed.training.config import StageConfig, TrainConfig
+from spatialembed.training.graphed import Graphed
 from spatialembed.training.prepare import Material
 from spatialembed.training.schedule import Plan
 from spatialembed.training.step import advance, batches, workers_of
@@ -125,9 +126,12 @@ def seconds_per_step(
     workers = workers_of(config, fabric.device)
     drawn = batches(cropper, stage.batch_size, 0, count, workers, *ranks, on_gpu)
     # Dropout draws from the device's generator, too; the run must not notice.
-    with torch.random.fork_rng([fabric.device] if on_gpu else []):
+    with (
+        torch.random.fork_rng([fabric.device] if on_gpu else []),
+        Graphed(fabric, model, stage, material.spec.in_channels) as called,
+    ):
         for batch in uploaded(drawn, fabric.device):
-            advance(fabric, model, optimizer, loss, batch, config.clip_norm)
+            advance(fabric, called, optimizer, loss, batch, config.clip_norm)
             if on_gpu:
                 torch.cuda.synchronize(fabric.device)
             times.append(time.monotonic())

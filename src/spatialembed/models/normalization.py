@@ -1,7 +1,7 @@
 """How stored pixel values become the numbers a network sees; travels inside the model file.
 
 Normalisation lives with the model, so that training, prediction and export cannot disagree and
-nobody normalises by hand. Needs numpy only.
+nobody normalises by hand. Needs no torch.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from spatialembed.errors import UserError
 from spatialembed.files.described import filled
 from spatialembed.files.pixel_values import Values, values_of
+from spatialembed.models.percentiles import counted, is_counted, percentiles
 
 Kind = Literal["range", "percentile", "mean-std", "none"]
 
@@ -169,7 +170,12 @@ class Normalization:
         """(C, 2): what becomes 0 and 1 of each channel; NaN where there is no finite value."""
         bounds = np.full((parts[0].shape[-1], 2), np.nan)
         for channel in range(len(bounds)):
-            values = np.concatenate([part[..., channel].ravel() for part in parts])
+            planes = [part[..., channel].ravel() for part in parts]
+            size = sum(plane.size for plane in planes)
+            if is_counted(planes[0].dtype) and 0 < size < 2**31:
+                bounds[channel] = percentiles(counted(planes), (self.low, self.high))
+                continue
+            values = np.concatenate(planes)
             if values.dtype.kind == "u" and values.itemsize <= 4 and values.size:
                 # As they are: the same numbers, sooner.
                 bounds[channel] = np.percentile(values, (self.low, self.high))

@@ -110,12 +110,25 @@ def test_pixels_of_8_bits_are_normalised_there_bit_for_bit(device, invert) -> No
         np.testing.assert_allclose(seen.cpu().numpy(), model.prepared(pixels), atol=1e-5)
 
 
+@pytest.mark.filterwarnings("error")
 def test_arrays_that_cannot_be_written_to_are_uploaded(device) -> None:
     pixels = picture(9, 7, 3)
     pixels.flags.writeable = False
-    there = CudaNetwork(Bright().to(device)).uploaded(pixels[:, ::-1])
-    assert there.device.type == device
-    np.testing.assert_array_equal(there.cpu().numpy(), pixels[:, ::-1])
+    card = CudaNetwork(Bright().to(device))
+    floats = pixels.astype(np.float32)
+    for array in (pixels, pixels[:, ::-1], pixels[::2, 1:, :2], floats, floats.T, pixels[:0]):
+        there = card.uploaded(array)
+        assert there.device.type == device
+        np.testing.assert_array_equal(there.cpu().numpy(), array)
+    assert not pixels.flags.writeable
+
+
+def test_what_was_uploaded_is_a_copy(device) -> None:
+    pixels = picture(9, 7, 3)
+    before = pixels.copy()
+    there = CudaNetwork(Bright().to(device)).uploaded(pixels)
+    pixels[...] = 0
+    np.testing.assert_array_equal(there.cpu().numpy(), before)
 
 
 @pytest.mark.parametrize("count", [2, 4, 8])

@@ -81,10 +81,11 @@ class CudaNetwork:
 
     def uploaded(self, array: np.ndarray) -> Tensor:
         """A copy on the card, by way of memory that it reads itself while this goes on."""
-        like = torch.from_numpy(np.empty(0, array.dtype)).dtype
+        given = torch.from_numpy(_readable(array))
         with self._here():
-            held = torch.empty(array.shape, dtype=like, pin_memory=self.on_card)
-            held.numpy()[...] = array
+            # A block of its own, which torch does not give out again before it was read.
+            held = torch.empty(given.shape, dtype=given.dtype, pin_memory=self.on_card)
+            held.copy_(given)  # by all threads, as numpy does not
             return held.to(self.device, non_blocking=True)
 
     def looked_up(
@@ -124,3 +125,23 @@ class CudaNetwork:
     def _here(self) -> Any:
         """The card as torch's current one, which streams and graphs go by."""
         return torch.cuda.device(self.device) if self.on_card else nullcontext()
+
+
+class _Readable:
+    """Memory of an array as numpy is told of it."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array  # which must live on
+        place: int = array.__array_interface__["data"][0]
+        self.__array_interface__ = {**array.__array_interface__, "data": (place, False)}
+
+
+def _readable(array: np.ndarray) -> np.ndarray:
+    """An array's memory, only to be read, as one that torch takes without a word.
+
+    It warns of those that cannot be written to, as decoded pictures are, and refuses those that run
+    backwards.
+    """
+    if min(array.strides, default=0) < 0:
+        array = np.ascontiguousarray(array)
+    return np.asarray(_Readable(array))

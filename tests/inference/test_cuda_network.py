@@ -268,13 +268,14 @@ def test_without_a_card_nothing_is_recorded() -> None:
 
 
 def test_what_comes_twice_is_recorded_and_few_are_kept(monkeypatch) -> None:
-    recorded, dropped = [], []
+    recorded, refusals, dropped = [], [], []
 
     class Stand:
         """For a graph, where there is no card."""
 
         def __init__(self, work, given: torch.Tensor) -> None:
             if given.shape[-1] == 13:
+                refusals.append(13)
                 raise RuntimeError("CUDA error: operation not permitted")
             recorded.append(given.shape[-1])
             self.work, self.given = work, given
@@ -310,8 +311,8 @@ def test_what_comes_twice_is_recorded_and_few_are_kept(monkeypatch) -> None:
         give(13)
     for _ in range(3):
         give(40)
-    assert not graphs.records
-    assert recorded == [40, 50, 40]
+    assert refusals == [13]  # and no other shape is given up
+    assert recorded == [40, 50, 40, 40]
 
 
 def refused(given: torch.Tensor) -> torch.Tensor:
@@ -369,7 +370,7 @@ class TestGraphs:
         stream = torch.cuda.current_stream()
         for batch in self.inputs(4):
             torch.testing.assert_close(graphs(batch), batch * 2)
-        assert not graphs.records
+        assert list(graphs._known.values()) == [refused]
         assert torch.cuda.current_stream() == stream
         assert capfd.readouterr() == ("", "")
 

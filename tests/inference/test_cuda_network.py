@@ -97,12 +97,20 @@ def test_raw_outputs_are_those_of_the_cpu(device, dtype, kind, zoom) -> None:
     require_same(outputs[1], outputs[0])
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("invert", [False, True])
-def test_pixels_of_8_bits_are_normalised_there_bit_for_bit(device, invert) -> None:
+@pytest.mark.parametrize("most", [4096, 30])
+def test_pixels_of_few_bits_are_normalised_there_bit_for_bit(
+    device, dtype, invert, most, monkeypatch
+) -> None:
+    for module in ("models.normalization", "inference.sight"):  # of longer sides there are samples
+        monkeypatch.setattr(f"spatialembed.{module}.MOST_SIDE", most)
+    monkeypatch.setattr("spatialembed.models.normalization.SAMPLES", 2)
+    monkeypatch.setattr("spatialembed.models.normalization.SAMPLE_SIDE", 3)
     for kind, channels in (("range", 3), ("percentile", 3), ("percentile", 1)):
         spec = {"normalization": Normalization(kind), "takes_grey": True}
         _, model = models(device, spec=spec, invert=invert)
-        pixels = picture(20, 31, channels)
+        pixels = picture(20, 31, channels).astype(dtype) * dtype(257 if dtype == np.uint16 else 1)
         seen = model._there(model.network, pixels, Part.whole(pixels.shape[:2]))
         np.testing.assert_array_equal(seen.cpu().numpy(), model.prepared(pixels))
         model.spec = replace(model.spec, zoom=1.4)

@@ -44,6 +44,17 @@ def test_images_of_all_types_are_normalised_by_the_same(dtype) -> None:
     np.testing.assert_array_equal(Normalization("percentile")(values.astype(dtype)), expected)
 
 
+@pytest.mark.parametrize("kind", ["range", "percentile", "mean-std", "none"])
+def test_values_that_are_looked_up_are_those_that_are_computed(kind) -> None:
+    image = np.random.default_rng(0).integers(0, 2**16, (420, 320, 2)).astype(np.uint16)
+    normalization = Normalization(kind, mean=(900, 2000), std=(70, 3), white=4095)
+    scale = normalization._scale([image])
+    expected = normalization._computed(image, scale)
+    np.testing.assert_array_equal(normalization(image), expected)
+    few = image[:200, :300]  # which are computed
+    np.testing.assert_array_equal(normalization._apply(few, scale), expected[:200, :300])
+
+
 def test_which_are_counted() -> None:
     kinds = ["u1", "u2", "u4", "i1", "i2", "f4", "?"]
     assert [k for k in kinds if is_counted(np.dtype(k))] == ["u1", "u2"]

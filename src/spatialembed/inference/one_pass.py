@@ -161,7 +161,7 @@ def _check(device: torch.device, way: ModuleType) -> None:
         for given in ((y, bias), (y, bias, summand)):
             here = [t.to(dtype) for t in given]
             there = [t.to(device, copy=True) for t in here]
-            way.finish(*there[:2], *there[2:] or [None])
+            way.finish(there[0], there[1], there[2] if len(there) > 2 else None)
             expected = here[0].float() + here[1].float()[:, None, None]
             expected = expected + here[2].float() if len(here) > 2 else expected
             torch.testing.assert_close(there[0].cpu(), expected.relu().to(dtype))

@@ -30,5 +30,6 @@ def doubled(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """What ``conv_transpose2d`` with a stride of 2 gives of (in, out, 2, 2) weights."""
     # A view where x lies channels last; out of it come the channels that pixel_shuffle takes.
     pixels = x.permute(0, 2, 3, 1)
-    squares = functional.linear(pixels, weight.flatten(1).T, bias.repeat_interleave(4))
+    shifts = bias[:, None].expand(-1, 4).flatten()
+    squares = functional.linear(pixels, weight.flatten(1).T, shifts)
     return functional.pixel_shuffle(squares.permute(0, 3, 1, 2), 2)

@@ -154,6 +154,16 @@ class Normalization:
         windows = [image.read(*window) for window in sampled(image.shape)]
         return partial(self._apply, scale=self._scale(windows))
 
+    def counted(self, counts: npt.NDArray[np.int64]) -> Normalize:
+        """As :meth:`fixed`, by "percentile", of an image of unsigned integers.
+
+        Args:
+            counts: (C, V) how many pixels have each value, of one that :func:`sampled` takes whole.
+        """
+        assert self.kind == "percentile"
+        scale = np.array([percentiles(count, (self.low, self.high)) for count in counts])
+        return partial(self._apply, scale=scale)
+
     def white_of(self, values: Values) -> float:
         """What becomes 1, by "range", of an image of these values."""
         known = self.white
@@ -188,11 +198,11 @@ class Normalization:
         return bounds
 
     def _apply(self, image: npt.NDArray[Any], scale: _Scale) -> npt.NDArray[np.float32]:
-        if image.dtype != np.uint8:
+        few = image.dtype == np.uint8 or (image.dtype == np.uint16 and image.size >= 4 * 2**16)
+        if not few:
             return self._computed(image, scale)
-        # Of 8 bits there are 256 values: looked up, several times faster.
-        levels = np.arange(256, dtype=np.uint8)[:, None].repeat(image.shape[-1], 1)
-        table = self._computed(levels, scale)
+        # There are fewer values than pixels: looked up, several times faster.
+        table = self._computed(every_level(image.dtype, image.shape[-1]), scale)
         result = np.empty(image.shape, np.float32)
         for channel, values in enumerate(table.T):
             result[..., channel] = values.take(image[..., channel])
@@ -234,6 +244,12 @@ class Normalization:
             UserError: an unknown key, or a value out of bounds.
         """
         return filled(cls, values, "normalization")
+
+
+def every_level(dtype: np.dtype[Any], channels: int) -> npt.NDArray[Any]:
+    """(V, C) all values of an unsigned integer type, from 0 on, in each channel."""
+    values = np.arange(2 ** (8 * dtype.itemsize)).astype(dtype)
+    return values[:, None].repeat(channels, 1)
 
 
 def parts_of(image: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:

@@ -1,6 +1,6 @@
 """Percentiles of pixel values; of few bits by counting each value, many times sooner than sorting.
 
-Of 2048² pixels of 8 bits numpy takes 250 ms, counting 1.4.
+Of 2048² pixels of 8 bits numpy takes 31 ms, counting 1.5; of 16 bits 33 and 10.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ test: $(INSTALLED)
 
 # What tests/ compares on a card with the CPU's results; all of it is skipped where there is none.
 test-gpu: $(INSTALLED)
-	$(BIN)/pytest -m gpu
+	$(BIN)/pytest -m gpu -rs
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

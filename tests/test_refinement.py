@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reference
-from spatialembed.clustering import cluster
+from spatialembed.clustering import cluster, cluster_foreground
 from spatialembed.embedding import PITCH
 from spatialembed.instances import Instances
-from spatialembed.refinement import refine
+from spatialembed.kernels.foreground import take_foreground
+from spatialembed.refinement import refine, refine_foreground
 from test_clustering import random_scene
 
 
@@ -20,6 +21,16 @@ def assert_equal_to_reference(output: np.ndarray, min_size: int = 4, **options) 
     expected = reference.refine(
         output, found.label_map, found.classes, min_size=min_size, **options
     )
+    taken = take_foreground(
+        output,
+        options.get("n_sigma", 1),
+        0.5,
+        options.get("pitch", PITCH),
+        options.get("margin"),
+    )
+    over = refine_foreground(cluster_foreground(taken, 0.6, min_size), taken, min_size, True)
+    for field in ("label_map", "scores", "classes", "boxes"):
+        np.testing.assert_array_equal(getattr(over, field), getattr(refined, field))
     left = np.unique(expected[expected > 0])
     numbers = np.zeros(len(found) + 1, np.int32)
     numbers[left] = np.arange(1, len(left) + 1)

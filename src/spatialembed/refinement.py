@@ -72,8 +72,14 @@ def refine(
     return refine_foreground(found, foreground, min_size)
 
 
-def refine_foreground(found: Instances, foreground: Foreground, min_size: int = 1) -> Instances:
-    """:func:`refine`, of the foreground that ``found`` was found in."""
+def refine_foreground(
+    found: Instances, foreground: Foreground, min_size: int = 1, in_place: bool = False
+) -> Instances:
+    """:func:`refine`, of the foreground that ``found`` was found in.
+
+    ``in_place`` writes over the label map of ``found``, all of whose pixels are foreground: a new
+    one of a large image is memory that the system has to clear first.
+    """
     count = len(found)
     if count == 0:
         return found
@@ -86,10 +92,11 @@ def refine_foreground(found: Instances, foreground: Foreground, min_size: int = 
     label = nearest_instances(center, width, found.classes, limit, cells)
     left = areas(label, cells.twin, count) >= max(1, min_size)
     label = np.concatenate([[0], np.where(left, left.cumsum(), 0)]).astype(np.int32)[label]
-    label_map = np.zeros(math.prod(foreground.shape), np.int32)
-    boxes = finish(foreground.pixel, foreground.place, cells.slot, label, left.sum(), label_map)
+    label_map = found.label_map if in_place else np.zeros(foreground.shape, np.int32)
+    flat = label_map.reshape(-1)
+    boxes = finish(foreground.pixel, foreground.place, cells.slot, label, left.sum(), flat)
     return Instances.unchecked(
-        label_map.reshape(foreground.shape),
+        label_map,
         found.scores[left],
         found.classes[left],
         boxes,

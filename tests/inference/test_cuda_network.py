@@ -97,12 +97,20 @@ def test_raw_outputs_are_those_of_the_cpu(device, dtype, kind, zoom) -> None:
     require_same(outputs[1], outputs[0])
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("invert", [False, True])
-def test_pixels_of_8_bits_are_normalised_there_bit_for_bit(device, invert) -> None:
+@pytest.mark.parametrize("most", [4096, 30])
+def test_pixels_of_few_bits_are_normalised_there_bit_for_bit(
+    device, dtype, invert, most, monkeypatch
+) -> None:
+    for module in ("models.normalization", "inference.sight"):  # of longer sides there are samples
+        monkeypatch.setattr(f"spatialembed.{module}.MOST_SIDE", most)
+    monkeypatch.setattr("spatialembed.models.normalization.SAMPLES", 2)
+    monkeypatch.setattr("spatialembed.models.normalization.SAMPLE_SIDE", 3)
     for kind, channels in (("range", 3), ("percentile", 3), ("percentile", 1)):
         spec = {"normalization": Normalization(kind), "takes_grey": True}
         _, model = models(device, spec=spec, invert=invert)
-        pixels = picture(20, 31, channels)
+        pixels = picture(20, 31, channels).astype(dtype) * dtype(257 if dtype == np.uint16 else 1)
         seen = model._there(model.network, pixels, Part.whole(pixels.shape[:2]))
         np.testing.assert_array_equal(seen.cpu().numpy(), model.prepared(pixels))
         model.spec = replace(model.spec, zoom=1.4)
@@ -110,12 +118,25 @@ def test_pixels_of_8_bits_are_normalised_there_bit_for_bit(device, invert) -> No
         np.testing.assert_allclose(seen.cpu().numpy(), model.prepared(pixels), atol=1e-5)
 
 
+@pytest.mark.filterwarnings("error")
 def test_arrays_that_cannot_be_written_to_are_uploaded(device) -> None:
     pixels = picture(9, 7, 3)
     pixels.flags.writeable = False
-    there = CudaNetwork(Bright().to(device)).uploaded(pixels[:, ::-1])
-    assert there.device.type == device
-    np.testing.assert_array_equal(there.cpu().numpy(), pixels[:, ::-1])
+    card = CudaNetwork(Bright().to(device))
+    floats = pixels.astype(np.float32)
+    for array in (pixels, pixels[:, ::-1], pixels[::2, 1:, :2], floats, floats.T, pixels[:0]):
+        there = card.uploaded(array)
+        assert there.device.type == device
+        np.testing.assert_array_equal(there.cpu().numpy(), array)
+    assert not pixels.flags.writeable
+
+
+def test_what_was_uploaded_is_a_copy(device) -> None:
+    pixels = picture(9, 7, 3)
+    before = pixels.copy()
+    there = CudaNetwork(Bright().to(device)).uploaded(pixels)
+    pixels[...] = 0
+    np.testing.assert_array_equal(there.cpu().numpy(), before)
 
 
 @pytest.mark.parametrize("count", [2, 4, 8])
@@ -255,13 +276,14 @@ def test_without_a_card_nothing_is_recorded() -> None:
 
 
 def test_what_comes_twice_is_recorded_and_few_are_kept(monkeypatch) -> None:
-    recorded, dropped = [], []
+    recorded, refusals, dropped = [], [], []
 
     class Stand:
         """For a graph, where there is no card."""
 
         def __init__(self, work, given: torch.Tensor) -> None:
             if given.shape[-1] == 13:
+                refusals.append(13)
                 raise RuntimeError("CUDA error: operation not permitted")
             recorded.append(given.shape[-1])
             self.work, self.given = work, given
@@ -297,8 +319,8 @@ def test_what_comes_twice_is_recorded_and_few_are_kept(monkeypatch) -> None:
         give(13)
     for _ in range(3):
         give(40)
-    assert not graphs.records
-    assert recorded == [40, 50, 40]
+    assert refusals == [13]  # and no other shape is given up
+    assert recorded == [40, 50, 40, 40]
 
 
 def refused(given: torch.Tensor) -> torch.Tensor:
@@ -356,7 +378,7 @@ class TestGraphs:
         stream = torch.cuda.current_stream()
         for batch in self.inputs(4):
             torch.testing.assert_close(graphs(batch), batch * 2)
-        assert not graphs.records
+        assert list(graphs._known.values()) == [refused]
         assert torch.cuda.current_stream() == stream
         assert capfd.readouterr() == ("", "")
 

@@ -6,6 +6,7 @@ import torch
 
 from spatialembed.data import open_data
 from spatialembed.demo.scenes import make_scenes
+from spatialembed.errors import UserError
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.metrics.average_precision import score_images
@@ -109,3 +110,15 @@ def test_calibration_on_a_single_image_changes_nothing() -> None:
     settings = (setting(0.9), setting(0.5))
     scores = Validation(settings, np.array([[0.0], [0.4]]), np.zeros((2, 1)))
     assert _clearly_best(scores, settings, settings[0]) == settings[0]
+
+
+def test_an_image_that_does_not_fit_names_the_remedy_of_a_training(scenes) -> None:
+    class Full(Imperfect):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+    spec = ModelSpec("residual_unet", class_names=("car", "person"))
+    with pytest.raises(UserError, match=r"validate on: start again .*--resume") as raised:
+        validate(Model(TorchNetwork(Full()), spec), scenes)
+    assert scenes[0].name in str(raised.value)
+    assert ".zarr" not in str(raised.value)

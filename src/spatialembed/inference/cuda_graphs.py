@@ -30,7 +30,7 @@ class Graphs:
 
     The first input of a shape is worked on as it is, with the second its graph is recorded: images
     that are all of other sizes never pay for one. Both run the same kernels. Where recording fails
-    the work goes on as it is from then on.
+    inputs of that shape are worked on as they are, as long as it is remembered.
 
     Args:
         work: from one tensor on the card to one, without waiting for it; it draws no random number.
@@ -39,7 +39,7 @@ class Graphs:
     def __init__(self, work: Work) -> None:
         self.work = work
         self.records = True
-        self._known: OrderedDict[object, Graph | None] = OrderedDict()
+        self._known: OrderedDict[object, Graph | Work | None] = OrderedDict()
         self._lock = Lock()
 
     def __call__(self, given: Tensor) -> Tensor:
@@ -64,16 +64,15 @@ class Graphs:
             while self._known:
                 self._drop(self._known.popitem()[1])
 
-    def _recorded(self, given: Tensor) -> Graph | None:
+    def _recorded(self, given: Tensor) -> Graph | Work:
         try:
             return Graph(self.work, given)
         except RuntimeError:  # of memory, or of what a driver does not record
-            self.records = False
-            return None
+            return self.work
 
     @staticmethod
-    def _drop(graph: Graph | None) -> None:
-        if graph is not None:
+    def _drop(graph: Graph | Work | None) -> None:
+        if isinstance(graph, Graph):
             torch.cuda.synchronize(graph.given.device)  # what it still does needs its memory
 
 

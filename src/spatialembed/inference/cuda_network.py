@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from spatialembed.embedding import Array
@@ -81,26 +81,48 @@ class CudaNetwork:
 
     def uploaded(self, array: np.ndarray) -> Tensor:
         """A copy on the card, by way of memory that it reads itself while this goes on."""
-        like = torch.from_numpy(np.empty(0, array.dtype)).dtype
+        given = torch.from_numpy(_readable(array))
         with self._here():
-            held = torch.empty(array.shape, dtype=like, pin_memory=self.on_card)
-            held.numpy()[...] = array
+            # A block of its own, which torch does not give out again before it was read.
+            held = torch.empty(given.shape, dtype=given.dtype, pin_memory=self.on_card)
+            held.copy_(given)  # by all threads, as numpy does not
             return held.to(self.device, non_blocking=True)
 
+    def levels(self, pixels: np.ndarray) -> Int[Tensor, "H W C"]:
+        """Pixels (H, W, C) of uint8 or uint16 as int32 on the card."""
+        if pixels.dtype == np.uint8:
+            return self.uploaded(pixels).int()
+        # As signed ones, which torch knows better.
+        return self.uploaded(pixels.view(np.int16)).int() & 0xFFFF
+
+    def counted(self, levels: Int[Tensor, "H W C"], values: int) -> Int[np.ndarray, "C V"]:
+        """How many pixels have each of the ``values`` from 0 on, channel by channel."""
+        channels = levels.shape[-1]
+        with self._here():
+            place = self._places(levels, channels, values).flatten()
+            counts = torch.bincount(place, minlength=channels * values).reshape(channels, values)
+            result: np.ndarray = counts.cpu().numpy()
+        return result
+
     def looked_up(
-        self, pixels: np.ndarray, table: Float[np.ndarray, "256 C"]
+        self, levels: Int[Tensor, "H W C"], table: Float[np.ndarray, "V C"]
     ) -> Float[Tensor, "C H W"]:
-        """What ``table`` says of each value of (H, W, C) uint8 pixels, or (H, W, 1), on the card.
+        """What ``table`` says of each value of (H, W, C) pixels, or (H, W, 1).
 
         (C, H, W) float32 that lies in memory as the pixels do: channels last.
         """
-        channels = table.shape[1]
         values = self.uploaded(np.ascontiguousarray(table.T)).flatten()
         with self._here():
-            first = torch.arange(0, 256 * channels, 256, dtype=torch.int32, device=self.device)
-            place = self.uploaded(pixels).int() + first  # (H, W, C)
+            place = self._places(levels, table.shape[1], len(table))
             seen = values.index_select(0, place.flatten()).reshape(place.shape)
         return seen.permute(2, 0, 1)
+
+    def _places(self, levels: Tensor, channels: int, values: int) -> Tensor:
+        """(H, W, C) where each pixel's value stands in tables of all channels, one by one."""
+        if channels == 1:
+            return levels
+        end = values * channels
+        return levels + torch.arange(0, end, values, dtype=torch.int32, device=self.device)
 
     def _outputs(self, images: Sequence[Array]) -> list[Tensor]:
         try:
@@ -124,3 +146,23 @@ class CudaNetwork:
     def _here(self) -> Any:
         """The card as torch's current one, which streams and graphs go by."""
         return torch.cuda.device(self.device) if self.on_card else nullcontext()
+
+
+class _Readable:
+    """Memory of an array as numpy is told of it."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array  # which must live on
+        place: int = array.__array_interface__["data"][0]
+        self.__array_interface__ = {**array.__array_interface__, "data": (place, False)}
+
+
+def _readable(array: np.ndarray) -> np.ndarray:
+    """An array's memory, only to be read, as one that torch takes without a word.
+
+    It warns of those that cannot be written to, as decoded pictures are, and refuses those that run
+    backwards.
+    """
+    if min(array.strides, default=0) < 0:
+        array = np.ascontiguousarray(array)
+    return np.asarray(_Readable(array))

@@ -110,13 +110,14 @@ def _in_torch(
     path: Path, device: str, precision: Literal["float32", "bf16"]
 ) -> tuple[Network, ModelSpec]:
     from spatialembed.inference.cuda_network import CudaNetwork
+    from spatialembed.inference.one_pass import in_one_pass
     from spatialembed.inference.torch_network import TorchNetwork, pick_device
     from spatialembed.models.folding import folded
 
     place = pick_device(device)
     module, spec = load_network(path)
     if place.type == "cuda":
-        return CudaNetwork(folded(module).to(place), precision), spec
+        return CudaNetwork(in_one_pass(folded(module)).to(place), precision), spec
     network = TorchNetwork(folded(module).to(place), precision)
     if precision == "bf16":
         network.module.bfloat16()

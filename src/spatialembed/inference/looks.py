@@ -52,13 +52,15 @@ def look_of(model: Model, pixels: np.ndarray, seeds: np.ndarray, found: Instance
     seen = model.fixed(pixels).normalized(pixels[every, every])
     score = np.asarray(sigmoid(seeds.max(0)))
     is_object = found.label_map[every, every] > 0
-    ground, light = np.quantile(seen.mean(-1), (0.25, 0.75))
+    bright = seen.mean(-1)
+    planes = np.ascontiguousarray(np.moveaxis(seen, -1, 0))  # along which numpy goes sooner
+    ground, light = np.quantile(bright, (0.25, 0.75))
     may_be = score[score > 0.1]
     return Look(
         float(ground),
         float(light),
-        float(np.ptp(seen, axis=-1).mean()),
-        _brighter(seen.mean(-1)[is_object], seen.mean(-1)[~is_object]),
+        float(np.ptp(planes, axis=0).mean()),
+        _brighter(bright[is_object], bright[~is_object]),
         float((may_be < 0.9).mean()) if may_be.size > FEW * score.size else None,
         float(score[is_object].mean()) if is_object.any() else None,
     )

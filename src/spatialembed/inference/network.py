@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from spatialembed.embedding import Array
 
@@ -38,5 +38,11 @@ class CardNetwork(Protocol):
     def uploaded(self, array: np.ndarray) -> Array:
         """An array's copy on the card."""
 
-    def looked_up(self, pixels: np.ndarray, table: Float[np.ndarray, "256 C"]) -> Array:
-        """(C, H, W) float32 on the card: what ``table`` says of (H, W, C or 1) uint8 pixels."""
+    def levels(self, pixels: np.ndarray) -> Array:
+        """(H, W, C) int32 on the card: pixels of uint8 or uint16."""
+
+    def counted(self, levels: Array, values: int) -> Int[np.ndarray, "C V"]:
+        """How many of such pixels have each of so many values, channel by channel."""
+
+    def looked_up(self, levels: Array, table: Float[np.ndarray, "V C"]) -> Array:
+        """(C, H, W) float32 on the card: what ``table`` says of such pixels, (H, W, C or 1)."""

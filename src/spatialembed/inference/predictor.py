@@ -113,7 +113,8 @@ class Model(Sight):
         seed, foreground, size = self.settings(seed_threshold, foreground_threshold, min_size)
         taken = take_foreground(output, threshold=foreground, **self.geometry(whole))
         found = cluster_foreground(taken, seed, size, spec.class_names)
-        return refine_foreground(found, taken, size) if refined and spec.refine else found
+        refines = refined and spec.refine
+        return refine_foreground(found, taken, size, in_place=True) if refines else found
 
     def refined(
         self,

@@ -22,7 +22,12 @@ from spatialembed.inference.tiles import tiled
 from spatialembed.inference.zoom import Enlarged, Part, resized, sampled
 from spatialembed.kernels.foreground import as_float32
 from spatialembed.models.input_warnings import tell
-from spatialembed.models.normalization import PERCENTILE_CLIP, Normalization
+from spatialembed.models.normalization import (
+    MOST_SIDE,
+    PERCENTILE_CLIP,
+    Normalization,
+    every_level,
+)
 
 if TYPE_CHECKING:
     from spatialembed.models.normalization import Normalize
@@ -142,14 +147,26 @@ class Sight:
         return self.network if fits else None
 
     def _there(self, card: CardNetwork, pixels: np.ndarray, part: Part) -> Array:
-        """:meth:`prepared` on the card, where pixels of 8 bits, a quarter of it, go as they are."""
-        if pixels.dtype == np.uint8:
-            levels = np.arange(256, dtype=np.uint8)[:, None, None].repeat(pixels.shape[2], 2)
-            table = self.fixed(pixels)._planes(levels)[:, :, 0].T
-            seen = card.looked_up(pixels, table)
+        """:meth:`prepared` on the card, where pixels of few bits, a part of it, go as they are."""
+        if pixels.dtype in (np.uint8, np.uint16):
+            levels = card.levels(pixels)
+            every = every_level(pixels.dtype, pixels.shape[2])
+            sight = self._counted(card, levels, len(every)) or self.fixed(pixels)
+            seen = card.looked_up(levels, sight._planes(every[:, None])[:, :, 0].T)
         else:
             seen = card.uploaded(self._planes(pixels))
         return resized(seen, part.enlarged(self.zoom))
+
+    def _counted(self, card: CardNetwork, levels: Array, values: int) -> Self | None:
+        """:meth:`fixed` by what is counted on a card, where percentiles of all pixels are taken."""
+        normal = self.normalize
+        if not isinstance(normal, Normalization) or normal.kind != "percentile":
+            return None
+        if max(levels.shape[:2]) > MOST_SIDE:
+            return None
+        other = copy(self)
+        other.normalize = normal.counted(card.counted(levels, values))
+        return other
 
     def prepared(self, pixels: np.ndarray, part: Part | None = None) -> Float[np.ndarray, "C h w"]:
         """What the network is given of (H, W, C) pixels: normalised, and as large as it sees them.

@@ -139,15 +139,15 @@ def finish(
     n: int,
     label_map: np.ndarray,
 ) -> np.ndarray:
-    """Write the labels of n instances to their pixels; (n, 2 D) boxes of them."""
+    """Write the labels of n instances to their pixels, 0 to others; (n, 2 D) boxes of them."""
     dims, entries = place.shape
     boxes = np.zeros((n, 2 * dims), np.int32)
     boxes[:, :dims] = np.iinfo(np.int32).max
     first = before = 0
     for e in range(entries + 1):
         value = label[slot[e]] if e < entries else -2
-        if value > 0:
-            label_map[pixel[e]] = value
+        if e < entries:
+            label_map[pixel[e]] = max(value, 0)
         if value != before or pixel[e] != pixel[e - 1] + 1 or place[-1, e] == 0:
             if before > 0:  # a run of its pixels along x ends
                 for d in range(dims):

@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from spatialembed.models.doubling import Doubling
+
 BATCH_NORM_EPSILON = 1e-3
 STEM_WIDTH = 16
 
@@ -115,7 +117,7 @@ class Decoder(nn.Module):
                 ResidualBlock1d(STEM_WIDTH),
             ]
         )
-        self.output_conv = nn.ConvTranspose2d(STEM_WIDTH, out_channels, 2, stride=2)
+        self.output_conv = Doubling(STEM_WIDTH, out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 128, H/8, W/8) -> (B, out_channels, H, W)."""

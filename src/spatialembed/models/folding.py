@@ -8,6 +8,8 @@ import torch
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from spatialembed.models.doubling import Doubling
+
 
 def folded(network: nn.Module) -> nn.Module:
     """A copy of a network for prediction alone, whose convolutions take over their batch norms.
@@ -20,7 +22,8 @@ def folded(network: nn.Module) -> nn.Module:
     Returns:
         The copy, in evaluation mode and channels-last layout, with the network's ``stride``.
     """
-    traced = fx.symbolic_trace(copy.deepcopy(network).eval())
+    module = copy.deepcopy(network).eval()
+    traced = fx.GraphModule(module, _Tracer().trace(module))
     modules = dict(traced.named_modules())
     for node in traced.graph.nodes:
         if node.op == "call_module" and isinstance(modules[str(node.target)], nn.BatchNorm2d):
@@ -32,6 +35,13 @@ def folded(network: nn.Module) -> nn.Module:
     traced.recompile()
     traced.stride = network.stride
     return traced.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+class _Tracer(fx.Tracer):
+    """That leaves it to a doubling how it works, by the device it is on."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, Doubling) or super().is_leaf_module(m, module_qualified_name)
 
 
 def _fold(traced: fx.GraphModule, norm: fx.Node, modules: dict[str, nn.Module]) -> None:

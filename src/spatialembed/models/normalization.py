@@ -1,7 +1,7 @@
 """How stored pixel values become the numbers a network sees; travels inside the model file.
 
 Normalisation lives with the model, so that training, prediction and export cannot disagree and
-nobody normalises by hand. Needs numpy only.
+nobody normalises by hand. Needs no torch.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from spatialembed.errors import UserError
 from spatialembed.files.described import filled
 from spatialembed.files.pixel_values import Values, values_of
+from spatialembed.models.percentiles import counted, is_counted, percentiles
 
 Kind = Literal["range", "percentile", "mean-std", "none"]
 
@@ -153,6 +154,16 @@ class Normalization:
         windows = [image.read(*window) for window in sampled(image.shape)]
         return partial(self._apply, scale=self._scale(windows))
 
+    def counted(self, counts: npt.NDArray[np.int64]) -> Normalize:
+        """As :meth:`fixed`, by "percentile", of an image of unsigned integers.
+
+        Args:
+            counts: (C, V) how many pixels have each value, of one that :func:`sampled` takes whole.
+        """
+        assert self.kind == "percentile"
+        scale = np.array([percentiles(count, (self.low, self.high)) for count in counts])
+        return partial(self._apply, scale=scale)
+
     def white_of(self, values: Values) -> float:
         """What becomes 1, by "range", of an image of these values."""
         known = self.white
@@ -169,7 +180,12 @@ class Normalization:
         """(C, 2): what becomes 0 and 1 of each channel; NaN where there is no finite value."""
         bounds = np.full((parts[0].shape[-1], 2), np.nan)
         for channel in range(len(bounds)):
-            values = np.concatenate([part[..., channel].ravel() for part in parts])
+            planes = [part[..., channel].ravel() for part in parts]
+            size = sum(plane.size for plane in planes)
+            if is_counted(planes[0].dtype) and 0 < size < 2**31:
+                bounds[channel] = percentiles(counted(planes), (self.low, self.high))
+                continue
+            values = np.concatenate(planes)
             if values.dtype.kind == "u" and values.itemsize <= 4 and values.size:
                 # As they are: the same numbers, sooner.
                 bounds[channel] = np.percentile(values, (self.low, self.high))
@@ -182,11 +198,11 @@ class Normalization:
         return bounds
 
     def _apply(self, image: npt.NDArray[Any], scale: _Scale) -> npt.NDArray[np.float32]:
-        if image.dtype != np.uint8:
+        few = image.dtype == np.uint8 or (image.dtype == np.uint16 and image.size >= 4 * 2**16)
+        if not few:
             return self._computed(image, scale)
-        # Of 8 bits there are 256 values: looked up, several times faster.
-        levels = np.arange(256, dtype=np.uint8)[:, None].repeat(image.shape[-1], 1)
-        table = self._computed(levels, scale)
+        # There are fewer values than pixels: looked up, several times faster.
+        table = self._computed(every_level(image.dtype, image.shape[-1]), scale)
         result = np.empty(image.shape, np.float32)
         for channel, values in enumerate(table.T):
             result[..., channel] = values.take(image[..., channel])
@@ -228,6 +244,12 @@ class Normalization:
             UserError: an unknown key, or a value out of bounds.
         """
         return filled(cls, values, "normalization")
+
+
+def every_level(dtype: np.dtype[Any], channels: int) -> npt.NDArray[Any]:
+    """(V, C) all values of an unsigned integer type, from 0 on, in each channel."""
+    values = np.arange(2 ** (8 * dtype.itemsize)).astype(dtype)
+    return values[:, None].repeat(channels, 1)
 
 
 def parts_of(image: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:

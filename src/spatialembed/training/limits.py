@@ -37,6 +37,25 @@ def steps_within_memory(config: TrainConfig) -> Iterator[None]:
 
 
 @contextmanager
+def validation_within_memory(name: str) -> Iterator[None]:
+    """Say what to do where a validation image of that name does not fit on a GPU.
+
+    Raises:
+        UserError: it does not.
+    """
+    try:
+        yield
+    except UserError as error:
+        if not isinstance(error.__cause__, torch.OutOfMemoryError):
+            raise
+        raise UserError(
+            f"the GPU's memory ran out over {name}, an image to validate on: start again in "
+            "another --out with smaller images to validate on, or --precision bf16; the last "
+            "checkpoint is kept, and --resume goes on from it where more memory is free"
+        ) from error
+
+
+@contextmanager
 def deterministic(config: TrainConfig) -> Iterator[None]:
     """Let a GPU give the same bits for the same steps, if the run asks for that.
 

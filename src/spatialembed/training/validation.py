@@ -20,6 +20,7 @@ from spatialembed.inference.predictor import Model
 from spatialembed.instances import Instances
 from spatialembed.metrics.average_precision import Scores
 from spatialembed.metrics.matching import Matching, match
+from spatialembed.training.limits import validation_within_memory
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -83,7 +84,8 @@ def validate(
     for i in range(first, len(data), processes):
         sample = data[i]
         sized = model if diameters is None else model.seeing(diameters[i])
-        output = sized.raw(sample.image)
+        with validation_within_memory(sample.name):
+            output = sized.raw(sample.image)
         sizes = [(f, max(1, round(m / sized.size_ratio**2))) for f, m in choices]
         rows = [row for f, m in sizes for row in _score(sized, sample, output, seeds, f, m)]
         scores = Scores.stack(rows)

@@ -347,3 +347,20 @@ def test_the_number_of_operations_is_independent_of_what_is_in_the_batch(center)
     assert counted[0] == counted[1]
     assert len(counted[0]) < 450
     assert len([name for name in counted[0] if name in TOLD]) <= WAITS
+
+
+@pytest.mark.skipif(not INTERPRETER, reason="needs TRITON_INTERPRET=1, see above")
+@pytest.mark.parametrize("center", ["centroid", "learned"])
+def test_interpreted_kernels_leave_few_operations(monkeypatch, center):
+    monkeypatch.setattr(triton_check, "INTERPRETED", True)
+    output, label_mask, _ = scene(7, (24, 28), batch=2)
+    output = output.float().requires_grad_()
+    loss = SpatialEmbeddingLoss(center=center)
+    by_torch(lambda: loss(output, label_mask))  # the check of a small scene is not counted
+    with Operations() as done:
+        terms = by_torch(lambda: loss(output, label_mask))
+        terms["total"].backward()
+    of_interpreter = {"set_", "copy_", "_to_copy", "new_empty"}
+    names = [name for name in done.names if name not in of_interpreter]
+    assert len(names) < 40, names
+    terms["total"] *= 2  # a term is the caller's to write to, as any tensor

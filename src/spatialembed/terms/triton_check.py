@@ -16,11 +16,13 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from spatialembed.embedding import PITCH
+from spatialembed.terms.device import has_kernels
 from spatialembed.terms.hinges import FEW
 from spatialembed.terms.joint import Options, joint_terms
 
 INTERPRETED = False
-"""True takes kernels of Triton on the CPU, where its interpreter runs them, as tests do."""
+"""True takes kernels of Triton on the CPU instead of operations of torch: its interpreter runs
+them, as tests do."""
 
 NEWEST_WITHOUT = (6, 2)
 """Last compute capability that Triton does not know."""
@@ -48,7 +50,7 @@ def _may_have_triton(output: Tensor) -> bool:
     if output.dtype == torch.float64 or torch.are_deterministic_algorithms_enabled():
         return False
     if INTERPRETED:
-        return True
+        return not has_kernels(output)
     if output.device.type != "cuda" or find_spec("triton") is None:
         return False
     return torch.cuda.get_device_capability(output.device) > NEWEST_WITHOUT

@@ -66,7 +66,7 @@ def _of(seeds: Seeds) -> tuple[Tensor, ...]:
 
 def finish(
     instance: Tensor, variance: Tensor, seed: Tensor, drift: Tensor | None, weights: list[float]
-) -> tuple[Float[Tensor, " 5"], Float[Tensor, " 4"], Float[Tensor, " B"]]:
+) -> tuple[list[Tensor], Float[Tensor, " 4"], Float[Tensor, " B"]]:
     """All terms and their total, the weights of them, and that of each image in the seed term.
 
     Args:
@@ -76,10 +76,10 @@ def finish(
         weights: of the terms.
     """
     images = seed.shape[1]
-    new = torch.empty(9 + images, dtype=torch.float32, device=seed.device)
-    terms, into, scale = new.split_with_sizes([5, 4, images])
+    into, scale = seed.new_empty(4 + images, dtype=torch.float32).split_with_sizes([4, images])
+    terms = [into.new_empty(()) for _ in range(5)]  # no views: whoever has one may write to it
     _finish[(1,)](
-        instance, variance, seed, instance if drift is None else drift, terms, into, scale,
+        instance, variance, seed, instance if drift is None else drift, *terms, into, scale,
         *weights, images=images, objects=len(variance), DRIFT=drift is not None, BLOCK=BLOCK,
     )  # fmt: skip
     return terms, into, scale
@@ -134,8 +134,9 @@ def _seed(  # type: ignore[no-untyped-def]
 
 @compiled
 def _finish(  # type: ignore[no-untyped-def]
-    instance, variance, seed, drift, terms, into, scale, in_instance, in_variance, in_seed,
-    in_drift, images, objects, DRIFT: tl.constexpr, BLOCK: tl.constexpr,
+    instance, variance, seed, drift, to_instance, to_variance, to_seed, to_drift, to_total,
+    into, scale, in_instance, in_variance, in_seed, in_drift, images, objects,
+    DRIFT: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Terms, and their total."""
     spread = tl.zeros((BLOCK,), tl.float64)
@@ -157,14 +158,14 @@ def _finish(  # type: ignore[no-untyped-def]
     two = tl.sum(spread, axis=0)
     three = tl.sum(errors, axis=0)
     total = one * in_instance + two * in_variance + three * in_seed
-    tl.store(terms, one.to(tl.float32))
-    tl.store(terms + 1, two.to(tl.float32))
-    tl.store(terms + 2, three.to(tl.float32))
+    tl.store(to_instance, one.to(tl.float32))
+    tl.store(to_variance, two.to(tl.float32))
+    tl.store(to_seed, three.to(tl.float32))
     if DRIFT:
         four = tl.load(drift)
         total += four * in_drift
-        tl.store(terms + 3, four.to(tl.float32))
-    tl.store(terms + 4, total.to(tl.float32))
+        tl.store(to_drift, four.to(tl.float32))
+    tl.store(to_total, total.to(tl.float32))
     tl.store(into, in_instance)
     tl.store(into + 1, in_variance)
     tl.store(into + 2, in_seed)

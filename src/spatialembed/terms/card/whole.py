@@ -81,7 +81,7 @@ class _Terms(torch.autograd.Function):
         ctx.save_for_backward(*known)
         ctx.options, ctx.shape = options, output.shape
         ctx.set_materialize_grads(False)
-        return terms.unbind()
+        return tuple(terms)
 
     @staticmethod
     @once_differentiable
@@ -106,7 +106,7 @@ def _joined(
     valid: Tensor,
     options: Options,
     few: int,
-) -> tuple[Tensor, pixels.Joined]:
+) -> tuple[list[Tensor], pixels.Joined]:
     """All terms, and what their gradient is made of."""
     images, channels, *shape = raw.shape
     dims, sizes = len(shape), tuple(reversed(shape))

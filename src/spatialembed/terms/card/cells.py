@@ -31,8 +31,7 @@ class Cells(NamedTuple):
     behind: Int[Tensor, " objects"]
     """Tiles of the objects up to and with each; int64."""
     grid: tuple[Tensor, Tensor, int]
-    """Its corner and the cells per unit of coordinate, the first place of each cell, the cells
-    along each axis."""
+    """Corner and cells per unit of coordinate; first place of each cell; cells along each axis."""
 
 
 class Chunk(NamedTuple):
@@ -96,9 +95,7 @@ def chunks_in_reach(
     """All that objects reach, some objects at a time; waits for the card once or twice.
 
     Args:
-        cells: the pixels.
-        objects: the objects.
-        margins: of theirs.
+        cells, objects, margins: all there are.
         candidates: pairs to look at, about, at a time.
     """
     dims, many = margins.center.shape
@@ -220,8 +217,7 @@ def _runs(  # type: ignore[no-untyped-def]
     D: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
     """First place of some rows of cells that an object reaches, the one behind the last, tiles."""
-    # The other axes take their part of the reach; along x what is left. The block's whole rows
-    # would be right as well, and hold the corners around the ellipse.
+    # The other axes take their part of the reach; along x what is left, as in terms/reach.py.
     left = (row * 0).to(tl.float32) + tl.load(cutoff + k) * (1 + 1e-3)
     at = tl.zeros_like(row).to(tl.int64)
     stride = side.to(tl.int64)

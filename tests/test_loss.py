@@ -383,7 +383,7 @@ def test_pairs_in_reach_are_all_pairs_in_reach(pixels, objects, dims, seed):
         torch.from_numpy(rng.integers(0, 2, objects)),
     )
     found = []
-    cells = sort_into_cells(position, valid, owner, margins, 2, near)
+    cells = sort_into_cells(position, valid, owner, margins, 2)
     for chunk in chunks_in_reach(cells, margins, torch.ones_like(margins.image), 500):
         pairs = near.find_near(cells, chunk.tiles, margins)
         tile = pairs.at // cells.owner.shape[1]

@@ -104,13 +104,7 @@ def embed(
         ValueError: ``n_sigma`` is neither 1 nor D, or ``output`` has too few channels.
     """
     dims = output.ndim - (2 if batched else 1)
-    if n_sigma not in (1, dims):
-        raise ValueError(f"n_sigma must be 1 or {dims} for {dims} spatial axes, not {n_sigma}")
-    if output.shape[-dims - 1] <= dims + n_sigma:
-        raise ValueError(
-            f"an output of {output.shape[-dims - 1]} channels has no seed map: "
-            f"{dims} offsets and {n_sigma} bandwidths come first"
-        )
+    seed_maps(output, n_sigma, dims)
     output = _full_precision(output)
     steps = per_axis(pitch, dims)
     grid = pixel_coordinates(tuple(output.shape[-dims:]), steps, like=output)
@@ -119,6 +113,23 @@ def embed(
     if margin is not None:
         sigma = _namespace(output).full_like(sigma, margin_to_sigma(margin, min(steps)))
     return Embedded(position, sigma, seed)
+
+
+def seed_maps(output: Array, n_sigma: int, dims: int) -> int:
+    """How many seed maps a raw output of so many spatial axes has.
+
+    Raises:
+        ValueError: as :func:`embed`.
+    """
+    if n_sigma not in (1, dims):
+        raise ValueError(f"n_sigma must be 1 or {dims} for {dims} spatial axes, not {n_sigma}")
+    channels: int = output.shape[-dims - 1]
+    if channels <= dims + n_sigma:
+        raise ValueError(
+            f"an output of {channels} channels has no seed map: "
+            f"{dims} offsets and {n_sigma} bandwidths come first"
+        )
+    return channels - dims - n_sigma
 
 
 def embed_pixels(

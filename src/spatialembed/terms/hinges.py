@@ -9,13 +9,13 @@ objects, by 2⁻¹⁸ where it has hundreds and millions of pairs, exactly where
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from spatialembed.terms.near import SPAN
+from spatialembed.terms import near
 from spatialembed.terms.objects import BatchObjects, sum_by_object
 from spatialembed.terms.reach import Cells, Margins, chunks_in_reach
 
@@ -54,7 +54,6 @@ def torch_hinges(
     cells: Cells,
     margins: Margins,
     objects: BatchObjects,
-    way: Any,
 ) -> Hinges:
     """Weighted sum of the hinges of at least one object, and its gradient.
 
@@ -65,27 +64,26 @@ def torch_hinges(
         cells: all pixels by cell.
         margins: of the objects.
         objects: the objects.
-        way: near.py, or the module that does the same for the device.
     """
     share = objects.share
     term = share.new_zeros(())
     in_cells = torch.zeros_like(cells.position)
     own_slope = torch.empty_like(distance)
     sums = share.new_zeros(2 * len(own), len(share))
-    chunks = chunks_in_reach(cells, margins, objects.counts, way.CANDIDATES)
+    chunks = chunks_in_reach(cells, margins, objects.counts, near.CANDIDATES)
     for some, own_some, tiles, tile_counts in chunks:
-        near = way.find_near(cells, tiles, margins)
-        behind = torch.nn.functional.pad(near.tile_counts.cumsum(0), (1, 0))[tile_counts.cumsum(0)]
+        found = near.find_near(cells, tiles, margins)
+        behind = torch.nn.functional.pad(found.tile_counts.cumsum(0), (1, 0))[tile_counts.cumsum(0)]
         pairs = Pairs(
             distance[own_some],
-            near.distance,
+            found.distance,
             objects.owner[own_some] - some.start,
             objects.counts[some],
             behind.diff(prepend=behind.new_zeros(1)),
         )
-        value, own_slope[own_some], slope = _slopes(pairs, share[some], way)
+        value, own_slope[own_some], slope = _slopes(pairs, share[some])
         term += value
-        of_tiles = way.pull_near(near, slope, cells, tiles, margins, in_cells)
+        of_tiles = near.pull_near(found, slope, cells, tiles, margins, in_cells)
         sums[:, some] = sum_by_object(of_tiles, tile_counts)
     pull = own_slope * own
     sums += sum_by_object(torch.cat([pull, pull * own]), objects.counts)
@@ -97,7 +95,7 @@ def torch_hinges(
 
 
 def _slopes(
-    pairs: Pairs, share: Float[Tensor, " objects"], way: Any
+    pairs: Pairs, share: Float[Tensor, " objects"]
 ) -> tuple[Tensor, Float[Tensor, " own"], Float[Tensor, " others"]]:
     """Weighted sum of hinges, and its derivatives in scaled distances of own pixels and others."""
     own = len(pairs.own)
@@ -105,9 +103,9 @@ def _slopes(
     others = torch.repeat_interleave(pairs.other_counts.int(), output_size=len(pairs.others))
     segment = torch.cat([pairs.owner.int(), others])
     # Stable, so that of equal errors those inside come first, as in the compiled kernel.
-    order = _keys(distance, own, segment, len(share), way).sort(stable=True).indices
+    order = _keys(distance, own, segment, len(share)).sort(stable=True).indices
     both = pairs.own_counts + pairs.other_counts
-    value, slope = way.weigh(order, distance, own, both, pairs.own_counts, share)
+    value, slope = near.weigh(order, distance, own, both, pairs.own_counts, share)
     return value, slope[:own], slope[own:]
 
 
@@ -116,21 +114,20 @@ def _keys(
     own: int,
     segment: Int[Tensor, " pairs"],
     segments: int,
-    way: Any,
 ) -> Int[Tensor, " pairs"]:
     """Integers in the order of segments, and in each from the largest error to the smallest.
 
     The first ``own`` of the pairs are inside.
     """
-    dtype, unit = torch.int32, (2**32 - 2**16) // (SPAN * segments)
+    dtype, unit = torch.int32, (2**32 - 2**16) // (near.SPAN * segments)
     if distance.dtype == torch.float64:
-        dtype, unit = torch.int64, min(2**40, 2**62 // (SPAN * segments))
+        dtype, unit = torch.int64, min(2**40, 2**62 // (near.SPAN * segments))
     elif unit < FINE or len(distance) < FEW:
         half = torch.exp(-distance)
         half[:own] = -torch.expm1(-distance[:own])
         keys: Tensor = (segment.long() << 32) - half.view(torch.int32)  # the bits of what is not
         return keys  # negative are in the order of the numbers
-    first = (unit * SPAN - unit * SPAN * segments) // 2
-    middle = torch.arange(segments, device=distance.device) * (unit * SPAN) + first
-    keys = way.logit_keys(distance, own, segment, middle.to(dtype), unit)
+    first = (unit * near.SPAN - unit * near.SPAN * segments) // 2
+    middle = torch.arange(segments, device=distance.device) * (unit * near.SPAN) + first
+    keys = near.logit_keys(distance, own, segment, middle.to(dtype), unit)
     return keys

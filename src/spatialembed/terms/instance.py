@@ -16,8 +16,8 @@ runs over the whole image, once per object. Nearly all of these pixels add nothi
 The cost follows the pixels within reach, not objects times image. On the CPU compiled kernels
 (kernels/binning.py and reach.py for step 3, instance.py and hinge.py for the rest) do this object
 by object; on any other device, and in float64, the same steps are operations of torch over all
-objects at once (terms/reach.py and near.py for step 3, hinges.py for the rest). Both give value and
-gradient together.
+objects at once (terms/reach.py and near.py for step 3, hinges.py for the rest), on cards where it
+can be kernels of Triton (terms/card). All give value and gradient together.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ from spatialembed.terms.device import has_kernels
 from spatialembed.terms.hinges import torch_hinges
 from spatialembed.terms.objects import BatchObjects
 from spatialembed.terms.reach import Margins, sort_into_cells
-from spatialembed.terms.triton_check import way_of
 
 NEGLIGIBLE = 1e-6
 """Pixels off an object with φ below this are always left out of its hinge."""
@@ -97,9 +96,7 @@ class _Term(torch.autograd.Function):
             with as_many_as_torch() as threads:
                 term, own, gradient = _compiled(position, center, width, objects, valid, threads)
         else:
-            # Triton works where torch does by default.
-            with torch.cuda.device_of(position):  # type: ignore[no-untyped-call]
-                term, own, gradient = _by_torch(position, center, width, objects, valid)
+            term, own, gradient = _by_torch(position, center, width, objects, valid)
         ctx.save_for_backward(*gradient)
         phi = torch.exp(-own)
         ctx.mark_non_differentiable(phi)
@@ -125,10 +122,9 @@ def _by_torch(
     nearest = torch.segment_reduce(own, "min", lengths=objects.counts, unsafe=True)
     center, width = center.contiguous(), width.contiguous()
     margins = Margins.of(center, width, _cutoff(nearest), objects.image)
-    way = way_of(position)
-    cells = sort_into_cells(flat, valid, objects.object_of, margins, images, way)
+    cells = sort_into_cells(flat, valid, objects.object_of, margins, images)
     term, in_position, in_center, in_width = torch_hinges(
-        flat, difference, own, cells, margins, objects, way
+        flat, difference, own, cells, margins, objects
     )
     in_position = in_position.view(dims, images, -1).movedim(0, 1)
     return term.to(position.dtype), own, (in_position, in_center, in_width)

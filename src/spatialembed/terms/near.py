@@ -1,6 +1,6 @@
 """Pairs of an object and a pixel off it within reach, and their weights, by operations of torch.
 
-near_triton.py is the same for cards.
+card/pairs.py and card/order.py are the same for cards.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import math
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from spatialembed.embedding import scaled_distance
@@ -39,35 +39,6 @@ class Near(NamedTuple):
     """e − C of all that was looked at."""
     at: Int[Tensor, " pairs"]
     """Where a pair is among the places of all tiles."""
-
-
-def cell_keys(
-    position: Float[Tensor, "D B*P"],
-    valid: Bool[Tensor, " B*P"],
-    low: Float[Tensor, "D 1"],
-    density: Float[Tensor, "D 1"],
-    side: int,
-    images: int,
-) -> Int[Tensor, " B*P"]:
-    """Number of the cell that each pixel is in, image by image; that behind the last for none.
-
-    Args:
-        position: embeddings.
-        valid: pixels that are in a cell at all.
-        low, density: lower corner of the grid, and its cells per unit of coordinate.
-        side: cells along each axis.
-        images: of the batch.
-    """
-    dims = len(position)
-    place = (position - low) * density
-    within = ((place >= 0) & (place < side)).all(0) & valid
-    stride = side ** torch.arange(dims, device=position.device).unsqueeze(1)
-    cell = (place.clamp(0, side - 1).long() * stride).sum(0).view(images, -1)
-    cell = cell + torch.arange(images, device=position.device).unsqueeze(1) * side**dims
-    last = images * side**dims
-    # Half as many bits are sorted in half the time.
-    dtype = torch.int32 if last < 2**31 else torch.int64
-    return torch.where(within, cell.flatten(), last).to(dtype)
 
 
 def find_near(cells: Cells, tiles: Tiles, margins: Margins) -> Near:

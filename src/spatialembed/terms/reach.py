@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -95,15 +95,10 @@ def sort_into_cells(
     owner: Int[Tensor, " B*P"],
     margins: Margins,
     images: int,
-    way: Any,
 ) -> Cells:
-    """Bin all pixels of a batch of ``images`` into one grid over all that its objects reach.
-
-    ``way`` is near.py, or the module that does the same for the device.
-    """
+    """Bin all pixels of a batch of ``images`` into one grid over all that its objects reach."""
     dims, number = position.shape
-    side = int((number // images // CELL) ** (1 / dims))
-    side = max(1, min(side, int(ROWS ** (1 / max(dims - 1, 1)))) if dims > 1 else side)
+    side = cells_along(number // images, dims)
     # Endless where no object reaches anything, and then no pixel is within.
     low = torch.where(margins.usable, margins.center - margins.far, torch.inf).amin(1, keepdim=True)
     high = torch.where(margins.usable, margins.center + margins.far, -torch.inf)
@@ -112,7 +107,7 @@ def sort_into_cells(
     first, last = position.aminmax(dim=1, keepdim=True)
     low, high = torch.fmax(low, first), torch.fmin(high.amax(1, keepdim=True), last)
     density = side / ((high - low) * (1 + 1e-4)).clamp(min=1e-9)
-    key, pixel = way.cell_keys(position, valid, low, density, side, images).sort()
+    key, pixel = cell_keys(position, valid, low, density, side, images).sort()
     none = images * side**dims
     start = torch.searchsorted(key, _range(none + 1, key), out_int32=True)
     missing = -number % TILE
@@ -125,6 +120,41 @@ def sort_into_cells(
         pad(owner.index_select(0, pixel), (0, missing), value=-1).view(-1, TILE),
         start, low, density, side,
     )  # fmt: skip
+
+
+def cell_keys(
+    position: Float[Tensor, "D B*P"],
+    valid: Bool[Tensor, " B*P"],
+    low: Float[Tensor, "D 1"],
+    density: Float[Tensor, "D 1"],
+    side: int,
+    images: int,
+) -> Int[Tensor, " B*P"]:
+    """Number of the cell that each pixel is in, image by image; that behind the last for none.
+
+    Args:
+        position: embeddings.
+        valid: pixels that are in a cell at all.
+        low, density: lower corner of the grid, and its cells per unit of coordinate.
+        side: cells along each axis.
+        images: of the batch.
+    """
+    dims = len(position)
+    place = (position - low) * density
+    within = ((place >= 0) & (place < side)).all(0) & valid
+    stride = side ** torch.arange(dims, device=position.device).unsqueeze(1)
+    cell = (place.clamp(0, side - 1).long() * stride).sum(0).view(images, -1)
+    cell = cell + torch.arange(images, device=position.device).unsqueeze(1) * side**dims
+    last = images * side**dims
+    # Half as many bits are sorted in half the time.
+    dtype = torch.int32 if last < 2**31 else torch.int64
+    return torch.where(within, cell.flatten(), last).to(dtype)
+
+
+def cells_along(pixels: int, dims: int) -> int:
+    """Cells along each axis of a grid for an image of so many pixels."""
+    side = int((pixels // CELL) ** (1 / dims))
+    return max(1, min(side, int(ROWS ** (1 / (dims - 1)))) if dims > 1 else side)
 
 
 def chunks_in_reach(

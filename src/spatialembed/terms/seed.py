@@ -6,7 +6,7 @@ Neven et al. 2019, section 3, the seed map.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from spatialembed.terms.label_types import as_integers
@@ -44,10 +44,7 @@ def seed_term(
     images, classes, pixels = score.shape
     kind = torch.zeros_like(objects.owner)
     if class_map is not None and classes > 1:
-        kind = as_integers(class_map.flatten()[objects.pixel], "class_map").long()
-        lowest, highest = torch.stack(kind.aminmax()).tolist() if len(kind) else (0, 0)
-        if not 0 <= lowest <= highest < classes:
-            raise ValueError(f"class_map must be 0 to {classes - 1} on every object pixel")
+        kind = classes_of_objects(class_map.flatten()[objects.pixel], classes)
     # Maps of targets and weights, not a gather of the objects' pixels: their gradient is the
     # faster of the two, a product where the other's is a scatter.
     taking_part = valid.flatten(1)
@@ -60,3 +57,16 @@ def seed_term(
     target.view(-1)[own] = phi.to(score.dtype)
     per_image = ((score - target).square() * weight).sum((1, 2))
     return (per_image / taking_part.sum(1).clamp(min=1)).sum() / max(images, 1)
+
+
+def classes_of_objects(given: Shaped[Tensor, " own"], classes: int) -> Int[Tensor, " own"]:
+    """What a class map holds at objects' pixels, as int64; waits for the device once.
+
+    Raises:
+        ValueError: a class outside 0 to ``classes`` − 1, or no whole number.
+    """
+    kind = as_integers(given, "class_map").long()
+    lowest, highest = torch.stack(kind.aminmax()).tolist() if len(kind) else (0, 0)
+    if not 0 <= lowest <= highest < classes:
+        raise ValueError(f"class_map must be 0 to {classes - 1} on every object pixel")
+    return kind

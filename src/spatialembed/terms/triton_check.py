@@ -7,57 +7,64 @@ no cards of before 2017. Wherever something fails, operations of torch give the 
 from __future__ import annotations
 
 import warnings
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.util import find_spec
-from types import ModuleType
 from typing import Any
 
 import torch
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from spatialembed.embedding import scaled_distance
-from spatialembed.terms import near
-from spatialembed.terms.hinges import torch_hinges
-from spatialembed.terms.objects import gather_objects
-from spatialembed.terms.reach import Margins, sort_into_cells
+from spatialembed.embedding import PITCH
+from spatialembed.terms.device import has_kernels
+from spatialembed.terms.hinges import FEW
+from spatialembed.terms.joint import Options, joint_terms
 
 INTERPRETED = False
-"""True takes kernels of Triton on the CPU, where its interpreter runs them, as tests do."""
+"""True takes kernels of Triton on the CPU instead of operations of torch: its interpreter runs
+them, as tests do."""
 
 NEWEST_WITHOUT = (6, 2)
 """Last compute capability that Triton does not know."""
 
 
-def way_of(position: Tensor) -> ModuleType:
-    """near_triton.py where its kernels may take these (B, D, P) positions, else near.py.
+def terms_on_card(
+    output: Float[Tensor, "B C *S"],
+    label_mask: Int[Tensor, "B *S"],
+    class_map: Shaped[Tensor, "B *S"] | None,
+    valid: Bool[Tensor, "B *S"],
+    options: Options,
+) -> dict[str, Tensor] | None:
+    """As :func:`spatialembed.terms.joint.joint_terms`; None where that is to do it.
 
-    Not in torch's deterministic mode: they add up in the order in which threads come.
+    So it is in torch's deterministic mode: the kernels add up in the order in which threads come.
     """
-    if not _may_have_triton(position) or not _is_right(position.device, position.shape[1]):
-        return near
-    from spatialembed.terms import near_triton
+    if not _may_have_triton(output) or not is_right(output.device, output.ndim - 2):
+        return None
+    from spatialembed.terms.card.whole import card_terms
 
-    return near_triton
+    return card_terms(output, label_mask, class_map, valid, options)
 
 
-def _may_have_triton(position: Tensor) -> bool:
-    if position.dtype != torch.float32 or torch.are_deterministic_algorithms_enabled():
+def _may_have_triton(output: Tensor) -> bool:
+    if output.dtype == torch.float64 or torch.are_deterministic_algorithms_enabled():
         return False
     if INTERPRETED:
-        return True
-    if position.device.type != "cuda" or find_spec("triton") is None:
+        return not has_kernels(output)
+    if output.device.type != "cuda" or find_spec("triton") is None:
         return False
-    return torch.cuda.get_device_capability(position.device) > NEWEST_WITHOUT
+    return torch.cuda.get_device_capability(output.device) > NEWEST_WITHOUT
 
 
 @lru_cache
-def _is_right(device: torch.device, dims: int) -> bool:
+def is_right(device: torch.device, dims: int) -> bool:
     """Whether a small scene costs with them what it costs without; says why if not."""
     try:
-        from spatialembed.terms import near_triton
+        from spatialembed.terms.card.whole import card_terms
 
-        for work in (_hinges, _keys):
-            found, expected = work(device, dims, near_triton), work(device, dims, near)
+        expected = _small_scene(device, dims, joint_terms)
+        for few in (FEW, 0):  # pairs in the order of their errors, and of these errors' logits
+            found = _small_scene(device, dims, partial(card_terms, few=few))
             torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
     except Exception as error:  # of a compiler, a driver, a card: whatever it is, there is torch
         what = str(error).strip().partition("\n")[0]
@@ -70,26 +77,20 @@ def _is_right(device: torch.device, dims: int) -> bool:
     return True
 
 
-def _hinges(device: torch.device, dims: int, way: Any) -> tuple[Tensor, ...]:
-    """Of two images with some objects each, of random embeddings."""
+def _small_scene(device: torch.device, dims: int, terms_of: Any) -> tuple[Tensor, ...]:
+    """Terms and gradient of two images with some objects each, of random embeddings."""
+    shape = ((600,), (24, 25), (8, 8, 9))[dims - 1]
     generator = torch.Generator().manual_seed(0)
-    label_mask = torch.randint(0, 4, (2, 600), generator=generator).to(device)
-    valid = torch.ones_like(label_mask, dtype=torch.bool)
-    position = torch.rand(dims, 1200, generator=generator).to(device)
-    center = torch.rand(dims, 6, generator=generator).to(device)
-    objects = gather_objects(label_mask, valid)
-    width = torch.full_like(center, 20.0)
-    margins = Margins.of(center, width, torch.full_like(center[0], 3.0), objects.image)
-    own = position[:, objects.pixel] - center[:, objects.owner]
-    distance = scaled_distance(own, 0, width[:, objects.owner])
-    cells = sort_into_cells(position, valid.flatten(), objects.object_of, margins, 2, way)
-    return tuple(torch_hinges(position, own, distance, cells, margins, objects, way))
-
-
-def _keys(device: torch.device, dims: int, way: Any) -> Tensor:
-    """Of larger batches than that one, in units of logit."""
-    distance = torch.logspace(-9, 3, 99, device=device)
-    segment = torch.arange(99, device=device, dtype=torch.int32) // 33
-    middle = torch.arange(3, device=device, dtype=torch.int32) * (way.SPAN << 16)
-    keys: Tensor = way.logit_keys(distance, 50, segment, middle, 1 << 16) / 2**16
-    return keys
+    label_mask = torch.randint(0, 4, (2, *shape), generator=generator)
+    class_map = torch.randint(0, 2, (2, *shape), generator=generator)
+    raw = torch.rand(2, 2 * dims + 2, *shape, generator=generator)
+    raw[:, dims:-2] = 0.3 + 0.01 * raw[:, dims:-2]
+    weight = torch.tensor([10.0, 5.0], dtype=torch.float64)
+    weights = {"instance": 1.0, "variance": 10.0, "seed": 1.0, "drift": 10.0}
+    options = Options(dims, "learned", PITCH, None, weight.to(device), weights)
+    valid = torch.ones(2, *shape, dtype=torch.bool, device=device)
+    with torch.inference_mode(False), torch.enable_grad():
+        output = raw.to(device).requires_grad_()
+        terms = terms_of(output, label_mask.to(device), class_map.to(device), valid, options)
+        (gradient,) = torch.autograd.grad(terms["total"], output)
+    return (*(term.detach() for term in terms.values()), gradient)

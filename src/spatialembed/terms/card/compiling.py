@@ -1,0 +1,25 @@
+"""How kernels of Triton are compiled, and how many things one program of them takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import triton
+
+BLOCK = 1024
+"""Pixels, pairs or objects that one program takes at a time."""
+
+ROWS = 32
+"""Tiles, or rows of cells, that one program looks at together."""
+
+SIZES = [
+    "number", "pixels", "objects", "own", "pairs", "tiles", "images", "channels", "span", "side",
+    "cells", "blocks", "places", "first_object", "first_tile", "first_own", "unit",
+    "middle", "sx", "sy",
+]  # fmt: skip
+
+
+def compiled(function: Any) -> Any:
+    """A kernel that is compiled once for sizes of all kinds."""
+    # They change from batch to batch: one that divides by 16 is no reason to compile again.
+    return triton.jit(do_not_specialize=SIZES)(function)

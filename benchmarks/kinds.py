@@ -6,7 +6,8 @@
 
 DATA holds a folder of label masks for each kind (kinds_data.py: their split, by picture). Trains by
 the recipe ``cells`` on all kinds, on all but one, and on each alone; then from those without a kind
-learns from few images of it. Writes ``kinds.md`` anew after each of them, and ``models/``. What is
+learns from few images of it. Where generated.py has drawn DATA/generated, what that gives to the
+others is told. Writes ``kinds.md`` anew after each of them, and ``models/``. What is
 done is not done again: the same command goes on with what was cut short.
 """
 
@@ -24,12 +25,12 @@ from pathlib import Path
 
 import torch
 
-from kinds_data import diameters, generate, kinds_in, split
+from kinds_data import DRAWN, diameters, generate, kinds_in, split
 from kinds_jobs import Given, Job, attempt, scores_of
 from kinds_report import COUNTS, page
 from spatialembed.files.writing import atomic_write
 
-UNSEEN = ("tissue", "phase", "bacteria", "grains")
+UNSEEN = ("tissue", "phase", "bacteria", "grains", DRAWN)
 """Kinds that a network is trained without, each in turn."""
 
 WEIGHTS = {"all": 4.0, "without": 2.0, "alone": 1.0}
@@ -114,7 +115,8 @@ def prepared(options: argparse.Namespace, began: float, scratch: Path) -> Given:
 def trainings(given: Given, options: argparse.Namespace) -> list[Job]:
     """On all kinds first, which is the model to keep; then those that others start from."""
     unseen = [kind for kind in UNSEEN if kind in given.kinds and len(given.kinds) > 1]
-    names = ["all", *(f"without-{k}" for k in unseen), *(f"alone-{k}" for k in given.kinds)]
+    alone = [kind for kind in given.kinds if kind != DRAWN]
+    names = ["all", *(f"without-{k}" for k in unseen), *(f"alone-{k}" for k in alone)]
     names = [name for name in names if _is_due(given, options, name)]
     weights = {name: WEIGHTS[name.partition("-")[0]] for name in names}
     if options.steps is not None:
@@ -131,7 +133,8 @@ def trials(given: Given, options: argparse.Namespace) -> Iterator[Job]:
     """One of each kind and number of images after the other, so that any time gives some of all."""
     for trial in range(options.trials):
         for kind in given.kinds:
-            if not (given.out / "models" / f"without-{kind}.safetensors").is_file():
+            start = given.out / "models" / f"without-{kind}.safetensors"
+            if kind == DRAWN or not start.is_file():
                 continue
             for count in COUNTS:
                 if _is_due(given, options, name := f"few-{kind}-{count}-{trial}"):

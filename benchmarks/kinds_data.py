@@ -20,8 +20,12 @@ KINDS = {
     "phase": ("phase",),
     "bacteria": ("bacteria_colony", "bacteria_dapi", "bacteria_ecoli"),
     "grains": ("grains",),
+    "generated": ("generated_worms", "generated_blobs", "generated_dense"),
 }
 """Of each kind its sets, FOLDER or FOLDER_START: images of a folder whose names start so."""
+
+DRAWN = "generated"
+"""The kind that generated.py draws; a network is trained without it to see whether it helps."""
 
 FEW_OF = {"bacteria": "bacteria_ecoli"}
 """Of a kind of several sets the one that few images are taken of."""

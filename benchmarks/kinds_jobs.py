@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kinds_data import FEW_OF, few
+from kinds_data import DRAWN, FEW_OF, few
 from spatialembed.cli.options import read_recipe
 from spatialembed.data.open import open_data
 from spatialembed.files.writing import atomic_write
@@ -63,8 +63,10 @@ class Given:
         ]
 
     def scored_on(self, name: str) -> list[str]:
-        """The sets that such a model is scored on."""
-        return self.trained_on("all" if name == "all" else f"alone-{name.partition('-')[2]}")
+        """The sets that such a model is scored on: those it is to know, or does not."""
+        if name in ("all", f"without-{DRAWN}"):
+            return self.trained_on(name)
+        return self.trained_on(f"alone-{name.partition('-')[2]}")
 
 
 @dataclass(frozen=True)

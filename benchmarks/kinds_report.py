@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_report import card
-from kinds_data import FEW_OF
+from kinds_data import DRAWN, FEW_OF
 from kinds_jobs import scores_of
 from measure import machine
 
@@ -26,6 +26,7 @@ def page(
     """All tables as Markdown."""
     lines = [f"# {card(device)}", "", machine(), ""]
     lines += ["## One network for all kinds beside one for each", "", *_kinds(out, kinds), ""]
+    lines += ["## With and without generated images", "", *_drawn(out, kinds), ""]
     lines += ["## Few images of a kind that the start has not seen", "", *_few(out, kinds), ""]
     lines += ["## Trainings", "", *_trainings(out)]
     if failed:
@@ -55,12 +56,24 @@ def _beside(both: Sequence[Pairs], names: Sequence[str]) -> list[str]:
     return [*cells, shown((arrays[0] - arrays[1])[:, 1], signed=True)]
 
 
+def _drawn(out: Path, kinds: Mapping[str, Sequence[str]]) -> list[str]:
+    rows, both = [], [_read(out, name) for name in ("all", f"without-{DRAWN}")]
+    for kind, sets in kinds.items():
+        given, missing = (_of(result, "known", sets) for result in both)
+        if given and missing:
+            change = np.array([np.subtract(given[name], missing[name]) for name in sorted(given)])
+            rows.append(
+                [kind, str(len(given)), *(shown(column, signed=True) for column in change.T)]
+            )
+    return _table(["kind", "images", "with − without: AP50", "mean AP"], rows)
+
+
 def _few(out: Path, kinds: Mapping[str, Sequence[str]]) -> list[str]:
     rows = []
     for kind in kinds:
         start = _read(out, f"without-{kind}")
         name = FEW_OF.get(kind, kinds[kind][0])
-        if not start:
+        if not start or kind == DRAWN:
             continue
         for how in ("known", "own"):
             ap50, ap = np.array(list(_of(start, how, [name]).values())).mean(0)

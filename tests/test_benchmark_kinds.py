@@ -12,6 +12,7 @@ import pytest
 import tifffile
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+import generated
 import kinds
 import kinds_data
 from kinds_jobs import Given, Job, attempt, scores_of
@@ -194,3 +195,25 @@ def test_what_fails_is_told_and_leaves_no_result(given):
     assert error.startswith("UserError")
     assert "UserError" in (given.out / "logs" / "all.txt").read_text(encoding="utf-8")
     assert not scores_of(given.out, "all").exists()
+
+
+def test_generated_images_are_a_kind_that_others_are_compared_by(tmp_path, given):
+    generated.write(tmp_path / "data" / "generated", 2)
+    drawn = kinds_data.kinds_in(tmp_path / "data")
+    assert drawn.keys() == {"generated"}
+    kinds_data.split(tmp_path / "data", ["generated_worms"], tmp_path / "out")
+    assert [len(part) for part in parts(tmp_path / "out", "generated_worms")] == [1, 1]
+    both = replace(given, kinds=given.kinds | drawn)
+    assert both.scored_on("without-generated") == given.trained_on("all")
+    options = Namespace(only=None, steps=8, minutes=None, parallel=1, trials=1)
+    names = [job.name for job in kinds.trainings(both, options)]
+    assert "without-generated" in names
+    assert "alone-generated" not in names
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "without-generated.safetensors").touch()
+    assert not list(kinds.trials(both, options))
+    put(both, "all", {"known": {"phase/a": [0.8, 0.5], "phase/b": [0.6, 0.3]}})
+    put(both, "without-generated", {"known": {"phase/b": [0.6, 0.25], "phase/a": [0.7, 0.5]}})
+    lines = page(both.out, both.kinds, "cpu", {}).splitlines()
+    assert "| phase | 2 | +0.050 ± 0.050 | +0.025 ± 0.025 |" in lines

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import warnings
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -220,6 +221,27 @@ def test_means_and_their_gradients_are_those_of_autograd(device):
     torch.testing.assert_close(results[1], results[0], rtol=1e-12, atol=1e-12)
 
 
+KINDS = [
+    (1, 1, 1, "centroid", False, False),
+    (1, 3, 3, "medoid", True, False),
+    (1, 2, 1, "learned", False, True),
+    (1, 1, 1, "learned", True, False),
+]
+"""Of losses, but for the dimensions."""
+
+
+def askew():
+    """A scene whose maps lie in memory column by column."""
+    output, *truth = scene(7, (24, 28), batch=2)
+    ignore = torch.from_numpy(np.random.default_rng(0).random(truth[0].shape) < 0.2)
+    return output, *(t.transpose(1, 2).contiguous().transpose(1, 2) for t in (*truth, ignore))
+
+
+@on_devices
+def test_maps_may_lie_in_memory_as_they_like(device):
+    assert_as_compiled(device, *askew())
+
+
 INTERPRETER = os.environ.get("TRITON_INTERPRET") == "1"
 
 
@@ -240,11 +262,75 @@ def test_interpreted_kernels_give_the_same(monkeypatch, shape, trained):
     output, *truth = scene(5, shape, len(shape), classes=2, batch=2, trained=trained)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        assert triton_check.is_right(torch.device("cpu"), len(shape))
+        kind = triton_check.Kind(len(shape), len(shape), 2, 1, "learned", False, True)
+        assert triton_check.is_right(torch.device("cpu"), kind)
     assert_as_compiled("cpu", output, *truth, n_sigma=len(shape), center="learned")
     monkeypatch.setattr(hinges, "FEW", 0)  # keys of logits
     monkeypatch.setattr("spatialembed.terms.card.whole.CANDIDATES", 2000)
     assert_as_compiled("cpu", output, *truth, n_sigma=len(shape), center="learned")
+
+
+@pytest.mark.skipif(not INTERPRETER, reason="needs TRITON_INTERPRET=1, see above")
+@pytest.mark.parametrize("kind", KINDS)
+def test_interpreted_kernels_are_checked_for_each_kind_of_loss(monkeypatch, kind):
+    monkeypatch.setattr(triton_check, "INTERPRETED", True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert triton_check.is_right(torch.device("cpu"), triton_check.Kind(2, *kind))
+
+
+@pytest.mark.skipif(not INTERPRETER, reason="needs TRITON_INTERPRET=1, see above")
+def test_interpreted_kernels_take_maps_as_they_lie(monkeypatch):
+    monkeypatch.setattr(triton_check, "INTERPRETED", True)
+    assert_as_compiled("cpu", *askew())
+
+
+@pytest.mark.skipif(not INTERPRETER, reason="needs TRITON_INTERPRET=1, see above")
+@pytest.mark.parametrize("error", [-1, 1])
+def test_interpreted_tiles_are_as_many_as_were_counted(monkeypatch, error):
+    """However two kernels round: what is not found is nothing, and nothing is written beyond."""
+    from spatialembed.terms.card import cells
+
+    monkeypatch.setattr(triton_check, "INTERPRETED", True)
+    sort, chunks = cells.sort_into_cells, cells.chunks_in_reach
+    found = []
+
+    def miscounted(*given):
+        made = sort(*given)
+        counts = made.tile_counts + error
+        return made._replace(tile_counts=counts, behind=counts.cumsum(0))
+
+    def noted(*given):
+        for chunk in chunks(*given):
+            found.append(chunk.tiles)
+            yield chunk
+
+    monkeypatch.setattr(cells, "sort_into_cells", miscounted)
+    monkeypatch.setattr(cells, "chunks_in_reach", noted)
+    output, label_mask, _ = scene(7, (24, 28), batch=2)
+    output = output.float().requires_grad_()
+    terms = by_torch(lambda: SpatialEmbeddingLoss()(output, label_mask))
+    terms["total"].backward()
+    assert terms["total"].isfinite()
+    assert output.grad.isfinite().all()
+    object_of, block, *_ = found[-1]
+    assert 0 <= int(object_of.min()) <= int(object_of.max()) < 14
+    assert 0 <= int(block.min()) <= int(block.max()) <= 2 * 24 * 28 // 32
+
+
+def test_a_check_that_finds_other_numbers_falls_back(monkeypatch):
+    monkeypatch.setattr(triton_check, "_small_scene", lambda *given: scenes.pop())
+    right = (torch.tensor(1.0), torch.ones(2, 2))
+    kind, here = triton_check.Kind(2, 1, 1, 1, "centroid", False, False), torch.device("cpu")
+    for wrong in (torch.full((2, 2), 1.1), torch.full((2, 2), torch.nan)):
+        scenes = [(right[0], wrong), right, right]
+        triton_check.is_right.cache_clear()
+        monkeypatch.setitem(
+            sys.modules, "spatialembed.terms.card.whole", SimpleNamespace(card_terms=None)
+        )
+        with pytest.warns(UserWarning, match="runs slower than it could.*other numbers"):
+            assert not triton_check.is_right(here, kind)
+    triton_check.is_right.cache_clear()
 
 
 def test_without_triton_the_loss_says_so_and_goes_on(monkeypatch):
@@ -266,7 +352,9 @@ def test_kernels_of_triton_are_right_on_this_card():
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         for dims in (1, 2, 3):
-            assert triton_check.is_right(torch.zeros(1, device="cuda").device, dims)
+            for rest in KINDS:
+                kind = triton_check.Kind(dims, *rest)
+                assert triton_check.is_right(torch.zeros(1, device="cuda").device, kind)
 
 
 @pytest.mark.gpu

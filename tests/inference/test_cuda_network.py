@@ -124,7 +124,10 @@ def test_arrays_that_cannot_be_written_to_are_uploaded(device) -> None:
     pixels.flags.writeable = False
     card = CudaNetwork(Bright().to(device))
     floats = pixels.astype(np.float32)
-    for array in (pixels, pixels[:, ::-1], pixels[::2, 1:, :2], floats, floats.T, pixels[:0]):
+    records = np.zeros((9, 7, 3), [("flag", np.uint8), ("value", np.float32)])  # 5 bytes apart
+    records["value"] = floats
+    odd = (pixels[:, ::-1], pixels[::2, 1:, :2], pixels[:0], records["value"])
+    for array in (pixels, floats, floats.T, *odd):
         there = card.uploaded(array)
         assert there.device.type == device
         np.testing.assert_array_equal(there.cpu().numpy(), array)

@@ -161,8 +161,8 @@ def _readable(array: np.ndarray) -> np.ndarray:
     """An array's memory, only to be read, as one that torch takes without a word.
 
     It warns of those that cannot be written to, as decoded pictures are, and refuses those that run
-    backwards.
+    backwards or lie between other fields.
     """
-    if min(array.strides, default=0) < 0:
+    if any(step < 0 or step % array.itemsize for step in array.strides):
         array = np.ascontiguousarray(array)
     return np.asarray(_Readable(array))

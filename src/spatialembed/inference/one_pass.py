@@ -150,18 +150,25 @@ def _kernels(device: torch.device) -> ModuleType | None:
 
 
 def _check(device: torch.device, way: ModuleType) -> None:
-    """Compare with torch's own on a small example."""
+    """Compare with torch's own on small examples, of few channels and of many."""
+    for channels in (5, 16):  # compiled apart
+        for dtype in (torch.float32, torch.bfloat16):
+            _compare(device, way, channels, dtype)
+
+
+def _compare(device: torch.device, way: ModuleType, channels: int, dtype: torch.dtype) -> None:
     generator = torch.Generator().manual_seed(0)
     y, summand = (
-        torch.randn(2, 5, 9, 31, generator=generator).contiguous(memory_format=torch.channels_last)
+        torch.randn(2, channels, 9, 31, generator=generator, dtype=torch.float32)
+        .to(dtype)
+        .contiguous(memory_format=torch.channels_last)
         for _ in range(2)
     )
-    bias = torch.randn(5, generator=generator)
-    for dtype in (torch.float32, torch.bfloat16):
-        for given in ((y, bias), (y, bias, summand)):
-            here = [t.to(dtype) for t in given]
-            there = [t.to(device, copy=True) for t in here]
-            way.finish(there[0], there[1], there[2] if len(there) > 2 else None)
-            expected = here[0].float() + here[1].float()[:, None, None]
-            expected = expected + here[2].float() if len(here) > 2 else expected
-            torch.testing.assert_close(there[0].cpu(), expected.relu().to(dtype))
+    bias = torch.randn(channels, generator=generator, dtype=torch.float32).to(dtype)
+    for here in ((y, bias, None), (y, bias, summand)):
+        there = [None if t is None else t.to(device, copy=True) for t in here]
+        way.finish(*there)
+        expected = y.float() + bias.float()[:, None, None]
+        expected = expected if here[2] is None else expected + summand.float()
+        assert there[0] is not None
+        torch.testing.assert_close(there[0].cpu(), expected.relu().to(dtype))

@@ -29,7 +29,7 @@ class Options(NamedTuple):
     pitch: Pitch
     margin: float | None
     foreground_weight: Float[Tensor, " 1 or K"]
-    """float64, on the device of the output."""
+    """float64."""
     weights: dict[str, float]
     """Of the terms, by name."""
 

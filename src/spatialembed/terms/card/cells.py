@@ -106,7 +106,7 @@ def chunks_in_reach(
     grid, start, side = cells.grid
     for (a, b), (first_own, last_own) in zip(pairwise(borders), pairwise(own), strict=True):
         first_tile, tiles = int(ends[a]), int(ends[b] - ends[a])
-        found = cells.owner.new_empty(4, tiles)
+        found = cells.owner.new_zeros(4, tiles)  # of nothing, where two kernels round differently
         if tiles:
             _write_tiles[(b - a,)](
                 margins.center, margins.width, margins.cutoff, margins.far, objects.image, grid,
@@ -272,10 +272,11 @@ def _write_tiles(  # type: ignore[no-untyped-def]
     first_object, first_tile, tiles, side, objects,
     D: tl.constexpr, TILE: tl.constexpr, ROWS: tl.constexpr,
 ):  # fmt: skip
-    """The tiles of an object, row by row."""
+    """The tiles of an object, row by row; no more than were counted."""
     k = tl.program_id(0) + first_object
     rows = _rows(k, center, far, grid, side, objects, D)
-    base = tl.load(behind + k) - tl.load(counts + k) - first_tile
+    last = tl.load(behind + k) - first_tile
+    base = last - tl.load(counts + k)
     i = 0
     while i < rows:
         row = i + tl.arange(0, ROWS)
@@ -287,7 +288,7 @@ def _write_tiles(  # type: ignore[no-untyped-def]
         j = 0
         while j < most:
             nth = j + tl.arange(0, ROWS)
-            live = nth[None, :] < many[:, None]
+            live = (nth[None, :] < many[:, None]) & (to[:, None] + nth[None, :] < last)
             block = (first // TILE)[:, None] + nth[None, :]
             there = found + to[:, None] + nth[None, :]
             tl.store(there, block * 0 + k, mask=live)

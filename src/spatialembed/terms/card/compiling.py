@@ -18,8 +18,16 @@ SIZES = [
     "middle", "sx", "sy",
 ]  # fmt: skip
 
+VIEWS = [
+    "width", "far", "fars", "centroid", "means", "variance", "counts", "lead", "last",
+    "in_center", "in_width",
+]  # fmt: skip
+"""Of small tensors beside others in memory."""
+
 
 def compiled(function: Any) -> Any:
     """A kernel that is compiled once for sizes of all kinds."""
-    # They change from batch to batch: one that divides by 16 is no reason to compile again.
-    return triton.jit(do_not_specialize=SIZES)(function)
+    # They change from batch to batch: one that divides by 16 is no reason to compile again. Nor is
+    # where in memory a part of a tensor begins.
+    made = triton.jit(do_not_specialize=SIZES, do_not_specialize_on_alignment=VIEWS)
+    return made(function)

@@ -50,6 +50,7 @@ def card_terms(
     if images * cells_along(number // images, dims) ** dims >= gathering.NONE:
         return None
     with torch.cuda.device_of(output):  # type: ignore[no-untyped-call]  # Triton works there
+        valid = valid.contiguous()  # kernels go through memory
         objects = gathering.gather(label_mask, valid)
         if objects is None:
             return None
@@ -57,6 +58,8 @@ def card_terms(
         if class_map is not None and classes > 1:
             classes_of_objects(class_map.flatten()[objects.pixel], classes)
             kinds = class_map.flatten().long()
+        weight = options.foreground_weight.to(output.device)  # the loss may be elsewhere
+        options = options._replace(foreground_weight=weight)
         few = hinges.FEW if few is None else few
         raw = output.float().contiguous()
         found = _Terms.apply(raw, objects, kinds, valid, options, few)  # type: ignore[no-untyped-call]

@@ -86,7 +86,10 @@ def _made(
     for option, value in options.items():
         if option not in hints:
             known = f"it has {', '.join(hints)}" if hints else "it has none"
-            raise UserError(f"network {network!r} has no option {shown(option)}; {known}")
+            raise UserError(
+                f"network {network!r} has no option {shown(option)}; {known} (network_options; a "
+                "recipe has those of its own network)"
+            )
         fitting(hints[option], value, option, f"network {network!r}")
     made: nn.Module = kind(in_channels, n_sigma, n_classes, **options)
     return made

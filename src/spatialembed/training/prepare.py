@@ -212,7 +212,10 @@ def build_network(config: TrainConfig, material: Material) -> nn.Module:
             )
     if config.pretrained and config.init is None and not config.resume:
         if not isinstance(network, PretrainedUNet):
-            raise UserError("--pretrained is of the network pretrained_unet alone")
+            raise UserError(
+                f"there are no ImageNet weights for {spec.network}, only for pretrained_unet: add "
+                "--pretrained false where the recipe asks for them"
+            )
         load_imagenet(network.encoder)
     if config.init is not None and not config.resume:
         _start_from(config.init, network, spec)

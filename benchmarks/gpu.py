@@ -24,7 +24,8 @@ import torch
 
 from gpu_dsb2018 import AFTER, training
 from gpu_equality import equality
-from gpu_images import folders, shipped, whole_images
+from gpu_folders import folders
+from gpu_images import shipped, whole_images
 from gpu_learning import losses, training_steps
 from gpu_report import Report
 from gpu_timing import Bench, Figure, Section, limits

@@ -141,10 +141,14 @@ def network_equal(bench: Bench, precision: str) -> Figure:
     return Figure(np.linalg.norm(outputs[0] - outputs[1]) / size, "relative difference", beside)
 
 
-def equality(bench: Bench) -> Iterator[Case]:
-    """Every path of the device against the CPU's."""
+def loss_equality(bench: Bench) -> Iterator[Case]:
+    """The loss on the device against the CPU's."""
     for center in CENTERS:
         yield f"loss, {center} centers", partial(loss_equal, bench, center)
+
+
+def equality(bench: Bench) -> Iterator[Case]:
+    """What networks and clustering give on the device against the CPU's."""
     outputs = []
     for seed, (n_sigma, classes) in enumerate([(1, 1), (2, 1), (1, 3), (2, 3)]):
         raw = scene(n_sigma, classes, 30, False, seed).output[0]

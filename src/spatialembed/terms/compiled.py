@@ -228,7 +228,7 @@ def _grid(center: np.ndarray, reach: np.ndarray, pixels: int) -> Grid:
         return make_grid(np.zeros(len(center)), np.zeros(len(center)), np.ones(len(center)), 1)
     low = (center - reach * 1.001)[:, usable].min(1).astype(np.float64)
     extent = (center + reach * 1.001)[:, usable].max(1) - low
-    edge = np.maximum(np.median(reach[:, usable], 1).astype(np.float64) / 4, 1e-9)
+    edge = np.maximum(np.median(reach[:, usable], 1).astype(np.float64) / 8, 1e-9)
     return make_grid(low, extent, edge, pixels // 4)
 
 

@@ -68,6 +68,13 @@ def _cells_to_slots(cell: np.ndarray, start: np.ndarray) -> None:
 
 
 @kernel()
+def _move(values: np.ndarray, slot: np.ndarray, moved: np.ndarray) -> None:
+    """Write each value to its slot."""
+    for p in range(len(slot)):
+        moved[np.uint32(slot[p])] = values[p]
+
+
+@kernel()
 def bin_entries(
     position: np.ndarray, kind: np.ndarray, pixel: np.ndarray, grid: Grid, n_classes: int
 ) -> Cells:
@@ -78,8 +85,7 @@ def bin_entries(
     _cells_to_slots(slot, start)
     sorted_position = np.empty(position.shape, np.float32)
     for d in range(len(position)):
-        for e in range(n):
-            sorted_position[d, slot[e]] = position[d, e]
+        _move(position[d], slot, sorted_position[d])
     twin = np.empty(0, np.int32)
     if n_classes > 1 and n:  # one class has one entry a pixel, and no circle to go through
         twin = np.arange(n).astype(np.int32)
@@ -154,25 +160,17 @@ def _all_to_slots(
     for c in range(len(marked)):
         to[c] = c if marked[c] else rest
     for p in range(len(cell)):
-        c = cell[p] if valid[p] else np.int32(-1)
-        c = to[np.uint32(c if c >= 0 else rest)]
-        cell[p] = c
-        start[np.uint32(c)] += 1
+        inside = valid[p] and cell[p] >= 0
+        cell[p] = to[np.uint32(cell[p] if inside else rest)]
+        start[np.uint32(cell[p])] += 1
     total = np.int32(0)
     for c in range(len(start)):
         total, start[c] = total + start[c], total
     at = start.copy()
     for p in range(len(cell)):
-        c = np.uint32(cell[p])
-        cell[p] = at[c]
-        at[c] += 1
-
-
-@kernel()
-def _move(values: np.ndarray, slot: np.ndarray, moved: np.ndarray) -> None:
-    """Write each value to its slot."""
-    for p in range(len(slot)):
-        moved[np.uint32(slot[p])] = values[p]
+        own = np.uint32(cell[p])
+        cell[p] = at[own]
+        at[own] += 1
 
 
 @kernel()

@@ -39,7 +39,7 @@ def own_means(
         for c in range(end - first):
             values, total = maps[b, first + c], 0.0
             for p in own:
-                total += clipped(values[np.uint64(p - b * pixels)], low, high)
+                total += float(clipped(values[np.uint64(p - b * pixels)], low, high))
             means[c, k] = total / len(own)
     return means
 
@@ -64,7 +64,7 @@ def centroids(
             total, side = 0.0, np.uint32(sides[d])
             for p in own:
                 place = np.uint32(p - first) // np.uint32(stride) % side
-                total += np.float32(place) * steps[d]
+                total += float(np.float32(place) * steps[d])
             means[d, k] = total / len(own)
             stride *= sides[d]
     return means

@@ -221,7 +221,7 @@ def _hinges(
 
 
 def _grid(center: np.ndarray, reach: np.ndarray, pixels: int) -> Grid:
-    """A grid over all in reach, of cells of a quarter of a typical reach or four pixels."""
+    """A grid over all in reach, of cells of an eighth of a typical reach or four pixels."""
     # A thousandth more than the reach: rounding must not leave a pixel in reach outside.
     usable = np.isfinite(center).all(0) & np.isfinite(reach).all(0)
     if not usable.any():

@@ -68,6 +68,7 @@ def test_compiled_steps_are_those_of_the_set_function(inside, outside, with_ties
     errors = np.random.default_rng(seed).uniform(0, 2, inside + outside).astype(np.float32)
     if with_ties:
         errors = np.round(errors * 4) / 4
+    errors[inside:] = np.sort(errors[inside:])[::-1]
     labels = np.arange(len(errors)) < inside
     logits = np.where(labels, 1 - errors, errors - 1)
     expected, slope = reference.lovasz_hinge(logits.astype(np.float64), labels)

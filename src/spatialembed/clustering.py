@@ -23,7 +23,7 @@ import numpy as np
 from spatialembed.embedding import PITCH, Array, Pitch
 from spatialembed.instances import Instances
 from spatialembed.kernels.foreground import Foreground, take_foreground, widths
-from spatialembed.kernels.visit import best_unspent, finish, visit_seeds
+from spatialembed.kernels.visit import best_first, finish, unspent, visit_seeds
 
 FIRST_SEEDS = 4000
 """About as many seeds are sorted and visited at first, four times as many at each further time.
@@ -151,9 +151,7 @@ def _visit(
     accepted: list[np.ndarray] = []
     count = FIRST_SEEDS
     while len(seeds):
-        best, seeds = best_unspent(
-            seeds, foreground.score, cells.slot, label, _bound(foreground.score, seeds, count)
-        )
+        best, seeds = best_first(seeds, foreground.score, _bound(foreground.score, seeds, count))
         found = visit_seeds(
             cells.slot[best],
             foreground.kind[best],
@@ -164,16 +162,18 @@ def _visit(
             label,
         )
         accepted.append(best[found])
+        seeds = unspent(seeds, cells.slot, label)
         count *= 4
     chosen = np.concatenate(accepted)
     boxes = finish(foreground.pixel, foreground.place, cells.slot, label, len(chosen), label_map)
     return chosen, boxes
 
 
-def _bound(score: np.ndarray, seeds: np.ndarray, count: int) -> float:
+def _bound(score: np.ndarray, seeds: np.ndarray, count: int) -> np.float32:
     """A score that roughly the best ``count`` of the seeds reach, at least one of them."""
     if len(seeds) <= 2 * count:
-        return 0.0
+        return np.float32(0)
     # Of a sample: an exact partition passes over all seeds each time.
     sample = np.sort(score[seeds[:: len(seeds) // SAMPLE]])
-    return float(sample[-max(1, len(sample) * count // len(seeds))])
+    bound: np.float32 = sample[-max(1, len(sample) * count // len(seeds))]
+    return bound

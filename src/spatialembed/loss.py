@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from spatialembed.embedding import PITCH, Pitch, seed_maps
 from spatialembed.terms.centers import CENTERS, Center
+from spatialembed.terms.compiled import compiled_terms
 from spatialembed.terms.joint import Options, joint_terms
 from spatialembed.terms.label_types import as_integers
 from spatialembed.terms.triton_check import terms_on_card
@@ -126,7 +127,7 @@ class SpatialEmbeddingLoss(nn.Module):
                 valid = ~ignore.bool()
             labels = as_integers(label_mask, "label_mask")
             batch = (output, labels, class_map, valid, self._options())
-            return terms_on_card(*batch) or joint_terms(*batch)
+            return terms_on_card(*batch) or compiled_terms(*batch) or joint_terms(*batch)
 
     def _options(self) -> Options:
         return Options(

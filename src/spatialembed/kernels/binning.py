@@ -68,6 +68,13 @@ def _cells_to_slots(cell: np.ndarray, start: np.ndarray) -> None:
 
 
 @kernel()
+def _move(values: np.ndarray, slot: np.ndarray, moved: np.ndarray) -> None:
+    """Write each value to its slot."""
+    for p in range(len(slot)):
+        moved[np.uint32(slot[p])] = values[p]
+
+
+@kernel()
 def bin_entries(
     position: np.ndarray, kind: np.ndarray, pixel: np.ndarray, grid: Grid, n_classes: int
 ) -> Cells:
@@ -78,8 +85,7 @@ def bin_entries(
     _cells_to_slots(slot, start)
     sorted_position = np.empty(position.shape, np.float32)
     for d in range(len(position)):
-        for e in range(n):
-            sorted_position[d, slot[e]] = position[d, e]
+        _move(position[d], slot, sorted_position[d])
     twin = np.empty(0, np.int32)
     if n_classes > 1 and n:  # one class has one entry a pixel, and no circle to go through
         twin = np.arange(n).astype(np.int32)
@@ -125,22 +131,46 @@ def bin_pixels(
     ordered = np.empty((images, dims, pixels), np.float32)
     owner = np.empty((images, pixels), np.int32)
     for b in prange(images):
-        # Most pixels are near no object: what is not marked is not sorted.
+        # Most pixels are near no object: what is not marked is not looked at.
         marked = np.zeros(cells, np.bool_)
         for k in range(objects.first[b], objects.first[b + 1]):
             _mark(objects, k, grid, marked)
+        of_image = slice(b * pixels, (b + 1) * pixels)
         slot = np.zeros(pixels, np.int32)
         find_cells(position[b], grid, slot)
+        _all_to_slots(slot, marked, valid[of_image], start[b])
         for p in range(pixels):
-            if slot[p] >= 0 and not (marked[slot[p]] and valid[b * pixels + p]):
-                slot[p] = -1
-        _cells_to_slots(slot, start[b])
-        for p in range(pixels):
-            if slot[p] >= 0:
-                order[b, slot[p]], owner[b, slot[p]] = p, object_of[b * pixels + p]
-                for d in range(dims):
-                    ordered[b, d, slot[p]] = position[b, d, p]
+            order[b, np.uint32(slot[p])] = p
+        _move(object_of[of_image], slot, owner[b])
+        for d in range(dims):
+            _move(position[b, d], slot, ordered[b, d])
     return Pixels(start, order, ordered, owner)
+
+
+@kernel()
+def _all_to_slots(
+    cell: np.ndarray, marked: np.ndarray, valid: np.ndarray, start: np.ndarray
+) -> None:
+    """As :func:`_cells_to_slots`; what is not marked, or not valid, comes behind the others.
+
+    So that no branch depends on it, which would be foreseen badly.
+    """
+    rest = np.int32(len(marked))
+    to = np.full(len(marked) + 1, rest, np.int32)  # the last one is −1's
+    for c in range(len(marked)):
+        to[c] = c if marked[c] else rest
+    for p in range(len(cell)):
+        inside = valid[p] and cell[p] >= 0
+        cell[p] = to[np.uint32(cell[p] if inside else rest)]
+        start[np.uint32(cell[p])] += 1
+    total = np.int32(0)
+    for c in range(len(start)):
+        total, start[c] = total + start[c], total
+    at = start.copy()
+    for p in range(len(cell)):
+        own = np.uint32(cell[p])
+        cell[p] = at[own]
+        at[own] += 1
 
 
 @kernel()

@@ -22,7 +22,7 @@ from spatialembed.embedding import (
 from spatialembed.kernels import packing
 from spatialembed.kernels.binning import Cells, bin_entries
 from spatialembed.kernels.grid import make_grid
-from spatialembed.kernels.take import finite_at, gather, places
+from spatialembed.kernels.take import gather, places
 
 SAMPLE = 1000
 """Entries that stand for all where a typical margin is asked for."""
@@ -100,9 +100,7 @@ def take_foreground(
     kind, pixel, place, logit, offset, column = _gathered(raw, dims + n_sigma, lowest)
     score = sigmoid(logit)
     position = embed_pixels(offset, place, pitch)
-    kept = score > np.float32(threshold)
-    if raw.pixel is None:
-        kept &= finite_at(raw.values, column)
+    kept = score > np.float32(threshold)  # nor is NaN, of what is not finite
     if not kept.all():
         pixel, kind, score, column = pixel[kept], kind[kept], score[kept], column[kept]
         place, position = np.compress(kept, place, axis=1), np.compress(kept, position, axis=1)
@@ -164,12 +162,12 @@ def _gathered(raw: Raw, first_seed: int, lowest: np.float32) -> tuple[np.ndarray
     """Class, pixel, place, logit, offset and column of the entries, class by class."""
     sides, offsets = np.array(raw.shape, np.int64), raw.values[: len(raw.shape)]
     taken: list[tuple[np.ndarray, ...]] = []
-    for logits in raw.values[first_seed:]:
+    for channel in range(first_seed, len(raw.values)):
         if raw.pixel is None:
-            found = gather(logits, lowest, offsets, sides)
+            found = gather(raw.values, channel, lowest, sides)
             taken.append((*found, found[0]))  # a column a pixel
         else:
-            taken.append(_chosen(raw.pixel, logits, lowest, offsets, sides))
+            taken.append(_chosen(raw.pixel, raw.values[channel], lowest, offsets, sides))
     kind = np.repeat(np.arange(len(taken), dtype=np.int32), [len(t[0]) for t in taken])
     parts = zip(*taken, strict=True)
     return kind, *(p[0] if len(p) == 1 else np.concatenate(p, -1) for p in parts)

@@ -7,9 +7,6 @@ import numpy as np
 from spatialembed.kernels.compiling import kernel
 from spatialembed.kernels.sort import largest_first
 
-LAST = np.uint64(0xFFFFFFFFFFFFFFFF)
-"""A key behind that of any error."""
-
 
 @kernel()
 def hinge_steps(
@@ -26,30 +23,33 @@ def hinge_steps(
     error of 0.
 
     Args:
-        inside, outside: float32 errors of at least 0.
+        inside: float32 errors of at least 0.
+        outside: the same, worst first.
         step_in, step_out: float32 arrays of their lengths that the derivatives are written to.
-        scratch: uint64, thrice as many as there are errors.
+        scratch: uint64, thrice as many as there are inside.
     """
     size = len(inside)
     worst_in = largest_first(inside, scratch)
-    worst_out = largest_first(outside, scratch[size:])
     step_in[:] = 0
-    step_out[:] = 0
-    # float64, as in lovasz.py: small steps add up over hundreds of thousands of pixels.
-    union, total = np.float64(size), 0.0
-    j = 0
-    for i in range(size):
-        # Keys rise as errors fall; their upper halves compare as the errors do.
-        key = worst_in[i] if i < len(worst_in) else LAST
-        while j < len(worst_out) and worst_out[j] >> np.uint64(32) < key >> np.uint64(32):
-            to = np.uint32(worst_out[j])
-            union += 1
-            step = (size - i) / (union * (union - 1))
-            total += step * outside[to]
-            step_out[to] = step
+    total, j = 0.0, 0  # float64, as in lovasz.py: small steps add up over thousands of pixels
+    for i in range(len(worst_in)):
+        at = np.uint32(worst_in[i])
+        error = inside[at]
+        while j < len(outside) and outside[j] > error:
+            step_out[j] = size - i
             j += 1
-        if key != LAST:
-            step = 1 / union
-            total += step * inside[np.uint32(key)]
-            step_in[np.uint32(key)] = step
+        step_in[at] = np.float32(1) / np.float32(size + j)
+        total += error * step_in[at]
+    step_out[j:] = size - len(worst_in)
+    return total + _steps_outside(outside, step_out, size)
+
+
+@kernel(fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+def _steps_outside(outside: np.ndarray, step: np.ndarray, size: int) -> float:
+    """From each error's intersection to its step, in place; the hinge's part of them."""
+    total = 0.0
+    for j in range(len(outside)):
+        union = np.float32(size + j)
+        step[j] = step[j] / (union * (union + np.float32(1)))
+        total += np.float64(step[j] * outside[j])
     return total

@@ -17,6 +17,7 @@ from spatialembed.kernels.compiling import kernel
 from spatialembed.kernels.grid import Grid
 from spatialembed.kernels.hinge import hinge_steps
 from spatialembed.kernels.reach import Margin, runs_in_reach, scaled_distances
+from spatialembed.kernels.sort import sort_keys
 
 INVERSE_LN2 = np.float32(1 / math.log(2))
 LN2_HIGH, LN2_LOW = np.float32(0.693359375), np.float32(math.log(2) - 0.693359375)
@@ -35,10 +36,11 @@ class Hinges(NamedTuple):
 class Work(NamedTuple):
     """Scratch for as many pairs as an object has: its own pixels first, then those in reach."""
 
-    phi: np.ndarray  # float32 scaled distance, then φ
+    phi: np.ndarray  # float32 scaled distance, then φ; those in reach from near to far
     rest: np.ndarray  # float32 1 − φ
     step: np.ndarray  # float32 derivative of the hinge in the error
-    keys: np.ndarray  # uint64, thrice as many
+    run: np.ndarray  # float32 scaled distance, then the step, of all in the runs of cells
+    keys: np.ndarray  # uint64, six times as many
 
 
 @kernel(parallel=True)
@@ -124,34 +126,42 @@ def _hinges_of_image(
             n += runs[r, 1] - runs[r, 0]
         if n > len(work.phi):  # kept from object to object, not made anew for each
             work = _room(n)
-        phi, rest, step = work.phi[:n], work.rest[:n], work.step[:n]
-        phi[:size] = objects.distance[first:last]
-        at = size
+        room, at = len(work.phi), 0
+        found, keys = 0, work.keys[:room]
         for r in range(n_runs):
             run = slice(runs[r, 0], runs[r, 1])
-            distance = phi[at : at + runs[r, 1] - runs[r, 0]]
-            _others(near.position[b, :, run], near.owner[b, run], k, margin, distance)
+            distance = work.run[at : at + runs[r, 1] - runs[r, 0]]
+            scaled_distances(near.position[b], runs[r, 0], margin, distance)
+            found = _add_keys(distance, at, near.owner[b, run], k, margin.cutoff, keys, found)
             at += len(distance)
+        keys = sort_keys(keys[:found], work.keys[room : 2 * room], work.keys[2 * room : 3 * room])
+        n = size + found
+        phi, rest, step = work.phi[:n], work.rest[:n], work.step[:n]
+        phi[:size] = objects.distance[first:last]
+        _distances_of(keys, phi[size:])
         _memberships(phi, rest, work.keys)
         # The error is 2 − 2 φ inside and 2 φ outside.
-        loss = hinge_steps(rest[:size], phi[size:], step[:size], step[size:], work.keys)
+        spare = work.keys[3 * room :]
+        loss = hinge_steps(rest[:size], phi[size:], step[:size], step[size:], spare)
         out.loss[k] = 2 * loss
         weigh = np.float32(2 * objects.weight[k])
         for i in range(size):
             step[i] *= -weigh * phi[i]
-        for i in range(size, n):
-            step[i] *= weigh * phi[i]
+        slope = work.run[:at]
+        slope[:] = 0
+        for i in range(found):
+            slope[np.uint32(keys[i])] = step[size + i] * (weigh * phi[size + i])
         own = objects.pixel[first:last] - b * pixels
         for d in range(dims):
             middle, s = margin.center[d], margin.width[d]
             for_center, for_width = _pull(
                 position[b, d], own, step, middle, s, out.position[lane, b, d]
             )
-            at = size
+            at = 0
             for r in range(n_runs):
                 run = slice(runs[r, 0], runs[r, 1])
                 more_center, more_width = _pull_run(
-                    near.position[b, d, run], step[at:], middle, s, in_cells[d, run]
+                    near.position[b, d, run], slope[at:], middle, s, in_cells[d, run]
                 )
                 for_center += more_center
                 for_width += more_width
@@ -167,7 +177,7 @@ def _hinges_of_image(
 def _room(n: int) -> Work:
     """Arrays for n pairs of an object and a pixel."""
     phi, rest, step = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
-    return Work(phi, rest, step, np.empty(3 * n, np.uint64))
+    return Work(phi, rest, step, np.empty(n, np.float32), np.empty(6 * n, np.uint64))
 
 
 @kernel(fastmath={"contract"})
@@ -200,14 +210,32 @@ def _memberships(phi: np.ndarray, rest: np.ndarray, scratch: np.ndarray) -> None
 
 
 @kernel()
-def _others(
-    position: np.ndarray, owner: np.ndarray, k: int, margin: Margin, distance: np.ndarray
-) -> None:
-    """Write the scaled distances of a run of pixels; endless for those that do not matter."""
-    scaled_distances(position, 0, margin, distance)
+def _add_keys(
+    distance: np.ndarray,
+    before: int,
+    owner: np.ndarray,
+    k: int,
+    cutoff: np.float32,
+    keys: np.ndarray,
+    n: int,
+) -> int:
+    """Add keys of a run's pixels that matter to object k, and give the number of all.
+
+    They order as scaled distances do, whose places in ``run`` are their lower halves.
+    """
+    bits = distance.view(np.uint32)
     for e in range(len(distance)):
-        off = (owner[e] == k) | (distance[e] >= margin.cutoff)
-        distance[e] = np.float32(np.inf) if off else distance[e]
+        keys[np.uint32(n)] = (np.uint64(bits[e]) << np.uint64(32)) | np.uint64(before + e)
+        n += int((owner[e] != k) & (distance[e] < cutoff))
+    return n
+
+
+@kernel()
+def _distances_of(keys: np.ndarray, distance: np.ndarray) -> None:
+    """Write the scaled distances that are the keys' upper halves."""
+    bits = distance.view(np.uint32)
+    for i in range(len(keys)):
+        bits[i] = np.uint32(keys[i] >> np.uint64(32))
 
 
 @kernel()

@@ -14,10 +14,6 @@ DIGITS = 2048
 def largest_first(values: np.ndarray, scratch: np.ndarray) -> np.ndarray:
     """Keys that sort the positive ones of ``values`` from large to small, equal ones by index.
 
-    Two counting passes over the leading 22 bits of what varies in them; the few that are then not
-    yet in order are moved. A third pass would order all 32 bits, and move every key once more for
-    those few.
-
     Args:
         values: (n,) float32 of at least 0.
         scratch: (3 n or more,) uint64.
@@ -25,38 +21,60 @@ def largest_first(values: np.ndarray, scratch: np.ndarray) -> np.ndarray:
     Returns:
         The beginning of ``scratch``: keys that rise, whose lower halves are indices of values.
     """
-    bits = values.view(np.uint32)
-    least, most, n = np.uint32(0xFFFFFFFF), np.uint32(0), 0
+    bits, n = values.view(np.uint32), 0
     keys = scratch[len(values) :]
     for i in range(len(values)):  # positive floats order as their bits do
         falling = np.uint32(0xFFFFFFFF) - bits[i]
         keys[n] = (np.uint64(falling) << np.uint64(32)) | np.uint64(i)
-        taken = not values[i] <= 0  # and NaN, which must not vanish
-        least, most = min(least, falling), max(most, falling if taken else np.uint32(0))
-        n += int(taken)
+        n += int(not values[i] <= 0)  # and NaN, which must not vanish
+    return sort_keys(keys[:n], keys[n:], scratch)
+
+
+@kernel()
+def sort_keys(keys: np.ndarray, half: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """Sort keys whose lower halves rise; the beginning of ``out``.
+
+    Two counting passes over the leading 22 bits of what varies in them; the few that are then not
+    yet in order are moved. A third pass would order all 32 bits, and move every key once more for
+    those few.
+
+    Args:
+        keys: (n,) uint64.
+        half, out: (n or more,) uint64 scratch, and what the result is written to.
+    """
+    n, digit = len(keys), np.uint64(DIGITS - 1)
+    least, most = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(0)
+    for key in keys:
+        least, most = min(least, key), max(most, key)
+    low = (least >> np.uint64(32)) << np.uint64(32)
     shift = np.uint64(32)
-    while n and np.uint64(most - least) >> (shift - np.uint64(32)) >= DIGITS * DIGITS:
+    while n and (most - low) >> shift >= DIGITS * DIGITS:
         shift += np.uint64(1)
-    low, digit = np.uint64(least) << np.uint64(32), np.uint64(DIGITS - 1)
     fine, coarse = np.zeros(DIGITS + 1, np.int32), np.zeros(DIGITS + 1, np.int32)
-    for key in keys[:n]:
+    for key in keys:
         place = (key - low) >> shift
         fine[(place & digit) + np.uint64(1)] += 1
         coarse[(place >> np.uint64(11)) + np.uint64(1)] += 1
     for i in range(DIGITS):
         fine[i + 1] += fine[i]
         coarse[i + 1] += coarse[i]
-    half, out = keys[n:], scratch[:n]
-    for key in keys[:n]:
+    for key in keys:
         place = ((key - low) >> shift) & digit
-        half[fine[place]] = key
+        half[np.uint32(fine[place])] = key
         fine[place] += 1
     for key in half[:n]:
         place = (key - low) >> (shift + np.uint64(11))
-        out[coarse[place]] = key
+        out[np.uint32(coarse[place])] = key
         coarse[place] += 1
-    moves = 8 * n  # moving is quadratic: beyond as many, sorting by comparison is the surer end
-    for i in range(1, n):
+    _move_the_last(out[:n])
+    return out[:n]
+
+
+@kernel()
+def _move_the_last(out: np.ndarray) -> None:
+    """Bring nearly sorted keys in order."""
+    moves = 8 * len(out)  # quadratic: beyond as many, sorting by comparison is the surer end
+    for i in range(1, len(out)):
         key, j = out[i], i
         while j > 0 and out[j - 1] > key:
             out[j] = out[j - 1]
@@ -66,4 +84,3 @@ def largest_first(values: np.ndarray, scratch: np.ndarray) -> np.ndarray:
         if moves < 0:  # too many that differ by next to nothing
             out.sort()
             break
-    return out

@@ -49,34 +49,39 @@ def _propose(
 
 
 @kernel()
-def best_unspent(
-    seeds: np.ndarray,
-    score: np.ndarray,
-    slot: np.ndarray,
-    label: np.ndarray,
-    bound: float,
+def best_first(
+    seeds: np.ndarray, score: np.ndarray, bound: np.float32
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Seeds whose pixels are still unassigned: the sorted ones that score ``bound``, and others.
+    """The seeds that score ``bound``, best first and equal ones in their order, and the others.
 
     Args:
         seeds: entries, in their order.
-        score, slot: score and slot of every entry.
-        label: of every slot, 0 where unassigned.
-        bound: least score of the seeds to be sorted: best first, equal ones in their order.
+        score: of every entry.
+        bound: least score of those that are sorted.
     """
     best, others = np.empty(len(seeds) + 1, np.int32), np.empty(len(seeds) + 1, np.int32)
     chosen = left = 0
     for entry in seeds:
-        unspent, good = label[slot[entry]] == 0, score[entry] >= bound
         best[chosen], others[left] = entry, entry
-        chosen += int(unspent and good)
-        left += int(unspent and not good)
+        good = score[entry] >= bound
+        chosen += int(good)
+        left += int(not good)
     best = best[:chosen]
     order = largest_first(score[best], np.empty(3 * chosen, np.uint64))
     sorted_best = np.empty(chosen, np.int32)
     for i in range(chosen):
         sorted_best[i] = best[np.uint32(order[i])]
     return sorted_best, others[:left]
+
+
+@kernel()
+def unspent(seeds: np.ndarray, slot: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """The seeds whose pixels are still unassigned, by the slot of every entry and its label."""
+    left, n = np.empty(len(seeds) + 1, np.int32), 0
+    for entry in seeds:
+        left[n] = entry
+        n += int(label[slot[entry]] == 0)
+    return left[:n]
 
 
 @kernel()

@@ -15,26 +15,22 @@ runs over the whole image, once per object. Nearly all of these pixels add nothi
 
 The cost follows the pixels within reach, not objects times image. On the CPU compiled kernels
 (kernels/binning.py and reach.py for step 3, instance.py and hinge.py for the rest) do this object
-by object; on any other device, and in float64, the same steps are operations of torch over all
-objects at once (terms/reach.py and near.py for step 3, hinges.py for the rest), on cards where it
-can be kernels of Triton (terms/card). All give value and gradient together.
+by object for terms/compiled.py; on any other device, and in float64, the same steps are operations
+of torch over all objects at once, here (terms/reach.py and near.py for step 3, hinges.py for the
+rest), on cards where it can be kernels of Triton (terms/card). All give value and gradient
+together.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from spatialembed.embedding import scaled_distance
-from spatialembed.kernels.binning import Objects, bin_pixels
-from spatialembed.kernels.grid import Grid, make_grid
-from spatialembed.kernels.threads import as_many_as_torch
-from spatialembed.terms.device import has_kernels
 from spatialembed.terms.hinges import torch_hinges
 from spatialembed.terms.objects import BatchObjects
 from spatialembed.terms.reach import Margins, sort_into_cells
@@ -72,7 +68,7 @@ def instance_term(
     return term, phi
 
 
-def _cutoff(nearest: Float[Tensor, " objects"]) -> Float[Tensor, " objects"]:
+def cutoffs(nearest: Float[Tensor, " objects"]) -> Float[Tensor, " objects"]:
     """Scaled distance each object reaches, from that of its nearest own pixel: step 2."""
     # Half of it: that of φ. A little less, so that rounding loses no pixel; one too many adds 0.
     least_error = -torch.expm1(-nearest) * (1 - 1e-5)
@@ -92,11 +88,7 @@ class _Term(torch.autograd.Function):
         objects: BatchObjects,
         valid: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        if has_kernels(position) and position.dtype == torch.float32:
-            with as_many_as_torch() as threads:
-                term, own, gradient = _compiled(position, center, width, objects, valid, threads)
-        else:
-            term, own, gradient = _by_torch(position, center, width, objects, valid)
+        term, own, gradient = _by_torch(position, center, width, objects, valid)
         ctx.save_for_backward(*gradient)
         phi = torch.exp(-own)
         ctx.mark_non_differentiable(phi)
@@ -111,7 +103,7 @@ class _Term(torch.autograd.Function):
 def _by_torch(
     position: Tensor, center: Tensor, width: Tensor, objects: BatchObjects, valid: Tensor
 ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-    """What :func:`_compiled` gives, by operations over all objects at once."""
+    """The term, the own scaled distances, and gradients in position, center and width."""
     images, dims = position.shape[:2]
     if not len(objects.counts):
         gradients = (torch.zeros_like(t) for t in (position, center, width))
@@ -121,49 +113,10 @@ def _by_torch(
     own = scaled_distance(difference, 0, width.index_select(1, objects.owner))
     nearest = torch.segment_reduce(own, "min", lengths=objects.counts, unsafe=True)
     center, width = center.contiguous(), width.contiguous()
-    margins = Margins.of(center, width, _cutoff(nearest), objects.image)
+    margins = Margins.of(center, width, cutoffs(nearest), objects.image)
     cells = sort_into_cells(flat, valid, objects.object_of, margins, images)
     term, in_position, in_center, in_width = torch_hinges(
         flat, difference, own, cells, margins, objects
     )
     in_position = in_position.view(dims, images, -1).movedim(0, 1)
     return term.to(position.dtype), own, (in_position, in_center, in_width)
-
-
-def _compiled(
-    position: Tensor,
-    center: Tensor,
-    width: Tensor,
-    objects: BatchObjects,
-    valid: Tensor,
-    threads: int,
-) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-    """The term, the own scaled distances, and gradients in position, center and width."""
-    from spatialembed.kernels.instance import hinges, own_distances
-
-    start = torch.nn.functional.pad(objects.counts.cumsum(0), (1, 0)).numpy()
-    share = objects.share.numpy()
-    at, middle, s = (t.detach().contiguous().numpy() for t in (position, center, width))
-    pixel = objects.pixel.numpy()
-    own = own_distances(at, middle, s, pixel, start)
-    nearest = np.minimum.reduceat(own, start[:-1]) if len(share) else own
-    cutoff = _cutoff(torch.from_numpy(nearest)).numpy()
-    first = np.searchsorted(objects.image.numpy(), np.arange(objects.images + 1))
-    given = Objects(middle, s, cutoff, share, first, start, pixel, own)
-    grid = _grid(middle, np.sqrt(cutoff / s), at.shape[2])
-    near = bin_pixels(at, valid.numpy(), objects.object_of.numpy(), given, grid)
-    loss, *gradient = hinges(at, given, near, grid, threads)
-    term = position.new_tensor(float(loss @ share))
-    return term, torch.from_numpy(own), tuple(torch.from_numpy(g) for g in gradient)
-
-
-def _grid(center: np.ndarray, reach: np.ndarray, pixels: int) -> Grid:
-    """A grid over all in reach, of cells of a quarter of a typical reach or four pixels."""
-    # A thousandth more than the reach: rounding must not leave a pixel in reach outside.
-    usable = np.isfinite(center).all(0) & np.isfinite(reach).all(0)
-    if not usable.any():
-        return make_grid(np.zeros(len(center)), np.zeros(len(center)), np.ones(len(center)), 1)
-    low = (center - reach * 1.001)[:, usable].min(1).astype(np.float64)
-    extent = (center + reach * 1.001)[:, usable].max(1) - low
-    edge = np.maximum(np.median(reach[:, usable], 1).astype(np.float64) / 4, 1e-9)
-    return make_grid(low, extent, edge, pixels // 4)

@@ -1,6 +1,6 @@
-"""All terms of the loss and their sum: by compiled kernels on the CPU, else by operations of torch.
+"""All terms of the loss and their sum, by operations of torch, on any device and in float64.
 
-terms/card does the same for cards.
+compiled.py does the same on the CPU, terms/card on cards.
 """
 
 from __future__ import annotations

@@ -47,7 +47,8 @@ def to_rgb(image: NDArray[Any]) -> RGB:
     if image.ndim != 3 or image.size == 0:
         raise ValueError(f"an image is (H, W) or (H, W, C) and not empty, not {image.shape}")
     channels = image.shape[2]
-    if image.dtype == np.uint8 and channels in (1, 3) and percentiles(counted([image]), STRETCH)[1] >= 128:
+    photo = image.dtype == np.uint8 and channels in (1, 3)
+    if photo and percentiles(counted([image]), STRETCH)[1] >= 128:
         return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)))
     low, high = _bounds(image)
     few = is_counted(image.dtype)  # values, so that each is stretched once and then looked up

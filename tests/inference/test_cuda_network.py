@@ -20,9 +20,10 @@ from spatialembed.inference.cuda_network import CudaNetwork
 from spatialembed.inference.looks import look_at
 from spatialembed.inference.network import CardNetwork
 from spatialembed.inference.predictor import Model
+from spatialembed.inference.resizing import resized, sampled
 from spatialembed.inference.symmetries import SYMMETRIES
 from spatialembed.inference.torch_network import TorchNetwork
-from spatialembed.inference.zoom import Part, resized, sampled
+from spatialembed.inference.zoom import Part
 from spatialembed.kernels.foreground import as_float32
 from spatialembed.models import build
 from spatialembed.models.folding import folded

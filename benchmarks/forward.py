@@ -3,7 +3,8 @@
     python benchmarks/forward.py
 
 The baseline is branched ERFNet in float32, eager, NCHW, with its batch norms. Beside it the same
-network and the lighter ones as `spatialembed.load` prepares them, in torch or exported.
+network and the lighter ones in torch, as training and short predictions run them, and exported;
+what `spatialembed.load` runs is the export in float32, from an image or two on.
 """
 
 import tempfile

@@ -132,7 +132,7 @@ def cells(side: int, objects: int) -> np.ndarray:
 def network_equal(bench: Bench, precision: str) -> Figure:
     """Compare the shipped model on the card with itself on the CPU in float32."""
     image = cells(bench.pick(512, 128), bench.pick(60, 6))
-    expected = load("nuclei", "cpu")
+    expected = load("nuclei", "cpu", "float32")
     model = load("nuclei", str(bench.device), precision)
     outputs = expected.raw(image), model.raw(image)
     size = np.linalg.norm(outputs[0])
@@ -141,10 +141,14 @@ def network_equal(bench: Bench, precision: str) -> Figure:
     return Figure(np.linalg.norm(outputs[0] - outputs[1]) / size, "relative difference", beside)
 
 
-def equality(bench: Bench) -> Iterator[Case]:
-    """Every path of the device against the CPU's."""
+def loss_equality(bench: Bench) -> Iterator[Case]:
+    """The loss on the device against the CPU's."""
     for center in CENTERS:
         yield f"loss, {center} centers", partial(loss_equal, bench, center)
+
+
+def equality(bench: Bench) -> Iterator[Case]:
+    """What networks and clustering give on the device against the CPU's."""
     outputs = []
     for seed, (n_sigma, classes) in enumerate([(1, 1), (2, 1), (1, 3), (2, 3)]):
         raw = scene(n_sigma, classes, 30, False, seed).output[0]
@@ -152,7 +156,7 @@ def equality(bench: Bench) -> Iterator[Case]:
         damaged = raw.to(bench.device, torch.float16)
         damaged.view(-1)[:: 997 + seed] = torch.nan
         outputs.append((damaged, n_sigma))
-    model = load("nuclei", str(bench.device))
+    model = load("nuclei", str(bench.device), "float32")
     raw = made_there(model, cells(bench.pick(512, 128), bench.pick(60, 6)))
     outputs.append((raw, model.spec.n_sigma))
     outputs.append((raw.bfloat16(), model.spec.n_sigma))

@@ -104,7 +104,7 @@ def main() -> None:
                 else estimated(recipe, config, stage, name == "bf16")
                 for name, precision in PRECISIONS.items()
             ]
-            cells = " | ".join(f"{figure / 1e9:.1f} GB" for figure in figures)
+            cells = " | ".join(f"{figure / 2**30:.1f} GiB" for figure in figures)
             print(f"| `{recipe}`, {stage.crop_size}² × {stage.batch_size} | {cells} |", flush=True)
 
 

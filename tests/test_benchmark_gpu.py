@@ -53,8 +53,8 @@ def test_every_section_gives_its_figures(tmp_path, nuclei):
     assert code == 0
     assert all("seconds" in section for section in sections.values())
     value = {(s, row["what"]): row["value"] for s in sections for row in sections[s]["rows"]}
-    assert value["equality", "label maps of cluster and refine"] == 0
-    assert 0 <= value["equality", "loss, learned centers"] <= 1e-5
+    assert value["equality of what is found", "label maps of cluster and refine"] == 0
+    assert 0 <= value["equality of the loss", "loss, learned centers"] <= 1e-5
     assert value["loss", "64² × 2, 3 objects each: naive loops"] > 0
     assert value["training steps", "stage 2, 64² × 2: residual_unet, bf16, channels last, our loss"]
     trained = "as trained by nuclei, stage 1, 64² × 2: residual_unet of nuclei, bf16"

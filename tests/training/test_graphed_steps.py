@@ -1,5 +1,6 @@
 """Steps that replay what was recorded take the weights where plain ones do, as whole runs do."""
 
+import gc
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -134,6 +135,16 @@ def test_five_steps_end_where_plain_ones_do(
         assert value.isfinite().all()
 
 
+def reserved() -> int:
+    """Bytes of the card that torch keeps, and cannot give back: those of graphs among them.
+
+    What is allocated is less: of a graph only its inputs, outputs and gradients are.
+    """
+    gc.collect()
+    torch.cuda.empty_cache()
+    return torch.cuda.memory_reserved()
+
+
 @pytest.mark.usefixtures("steady")
 class TestOnACard:
     pytestmark = on_card
@@ -141,12 +152,12 @@ class TestOnACard:
     def test_the_memory_of_graphs_is_given_back(self) -> None:
         fabric = fabric_of("cuda")
         _, wrapped = made(fabric, lambda: Small(64))
-        before = torch.cuda.memory_allocated()
+        before, map_of_64 = reserved(), 4 * 64 * 256 * 256 * 4
         stage = StageConfig(crop_size=256, batch_size=4, steps=1)
         with Graphed(fabric, wrapped, stage, 1) as called:
             called(image_of(0, (4, 1, 256, 256)).cuda()).sum().backward()
-            assert torch.cuda.memory_allocated() > before + 2**25
-        assert torch.cuda.memory_allocated() < before + 2**25
+            assert reserved() > before + map_of_64
+        assert reserved() < before + map_of_64 / 2
 
     def test_what_refuses_to_be_recorded_goes_on_as_it_is(self) -> None:
         class Refusing(Small):

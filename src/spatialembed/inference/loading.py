@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Literal
 from spatialembed.errors import UserError
 from spatialembed.inference.network import Network
 from spatialembed.inference.predictor import Model
+from spatialembed.inference.processor import on_processor
 from spatialembed.models.checkpoint import MODEL_FILE, load_authors_model, load_model
-from spatialembed.models.shipped import shipped_models
+from spatialembed.models.shipped import in_8_bits, shipped_models
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,7 +41,8 @@ def load(
             ``.onnx``, or an authors' ``.pth`` (of the original's training or of EmbedSeg's, with
             its two JSON files beside it).
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", …
-        precision: "float32" or "bf16"; None is float32, or what the model was exported in.
+        precision: "float32" or "bf16"; None is what the model was exported in, on the processor
+            int8 for a shipped model that has it, else float32.
         symmetries: predict with test-time augmentation, over the symmetries that the model was
             trained with: more accurate, up to 8 times slower.
         diameter: how wide objects are in the images to come, in pixels, where that is not as in
@@ -53,7 +55,7 @@ def load(
             is not available, an exported model has another precision, a diameter cannot be
             followed, or a normalisation not be inverted.
     """
-    given, path = path, model_file(path)
+    given, path = path, file_to_run(path, device, precision)
     network, spec = (
         _exported(path, device, precision)
         if path.suffix.lower() == ".onnx"
@@ -92,6 +94,18 @@ def model_file(path: str | os.PathLike[str]) -> Path:
     return shipped.get(str(path), given)
 
 
+def file_to_run(path: str | os.PathLike[str], device: str, precision: str | None) -> Path:
+    """The file of a model; of a shipped one the int8 file, where its name is all that was asked.
+
+    Raises:
+        UserError: there is no such model, or no such device on this machine.
+    """
+    file, name = model_file(path), str(path)
+    if precision is None and shipped_models().get(name) == file and on_processor(device):
+        return in_8_bits(name) or file
+    return file
+
+
 def _exported(path: Path, device: str, precision: str | None) -> tuple[Network, ModelSpec]:
     from spatialembed.inference.onnx_network import OnnxNetwork
 
@@ -109,6 +123,7 @@ def _exported(path: Path, device: str, precision: str | None) -> tuple[Network, 
 def _in_torch(
     path: Path, device: str, precision: Literal["float32", "bf16"]
 ) -> tuple[Network, ModelSpec]:
+    from spatialembed.inference.cpu_network import CpuNetwork
     from spatialembed.inference.cuda_network import CudaNetwork
     from spatialembed.inference.one_pass import in_one_pass
     from spatialembed.inference.torch_network import TorchNetwork, pick_device
@@ -118,6 +133,8 @@ def _in_torch(
     module, spec = load_network(path)
     if place.type == "cuda":
         return CudaNetwork(in_one_pass(folded(module)).to(place), precision), spec
+    if place.type == "cpu" and precision == "float32":
+        return CpuNetwork(folded(module), spec.in_channels), spec
     network = TorchNetwork(folded(module).to(place), precision)
     if precision == "bf16":
         network.module.bfloat16()

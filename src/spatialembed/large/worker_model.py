@@ -48,13 +48,14 @@ class ModelSource:
     weights: str = field(init=False)
 
     def __post_init__(self) -> None:
-        from spatialembed.inference.loading import model_file, weights_of
+        from spatialembed.inference.loading import file_to_run, model_file, weights_of
         from spatialembed.models.shipped import shipped_models
 
         file = model_file(self.path)
         shipped = file in shipped_models().values()
         object.__setattr__(self, "where", self.path if shipped else str(file.absolute()))
-        object.__setattr__(self, "weights", weights_of(file))
+        run = file_to_run(self.path, self.device, self.precision)
+        object.__setattr__(self, "weights", weights_of(run))
 
     def seeing(self, diameter: float) -> ModelSource:
         """The same for images whose objects are ``diameter`` pixels wide."""
@@ -79,9 +80,9 @@ class ModelSource:
 @lru_cache(maxsize=1)
 def model_here(source: Source, threads: int) -> Model:
     """The model in this process, loaded at the first call; ``threads`` are its network's."""
-    from spatialembed.inference.onnx_network import OnnxNetwork
+    from spatialembed.inference.engine import EngineNetwork
 
-    OnnxNetwork.threads = threads
+    EngineNetwork.threads = threads
     use_threads(threads)
     model = source.load()
     if torch := sys.modules.get("torch"):  # exported models do without it

@@ -38,6 +38,13 @@ def shipped_models() -> dict[str, Path]:
     return {path.stem: path for path in packaged("shipped", ".safetensors")}
 
 
+def in_8_bits(name: str) -> Path | None:
+    """The exported file in int8 of the shipped model of that name, if it has one."""
+    file = shipped_models().get(name)
+    small = file and file.with_suffix(".onnx")
+    return small if small and small.is_file() else None
+
+
 def shipped() -> list[Shipped]:
     """What the models of the package say of themselves, by name.
 

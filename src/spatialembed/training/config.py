@@ -160,7 +160,7 @@ class TrainConfig:
         device: "auto", "cpu", "cuda".
         devices: processes that share every batch: a GPU each, or cores of the CPU. torchrun, which
             starts them on several machines, says by itself how many there are.
-        precision: "auto" takes bf16 where the hardware has it, else float32.
+        precision: "auto" takes bf16 where the hardware is faster in it, else float32.
         workers: processes that draw crops, of each training process; 0 draws them in that itself.
             None: 1, and for a GPU as many as there are cores for, up to 16.
         seed: of weights and crops.

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
+from llvmlite.binding import get_host_cpu_name
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -258,9 +259,13 @@ def _sending_no_buffers() -> dict[str, Any]:
 
 
 def _fast_bf16(device: torch.device) -> bool:
-    """Whether the hardware computes in bfloat16; elsewhere it is slower than float32."""
+    """Whether training is faster in bfloat16 than in float32.
+
+    Of processors on those with AMX, and on AMD's with AVX-512 BF16: a step of the recipe ``nuclei``
+    took a Zen 4 .8 of its time. Intel's without AMX have that instruction too, at half the rate of
+    float32's: the same step took 1.2 times as long.
+    """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu" and bool(
-        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    )
+    amd = get_host_cpu_name().startswith("znver") and torch.cpu._is_avx512_bf16_supported()
+    return device.type == "cpu" and bool(torch.cpu._is_amx_tile_supported() or amd)

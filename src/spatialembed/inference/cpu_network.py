@@ -1,0 +1,85 @@
+"""A network of torch on the processor, in float32: by OpenVINO as soon as that pays.
+
+Both have the same kernels, so that outputs differ by rounding at most. OpenVINO joins what torch
+does one after the other, and takes two thirds of the time.
+"""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import suppress
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import nn
+
+from spatialembed.inference.engine import EngineNetwork, in_openvino
+from spatialembed.inference.network import Network
+from spatialembed.inference.torch_network import TorchNetwork, evaluating
+
+WORTH = 2**21
+"""Pixels that torch computes first: what they take is what making a network ready takes."""
+
+TOLERANCE = 1e-3
+"""Largest difference between the two, in units of the raw output."""
+
+
+class CpuNetwork:
+    """A network in torch until it has seen so many pixels, from then on by OpenVINO.
+
+    Where OpenVINO is not installed, cannot run a network or says something else, torch goes on.
+
+    Args:
+        module: maps (B, C, H, W) float32 to (B, 2 + n_sigma + K, H, W) raw output, on the CPU.
+        channels: of its images.
+    """
+
+    def __init__(self, module: nn.Module, channels: int) -> None:
+        self.module = module
+        self._channels = channels
+        self._network: Network = TorchNetwork(module)
+        self._seen = 0
+
+    def __call__(self, image: Float[np.ndarray, "C H W"]) -> Float[np.ndarray, "M H W"]:
+        """Raw output (2 + n_sigma + K, H, W) float32 of a normalised image of any size."""
+        if self._seen < WORTH:
+            self._seen += image[0].size
+            if self._seen >= WORTH:
+                with suppress(ImportError, RuntimeError, AttributeError):
+                    self._network = self._faster()
+        result: np.ndarray = self._network(image)
+        return result
+
+    def _faster(self) -> EngineNetwork:
+        stride = int(self.module.stride)  # type: ignore[arg-type]
+        found = EngineNetwork(in_openvino(traced(self.module, self._channels)), stride)
+        image = np.random.default_rng(0).random((self._channels, 70, 90), np.float32)
+        if not np.abs(found(image) - self._network(image)).max() <= TOLERANCE:
+            raise RuntimeError("OpenVINO's output is another")
+        return found
+
+
+def traced(module: nn.Module, channels: int) -> object:
+    """A network as an ``openvino.Model``, for any number and size of images.
+
+    By OpenVINO's frontend itself: ``openvino.convert_model`` takes three times as long, and reports
+    its use to its makers.
+
+    Raises:
+        ImportError: OpenVINO is not installed.
+        RuntimeError: it does not know an operation of the network.
+    """
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    side = 2 * int(module.stride)  # type: ignore[arg-type]
+    with torch.inference_mode(), evaluating(module), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's: there are newer ways, which take longer
+        image = torch.zeros(1, channels, side, side)
+        script = torch.jit.trace(module, image, check_trace=False)  # type: ignore[no-untyped-call]
+        decoder = TorchScriptPythonDecoder(script)  # in a variable: nothing else keeps it
+        frontend = FrontEndManager().load_by_framework("pytorch")
+        model = frontend.convert(frontend.load(decoder))
+    model.reshape([-1, channels, -1, -1])
+    return model

@@ -210,10 +210,9 @@ def test_what_is_found_is_found_on_the_card(device, precision) -> None:
 @pytest.mark.parametrize("zoom", [1.0, 0.5])  # at ½ it takes what the network sees, not the image
 def test_what_is_too_large_for_the_card_is_cut(device, monkeypatch, zoom) -> None:
     expected, found = models(device, spec={"zoom": zoom})
-    side = 2 * tiles.HALO + tiles.STEP
-    found.network.side = side
+    found.network.side = tiles.LEAST
     monkeypatch.setattr(tiles, "memory", lambda: 0)
-    image = picture(650, 700, 3)
+    image = picture(850, 900, 3)
     output = found.output(image)
     assert isinstance(output, np.ndarray)
     require_same(output, expected.raw(image))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,9 @@ STEP = 128
 
 HALO = 2 * STEP
 """Pixels around a tile that the network sees too."""
+
+LEAST = 2 * HALO + 2 * STEP
+"""Least side of what a network is given at once of an image that is cut."""
 
 LARGEST = 4096
 """Side of the largest image that is not cut, however much memory a card has."""
@@ -56,9 +60,9 @@ def tiled(
         network: from an image to its output at the same size.
         image: (C, H, W) normalised.
         to: as large as the network sees it.
-        side: of what the network is given at once, halo included, a multiple of :data:`STEP` and
-            above two halos; None for as much as half of the memory allows, the machine's or the
-            card's, and :func:`most_of` at most.
+        side: of what the network is given at once, halo included, :data:`LEAST` or more; None for
+            as much as half of the memory allows, the machine's or the card's, and
+            :func:`most_of` at most.
 
     Returns:
         (M, H, W) float32.
@@ -69,28 +73,29 @@ def tiled(
         whole: np.ndarray = sampled(as_float32(network(resized(image, to))), to)
         return whole
     result: np.ndarray | None = None
-    for rows in spans(height, side):
-        for columns in spans(width, side):
-            seen, core = zip(rows, columns, strict=True)
-            part = as_float32(network(resized(image, to, seen)))
-            if result is None:
-                result = np.empty((len(part), *image.shape[1:]), np.float32)
-            sample_into(result, part, to, seen, core)
+    for rows, columns in product(spans(height, side), spans(width, side)):
+        seen, core = zip(rows, columns, strict=True)
+        part = as_float32(network(resized(image, to, seen)))
+        if result is None:
+            result = np.empty((len(part), *image.shape[1:]), np.float32)
+        sample_into(result, part, to, seen, core)
     assert result is not None
     return result
 
 
 def spans(length: int, side: int) -> list[tuple[slice, slice]]:
-    """A line of so many pixels in parts: what each sees, at most ``side`` long, and its core."""
+    """A line of so many pixels in parts of one length: what each sees, and its core of that."""
     if length <= side:
         return [(slice(0, length), slice(0, length))]
-    steps, halo = -(-length // STEP), HALO // STEP
-    count = -(-(steps - 2 * halo) // (side // STEP - 2 * halo))
-    seen = -(-(steps + (count - 1) * 2 * halo) // count)
-    starts = [(steps - seen) * k // (count - 1) * STEP for k in range(count)]
+    # The last ends where the line does, so that what is over is the length of all, not one's own.
+    steps, over = divmod(length - 2 * HALO, STEP)
+    count = -(-steps // ((side - 2 * HALO - over) // STEP))
+    last = steps - -(-steps // count)
+    starts = [last * k // (count - 1) * STEP for k in range(count)]
     ends = [start + HALO for start in starts[1:]] + [length]
+    seen = length - starts[-1]
     return [
-        (slice(start, min(start + seen * STEP, length)), slice(before, end))
+        (slice(start, start + seen), slice(before, end))
         for start, before, end in zip(starts, [0, *ends], ends, strict=False)
     ]
 
@@ -98,7 +103,7 @@ def spans(length: int, side: int) -> list[tuple[slice, slice]]:
 def side_within(held: int) -> int:
     """Side of the largest image that is taken at once with so many bytes of memory."""
     side = math.isqrt(held // 2 // BYTES_PER_PIXEL)
-    return min(max(side // STEP * STEP, 2 * HALO + STEP), LARGEST)
+    return min(max(side // STEP * STEP, LEAST), LARGEST)
 
 
 def most_of(network: Network) -> int:

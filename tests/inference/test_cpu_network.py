@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from spatialembed.inference import cpu_network, processor
+from spatialembed.inference import cpu_network, engine, processor
 from spatialembed.inference.cpu_network import TOLERANCE, CpuNetwork
 from spatialembed.inference.engine import EngineNetwork
 from spatialembed.inference.loading import file_to_run, load, load_network
@@ -156,3 +156,20 @@ def test_with_a_driver_torch_says_which_it_is(monkeypatch, kind: str) -> None:
     asked = "spatialembed.inference.torch_network.pick_device"
     monkeypatch.setattr(asked, lambda name: torch.device(kind))
     assert processor.on_processor("auto") == (kind == "cpu")
+
+
+def test_large_sizes_whose_memory_is_planned_give_the_same(both, monkeypatch) -> None:
+    """The first size, then one that comes twice; what was given before stays as it was."""
+    _, found = both
+    rng = np.random.default_rng(0)
+    images = [rng.random((3, *size), np.float32) for size in ((64, 96), (96, 64))]
+    expected = [found(image) for image in images]
+    run = found._network._run
+    monkeypatch.setattr(engine, "PLANNED", 64 * 96)
+    sizes, given = [], []
+    for k in (0, 1, 0, 1, 1, 0):
+        given.append((k, found(images[k])))
+        sizes.append(run._size)
+    for k, output in given:
+        np.testing.assert_allclose(output, expected[k], atol=TOLERANCE)
+    assert sizes == [(64, 96)] * 4 + [(96, 64)] * 2

@@ -20,9 +20,10 @@ from spatialembed.inference.cuda_network import CudaNetwork
 from spatialembed.inference.looks import look_at
 from spatialembed.inference.network import CardNetwork
 from spatialembed.inference.predictor import Model
+from spatialembed.inference.resizing import resized, sampled
 from spatialembed.inference.symmetries import SYMMETRIES
 from spatialembed.inference.torch_network import TorchNetwork
-from spatialembed.inference.zoom import Part, resized, sampled
+from spatialembed.inference.zoom import Part
 from spatialembed.kernels.foreground import as_float32
 from spatialembed.models import build
 from spatialembed.models.folding import folded
@@ -209,10 +210,9 @@ def test_what_is_found_is_found_on_the_card(device, precision) -> None:
 @pytest.mark.parametrize("zoom", [1.0, 0.5])  # at ½ it takes what the network sees, not the image
 def test_what_is_too_large_for_the_card_is_cut(device, monkeypatch, zoom) -> None:
     expected, found = models(device, spec={"zoom": zoom})
-    side = 2 * tiles.HALO + tiles.STEP
-    found.network.side = side
+    found.network.side = tiles.LEAST
     monkeypatch.setattr(tiles, "memory", lambda: 0)
-    image = picture(650, 700, 3)
+    image = picture(850, 900, 3)
     output = found.output(image)
     assert isinstance(output, np.ndarray)
     require_same(output, expected.raw(image))

@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
 
+from spatialembed.inference.resizing import resized as resized_to
+from spatialembed.inference.resizing import sampled as sampled_at
 from spatialembed.inference.zoom import Enlarged, Part, Side
-from spatialembed.inference.zoom import resized as resized_to
-from spatialembed.inference.zoom import sampled as sampled_at
 
 
 def resized(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -42,7 +45,7 @@ def test_pixel_centers_stay_in_place(function, factor) -> None:
     border = max(2, round(2 * factor))
     expected = (np.arange(shape[1]) + 0.5) / factor - 0.5
     inner = slice(border, -border)
-    close = 1e-4 if function is sampled else 0.1  # Pillow rounds the places of its weights
+    close = 1e-4 if function is sampled else 0.1  # places of weights are rounded
     np.testing.assert_allclose(other[0, 1, inner], expected[inner], atol=close)
     back = function(other, (10, 40))
     np.testing.assert_allclose(back[0, :, 8:-8], x[0, :, 8:-8], atol=close)
@@ -61,7 +64,7 @@ def test_one_pixel() -> None:
 @pytest.mark.parametrize("zoom", [0.4, 1.0, 1.53, 3.0])
 @pytest.mark.parametrize("symmetry", [(0, False), (1, False), (2, True), (3, True)])
 def test_a_part_is_enlarged_as_in_the_whole(zoom, symmetry) -> None:
-    """Bit for bit nearly: Pillow rounds the places of its weights."""
+    """Bit for bit nearly: places of weights are rounded, as Pillow rounds them."""
     quarters, mirror = symmetry
     image = np.random.default_rng(0).random((1, 300, 420)).astype(np.float32)
     part = Part(slice(50, 250), slice(130, 420), (300, 420))
@@ -84,3 +87,48 @@ def test_a_part_is_enlarged_as_in_the_whole(zoom, symmetry) -> None:
     inner = (slice(None), slice(border, -border), slice(border, -border))
     back = sampled_at(lines, at)[:, turned.rows, turned.columns]
     np.testing.assert_allclose(sampled_at(expected, there)[inner], back[inner], atol=1e-5)
+
+
+PARTS = st.builds(
+    lambda height, width, before, after, zoom: Part(
+        slice(before, before + height), slice(after, after + width), (height + 90, width + 60)
+    ).enlarged(zoom),
+    *[st.integers(1, 60)] * 2,
+    st.integers(0, 90),
+    st.integers(0, 60),
+    st.floats(0.1, 4),
+)
+
+
+@given(PARTS, st.integers(1, 3))
+@settings(deadline=None)
+def test_images_are_resized_as_pillow_does_to_the_last_bit(to, channels) -> None:
+    sides = (side.stop - side.start for side in (to.rows, to.columns))
+    image = np.random.default_rng(0).normal(size=(channels, *sides)).astype(np.float32)
+    (top, bottom), (left, right) = to.rows.ends, to.columns.ends
+    box, how = (left, top, right, bottom), Image.Resampling.BILINEAR
+    for channel, found in zip(image, resized_to(image, to), strict=True):
+        expected = np.asarray(Image.fromarray(channel).resize(to.shape[::-1], how, box))
+        np.testing.assert_array_equal(found, expected)
+
+
+@given(PARTS)
+@settings(deadline=None)
+def test_maps_are_sampled_as_numpy_does(at) -> None:
+    maps = np.random.default_rng(0).normal(size=(2, *at.shape)).astype(np.float32)
+    expected = maps
+    for axis, side in ((1, at.rows), (2, at.columns)):
+        below = np.floor(side.places).astype(int)
+        share = np.expand_dims(side.places - below, (0, 3 - axis))
+        above = np.minimum(below + 1, len(side) - 1)
+        expected = expected.take(below, axis) * (1 - share) + expected.take(above, axis) * share
+    np.testing.assert_allclose(sampled_at(maps, at), expected, atol=1e-5)
+
+
+def test_large_maps_are_resampled_by_all_cores_alike(monkeypatch) -> None:
+    maps = np.random.default_rng(0).random((2, 301, 200)).astype(np.float32)
+    at = between((301, 200), (450, 310))
+    alone = resized_to(maps, at)
+    monkeypatch.setattr("spatialembed.inference.resizing.SHARED", 0)
+    monkeypatch.setattr("spatialembed.inference.resizing.cores", lambda: 7)
+    np.testing.assert_array_equal(resized_to(maps, at), alone)

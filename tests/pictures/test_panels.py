@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -63,8 +65,21 @@ def test_pictures_are_saved_whole_or_not_at_all(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Image.Image, "save", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(UserError, match="No space left"):
         save_picture(path, flat(9, 9, (0, 0, 0)))
     assert np.asarray(Image.open(path)).shape == (4, 5, 3)
     assert [p.name for p in path.parent.iterdir()] == ["x.png"]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 1), (1, 70), (57, 43)])
+@pytest.mark.parametrize("suffix", [".png", ".PNG", ".bmp"])
+def test_what_is_saved_is_read_again(tmp_path, shape, suffix):
+    rgb = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    path = tmp_path / f"picture{suffix}"
+    save_picture(path, rgb)
+    with Image.open(path) as image:
+        image.verify()  # checksums
+    with Image.open(path) as image:
+        assert (image.format, image.mode) == (suffix[1:].upper(), "RGB")
+        assert np.array_equal(np.asarray(image), rgb)

@@ -12,6 +12,9 @@ from jaxtyping import Float
 if TYPE_CHECKING:
     import openvino
 
+PLANNED = 2**21
+"""Pixels of an image from which on memory is planned."""
+
 Run = Callable[[np.ndarray], np.ndarray]
 """(1, C, H, W) float32, sides multiples of a stride, to the raw output (1, M, H, W)."""
 
@@ -39,7 +42,7 @@ class EngineNetwork:
         height, width = image.shape[1:]
         border = (0, 0), (0, -height % self._stride), (0, -width % self._stride)
         output = self._run(np.pad(image, border, mode="edge")[None])
-        return np.ascontiguousarray(output[0, :, :height, :width])
+        return output[0, :, :height, :width].copy()
 
 
 def in_openvino(network: Any, precision: str = "float32") -> Run:
@@ -49,6 +52,9 @@ def in_openvino(network: Any, precision: str = "float32") -> Run:
         network: an ``openvino.Model``, or the path of a file that it reads.
         precision: "bf16" computes in bfloat16, anything else in what the network has.
 
+    Returns:
+        What runs it. Its result is good until the next call.
+
     Raises:
         ImportError: OpenVINO is not installed.
         RuntimeError: it cannot run the network, or read the file.
@@ -57,8 +63,36 @@ def in_openvino(network: Any, precision: str = "float32") -> Run:
     # Left alone, OpenVINO computes float32 networks in bfloat16 where the processor can.
     hint = "bf16" if precision == "bf16" else "f32"
     hints = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": EngineNetwork.threads}
-    compiled = core.compile_model(network, "CPU", hints)
-    return lambda batch: compiled(batch)[0]
+    model = network if hasattr(network, "reshape") else core.read_model(network)
+    return _Planned(model, lambda ready: core.compile_model(ready, "CPU", hints))
+
+
+class _Planned:
+    """A network for images of any size, and for one large size with its memory planned.
+
+    Of sizes that it knows OpenVINO uses memory again within a network: half of it for two
+    megapixels, a quarter for ten, and what is not used need not be cleared. It is the first size
+    that comes, then one that comes twice: to plan takes a third of a second.
+    """
+
+    def __init__(self, model: Any, compile: Callable[[Any], Any]) -> None:
+        self._model, self._compile = model, compile
+        self._any_size = compile(model)
+        self._planned: Any = None
+        self._size = self._last = (0, 0)
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        height, width = size = batch.shape[2:]
+        large = height * width >= PLANNED
+        if large and size != self._size and size == (self._last if self._planned else size):
+            self._planned = None  # and its memory
+            model = self._model.clone()
+            model.reshape(list(batch.shape))
+            self._planned, self._size = self._compile(model), size
+        self._last = size
+        run = self._planned if size == self._size else self._any_size
+        result: np.ndarray = run(batch, share_outputs=True)[0]
+        return result
 
 
 @functools.cache

@@ -17,9 +17,10 @@ from spatialembed.inference.card_memory import image_within_memory
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.image_like import ImageLike, to_array
 from spatialembed.inference.network import CardNetwork, Network
+from spatialembed.inference.resizing import resized, sampled
 from spatialembed.inference.symmetries import Symmetry, averaged, averaged_together
 from spatialembed.inference.tiles import tiled
-from spatialembed.inference.zoom import Enlarged, Part, resized, sampled
+from spatialembed.inference.zoom import Enlarged, Part
 from spatialembed.kernels.foreground import as_float32
 from spatialembed.models.input_warnings import tell
 from spatialembed.models.normalization import (
@@ -132,11 +133,11 @@ class Sight:
 
     def _forward(self, pixels: np.ndarray, part: Part) -> Array:
         card = self._card_for(part)
-        seen = self._there(card, pixels, part) if card else self.prepared(pixels, part)
-        output = tiled(self.network, seen)
-        if card is None:  # what is too large for a card before or after is resized here
-            output = as_float32(output)
-        return sampled(output, part.enlarged(self.zoom))
+        to = part.enlarged(self.zoom)
+        if card:
+            return sampled(card(self._there(card, pixels, part)), to)
+        # What is too large for a card before or after is resized here.
+        return tiled(self.network, self._planes(pixels, to), to)
 
     def _card_for(self, part: Part) -> CardNetwork | None:
         """The network, if it is on a card that takes such a part at once."""
@@ -177,20 +178,23 @@ class Sight:
         Raises:
             UserError: not numbers, or too many pixels.
         """
-        planes = self._planes(pixels)
         to = (part or Part.whole(pixels.shape[:2])).enlarged(self.zoom)
-        height, width = to.shape
+        prepared: np.ndarray = resized(self._planes(pixels, to), to)
+        return prepared
+
+    def _planes(self, pixels: np.ndarray, to: Enlarged | None = None) -> Float[np.ndarray, "C H W"]:
+        """(H, W, C) pixels normalised, channel by channel, with the model's channels.
+
+        Raises:
+            UserError: not numbers, or too many pixels once they are enlarged.
+        """
+        height, width = to.shape if to else (0, 0)
         if height * width > MOST_PIXELS:
             raise UserError(
                 f"at {self.zoom:.3g} times its size the image would have {height} x {width} "
                 "pixels, too many to take whole; check the diameter that was given, or store it "
                 "as OME-Zarr or tiled TIFF and predict it in tiles, with --out labels.zarr"
             )
-        prepared: np.ndarray = resized(planes, to)
-        return prepared
-
-    def _planes(self, pixels: np.ndarray) -> Float[np.ndarray, "C H W"]:
-        """(H, W, C) pixels normalised, channel by channel, with the model's channels."""
         planes = np.ascontiguousarray(self.normalized(pixels).transpose(2, 0, 1))
         if len(planes) < self.spec.in_channels:  # grey, which the model takes
             planes = np.repeat(planes, self.spec.in_channels, 0)

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from spatialembed.embedding import Array, sigmoid, turn
 from spatialembed.inference.network import CardNetwork
-from spatialembed.inference.zoom import Enlarged, sampled
+from spatialembed.inference.resizing import sampled
+from spatialembed.inference.zoom import Enlarged
 
 Symmetry = tuple[int, bool]
 """Quarter turns counter-clockwise, then whether left and right change places."""

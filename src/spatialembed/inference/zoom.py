@@ -1,6 +1,7 @@
-"""Enlarging and shrinking: of images on their way into a network, and of what comes out of it.
+"""Where an image lies once it is enlarged, and where its pixels lie among the enlarged lines.
 
 An image may be part of a larger one; it is then enlarged as that part of the whole would be.
+resizing.py does it.
 """
 
 from __future__ import annotations
@@ -9,9 +10,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
-
-from spatialembed.embedding import Array
 
 SQUARE = 32
 """Networks see squares of so many pixels at their deepest level, which parts must not shift."""
@@ -127,88 +125,3 @@ def _side(start: int, stop: int, side: int, zoom: float) -> Side:
         first = min(math.floor(start * zoom), lines - 1)
         last = max(last, first + 1)
     return Side(first, last, start, stop, zoom)
-
-
-def resized(image: Array, to: Enlarged) -> Array:
-    """An image (C, H, W) at another size, float32: interpolated, or smoothed first as it shrinks.
-
-    Of a tensor a tensor, on the same device, equal to rounding.
-    """
-    if to.is_same:
-        return image
-    if not isinstance(image, np.ndarray):
-        return _resampled(_resampled(image, 2, to.columns), 1, to.rows)
-    (top, bottom), (left, right) = to.rows.ends, to.columns.ends
-    # By PIL and not by torch, which exported models do without.
-    channels = [
-        Image.fromarray(np.ascontiguousarray(channel)).resize(
-            to.shape[::-1], Image.Resampling.BILINEAR, (left, top, right, bottom)
-        )
-        for channel in image
-    ]
-    return np.stack([np.asarray(channel) for channel in channels])
-
-
-def _resampled(image: Array, axis: int, to: Side) -> Array:
-    """What PIL does along one axis: torch's own resizing takes no part of an image."""
-    import torch
-
-    first, weights = _triangles(to, image.shape[axis])
-    shape = [-1 if a == axis else 1 for a in range(3)]
-    total: Array = 0.0
-    for step, weight in enumerate(weights.T):
-        place = torch.from_numpy(np.minimum(first + step, image.shape[axis] - 1)).to(image.device)
-        part = torch.from_numpy(weight).to(image.device).reshape(shape)
-        total = total + image.index_select(axis, place) * part
-    return total
-
-
-def _triangles(to: Side, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first of the pixels that each line is a mean of, (L,); their weights (L, K) float32."""
-    start, stop = np.array(to.ends, np.float32)  # as PIL has them
-    scale = float(stop - start) / len(to)
-    reach = max(scale, 1.0)
-    center = float(start) + (np.arange(len(to)) + 0.5) * scale
-    first = np.maximum((center - reach + 0.5).astype(np.intp), 0)
-    last = np.minimum((center + reach + 0.5).astype(np.intp), length)
-    place = first[:, None] + np.arange((last - first).max())
-    weights = np.maximum(1 - np.abs(place - center[:, None] + 0.5) / reach, 0)
-    weights[place >= last[:, None]] = 0
-    return first, (weights / weights.sum(1, keepdims=True)).astype(np.float32)
-
-
-def sampled(maps: Array, at: Enlarged) -> Array:
-    """Maps of an enlarged image at the pixels of the image, interpolated between the nearest four.
-
-    Unlike :func:`resized` it does not smooth: what two objects say is mixed at their border alone.
-
-    Args:
-        maps: (C, h, w) float32 of numpy, or a tensor of any float type, which stays where it is.
-
-    Returns:
-        (C, H, W) float32; ``maps`` itself where it is of that size.
-    """
-    if at.is_same:
-        return maps
-    if not isinstance(maps, np.ndarray):
-        maps = maps.float()
-    for axis, side in ((1, at.rows), (2, at.columns)):
-        place = side.places
-        below = np.floor(place).astype(np.intp)
-        share = np.expand_dims((place - below).astype(np.float32), (0, 3 - axis))
-        above = np.minimum(below + 1, len(side) - 1)
-        if isinstance(maps, np.ndarray):
-            maps = maps.take(below, axis) * (1 - share) + maps.take(above, axis) * share
-        else:
-            maps = _between(maps, axis, below, above, share)
-    return maps
-
-
-def _between(
-    maps: Array, axis: int, below: np.ndarray, above: np.ndarray, share: np.ndarray
-) -> Array:
-    """The same step for a tensor."""
-    import torch
-
-    lower, upper, part = (torch.from_numpy(a).to(maps.device) for a in (below, above, share))
-    return maps.index_select(axis, lower) * (1 - part) + maps.index_select(axis, upper) * part

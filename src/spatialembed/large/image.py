@@ -20,6 +20,7 @@ from spatialembed.files.writing import atomic_write
 from spatialembed.inference.channels import require_channels
 from spatialembed.inference.familiarity import tell_of_parts
 from spatialembed.inference.own_size import middle
+from spatialembed.inference.tiles import most_of
 from spatialembed.large.labels import Paint, make_labels, number, write_table
 from spatialembed.large.mosaic import Mosaic, plan
 from spatialembed.large.seams import Compare, pairs_of, settle
@@ -103,7 +104,8 @@ def predict_large(
     tiles = {} if mosaic is None else {"tiles": (mosaic.core, mosaic.overlap)}
     held = _agree(part, used | tiles | {"image": str(image), "shape": reader.shape})
     if mosaic is None:
-        planned = plan(reader.shape, workers.here, model.zoom, _largest(model))
+        most = most_of(model.network)
+        planned = plan(reader.shape, workers.here, model.zoom, _largest(model), most)
         mosaic = Mosaic(*reader.shape, *held.get("tiles", (planned.core, planned.overlap)))
     _write(part, held | {"tiles": (mosaic.core, mosaic.overlap), "overwrite": replaces})
     normalize = spec.normalization.fixed(reader)

@@ -74,14 +74,19 @@ class Mosaic:
 
 
 def plan(
-    shape: tuple[int, int], workers: int, zoom: float = 1.0, largest: float | None = None
+    shape: tuple[int, int],
+    workers: int,
+    zoom: float = 1.0,
+    largest: float | None = None,
+    most: int = LARGEST,
 ) -> Mosaic:
     """Tiles as large as memory allows where so many workers share it.
 
-    The network sees the image magnified by ``zoom``; large objects are ``largest`` pixels across.
+    The network sees the image magnified by ``zoom``, and no more than ``most`` pixels a side; large
+    objects are ``largest`` pixels across.
     """
     overlap = math.ceil(max(STEP / zoom, 1.5 * (largest or STEP)))
-    seen = min(math.isqrt(memory() // 2 // BYTES_PER_PIXEL // max(1, workers)), LARGEST)
+    seen = min(math.isqrt(memory() // 2 // BYTES_PER_PIXEL // max(1, workers)), most)
     core = int(seen / max(zoom, 0.5)) - 2 * overlap
     core = min(core, max(shape) + HALVED) // HALVED * HALVED
     least = -(-max(overlap, STEP) // HALVED) * HALVED

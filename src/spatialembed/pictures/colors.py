@@ -11,6 +11,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spatialembed.kernels.painting import chosen_apart, pairs_at
+from spatialembed.models.normalization import every_level
+from spatialembed.models.percentiles import counted, is_counted, percentiles
+
 RGB: TypeAlias = NDArray[np.uint8]
 """(H, W, 3) uint8 picture."""
 
@@ -43,19 +47,45 @@ def to_rgb(image: NDArray[Any]) -> RGB:
     if image.ndim != 3 or image.size == 0:
         raise ValueError(f"an image is (H, W) or (H, W, C) and not empty, not {image.shape}")
     channels = image.shape[2]
-    if image.dtype == np.uint8 and channels in (1, 3) and np.percentile(image, STRETCH[1]) >= 128:
+    photo = image.dtype == np.uint8 and channels in (1, 3)
+    if photo and percentiles(counted([image]), STRETCH)[1] >= 128:
         return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)))
-    value = np.nan_to_num(image.astype(np.float32), nan=0, posinf=0, neginf=0)
-    low, high = np.percentile(value, STRETCH, axis=None if channels == 3 else (0, 1))
-    if image.dtype == np.bool_:
-        low, high = np.zeros_like(low), np.ones_like(high)
-    span = np.where(high > low, high - low, 1)
-    value = np.clip((value - low) / span, 0, 1).astype(np.float32)
+    low, high = _bounds(image)
+    few = is_counted(image.dtype)  # values, so that each is stretched once and then looked up
+    seen = every_level(image.dtype, channels) if few else image
+    value = _stretched(seen, low, high)
+    if channels in (1, 3):
+        value = (value * 255 + 0.5).astype(np.uint8)
+    if few:
+        value = np.stack([value[:, c].take(image[..., c]) for c in range(channels)], axis=-1)
     if channels not in (1, 3):
-        value = _project(value)
-    return np.ascontiguousarray(
-        np.broadcast_to((value * 255 + 0.5).astype(np.uint8), (*image.shape[:2], 3))
-    )
+        value = (_project(value) * 255 + 0.5).astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(value, (*image.shape[:2], 3)))
+
+
+def _bounds(image: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What becomes black and white of an image (H, W, C): of RGB for all channels, else of each."""
+    together = image.shape[2] == 3
+    if image.dtype == np.bool_:
+        return np.zeros(1, np.float32), np.ones(1, np.float32)
+    if is_counted(image.dtype):
+        parts = [[image]] if together else [[image[..., c]] for c in range(image.shape[2])]
+        bounds = np.array([percentiles(counted(part), STRETCH) for part in parts])
+    else:
+        bounds = np.percentile(_finite(image), STRETCH, axis=None if together else (0, 1)).T
+    low, high = bounds.astype(np.float32).T
+    return low, high
+
+
+def _stretched(
+    image: NDArray[Any], low: NDArray[np.float32], high: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    span = np.where(high > low, high - low, np.float32(1))
+    return np.clip((_finite(image) - low) / span, 0, 1)
+
+
+def _finite(image: NDArray[Any]) -> NDArray[np.float32]:
+    return np.nan_to_num(image.astype(np.float32), nan=0, posinf=0, neginf=0)
 
 
 def oklch(lightness: ArrayLike, chroma: ArrayLike, hue: ArrayLike) -> RGB:
@@ -85,47 +115,31 @@ def colors_of_objects(label_map: NDArray[Any]) -> tuple[NDArray[Any], RGB]:
         The ranks (H, W) of the objects by id, 0 being background, and their colours
         (n + 1, 3) uint8; row 0 belongs to the background and is black.
     """
-    ids, ranks = np.unique(label_map, return_inverse=True)
-    ranks = ranks.reshape(label_map.shape)
-    if len(ids) == 0 or ids[0] != 0:
-        ranks, ids = ranks + 1, np.concatenate([[0], ids])
-    n = len(ids) - 1
+    ranks, n = _ranked(label_map)
     palette = min(PALETTE, max(n, 1))
     lab = _oklab(*_row(palette))
     distance = np.linalg.norm(lab[:, None] - lab[None], axis=-1)
-    near = _near(ranks, n)
-    chosen = np.zeros(n + 1, np.intp)
-    for k in range(1, n + 1):
-        preferred = (k - 1 + np.arange(palette)) % palette
-        taken = chosen[[j for j in near[k] if j < k]]
-        if len(taken):
-            apart = distance[np.ix_(preferred, taken)].min(axis=1)
-            preferred = preferred[apart >= 0.85 * apart.max()]
-        chosen[k] = preferred[0]
-    colors = distinct_colors(palette)[chosen]
+    # A few displacements instead of distances between all objects: a colour may be chosen with an
+    # object missed that lies askew, and a picture of thousands of objects takes no longer for it.
+    steps = [step for s in (1, REACH // 2, REACH) for step in ((0, s), (s, 0), (s, s), (s, -s))]
+    near = np.unique(pairs_at(ranks, np.array(steps), n))
+    colors = distinct_colors(palette)[chosen_apart(near, distance, n)]
     colors[0] = 0
     return ranks, colors
 
 
-def _near(ranks: NDArray[np.intp], n: int) -> list[list[int]]:
-    """For each rank the ranks found at a few fixed displacements from its pixels."""
-    found = []
-    height, width = ranks.shape
-    # A few displacements instead of distances between all objects: a colour may be chosen with an
-    # object missed that lies askew, and a picture of thousands of objects takes no longer for it.
-    for step in (1, REACH // 2, REACH):
-        for dy, dx in ((0, step), (step, 0), (step, step), (step, -step)):
-            left, right = max(-dx, 0), max(dx, 0)
-            a = ranks[: max(height - dy, 0), left : max(width - right, 0)]
-            b = ranks[dy:, right : max(width - left, 0)]
-            differ = (a != b) & (a > 0) & (b > 0)
-            found.append(np.unique(a[differ].astype(np.int64) * (n + 1) + b[differ]))
-    near: list[list[int]] = [[] for _ in range(n + 1)]
-    for pair in np.unique(np.concatenate(found)).tolist():
-        first, second = divmod(pair, n + 1)
-        near[first].append(second)
-        near[second].append(first)
-    return near
+def _ranked(label_map: NDArray[Any]) -> tuple[NDArray[np.int32], int]:
+    """The ranks (H, W) of the objects by id, and how many there are."""
+    highest = int(label_map.max(initial=0))
+    if highest <= label_map.size and label_map.min(initial=0) == 0:  # counted, not sorted
+        there = np.bincount(label_map.ravel().astype(np.intp), minlength=highest + 1) > 0
+        if there[1:].all():
+            return np.ascontiguousarray(label_map, np.int32), highest
+        rank = there[1:].cumsum(dtype=np.int32)
+        return np.concatenate([np.zeros(1, np.int32), rank])[label_map], int(rank[-1])
+    ids, ranks = np.unique(label_map, return_inverse=True)
+    before = int(ids[0] != 0)
+    return (ranks.reshape(label_map.shape) + before).astype(np.int32), len(ids) - 1 + before
 
 
 def _row(n: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spatialembed.kernels.painting import near_borders, tint
 from spatialembed.metrics.overlaps import common_pixels, numbered, pixels_of, runs
 from spatialembed.pictures.colors import RGB, Color, colors_of_objects, to_rgb
 
@@ -39,13 +40,7 @@ def outlines(label_map: NDArray[Any], thickness: int = 1) -> NDArray[np.bool_]:
     Returns:
         (H, W) bool.
     """
-    line = np.zeros(label_map.shape, bool)
-    for step in range(1, thickness + 1):
-        for marked, labels in ((line, label_map), (line.T, label_map.T)):
-            differ = labels[step:] != labels[:-step]
-            marked[step:] |= differ
-            marked[:-step] |= differ
-    return np.asarray(line & (label_map != 0))
+    return np.asarray(near_borders(label_map, thickness) & (label_map != 0))
 
 
 def overlay(
@@ -72,7 +67,7 @@ def overlay(
     rgb = _matching_rgb(image, label_map)
     ranks, colors = colors_of_objects(label_map)
     width = _line_width(label_map) if outline is None else int(outline)
-    return _paint(rgb, colors[ranks], _opacity(label_map, alpha, width))
+    return np.asarray(tint(rgb, ranks, near_borders(ranks, width), colors, np.float32(alpha)))
 
 
 def judge(label_map: NDArray[Any], label_mask: NDArray[Any], threshold: float = 0.5) -> Judgement:
@@ -168,7 +163,7 @@ def _opacity(label_map: NDArray[Any], alpha: float, width: int) -> NDArray[np.fl
     return opacity
 
 
-def _paint(rgb: RGB, color: RGB | Color, opacity: NDArray[Any]) -> RGB:
+def _paint(rgb: RGB, color: Color, opacity: NDArray[Any]) -> RGB:
     share = opacity[..., None].astype(np.float32)
     mixed = rgb * (1 - share) + np.asarray(color, np.float32) * share
     return (mixed + 0.5).astype(np.uint8)

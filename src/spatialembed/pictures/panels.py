@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from spatialembed.files.writing import atomic_write
 from spatialembed.pictures.colors import RGB, Color
+from spatialembed.pictures.png import png
 
 PAPER = (18, 20, 24)
 INK = (232, 234, 237)
@@ -84,7 +85,10 @@ def save_picture(path: str | Path, rgb: RGB) -> None:
         UserError: the folder cannot be made or the disk is full.
     """
     with atomic_write(path) as temporary:
-        Image.fromarray(rgb).save(temporary)
+        if temporary.suffix.lower() == ".png":
+            temporary.write_bytes(png(rgb))
+        else:
+            Image.fromarray(rgb).save(temporary)
 
 
 def data_address(rgb: RGB) -> str:

@@ -30,10 +30,11 @@ def loaded():
             pixels = io.imread(image)
         with clock("normalise"):
             seen = transforms.normalize_img(transforms.convert_image(pixels)[None])[0]
+        rows = transforms.make_tiles(seen.transpose(2, 0, 1), bsize=SIDE)[0]
+        tiles = rows.reshape(-1, *rows.shape[2:])  # (N, C, 256, 256)
         if "of one tile" not in clock.seconds:
             with clock("of one tile"), torch.inference_mode():
-                network(torch.zeros(1, 3, SIDE, SIDE, dtype=torch.bfloat16))
-        tiles = transforms.make_tiles(seen.transpose(2, 0, 1), bsize=SIDE)[0]
+                network(torch.from_numpy(tiles[:1]).bfloat16())
         clock.seconds["network"] += len(tiles) * clock.seconds["of one tile"]
 
     return predict

@@ -206,8 +206,11 @@ def time_all(given: argparse.Namespace) -> None:
                     n: p for n, p in made.items() if n not in found
                 }
                 notes.write_text(json.dumps(kept))
+    command = "--environments PEERS --dsb2018 DSB2018"
+    command += f" --works {' '.join(given.works)} --threads {' '.join(map(str, given.threads))}"
+    command += f" --turns {given.turns}"
     header = ["images", "threads", "", *STAGES, "whole", "of ours", "memory", "what it is"]
-    write_table("peers", header, list(rows(kept)), "--environments PEERS --dsb2018 DSB2018")
+    write_table("peers", header, list(rows(kept)), command)
 
 
 def parts(dsb2018: Path, folder: Path) -> None:

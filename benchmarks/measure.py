@@ -45,14 +45,16 @@ def write_table(
     rows: Sequence[Sequence[object]],
     given: str = "",
     page: str = "speed.md",
+    table: str = "",
 ) -> None:
     """Print a table, and put it in place of the one of that name.
 
     Args:
-        name: of the benchmark's file and of the table.
+        name: of the benchmark's file.
         header, rows: the table.
         given: arguments of the command that wrote it.
         page: where it stands.
+        table: what the table is called there; as the file, if it has but one.
     """
     command = f"python benchmarks/{name}.py {given}".strip()
     lines = [
@@ -62,12 +64,12 @@ def write_table(
         "",
         f"`{command}`, {date.today().isoformat()}; {machine()}",
     ]
-    table = "\n".join(lines)
-    print(table)
-    begin, end = f"<!-- {name} -->", f"<!-- end {name} -->"
+    text = "\n".join(lines)
+    print(text)
+    begin, end = (f"<!-- {word}{table or name} -->" for word in ("", "end "))
     path = Path(__file__).with_name(page)
     before, rest = path.read_text(encoding="utf-8").split(begin)
-    path.write_text(f"{before}{begin}\n{table}\n{end}{rest.split(end)[1]}", encoding="utf-8")
+    path.write_text(f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")
 
 
 def in_own_process(*arguments: object) -> dict[str, float] | None:

@@ -130,9 +130,9 @@ def distances(
         valid: pixels that take part.
         foreground_weight: one number or one a class.
     """
-    taking_part = valid.float()
-    score, aim = said.seed.float().sigmoid(), told.seed.sigmoid()
-    heavier = 1 + (foreground_weight.float().view(-1, 1, 1) - 1) * aim
+    score, aim = said.seed.sigmoid(), told.seed.sigmoid()
+    taking_part = valid.to(score.dtype)
+    heavier = 1 + (foreground_weight.to(score).view(-1, 1, 1) - 1) * aim
     seed = ((score - aim).square() * heavier).sum(1)
     inside = aim.amax(1) * taking_part
     width = inverse_squared_width(clamped(told.sigma)).sqrt()

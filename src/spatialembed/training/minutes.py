@@ -27,6 +27,7 @@ from spatialembed.training.graphed import Graphed
 from spatialembed.training.prepare import Material
 from spatialembed.training.schedule import Plan
 from spatialembed.training.step import advance, batches, workers_of
+from spatialembed.training.teacher import TaughtLoss
 from spatialembed.training.upload import uploaded
 from spatialembed.training.validation import validate
 
@@ -63,7 +64,7 @@ def measured_plan(
     material: Material,
     fabric: Fabric,
     network: nn.Module,
-    loss: SpatialEmbeddingLoss,
+    loss: SpatialEmbeddingLoss | TaughtLoss,
     began: float,
 ) -> tuple[Plan, Pace | None]:
     """Steps of each stage, from its epochs, its steps or its minutes; and what these were by, None
@@ -112,7 +113,7 @@ def seconds_per_step(
     stage: StageConfig,
     fabric: Fabric,
     network: nn.Module,
-    loss: SpatialEmbeddingLoss,
+    loss: SpatialEmbeddingLoss | TaughtLoss,
 ) -> float:
     """Median time from one step of a stage to the next, the wait for crops included, on a copy."""
     copied = copy.deepcopy(network).train()

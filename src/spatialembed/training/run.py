@@ -31,6 +31,7 @@ from spatialembed.training.prepare import Material, build_network
 from spatialembed.training.resume import restore_generators, save_checkpoint
 from spatialembed.training.run_log import RunLog
 from spatialembed.training.schedule import Plan
+from spatialembed.training.teacher import TaughtLoss, taught
 from spatialembed.training.whole_batch import see_whole_batch
 
 TIMEOUT = timedelta(minutes=30)
@@ -69,7 +70,7 @@ class Run:
     network: nn.Module
     wrapped: Any
     """The network as Fabric trains it: with the gradients of all processes."""
-    loss: SpatialEmbeddingLoss
+    loss: SpatialEmbeddingLoss | TaughtLoss
     average: WeightAverage | None
     plan: Plan
     log: RunLog
@@ -103,8 +104,7 @@ class Run:
     @property
     def precision(self) -> Precision:
         """What the network is run in."""
-        bf16 = str(self.fabric.strategy.precision.precision).startswith("bf16")
-        return "bf16" if bf16 else "float32"
+        return "bf16" if _is_low(self.fabric) else "float32"
 
     def save(self, optimizer: Any | None) -> None:
         """Write the checkpoint; without an optimizer at the end of a stage, which starts anew.
@@ -149,7 +149,8 @@ def start(
         see_whole_batch(network)
     network = network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = WeightAverage(network, config.average) if config.average else None
-    loss = loss_of(config, material).to(fabric.device)
+    loss = taught(loss_of(config, material), config, material.spec, _is_low(fabric))
+    loss = loss.to(fabric.device)
     if state is None:
         plan, pace = measured_plan(config, material, fabric, network, loss, began)
     else:
@@ -209,8 +210,13 @@ def _as_json(spec: ModelSpec) -> str:
     return json.dumps(spec.to_dict(), allow_nan=False)
 
 
+def _is_low(fabric: Fabric) -> bool:
+    """Whether networks are run in bf16."""
+    return str(fabric.strategy.precision.precision).startswith("bf16")
+
+
 def loss_of(config: TrainConfig, material: Material) -> SpatialEmbeddingLoss:
-    """The loss of a run."""
+    """The loss of a run's labels."""
     return SpatialEmbeddingLoss(
         n_sigma=material.spec.n_sigma,
         center=config.center,

@@ -1,8 +1,8 @@
 """A teacher: a trained model whose output a run learns from, besides the labels.
 
 A label mask says which pixels are an object, and leaves it to the network where they point and how
-wide its margin is. A trained network has answers that fit each other, and sure ones only where the
-image gives reason to be sure: a small network comes closer to them than to the labels alone.
+wide its margin is; a trained network has answers that fit each other. In a first trial, a short
+one, this did not help (benchmarks/LOG.md): what weight does, and in how many steps, is open.
 
 The teacher sees the crops of each step, so that a run needs no files of what it says and no other
 data, and every change of a crop is the teacher's too.

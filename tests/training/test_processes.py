@@ -72,7 +72,7 @@ def assert_same(one: Path, other: Path) -> None:
         pairs = ((state["network"][key], tensor) for key, tensor in expected["network"].items())
         differences = torch.cat([(a - b).abs().flatten().double() for a, b in pairs])
         assert differences.mean() < 2e-6
-        assert differences.max() < 3e-4
+        assert (differences > 3e-5).double().mean() < 1e-3
 
 
 def test_two_processes_train_as_one(scenes, alone, tmp_path) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import nn
 from spatialembed.inference import cpu_network, engine, processor
 from spatialembed.inference.cpu_network import TOLERANCE, CpuNetwork
 from spatialembed.inference.engine import EngineNetwork
-from spatialembed.inference.loading import file_to_run, load, load_network
+from spatialembed.inference.loading import file_to_run, load, load_network, weights_of
 from spatialembed.inference.onnx_network import OnnxNetwork
 from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.large.worker_model import ModelSource
@@ -61,6 +62,15 @@ def test_both_say_the_same_of_any_size(both, height: int, width: int, seed: int)
     assert found.dtype == np.float32
     assert found.flags.c_contiguous
     np.testing.assert_allclose(found, expected, atol=TOLERANCE / 10, rtol=1e-4)
+
+
+def test_threads_may_share_a_network(both) -> None:
+    rng = np.random.default_rng(0)
+    images = [rng.random((3, side, side), np.float32) for side in (40, 64, 40, 50, 64, 33) * 4]
+    expected = [both[1](image) for image in images]
+    with ThreadPoolExecutor(4) as pool:
+        for one, other in zip(pool.map(both[1], images), expected, strict=True):
+            assert np.array_equal(one, other)
 
 
 def test_torch_is_left_when_as_many_pixels_were_seen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,6 +137,13 @@ class TestShippedIn8Bits:
     def test_a_graphics_card_takes_the_exact_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("spatialembed.inference.loading.on_processor", lambda device: False)
         assert file_to_run("nuclei", "auto", None) == shipped_models()["nuclei"]
+
+    def test_results_of_each_precision_are_told_apart(self) -> None:
+        made = [weights_of(file_to_run("nuclei", "cpu", p), p) for p in (None, "float32", "bf16")]
+        assert made[0].endswith(" in int8")
+        assert made[2] == f"{made[1]} in bf16"
+        assert load("nuclei", "cpu", "bf16").weights == made[2]
+        assert ModelSource("nuclei", "cpu", "bf16").weights == made[2]
 
     def test_workers_take_it_too(self) -> None:
         source = ModelSource("nuclei", "cpu")

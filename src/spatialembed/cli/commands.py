@@ -167,7 +167,8 @@ def run_evaluate(
         invert: exchange dark and bright, where objects are dark and were bright in training.
         pictures: how many of the worst images to show.
         device: auto, cpu, cuda, ….
-        precision: float32 (the default) or bf16; an exported model has its own.
+        precision: float32 or bf16; by default float32, of nuclei on a processor int8. An
+            exported model has its own.
     """
     from spatialembed.inference.evaluate import evaluate, open_split
     from spatialembed.inference.loading import load
@@ -241,7 +242,8 @@ def run_serve(
         diameter: pixels across of objects in the images; those of training by default.
         invert: exchange dark and bright, where objects are dark and were bright in training.
         device: auto, cpu, cuda, ….
-        precision: float32 (the default) or bf16; an exported model has its own.
+        precision: float32 or bf16; by default float32, of nuclei on a processor int8. An
+            exported model has its own.
     """
     from spatialembed.app.web_page import require_free, serve
     from spatialembed.inference.loading import load

@@ -57,7 +57,8 @@ def run_predict(
         diameter: pixels across of objects in these images; those of training by default.
         invert: exchange dark and bright, where objects are dark and were bright in training.
         device: auto, cpu, cuda, ….
-        precision: float32 (the default) or bf16; an exported model has its own.
+        precision: float32 or bf16; by default float32, of nuclei on a processor int8. An
+            exported model has its own.
         workers: processes that share the work; by default one, or for an image of any size as
             many as there are cores.
         scheduler: address of a dask scheduler whose workers share the work instead.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,7 +24,7 @@ class EngineNetwork:
     """A network by whatever runs it.
 
     Args:
-        run: what does; called from one thread at a time.
+        run: what does; it is called from one thread at a time, whichever call this network.
         stride: what the sides of its images are multiples of.
 
     Attributes:
@@ -36,13 +37,15 @@ class EngineNetwork:
     def __init__(self, run: Run, stride: int) -> None:
         self._run = run
         self._stride = stride
+        self._one_at_a_time = threading.Lock()  # OpenVINO refuses another, and uses all cores
 
     def __call__(self, image: Float[np.ndarray, "C H W"]) -> Float[np.ndarray, "M H W"]:
         """Raw output (2 + n_sigma + K, H, W) float32 of a normalised image of any size."""
         height, width = image.shape[1:]
         border = (0, 0), (0, -height % self._stride), (0, -width % self._stride)
-        output = self._run(np.pad(image, border, mode="edge")[None])
-        return output[0, :, :height, :width].copy()
+        batch = np.pad(image, border, mode="edge")[None]
+        with self._one_at_a_time:
+            return self._run(batch)[0, :, :height, :width].copy()
 
 
 def in_openvino(network: Any, precision: str = "float32") -> Run:

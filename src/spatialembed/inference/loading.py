@@ -63,19 +63,23 @@ def load(
     )
     count = int(spec.training.get("symmetries", 1)) if symmetries else 1
     model = Model(network, spec, str(Path(given)), count, diameter, invert)
-    model.weights = weights_of(path)
+    model.weights = weights_of(path, precision)
     return model
 
 
-def weights_of(path: Path) -> str:
-    """A digest of a model's file, as :func:`file_to_run` gives it; empty where there is none."""
+def weights_of(path: Path, precision: str | None = None) -> str:
+    """A digest of a model's file, as :func:`file_to_run` gives it; empty where there is none.
+
+    With what else makes its results others: the precision asked for, or that of a shipped model's
+    second file, both of which have one name.
+    """
     path = path / MODEL_FILE if path.is_dir() else path
     if not path.is_file():
         return ""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
-    # Of a shipped model the two have one name: who mixes them is to see what differs.
-    return f"{digest} exported" if path.suffix.lower() == ".onnx" else digest
+    low = "int8" if path == in_8_bits(path.stem) else precision
+    return f"{digest} in {low}" if low in ("int8", "bf16") else digest
 
 
 def model_file(path: str | os.PathLike[str]) -> Path:

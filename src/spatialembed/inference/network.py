@@ -12,7 +12,7 @@ from spatialembed.embedding import Array
 
 
 class Network(Protocol):
-    """What a :class:`Model` runs: TorchNetwork, CudaNetwork or OnnxNetwork."""
+    """What a :class:`Model` runs: TorchNetwork, CpuNetwork, CudaNetwork or EngineNetwork."""
 
     def __call__(self, image: Float[np.ndarray, "C H W"]) -> Array:
         """Raw output (2 + n_sigma + K, H, W) of a normalised image of any size.

@@ -55,7 +55,7 @@ class ModelSource:
         shipped = file in shipped_models().values()
         object.__setattr__(self, "where", self.path if shipped else str(file.absolute()))
         run = file_to_run(self.path, self.device, self.precision)
-        object.__setattr__(self, "weights", weights_of(run))
+        object.__setattr__(self, "weights", weights_of(run, self.precision))
 
     def seeing(self, diameter: float) -> ModelSource:
         """The same for images whose objects are ``diameter`` pixels wide."""

@@ -1,5 +1,6 @@
 """A network on the processor says the same by OpenVINO as in torch, and goes on without it."""
 
+import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -112,6 +113,17 @@ def test_a_model_of_a_file_runs_in_torch_at_first(tmp_path: Path) -> None:
     save_model(tmp_path / "m.safetensors", build("residual_unet", 1, 2, 1, **options), spec)
     assert isinstance(load(tmp_path / "m.safetensors", "cpu").network, CpuNetwork)
     assert isinstance(load(tmp_path / "m.safetensors", "cpu", "bf16").network, TorchNetwork)
+
+
+@pytest.mark.parametrize("precision", [None, "float32", "bf16"])
+def test_a_model_can_be_sent_to_another_process(monkeypatch, precision: str | None) -> None:
+    monkeypatch.setattr(cpu_network, "WORTH", 1)
+    model = load("nuclei", "cpu", precision)
+    image = np.random.default_rng(0).integers(0, 255, (60, 70), np.uint8)
+    expected = model.raw(image)  # with what runs it in place
+    sent = pickle.loads(pickle.dumps(model))
+    assert (sent.name, sent.weights) == (model.name, model.weights)
+    np.testing.assert_allclose(sent.raw(image), expected, atol=TOLERANCE, rtol=0)
 
 
 class TestShippedIn8Bits:

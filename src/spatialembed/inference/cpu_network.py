@@ -51,6 +51,10 @@ class CpuNetwork:
         result: np.ndarray = self._network(image)
         return result
 
+    def __reduce__(self) -> tuple[type[CpuNetwork], tuple[nn.Module, int]]:
+        """Another process begins with torch: what OpenVINO made cannot be sent."""
+        return CpuNetwork, (self.module, self._channels)
+
     def _faster(self) -> EngineNetwork:
         stride = int(self.module.stride)  # type: ignore[arg-type]
         found = EngineNetwork(in_openvino(traced(self.module, self._channels)), stride)

@@ -53,7 +53,12 @@ class OnnxNetwork(EngineNetwork):
         export = parse_json(metadata[EXPORT_KEY], f"{path}: its description", _REMEDY)
         self.precision, stride = _checked(path, export)
         super().__init__(_open(path, self.precision, self.threads), stride)
+        self._path = path
         self._try(path)
+
+    def __reduce__(self) -> tuple[type[OnnxNetwork], tuple[Path]]:
+        """Another process opens the file itself: what runs a network cannot be sent."""
+        return OnnxNetwork, (self._path.absolute(),)
 
     def _try(self, path: Path) -> None:
         """Refuse a file whose network is not the one that it describes."""

@@ -29,6 +29,7 @@ def folded(network: nn.Module) -> nn.Module:
         if node.op == "call_module" and isinstance(modules[str(node.target)], nn.BatchNorm2d):
             _fold(traced, node, modules)
     for node in traced.graph.nodes:
+        node.type = None  # an annotation, which as a text keeps the copy from being pickled
         if node.target is torch.relu and len(node.all_input_nodes[0].users) == 1:
             node.target = torch.relu_
     traced.delete_all_unused_submodules()

@@ -53,7 +53,7 @@ def quantized(
     """The network with weights and activations of 8 bits, and the number of images that showed how.
 
     Post-training quantisation of NNCF: ranges of activations from images, weights per channel. The
-    first and the last convolutions stay as they are.
+    first convolutions stay as they are.
 
     Raises:
         UserError: NNCF is missing, or an image cannot be read.
@@ -72,29 +72,25 @@ def quantized(
         nncf.Dataset(images),
         preset=nncf.QuantizationPreset.MIXED,  # what a ReLU gives has no use for negative steps
         subset_size=len(images),
-        ignored_scope=nncf.IgnoredScope(names=_outermost(network.graph)),
+        ignored_scope=nncf.IgnoredScope(names=_first(network.graph)),
     )
     return made, len(images)
 
 
-def _outermost(graph: onnx.GraphProto) -> list[str]:
-    """Names of the convolutions next to the image and next to the output.
+def _first(graph: onnx.GraphProto) -> list[str]:
+    """Names of the convolutions next to the image, for which 8 bits have too few steps.
 
-    These stay exact: 8 bits are too few for an image with a few bright pixels, and for offsets.
+    Where few pixels are bright all others would be next to 0. What the last ones read may be in 8
+    bits: they have 32 for their sums, and offsets keep theirs.
     """
-    found = set()
-    for tensors, sources, results in (
-        ({"image"}, "input", "output"),
-        ({"output"}, "output", "input"),
-    ):
-        nodes = graph.node if sources == "input" else reversed(graph.node)
-        for node in nodes:
-            if tensors.intersection(getattr(node, sources)):
-                if node.op_type in ("Conv", "ConvTranspose"):
-                    found.add(node.name)
-                else:
-                    tensors.update(getattr(node, results))
-    return sorted(found)
+    found, tensors = [], {"image"}
+    for node in graph.node:
+        if tensors.intersection(node.input):
+            if node.op_type in ("Conv", "ConvTranspose"):
+                found.append(node.name)
+            else:
+                tensors.update(node.output)
+    return found
 
 
 def check(exact: Model, small: Model, val: FileDataSet) -> dict[str, Any]:

@@ -1,11 +1,10 @@
-"""Files are read before and written behind the work on them, where that leaves cores idle."""
+"""Files are read before the work on them and written behind it, so that it waits for neither."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from typing import TypeVar
 
 from spatialembed.kernels.threads import cores
@@ -22,17 +21,6 @@ Made = TypeVar("Made")
 Done = TypeVar("Done")
 
 
-def one_by_one(
-    items: Iterable[Item],
-    read: Callable[[Item], Given],
-    work: Callable[[Item, Callable[[], Given]], Made],
-    write: Callable[[Item, Made], Done],
-) -> Iterator[Done]:
-    """What becomes of each item: it is read when the work asks for it, and then written."""
-    for item in items:
-        yield write(item, work(item, partial(read, item)))
-
-
 def overlapped(
     items: Iterable[Item],
     read: Callable[[Item], Given],
@@ -40,7 +28,7 @@ def overlapped(
     write: Callable[[Item, Made], Done],
     size: Callable[[Made], int],
 ) -> Iterator[Done]:
-    """The same in the same order, while threads read what comes next and write what was made.
+    """What becomes of each item, in order, while threads read what comes next and write.
 
     Whoever stops early waits for the files that are being written, and no other is begun.
 

@@ -51,7 +51,7 @@ def blobs(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """A folder with what the examples name: DATA, IMAGES, image.png, big.zarr, runs/x, x.onnx."""
+    """What the examples name: DATA, IMAGES, STACKS, image.png, big.zarr, runs/x, x.onnx."""
     folder = tmp_path_factory.mktemp("examples")
     for split, count in (("train", 6), ("test", 2)):
         for k in range(count):
@@ -65,6 +65,8 @@ def prepared(tmp_path_factory):
     (folder / "IMAGES").mkdir()
     for k in range(2):
         Image.fromarray(blobs(k)[0]).save(folder / "IMAGES" / f"{k}.png")
+    (folder / "STACKS").mkdir()
+    tifffile.imwrite(folder / "STACKS" / "a.tif", np.stack([blobs(k)[0] for k in range(5)]))
     Image.fromarray(blobs(9)[0]).save(folder / "image.png")
     big = np.concatenate([blobs(k)[0] for k in range(4)], axis=1)
     zarr.create_array(folder / "big.zarr", data=big, chunks=(96, 96))

@@ -30,6 +30,7 @@ def run_predict(
     symmetries: bool = False,
     diameter: float | None = None,
     invert: bool = False,
+    stitch: bool = False,
     device: str = "auto",
     precision: Literal["float32", "bf16"] | None = None,
     workers: int | None = None,
@@ -56,6 +57,7 @@ def run_predict(
         symmetries: average over the symmetries of training: better, up to 8 times slower.
         diameter: pixels across of objects in these images; those of training by default.
         invert: exchange dark and bright, where objects are dark and were bright in training.
+        stitch: files are stacks in z (TIFF): objects of their planes, joined where they overlap.
         device: auto, cpu, cuda, ….
         precision: float32 or bf16; by default float32, of nuclei on a processor int8. An
             exported model has its own.
@@ -71,6 +73,11 @@ def run_predict(
     from spatialembed.inference.summary import cautions, summary
 
     require_writable(out)
+    if stitch and (format or annotations or workers or scheduler or out.suffix == ".zarr"):
+        raise UserError(
+            "of stacks label TIFFs are written, by one process: leave --format, --annotations, "
+            "--workers and --scheduler out, and give --out a folder"
+        )
     settings = (seed_threshold, foreground_threshold, min_size)
     given = (model, device, precision, symmetries, diameter, invert)
     if out.suffix == ".zarr":
@@ -96,7 +103,7 @@ def run_predict(
         who = Workers(workers, scheduler)
         outcomes = predict_many(ModelSource(*given), files, results, who, overwrite, *settings)
     else:
-        outcomes = predict_files(loaded, files, results, overwrite, *settings)
+        outcomes = predict_files(loaded, files, results, overwrite, *settings, stitch)
     done = list(track(outcomes, len(files), "Predicting"))
     warn(cautions(done, loaded))
     code = _report_outcomes(done, summary(done, out))

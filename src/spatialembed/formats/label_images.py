@@ -17,14 +17,19 @@ from spatialembed.formats.limits import image_size
 def save_label_tiff(path: str | Path, label_map: np.ndarray) -> None:
     """Write an integer label map (*spatial) as a TIFF of the smallest unsigned type that fits.
 
+    Of three axes the first is called z.
+
     Raises:
         UserError: the file cannot be written.
         ValueError: labels that are not integers, negative, or above 4,294,967,295.
     """
     labels = label_map.astype(_unsigned(label_map))
     with atomic_write(path) as temporary:
+        axes = {"axes": "ZYX"} if labels.ndim == 3 else None
         # By itself tifffile takes a label map of three columns for colors.
-        tifffile.imwrite(temporary, labels, photometric="minisblack", compression="zlib")
+        tifffile.imwrite(
+            temporary, labels, photometric="minisblack", compression="zlib", metadata=axes or {}
+        )
 
 
 def save_label_png(path: str | Path, label_map: np.ndarray) -> None:

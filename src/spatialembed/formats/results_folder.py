@@ -21,6 +21,7 @@ from spatialembed.formats.label_images import save_label_tiff
 from spatialembed.formats.measurements import write_measurements
 from spatialembed.formats.outlines import geojson, write_imagej_rois
 from spatialembed.pictures import overlay, save_picture
+from spatialembed.pictures.overlays import projected
 
 if TYPE_CHECKING:
     from spatialembed.instances import Instances
@@ -108,6 +109,8 @@ class Results:
     def write(self, name: str, image: np.ndarray, found: Instances, overwrite: bool = True) -> None:
         """Write the results of one image (H, W, C); each file appears whole or not at all.
 
+        Of a stack (Z, H, W, C) labels are written, and a picture of it seen along z.
+
         Where files are replaced, those of formats that are not written this time are removed.
 
         Args:
@@ -124,6 +127,7 @@ class Results:
             annotated_ids(self.annotations).require_size(name, found.label_map.shape)
         if overwrite:
             self._remove(name, set(PLACES) - self._kinds)
+        seen = (image, found.label_map) if image.ndim == 3 else projected(image, found.label_map)
         writers: dict[str, Callable[[Path], object]] = {
             "cityscapes": lambda path: write_cityscapes_results(
                 path.parent, path.stem, found, cityscapes_ids(found.class_names)
@@ -132,7 +136,7 @@ class Results:
             "geojson": lambda path: write_json(path, geojson(found)),
             "imagej": lambda path: write_imagej_rois(path, found),
             "measurements": lambda path: write_measurements(path, found, image),
-            "picture": lambda path: save_picture(path, overlay(image, found.label_map)),
+            "picture": lambda path: save_picture(path, overlay(*seen)),
             "labels": lambda path: save_label_tiff(path, found.label_map),
         }
         for kind, write in writers.items():

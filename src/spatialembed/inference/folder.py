@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from spatialembed.data.images.reading import read_image
+from spatialembed.data.images.reading import read_image, read_stack
 from spatialembed.errors import ImageWarning, UserError
 from spatialembed.files.writing import sweep
 from spatialembed.inference.card_memory import image_within_memory
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.image_files import ImageFile
 from spatialembed.inference.looks import look_of, sampled_seeds
-from spatialembed.inference.network import CardNetwork
-from spatialembed.inference.overlap import Done, one_by_one, overlapped
+from spatialembed.inference.overlap import Done, overlapped
+from spatialembed.inference.stack import median_diameter, predict_stack
 from spatialembed.models.looks import Look
 
 if TYPE_CHECKING:
@@ -58,11 +59,12 @@ def predict_files(
     seed_threshold: float | None = None,
     foreground_threshold: float | None = None,
     min_size: int | None = None,
+    stitch: bool = False,
 ) -> Iterator[Outcome]:
     """Predict images one after the other and write their results, yielding each as it is done.
 
-    An image that fails is an outcome with an error; the rest goes on. With a network on a GPU
-    further images are read, and results written, meanwhile; the order stays.
+    An image that fails is an outcome with an error; the rest goes on. Further images are read,
+    and results written, while the network works; the order stays.
 
     Args:
         model: what finds the instances.
@@ -71,14 +73,15 @@ def predict_files(
         overwrite: predict again where results exist; otherwise they are kept, and what is
             missing is added.
         seed_threshold, foreground_threshold, min_size: as in :meth:`Model.cluster`.
+        stitch: take files as stacks in z; see :func:`~spatialembed.inference.stack.predict_stack`.
 
     Raises:
         UserError: at once, for a setting out of its range, results that the model's classes
             cannot have, or results that are there and were made with other settings.
     """
     given = (seed_threshold, foreground_threshold, min_size)
-    settings = agreed_settings(model, images, results, overwrite, given)
-    return _predict_each(model, images, results, overwrite, settings)
+    settings = agreed_settings(model, images, results, overwrite, given, stitch)
+    return _predict_each(model, images, results, overwrite, settings, stitch)
 
 
 def agreed_settings(
@@ -87,6 +90,7 @@ def agreed_settings(
     results: Results,
     overwrite: bool,
     given: Given,
+    stitch: bool = False,
 ) -> Given:
     """Settings that results are made with: as given, since a model that finds sizes by itself has
     a minimum size for each.
@@ -97,6 +101,7 @@ def agreed_settings(
     names = [image.name for image in images]
     results.require(model.spec.class_names, names)
     used["series"] = images[0].series if images else None
+    used["stitch"] = stitch or None  # as results of earlier versions, which lack it
     sweep(results.out)
     results.agree(used, overwrite, names)
     return given
@@ -108,27 +113,26 @@ def _predict_each(
     results: Results,
     overwrite: bool,
     settings: Given,
+    stitch: bool,
 ) -> Iterator[Outcome]:
+    read_pixels, found_in = (read_stack, find_in_stack) if stitch else (read_image, find)
     jobs = ((image, not overwrite and results.has(image.name)) for image in images)
 
     def read(job: _Job) -> np.ndarray | None:
         image, kept = job
-        return None if kept else read_image(image.path, image.series)
+        return None if kept else read_pixels(image.path, image.series)
 
     def work(job: _Job, read: Callable[[], Any]) -> Found | Outcome:
         image, kept = job
         if kept:
             return Outcome(image, None, kept=True)
-        return _attempted(image, lambda: find(model, image, read, settings))
+        return _attempted(image, lambda: found_in(model, image, read, settings))
 
     def write(job: _Job, found: Found | Outcome) -> Outcome:
         if isinstance(found, Outcome):
             return found
         return _attempted(job[0], lambda: found.write(results, overwrite))
 
-    # A network on the CPU takes all cores itself, and waits for no file.
-    if not isinstance(model.network, CardNetwork):
-        return one_by_one(jobs, read, work, write)
     return overlapped(jobs, read, work, write, _size)
 
 
@@ -168,12 +172,10 @@ class Found(NamedTuple):
 
     image: ImageFile
     pixels: np.ndarray
-    """(H, W, C) as stored."""
+    """(H, W, C) as stored, of a stack (Z, H, W, C)."""
     instances: Instances
-    model: Model
-    """That found them, at the size of the image's objects."""
-    seeds: np.ndarray
-    """What :func:`~spatialembed.inference.looks.sampled_seeds` takes of the raw output."""
+    told: Callable[[], tuple[float | None, Look]]
+    """Gives the instances' median diameter, and how the image looks."""
     notes: tuple[str, ...]
 
     def write(self, results: Results, overwrite: bool) -> Outcome:
@@ -182,12 +184,10 @@ class Found(NamedTuple):
         Raises:
             UserError: they cannot be written.
         """
-        image, pixels, found, model = self[:4]
-        results.write(image.name, pixels, found, overwrite)
-        diameter = float(np.sqrt(np.median(found.areas) * 4 / np.pi)) if len(found) else None
-        fitted = fitting(model.name, model.spec, pixels, str(image.path))
-        look = look_of(model, fitted, self.seeds, found)
-        return Outcome(image, len(found), diameter=diameter, notes=self.notes, look=look)
+        results.write(self.image.name, self.pixels, self.instances, overwrite)
+        diameter, look = self.told()
+        count = len(self.instances)
+        return Outcome(self.image, count, diameter=diameter, notes=self.notes, look=look)
 
 
 def find(model: Model, image: ImageFile, read: Callable[[], np.ndarray], settings: Given) -> Found:
@@ -198,16 +198,42 @@ def find(model: Model, image: ImageFile, read: Callable[[], np.ndarray], setting
             in a GPU's memory.
     """
     name = str(image.path)
-    with warnings.catch_warnings(record=True) as caught, image_within_memory(name):
-        warnings.simplefilter("always", ImageWarning)
+    with _noting(name) as notes:
         pixels = read()
         sized = model.for_image(pixels, name)
         output = sized.output(pixels, name)
         found = sized.cluster(output, *settings)
         seeds = sampled_seeds(sized, output)
+
+    def told() -> tuple[float | None, Look]:
+        fitted = fitting(sized.name, sized.spec, pixels, name)
+        return median_diameter(found.areas), look_of(sized, fitted, seeds, found)
+
+    return Found(image, pixels, found, told, tuple(notes))
+
+
+def find_in_stack(
+    model: Model, image: ImageFile, read: Callable[[], np.ndarray], settings: Given
+) -> Found:
+    """Find the instances of a stack whose voxels (Z, H, W, C) ``read`` gives; raises as `find`."""
+    name = str(image.path)
+    with _noting(name) as notes:
+        voxels = read()
+        found, look, diameter = predict_stack(model, voxels, *settings, name)
+    # What is said of one plane is said of many.
+    return Found(image, voxels, found, lambda: (diameter, look), tuple(dict.fromkeys(notes)))
+
+
+@contextmanager
+def _noting(name: str) -> Iterator[list[str]]:
+    """What there is to know of an image that is worked on, instead of warnings of it."""
+    notes: list[str] = []
+    with warnings.catch_warnings(record=True) as caught, image_within_memory(name):
+        warnings.simplefilter("always", ImageWarning)
+        yield notes
     for warning in caught:
-        if not isinstance(warning.message, ImageWarning):
+        if isinstance(warning.message, ImageWarning):
+            notes.append(warning.message.note)
+        else:
             of: Any = (warning.message, warning.category, warning.filename, warning.lineno)
             warnings.warn_explicit(*of)
-    notes = tuple(w.message.note for w in caught if isinstance(w.message, ImageWarning))
-    return Found(image, pixels, found, sized, seeds, notes)

@@ -70,6 +70,20 @@ def overlay(
     return np.asarray(tint(rgb, ranks, near_borders(ranks, width), colors, np.float32(alpha)))
 
 
+def projected(stack: NDArray[Any], label_map: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """A stack and its objects as an image: brightest along z, and the first object along z.
+
+    Args:
+        stack: (Z, H, W, C).
+        label_map: (Z, H, W) integer, 0 is background.
+
+    Returns:
+        (H, W, C) and (H, W).
+    """
+    nearest = (label_map > 0).argmax(0)[None]
+    return stack.max(0), np.take_along_axis(label_map, nearest, 0)[0]
+
+
 def judge(label_map: NDArray[Any], label_mask: NDArray[Any], threshold: float = 0.5) -> Judgement:
     """Match found objects with the truth at an IoU of ``threshold`` or more, for a picture.
 

@@ -16,6 +16,8 @@ LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp", ".jp2")
 
 MOST_PIXELS = 2**28
 """Pixels of an image that are read at once: as many as prediction takes."""
+MOST_VOXELS = 2**31
+"""Of a stack, whose planes are predicted one by one."""
 
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """Both byte orders, of TIFF and of BigTIFF."""

@@ -25,7 +25,7 @@ from spatialembed.data.images.pillow_image import picture_header, read_picture
 from spatialembed.data.images.reading_errors import lossy, too_large
 from spatialembed.data.images.series import Header, beside
 from spatialembed.data.images.tiff_file import tiff_header
-from spatialembed.data.images.tiff_tiles import open_tiff, read_tiff
+from spatialembed.data.images.tiff_tiles import open_tiff, read_tiff, read_tiff_stack
 from spatialembed.data.images.windows import WindowedImage, require_pixels
 from spatialembed.data.images.zarr_image import open_zarr, zarr_header
 from spatialembed.errors import UserError
@@ -47,6 +47,27 @@ def read_image(path: str | Path, series: int | None = None) -> np.ndarray:
             several and none is asked for, or not so many.
     """
     return np.ascontiguousarray(_read(Path(path), False, series))
+
+
+def read_stack(path: str | Path, series: int | None = None) -> np.ndarray:
+    """Read a stack of planes in z as (Z, H, W, C) of its stored type; two planes or more.
+
+    Planes are what the file calls z; where it does not say what its pages are, they are planes.
+
+    Args:
+        path: a TIFF.
+        series: as for :func:`read_image`.
+
+    Raises:
+        UserError: the file is missing, damaged, no TIFF, no such stack (a plane, times), or has
+            too many voxels.
+    """
+    path = _existing(path)
+    if is_zarr(path) or not is_tiff(path):
+        raise UserError(f"{path} is no TIFF; of stacks TIFFs alone are read: store it as one")
+    stack = read_tiff_stack(path, series)
+    require_pixels(path, stack.shape[1:], stack.dtype)
+    return np.ascontiguousarray(stack)
 
 
 def image_size(path: str | Path, series: int | None = None) -> tuple[int, int]:

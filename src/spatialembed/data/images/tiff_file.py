@@ -98,21 +98,31 @@ class TiffImage:
 
 
 def arranged(array: np.ndarray, axes: str) -> np.ndarray:
-    """A view (H, W, C) of the array of a TIFF's pages, of these axes."""
+    """A view (H, W, C), of a stack (H, W, Z, C), of the array of a TIFF's pages, of these axes."""
     kept, letters = _long(array.shape, axes)
     array = array.reshape([array.shape[i] for i in kept])
-    array = array.transpose(sorted(range(len(kept)), key=lambda i: "YXCS".index(letters[i])))
-    return array if array.ndim == 3 else array[..., None]
+    array = array.transpose(sorted(range(len(kept)), key=lambda i: "YXZCS".index(letters[i])))
+    return array if {"C", "S"} & set(letters) else array[..., None]
 
 
-def image_of(path: Path, file: tifffile.TiffFile, series: int | None) -> TiffImage:
+def image_of(
+    path: Path, file: tifffile.TiffFile, series: int | None, stack: bool = False
+) -> TiffImage:
     """The image of an open TIFF that is read: see :func:`spatialembed.data.images.series.take`.
 
+    Args:
+        path: of the file.
+        file: it.
+        series: number of the image that is asked for.
+        stack: whether a stack of planes in z is wanted, as which pages count of which the file
+            does not say what they are.
+
     Raises:
-        UserError: there is none, several and none is asked for, or it is a stack or not complete.
+        UserError: there is none, several and none is asked for, it is a stack where an image is
+            wanted or the other way round, or not complete.
     """
     planes = (series for series in file.series if {"Y", "X"} <= set(series.axes))
-    stored = [image for one in planes for image in _images(file, one)]
+    stored = [image for one in planes for image in _images(file, one, stack)]
     if not stored:
         raise UserError(f"{path} is a TIFF without an image; replace it")
     number = take(path, [image.held for image in stored], series)
@@ -120,7 +130,7 @@ def image_of(path: Path, file: tifffile.TiffFile, series: int | None) -> TiffIma
     if plane is not None:
         page = pages[plane]
         pages, axes = tifffile.TiffPageSeries([page], page.shape, page.dtype, page.axes), page.axes
-    _require_image(path, file, pages, axes)
+    _require_image(path, file, pages, axes, stack)
     return TiffImage(path, pages, axes, [image.held for image in stored], number)
 
 
@@ -132,13 +142,19 @@ def tiff_header(path: Path, series: int | None) -> Header:
         return Header(size, image.orientation, image.held, image.number)
 
 
-def _require_image(path: Path, file: tifffile.TiffFile, pages: Any, axes: str) -> None:
+def _require_image(path: Path, file: tifffile.TiffFile, pages: Any, axes: str, stack: bool) -> None:
     kept, letters = _long(pages.shape, axes)
-    if "".join(sorted(letters)) not in ("XY", "CXY", "SXY"):
-        shape = tuple(pages.shape[i] for i in kept)
+    shape, sorted_letters = tuple(pages.shape[i] for i in kept), "".join(sorted(letters))
+    if stack and sorted_letters not in ("XYZ", "CXYZ", "SXYZ"):
+        raise UserError(
+            f"{path} is no stack of planes in z: it has the shape {shape} (axes {letters}); leave "
+            "--stitch out for an image, store times as separate files, and planes with their axes "
+            "(tifffile: metadata={'axes': 'ZYX'}; ImageJ: as a hyperstack with slices)"
+        )
+    if not stack and sorted_letters not in ("XY", "CXY", "SXY"):
         raise UserError(
             f"{path} is a stack of shape {shape} (axes {letters}), not a 2D image; store its "
-            "planes as separate files"
+            "planes as separate files, or, if they are planes in z, predict it with --stitch"
         )
     if any(page is None or page.parent is not file for page in pages.pages):
         raise UserError(
@@ -147,14 +163,20 @@ def _require_image(path: Path, file: tifffile.TiffFile, pages: Any, axes: str) -
         )
 
 
-def _images(file: tifffile.TiffFile, series: Any) -> list[_Stored]:
-    """The images of one of tifffile's series: its full resolution, or the planes of a stack."""
+def _images(file: tifffile.TiffFile, series: Any, stack: bool) -> list[_Stored]:
+    """The images of one of tifffile's series: its full resolution, or the pages of which it does
+    not say what they are, which together may be a stack.
+    """
     full = max(series.levels, key=lambda level: math.prod(_size(level, level.axes)))
     axes = _axes(file, full)
     size, aside = _size(full, axes), _is_aside(full)
     kept, letters = _long(full.shape, axes)
     unsaid = [full.shape[i] for i in kept if axes[i] in _UNSAID]
-    if unsaid and not letters.strip(_UNSAID + "YXS") and math.prod(unsaid) == len(full):
+    if stack and len(unsaid) == 1 and "Z" not in letters:
+        axes = "".join(
+            "Z" if n > 1 and a in _UNSAID else a for n, a in zip(full.shape, axes, strict=True)
+        )
+    elif unsaid and not letters.strip(_UNSAID + "YXS") and math.prod(unsaid) == len(full):
         held = Held(*size, aside=aside, page=True)
         return [_Stored(full, axes, held, plane) for plane in range(len(full))]
     name = "" if re.fullmatch(r"Image:?\d+", full.name) else full.name

@@ -62,7 +62,6 @@ def test_bad_stages_are_refused(options, message) -> None:
         ({"workers": -1}, "workers"),
         ({"devices": 0}, "devices must be above 0"),
         ({"clip_norm": 0.0}, "clip_norm"),
-        ({"teacher_weight": -1.0}, "teacher_weight must be a number from 0 up"),
     ],
 )
 def test_bad_runs_are_refused(options, message) -> None:

@@ -5,7 +5,6 @@ loop.py is the loop. What it calls, in this order:
 - config.py: all options; schedule.py: steps of the stages, learning rates.
 - prepare.py: data, description and network, after look_at_data.py found nothing against it.
 - run.py: the state of a run; minutes.py: how many steps fit into its minutes.
-- teacher.py: a trained model that the run learns from, if it has one.
 - step.py: one step; averaging.py: the average of the weights.
 - best_model.py: keeps the best by validation.py, and has calibrate.py choose its thresholds.
 - run_log.py: tables and lines; resume.py: checkpoints, which checkpoint_fields.py checks, of the

@@ -156,9 +156,6 @@ class TrainConfig:
         careful: with ``init``, learn from few images without losing what the start knows: by a
             schedule of its own, and only as far as it helps on images that were held back. None:
             where there are fewer than 30 training images.
-        teacher: a trained model, a shipped one's name or a path, whose output on each crop the run
-            learns from besides the labels, as a small network does from a large one.
-        teacher_weight: weight of the distances to what the teacher says.
         resume: go on with the run in ``out``, from its checkpoint and the same data alone.
         device: "auto", "cpu", "cuda".
         devices: processes that share every batch: a GPU each, or cores of the CPU. torchrun, which
@@ -210,8 +207,6 @@ class TrainConfig:
     pretrained: bool = False
     init: Path | None = None
     careful: bool | None = None
-    teacher: Path | None = None
-    teacher_weight: float = 1.0
     resume: bool = False
     device: str = "auto"
     devices: int = 1
@@ -238,8 +233,7 @@ class TrainConfig:
         for name, most in MOST.items():
             if (getattr(self, name) or 0) > most:
                 raise UserError(f"{name} must be at most {most:,}, not {getattr(self, name):,}")
-        terms = ("instance", "variance", "seed", "drift", "teacher")
-        for name in (f"{term}_weight" for term in terms):
+        for name in ("instance_weight", "variance_weight", "seed_weight", "drift_weight"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UserError(f"{name} must be a number from 0 up, not {getattr(self, name)}")
         if self.careful and self.init is None:

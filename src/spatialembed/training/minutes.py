@@ -27,7 +27,6 @@ from spatialembed.training.graphed import Graphed
 from spatialembed.training.prepare import Material
 from spatialembed.training.schedule import Plan
 from spatialembed.training.step import advance, batches, workers_of
-from spatialembed.training.teacher import TaughtLoss
 from spatialembed.training.upload import uploaded
 from spatialembed.training.validation import validate
 
@@ -64,7 +63,7 @@ def measured_plan(
     material: Material,
     fabric: Fabric,
     network: nn.Module,
-    loss: SpatialEmbeddingLoss | TaughtLoss,
+    loss: SpatialEmbeddingLoss,
     began: float,
 ) -> tuple[Plan, Pace | None]:
     """Steps of each stage, from its epochs, its steps or its minutes; and what these were by, None
@@ -113,7 +112,7 @@ def seconds_per_step(
     stage: StageConfig,
     fabric: Fabric,
     network: nn.Module,
-    loss: SpatialEmbeddingLoss | TaughtLoss,
+    loss: SpatialEmbeddingLoss,
 ) -> float:
     """Median time from one step of a stage to the next, the wait for crops included, on a copy."""
     copied = copy.deepcopy(network).train()

@@ -18,7 +18,7 @@ from spatialembed.data.mixture import set_numbers, sets_of
 from spatialembed.data.open import refuse
 from spatialembed.embedding import PITCH
 from spatialembed.errors import UserError
-from spatialembed.inference.loading import load_network, model_file, weights_of
+from spatialembed.inference.loading import load_network
 from spatialembed.models.efficientnet_lite import load_imagenet
 from spatialembed.models.normalization import Normalization, Normalize
 from spatialembed.models.pretrained_unet import PretrainedUNet
@@ -171,7 +171,6 @@ def _described(
             "holdout": config.holdout,
             **({} if config.groups is None else {"held_out": val.names}),
             "crowds": config.crowds,
-            **({} if config.teacher is None else {"teacher": _digest(config.teacher)}),
             "symmetries": _symmetries(config.stages[-1].augmentation),
         },
     )
@@ -190,11 +189,6 @@ def _start(config: TrainConfig) -> ModelSpec:
         n_sigma=config.n_sigma,
         normalization=Normalization(config.normalization),
     )
-
-
-def _digest(teacher: Path) -> str:
-    """Of a teacher's file, which a run that is resumed must have again."""
-    return weights_of(model_file(teacher))
 
 
 def _symmetries(augmentation: Augmentation) -> int:

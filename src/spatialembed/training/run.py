@@ -31,7 +31,6 @@ from spatialembed.training.prepare import Material, build_network
 from spatialembed.training.resume import restore_generators, save_checkpoint
 from spatialembed.training.run_log import RunLog
 from spatialembed.training.schedule import Plan
-from spatialembed.training.teacher import TaughtLoss, taught
 from spatialembed.training.whole_batch import see_whole_batch
 
 TIMEOUT = timedelta(minutes=30)
@@ -70,7 +69,7 @@ class Run:
     network: nn.Module
     wrapped: Any
     """The network as Fabric trains it: with the gradients of all processes."""
-    loss: SpatialEmbeddingLoss | TaughtLoss
+    loss: SpatialEmbeddingLoss
     average: WeightAverage | None
     plan: Plan
     log: RunLog
@@ -104,7 +103,8 @@ class Run:
     @property
     def precision(self) -> Precision:
         """What the network is run in."""
-        return "bf16" if _is_low(self.fabric) else "float32"
+        bf16 = str(self.fabric.strategy.precision.precision).startswith("bf16")
+        return "bf16" if bf16 else "float32"
 
     def save(self, optimizer: Any | None) -> None:
         """Write the checkpoint; without an optimizer at the end of a stage, which starts anew.
@@ -149,8 +149,7 @@ def start(
         see_whole_batch(network)
     network = network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = WeightAverage(network, config.average) if config.average else None
-    loss = taught(loss_of(config, material), config, material.spec, _is_low(fabric))
-    loss = loss.to(fabric.device)
+    loss = loss_of(config, material).to(fabric.device)
     if state is None:
         plan, pace = measured_plan(config, material, fabric, network, loss, began)
     else:
@@ -210,13 +209,8 @@ def _as_json(spec: ModelSpec) -> str:
     return json.dumps(spec.to_dict(), allow_nan=False)
 
 
-def _is_low(fabric: Fabric) -> bool:
-    """Whether networks are run in bf16."""
-    return str(fabric.strategy.precision.precision).startswith("bf16")
-
-
 def loss_of(config: TrainConfig, material: Material) -> SpatialEmbeddingLoss:
-    """The loss of a run's labels."""
+    """The loss of a run."""
     return SpatialEmbeddingLoss(
         n_sigma=material.spec.n_sigma,
         center=config.center,

@@ -22,7 +22,6 @@ from spatialembed.errors.interrupts import obey_parent, undisturbed
 from spatialembed.kernels.threads import cores
 from spatialembed.loss import SpatialEmbeddingLoss
 from spatialembed.training.config import TrainConfig, is_launched
-from spatialembed.training.teacher import TaughtLoss
 
 AHEAD = 2
 """Batches that each worker draws ahead, or more that it draws together."""
@@ -125,7 +124,7 @@ def advance(
     fabric: Fabric,
     network: Any,
     optimizer: Any,
-    loss: SpatialEmbeddingLoss | TaughtLoss,
+    loss: SpatialEmbeddingLoss,
     batch: Batch,
     clip_norm: float | None,
 ) -> Done:
@@ -140,8 +139,7 @@ def advance(
     """
     image, label_mask, class_map, ignore = (fabric.to_device(tensor) for tensor in batch[:4])
     output = network(image.contiguous(memory_format=torch.channels_last))
-    seen = (image,) if isinstance(loss, TaughtLoss) else ()
-    terms = loss(output, label_mask, class_map, ignore, *seen)
+    terms = loss(output, label_mask, class_map, ignore)
     late = optimizer.param_groups[0]["fused"]
     if not late:
         # Before backward: then the gradients of all processes are NaN, whoseever images it was.

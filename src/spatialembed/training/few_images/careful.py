@@ -25,7 +25,7 @@ def is_careful(config: TrainConfig) -> bool:
     """Whether a run is to be a careful one: asked for, or from a model on few images.
 
     Raises:
-        UserError: several processes, a teacher, or data that cannot be opened.
+        UserError: several processes, or data that cannot be opened.
     """
     if config.init is None or config.resume or config.careful is False:
         return False
@@ -35,11 +35,6 @@ def is_careful(config: TrainConfig) -> bool:
         return False
     if config.careful is None and len(_training_images(config)) >= FEW:
         return False
-    if config.teacher is not None:
-        raise UserError(
-            "few images are learned from without a teacher: leave out --teacher, or add --careful "
-            "false to train by the recipe"
-        )
     if config.processes > 1:
         raise UserError(
             "few images are learned from by one process: leave out --devices, or add --careful "

@@ -10,7 +10,7 @@ from test_predictor import bright
 
 from spatialembed.cli.main import main
 from spatialembed.data.images.reading import read_stack
-from spatialembed.errors import UserError
+from spatialembed.errors import ImageWarning, UserError
 from spatialembed.formats.results_folder import Results
 from spatialembed.inference.folder import predict_files
 from spatialembed.inference.image_files import find_images
@@ -102,6 +102,30 @@ def test_a_stack_by_a_model_of_images() -> None:
     assert empty.diameter is None
     with pytest.raises(UserError, match="well has 2"):
         predict_stack(bright(), np.zeros((2, 10, 10, 2), np.uint8), name="well")
+
+
+def test_what_is_no_stack_is_refused() -> None:
+    assert len(predict_stack(bright(), stack()).instances) == 3  # (Z, H, W)
+    for wrong in (stack()[0], np.zeros((0, 4, 4, 1), np.uint8)):
+        with pytest.raises(UserError, match="is no stack"):
+            predict_stack(bright(), wrong)
+    one = plane(np.zeros((4, 4), np.int32))
+    for planes, least in (([], 0.5), ([one, plane(np.zeros((4, 5), np.int32))], 0.5), ([one], 0.0)):
+        with pytest.raises(ValueError, match="one or more of one size"):
+            stitched(planes, least)
+
+
+def test_pixels_that_are_no_numbers_are_told_once_and_choose_no_plane(monkeypatch) -> None:
+    voxels, asked, model = stack().astype(np.float32), [], bright()
+    voxels[3] = np.nan
+    monkeypatch.setattr(
+        type(model), "for_image", lambda self, image, name: asked.append(image) or self
+    )
+    with pytest.warns(ImageWarning) as told:
+        found = predict_stack(model, voxels, name="x")
+    assert [str(one.message).count("NaN") for one in told].count(1) == 1, list(map(str, told))
+    assert not np.isnan(asked[0]).any()
+    assert not found.instances.label_map[3].any()
 
 
 def test_planes_are_normalised_as_one() -> None:

@@ -23,8 +23,8 @@ def require_channels(model: str, spec: ModelSpec, channels: int, name: str) -> N
         grey = " (or one, grey)" if spec.takes_grey else ""
         raise UserError(
             f"the model expects {count} channel{'s' * (count > 1)}{grey}, {name} has {channels}: "
-            "convert the image (of a stack, save planes one by one), or train a model for such "
-            "images"
+            "convert the image (of a stack, save planes one by one, or --stitch those of one "
+            "channel), or train a model for such images"
         )
 
 

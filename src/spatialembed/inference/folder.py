@@ -220,8 +220,7 @@ def find_in_stack(
     with _noting(name) as notes:
         voxels = read()
         found, look, diameter = predict_stack(model, voxels, *settings, name)
-    # What is said of one plane is said of many.
-    return Found(image, voxels, found, lambda: (diameter, look), tuple(dict.fromkeys(notes)))
+    return Found(image, voxels, found, lambda: (diameter, look), tuple(notes))
 
 
 @contextmanager

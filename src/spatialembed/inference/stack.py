@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from jaxtyping import Int, Shaped
 
+from spatialembed.errors import UserError
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.looks import look_at
+from spatialembed.inference.zoom import Part
 from spatialembed.instances import Instances
 from spatialembed.metrics.overlaps import common_pixels, runs
+from spatialembed.models.input_warnings import tell
 from spatialembed.models.looks import Look
 
 if TYPE_CHECKING:
@@ -39,7 +42,7 @@ class InStack(NamedTuple):
 
 def predict_stack(
     model: Model,
-    stack: Shaped[np.ndarray, "Z H W C"],
+    stack: Shaped[np.ndarray, "Z H W *C"],
     seed_threshold: float | None = None,
     foreground_threshold: float | None = None,
     min_size: int | None = None,
@@ -52,23 +55,30 @@ def predict_stack(
 
     Args:
         model: of images with the stack's channels.
-        stack: as :func:`spatialembed.data.images.reading.read_stack` gives it.
+        stack: (Z, H, W), or with channels as
+            :func:`spatialembed.data.images.reading.read_stack` gives it.
         seed_threshold, foreground_threshold, min_size: of each plane, as in
             :meth:`Model.cluster`.
         name: what errors call the stack.
 
     Raises:
-        UserError: the channels are not the model's, or a setting is out of its range.
+        UserError: no such stack, the channels are not the model's, or a setting is out of its
+            range.
     """
+    stack = np.asarray(stack)
+    stack = stack[..., None] if stack.ndim == 3 else stack
+    if stack.ndim != 4 or not stack.size:
+        raise UserError(f"{name} is no stack (Z, H, W) or (Z, H, W, C): its shape is {stack.shape}")
     depth, height, width, channels = stack.shape
     whole = fitting(model.name, model.spec, stack.reshape(depth * height, width, channels), name)
     planes = whole.reshape(depth, height, width, -1)
-    contrast = [float(plane.std()) for plane in planes]
+    tell(model.spec.normalization, whole, name)
+    contrast = [float(np.nan_to_num(plane, posinf=0, neginf=0).std()) for plane in planes]
     sized = model.for_image(planes[int(np.argmax(contrast))], name).fixed(whole)
     most, areas, look = -1, [np.zeros(0, np.int64)], None
     found = []
     for plane in planes:
-        output = sized.output(plane, name)
+        output = sized.output(plane, name, Part.whole((height, width)))  # all was told of them
         found.append(sized.cluster(output, seed_threshold, foreground_threshold, min_size))
         areas.append(found[-1].areas)
         if len(found[-1]) > most:
@@ -92,8 +102,13 @@ def stitched(planes: Iterable[Instances], least: float = LEAST_IOU) -> Instances
     Args:
         planes: instances of images of one size, in their order.
         least: in (0, 1].
+
+    Raises:
+        ValueError: no plane, planes of several sizes, or ``least`` out of its range.
     """
     found = list(planes)
+    if len({plane.label_map.shape for plane in found}) != 1 or not 0 < least <= 1:
+        raise ValueError(f"planes are one or more of one size, and {least} is to be in (0, 1]")
     maps = np.stack([plane.label_map for plane in found])
     first = np.concatenate([[0], np.cumsum([len(plane) for plane in found])])  # number of a part
     root = np.arange(first[-1])

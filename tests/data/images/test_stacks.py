@@ -79,6 +79,31 @@ def test_other_files_are_refused(tmp_path) -> None:
         read_stack(tmp_path / "cut.tif")
 
 
+@pytest.mark.parametrize("options", [{"imagej": True}, {"ome": True}, {}])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_a_truncated_stack_is_no_smaller_one_and_no_image(tmp_path, options, compression, share):
+    whole, cut = tmp_path / "whole.tif", tmp_path / "cut.tif"
+    tifffile.imwrite(whole, STACK, metadata={"axes": "ZYX"}, compression=compression, **options)
+    content = whole.read_bytes()
+    cut.write_bytes(content[: int(len(content) * share)])
+    for read in (read_image, read_stack):
+        with pytest.raises(UserError, match=r"cut\.tif (is truncated|cannot be read|is a stack)"):
+            read(cut)
+
+
+def test_pages_that_are_cut_where_one_begins_are_not_fewer_pages(tmp_path) -> None:
+    with tifffile.TiffWriter(tmp_path / "x.tif") as file:
+        for plane in STACK:
+            file.write(plane, metadata=None, contiguous=False)
+    with tifffile.TiffFile(tmp_path / "x.tif") as file:
+        begins = file.pages[3].offset
+    content = (tmp_path / "x.tif").read_bytes()[:begins]
+    (tmp_path / "x.tif").write_bytes(content)
+    with pytest.raises(UserError, match=r"x\.tif is truncated"):
+        read_stack(tmp_path / "x.tif")
+
+
 def test_a_series_of_stacks(tmp_path) -> None:
     with tifffile.TiffWriter(tmp_path / "x.tif", ome=True) as file:
         for stack in (STACK, STACK[:3]):

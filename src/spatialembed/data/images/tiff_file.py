@@ -121,6 +121,7 @@ def image_of(
         UserError: there is none, several and none is asked for, it is a stack where an image is
             wanted or the other way round, or not complete.
     """
+    _require_all_pages(path, file)
     planes = (series for series in file.series if {"Y", "X"} <= set(series.axes))
     stored = [image for one in planes for image in _images(file, one, stack)]
     if not stored:
@@ -132,6 +133,18 @@ def image_of(
         pages, axes = tifffile.TiffPageSeries([page], page.shape, page.dtype, page.axes), page.axes
     _require_image(path, file, pages, axes, stack)
     return TiffImage(path, pages, axes, [image.held for image in stored], number)
+
+
+def _require_all_pages(path: Path, file: tifffile.TiffFile) -> None:
+    """Refuse a file that ends before a page it goes on with: tifffile passes over that, and takes
+    what is left of a stack for a smaller one, or for an image.
+    """
+    handle, layout = file.filehandle, file.tiff
+    handle.seek(file.pages.next_page_offset or 0)
+    pointer = handle.read(layout.offsetsize)
+    following = int.from_bytes(pointer, "little" if layout.byteorder == "<" else "big")
+    if following and following not in {page.offset for page in file.pages}:  # of a circle
+        raise UserError(f"{path} is truncated: it ends before its pages do; replace it")
 
 
 def tiff_header(path: Path, series: int | None) -> Header:

@@ -127,7 +127,6 @@ class Results:
             annotated_ids(self.annotations).require_size(name, found.label_map.shape)
         if overwrite:
             self._remove(name, set(PLACES) - self._kinds)
-        seen = (image, found.label_map) if image.ndim == 3 else projected(image, found.label_map)
         writers: dict[str, Callable[[Path], object]] = {
             "cityscapes": lambda path: write_cityscapes_results(
                 path.parent, path.stem, found, cityscapes_ids(found.class_names)
@@ -136,7 +135,7 @@ class Results:
             "geojson": lambda path: write_json(path, geojson(found)),
             "imagej": lambda path: write_imagej_rois(path, found),
             "measurements": lambda path: write_measurements(path, found, image),
-            "picture": lambda path: save_picture(path, overlay(*seen)),
+            "picture": lambda path: save_picture(path, overlay(*_flat(image, found.label_map))),
             "labels": lambda path: save_label_tiff(path, found.label_map),
         }
         for kind, write in writers.items():
@@ -228,6 +227,11 @@ class Results:
     def _remove(self, name: str, kinds: Iterable[str]) -> None:
         for kind in kinds:
             self._path(kind, name).unlink(missing_ok=True)
+
+
+def _flat(image: np.ndarray, label_map: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What is drawn: an image as it is, a stack seen along z."""
+    return (image, label_map) if image.ndim == 3 else projected(image, label_map)
 
 
 def _settings_in(folder: Path, otherwise: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from jaxtyping import Int, Shaped
 
+from spatialembed.embedding import Array
 from spatialembed.errors import UserError
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.looks import look_at
@@ -75,16 +76,17 @@ def predict_stack(
     tell(model.spec.normalization, whole, name)
     contrast = [float(np.nan_to_num(plane, posinf=0, neginf=0).std()) for plane in planes]
     sized = model.for_image(planes[int(np.argmax(contrast))], name).fixed(whole)
-    most, areas, look = -1, [np.zeros(0, np.int64)], None
-    found = []
+    found: list[Instances] = []
+    fullest: tuple[int, np.ndarray, Array] = -1, planes[0], planes[0]
     for plane in planes:
         output = sized.output(plane, name, Part.whole((height, width)))  # all was told of them
         found.append(sized.cluster(output, seed_threshold, foreground_threshold, min_size))
-        areas.append(found[-1].areas)
-        if len(found[-1]) > most:
-            most, look = len(found[-1]), look_at(sized, plane, output, found[-1])
-    assert look is not None  # there is a plane
-    return InStack(stitched(found), look, median_diameter(np.concatenate(areas)))
+        if fullest[0] < 0 or len(found[-1]) > len(found[fullest[0]]):
+            fullest = len(found) - 1, plane, output
+    number, plane, output = fullest
+    look = look_at(sized, plane, output, found[number])
+    areas = np.concatenate([one.areas for one in found])
+    return InStack(stitched(found), look, median_diameter(areas))
 
 
 def median_diameter(areas: Int[np.ndarray, " N"]) -> float | None:

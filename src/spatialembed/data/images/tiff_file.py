@@ -139,8 +139,10 @@ def _require_all_pages(path: Path, file: tifffile.TiffFile) -> None:
     """Refuse a file that ends before a page it goes on with: tifffile passes over that, and takes
     what is left of a stack for a smaller one, or for an image.
     """
-    handle, layout = file.filehandle, file.tiff
-    handle.seek(file.pages.next_page_offset or 0)
+    handle, layout, last = file.filehandle, file.tiff, file.pages.next_page_offset
+    if last is None:  # it has no page
+        return
+    handle.seek(last)
     pointer = handle.read(layout.offsetsize)
     following = int.from_bytes(pointer, "little" if layout.byteorder == "<" else "big")
     if following and following not in {page.offset for page in file.pages}:  # of a circle

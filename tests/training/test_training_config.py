@@ -106,6 +106,13 @@ def test_validations_are_spread_and_the_last_is_at_the_end(steps, count) -> None
     assert min(at) >= 1
 
 
+@pytest.mark.parametrize(("steps", "count"), [(30, 1), (420, 2), (5000, 4)])
+def test_validations_of_short_minutes_are_few(steps, count) -> None:
+    at = validation_steps(StageConfig(minutes=2.0, validations=4), steps)
+    assert len(at) == count
+    assert max(at) == steps
+
+
 def test_average_follows_the_weights_and_their_statistics() -> None:
     network = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2))
     average = WeightAverage(network, 0.5)

@@ -46,7 +46,8 @@ class StageConfig:
         freeze_batch_norm: keep the batch-norm statistics of the stage before (the paper's
             second stage).
         freeze_encoder: train what comes after the encoder alone.
-        validations: how often the stage is validated, evenly spread, the last at its end.
+        validations: how often the stage is validated, evenly spread, the last at its end; fewer in
+            minutes of under 200 steps for each.
         augmentation: how crops vary.
 
     Raises:

@@ -25,7 +25,7 @@ from spatialembed.loss import SpatialEmbeddingLoss
 from spatialembed.training.config import StageConfig, TrainConfig
 from spatialembed.training.graphed import Graphed
 from spatialembed.training.prepare import Material
-from spatialembed.training.schedule import Plan
+from spatialembed.training.schedule import Plan, validation_steps
 from spatialembed.training.step import advance, batches, workers_of
 from spatialembed.training.upload import uploaded
 from spatialembed.training.validation import validate
@@ -45,7 +45,7 @@ TIMED_IMAGES = 5
 PICTURES = 1.1
 """A validation's time with its pictures over that without."""
 
-CALIBRATION = 3
+CALIBRATION = 2
 """Validations that calibration takes the time of: the network runs once, clustering often."""
 
 SHARE, FEWEST = 0.1, 10
@@ -90,8 +90,8 @@ def measured_plan(
         before = spent if number == 0 else 0.0
         steps.append(steps_within(stages, number, seconds[number], judging, before))
         console.print(
-            f"{stage.minutes:g} minutes: {steps[-1]} steps of {seconds[number]:.2f} s and "
-            f"{stage.validations} validations of {judging:.0f} s",
+            f"{stage.minutes:g} minutes: {steps[-1]} steps of {seconds[number]:.2f} s, validations "
+            f"of {judging:.0f} s: {len(validation_steps(stage, steps[-1]))}",
             highlight=False,
         )
         if steps[-1] < FEW_STEPS:
@@ -169,10 +169,14 @@ def steps_within(
     time that is left however long validations may take, which then end later than the minutes.
     """
     stage = stages[number]
-    validations = stage.validations * share + CALIBRATION * (number == len(stages) - 1)
     left = (stage.minutes or 0.0) * 60 - spent
-    stepping = max(left - validations * validation, LEAST_SHARE * left)
-    return done + max(1, int(stepping / step))
+    for asked in range(stage.validations, 0, -1):
+        validations = asked * share + CALIBRATION * (number == len(stages) - 1)
+        stepping = max(left - validations * validation, LEAST_SHARE * left)
+        steps = done + max(1, int(stepping / step))
+        if len(validation_steps(stage, steps)) >= asked:
+            break
+    return steps
 
 
 @dataclass

@@ -181,20 +181,22 @@ def membership(position: Array, center: Array, width: Array, axis: int = 0) -> A
 def turn(output: Array, n_sigma: int, quarters: int, mirror: bool) -> Array:
     """Raw output of an image that is turned, then mirrored: its arrows turn with the picture.
 
+    A volume is turned in its planes.
+
     Args:
-        output: (C, H, W) raw output, of one pitch for both axes.
-        n_sigma: bandwidth channels, 1 or 2.
+        output: (C, *spatial) raw output, of one pitch for x and y.
+        n_sigma: bandwidth channels, 1 or one an axis.
         quarters: quarter turns counter-clockwise, as ``numpy.rot90``.
         mirror: whether left and right change places after the turn.
     """
-    space = _namespace(output)
-    turned = _copied(space.rot90(output, quarters, (1, 2)))
+    space, dims = _namespace(output), output.ndim - 1
+    turned = _copied(space.rot90(output, quarters, (dims - 1, dims)))
     for _ in range(quarters % 4):  # right becomes up, down becomes right
         turned[:2] = space.stack([turned[1], -turned[0]])
-    if quarters % 2 and n_sigma == 2:
-        turned[2:4] = turned[[3, 2]]
+    if quarters % 2 and n_sigma > 1:
+        turned[dims : dims + 2] = turned[[dims + 1, dims]]
     if mirror:
-        turned = _copied(space.flip(turned, (2,)))
+        turned = _copied(space.flip(turned, (dims,)))
         turned[0] *= -1
     return turned
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol, Self
 
-from spatialembed.data.images.reading import read_image, stated_orientation
+from spatialembed.data.images.reading import read_image, read_stack, stated_orientation
 from spatialembed.data.large_sample import LargeSample
 from spatialembed.data.sample import Sample, Truth, size
 from spatialembed.data.sample_files import Items
@@ -32,6 +32,9 @@ class DataSet(Protocol):
 
     @property
     def split(self) -> str: ...
+
+    @property
+    def dims(self) -> int: ...
 
     @property
     def names(self) -> list[str]: ...
@@ -72,6 +75,11 @@ class FileDataSet(ABC):
     @property
     def names(self) -> list[str]:
         return self.items.names
+
+    @property
+    def dims(self) -> int:
+        """Spatial axes of the images: 2, or 3 of volumes."""
+        return 2
 
     @property
     def reading(self) -> str:
@@ -124,21 +132,22 @@ class FileDataSet(ABC):
         """
         self.require_whole(i)
         item = self.items[i]
-        image, truth = read_image(item.image), self.truth(i)
-        if (shape := truth.label_mask.shape) != image.shape[:2]:
-            raise UserError(unequal(item.image, image.shape[:2], item.truth, shape))
+        read = read_image if self.dims == 2 else read_stack
+        image, truth = read(item.image), self.truth(i)
+        if (shape := truth.label_mask.shape) != image.shape[:-1]:
+            raise UserError(unequal(item.image, image.shape[:-1], item.truth, shape))
         return Sample(item.name, image, *truth)
 
 
 def unequal(image: Path, one: Sequence[int], truth: Path, other: Sequence[int]) -> str:
-    """That an image and its truth are of different (height, width)."""
+    """That an image and its truth are of different (height, width), or (depth, height, width)."""
     turned = ""
-    if tuple(one) == tuple(other)[::-1] and stated_orientation(image) > 4:
+    if len(one) == 2 and tuple(one) == tuple(other)[::-1] and stated_orientation(image) > 4:
         turned = (
             ": the image is turned as its orientation (EXIF) says, so its truth must be of the "
             "turned picture, or the orientation be removed from the file"
         )
-    elif tuple(one) == tuple(other)[::-1]:
+    elif tuple(one[-2:]) == tuple(other[-2:])[::-1] and one[-1] != one[-2]:
         turned = " with width and height swapped"
     sizes = f"{image} is {size(one)}, its truth {truth} is {size(other)}"
     return f"{sizes}{turned}; make them one size"

@@ -17,9 +17,9 @@ from spatialembed.data.data_set import DataSet, FileDataSet
 from spatialembed.data.images.reading import stated_shape
 from spatialembed.data.images.windows import blocks
 from spatialembed.data.index_cache import (
-    NOTHING,
     Known,
     known_index,
+    nothing,
     places,
     save_index,
     signatures,
@@ -27,6 +27,7 @@ from spatialembed.data.index_cache import (
 from spatialembed.data.large_sample import LargeSample
 from spatialembed.data.mixture import Mixture
 from spatialembed.data.parts import joined, objects_in, parts_of
+from spatialembed.data.volume_objects import objects_in_volume
 from spatialembed.errors import UserError
 
 DECODED = 2**28
@@ -48,9 +49,11 @@ class ObjectIndex:
         label: (N,) int32, id in the image's label mask.
         class_index: (N,) int32, index into the data set's ``class_names``.
         box: (N, 4) int32, y0 x0 y1 x1 in pixels, half open, of the object without parts that lie
-            far from its largest one: a stray pixel does not move it.
+            far from its largest one: a stray pixel does not move it. Of volumes (N, 6), z0 y0 x0
+            z1 y1 x1.
         area: (N,) int32, pixels of all parts.
-        image_size: (M, 2) int32, height and width of every image of the data set.
+        image_size: (M, 2) int32, height and width of every image of the data set; of volumes
+            (M, 3), depth first.
         channels: (M,) int32 of every image.
 
     Raises:
@@ -68,7 +71,8 @@ class ObjectIndex:
     def __post_init__(self) -> None:
         n = len(self.image)
         m = len(self.image_size)
-        shapes = (n,), (n,), (n,), (n, 4), (n,), (m, 2), (m,)
+        dims = self.dims
+        shapes = (n,), (n,), (n,), (n, 2 * dims), (n,), (m, dims), (m,)
         for (name, array), shape in zip(vars(self).items(), shapes, strict=True):
             if array.shape != shape or array.dtype != np.int32:
                 raise UserError(
@@ -82,9 +86,21 @@ class ObjectIndex:
         return len(self.image)
 
     @property
+    def dims(self) -> int:
+        """Spatial axes of the images."""
+        return 3 if self.image_size.shape[1:] == (3,) else 2
+
+    @property
     def diameter(self) -> np.ndarray:
-        """(N,) float64 pixels: diameter of the disc of each object's area."""
-        return np.sqrt(self.area * (4 / np.pi))
+        """(N,) float64 pixels: diameter of the disc of each object's area.
+
+        Of volumes that in the planes, of an ellipsoid of the object's voxels and depth.
+        """
+        if self.dims == 2:
+            return np.sqrt(self.area * (4 / np.pi))
+        depth = self.box[:, 3] - self.box[:, 0]
+        widths: np.ndarray = np.sqrt(self.area / depth * (6 / np.pi))
+        return widths
 
     @property
     def empty(self) -> np.ndarray:
@@ -124,7 +140,7 @@ def object_index(
     if not files:
         return build_object_index(dataset)
     signature = signatures(dataset)
-    known = known_index(files, signature)
+    known = known_index(files, signature, dataset.dims)
     if np.array_equal(known.signature, signature):
         return _from_table(known.table, known.image_shape)
     table, shape = _read(dataset, known, signature, whole, progress)
@@ -138,7 +154,7 @@ def build_object_index(dataset: DataSet) -> ObjectIndex:
     Raises:
         UserError: no object anywhere, or a file that cannot be read.
     """
-    return _from_table(*_read(dataset, NOTHING, np.zeros(len(dataset), np.uint64)))
+    return _from_table(*_read(dataset, nothing(dataset.dims), np.zeros(len(dataset), np.uint64)))
 
 
 def specks(area: np.ndarray) -> np.ndarray:
@@ -175,6 +191,8 @@ def _look(
             if header[:2] == truth.label_mask.shape:
                 return objects_in(parts_of(truth.label_mask, truth.class_map).table), header
     sample = dataset[number]  # which refuses sizes that differ
+    if sample.label_mask.ndim == 3:
+        return objects_in_volume(sample.label_mask, sample.class_map), sample.image.shape
     return objects_in(parts_of(sample.label_mask, sample.class_map).table), sample.image.shape
 
 
@@ -202,11 +220,11 @@ def _read(
     decoded = 0
     for number in np.flatnonzero(fresh).tolist():
         found, shape[number] = _look(dataset, number, whole, decoded < DECODED)
-        decoded += math.prod(shape[number, :2].tolist())
+        decoded += math.prod(shape[number, :-1].tolist())
         rows += np.insert(found, 0, number, axis=1).tobytes()
         if progress is not None:
             progress(dataset.split, number + 1, count)
-    table = np.concatenate([table, np.frombuffer(rows, np.int32).reshape(-1, 8)])
+    table = np.concatenate([table, np.frombuffer(rows, np.int32).reshape(-1, table.shape[1])])
     table = table[np.argsort(table[:, 0], kind="stable")]
     if not len(table):
         where = dataset.files(0)[-1].parent if count else "the data set"
@@ -229,8 +247,10 @@ def _one_after_another(indexes: Sequence[ObjectIndex]) -> ObjectIndex:
 
 
 def _from_table(table: np.ndarray, shape: np.ndarray) -> ObjectIndex:
-    """The index of (N, 8) image, label, class, box and area of all objects, and images' shapes."""
+    """The index of (N, 8) image, label, class, box and area of all objects, and images' shapes;
+    of volumes (N, 10).
+    """
     image, label, class_index, *_, area = np.ascontiguousarray(table.T)
-    box, size = np.ascontiguousarray(table[:, 3:7]), np.ascontiguousarray(shape[:, :2])
-    channels = np.ascontiguousarray(shape[:, 2])
+    box, size = np.ascontiguousarray(table[:, 3:-1]), np.ascontiguousarray(shape[:, :-1])
+    channels = np.ascontiguousarray(shape[:, -1])
     return ObjectIndex(image, label, class_index, box, area, size, channels)

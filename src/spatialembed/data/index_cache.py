@@ -27,8 +27,9 @@ class Known:
     Attributes:
         signature: (M,) uint64, of the files that each image was read from.
         table: (N, 8) int32, of every object its image, id, class, y0, x0, y1, x1 without
-            parts far away, and area, in the order of images, then of ids.
-        image_shape: (M, 3) int32, height, width and channels.
+            parts far away, and area, in the order of images, then of ids. Of volumes (N, 10), with
+            z0 and z1.
+        image_shape: (M, 3) int32, height, width and channels; of volumes (M, 4), depth first.
     """
 
     signature: np.ndarray
@@ -36,11 +37,11 @@ class Known:
     image_shape: np.ndarray
 
     def __post_init__(self) -> None:
-        images = len(self.signature)
+        images, dims = len(self.signature), self.image_shape.shape[-1] - 1
         wanted = (
             (self.signature, (images,), np.uint64),
-            (self.table, (len(self.table), 8), np.int32),
-            (self.image_shape, (images, 3), np.int32),
+            (self.table, (len(self.table), 4 + 2 * dims), np.int32),
+            (self.image_shape, (images, 1 + dims), np.int32),
         )
         for array, shape, dtype in wanted:
             if array.shape != shape or array.dtype != dtype:
@@ -60,7 +61,8 @@ class Known:
         """For the images of ``signature``: table, shapes, and (M,) bool of those unknown."""
         if not len(self.signature):
             images = len(signature)
-            return self.table, np.zeros((images, 3), np.int32), np.ones(images, bool)
+            sizes = np.zeros((images, self.image_shape.shape[1]), np.int32)
+            return self.table, sizes, np.ones(images, bool)
         here = self.where(signature)
         unknown = here < 0
         number = np.full(len(self.signature), -1, np.int32)
@@ -70,7 +72,10 @@ class Known:
         return table[table[:, 0] >= 0], self.image_shape[here], unknown
 
 
-NOTHING = Known(np.zeros(0, np.uint64), np.zeros((0, 8), np.int32), np.zeros((0, 3), np.int32))
+def nothing(dims: int) -> Known:
+    """What is known at first of images of so many spatial axes."""
+    empty = (np.zeros((0, columns), np.int32) for columns in (4 + 2 * dims, 1 + dims))
+    return Known(np.zeros(0, np.uint64), *empty)
 
 
 def places(dataset: DataSet, whole: bool = False) -> list[Path]:
@@ -112,11 +117,12 @@ def signatures(dataset: DataSet) -> np.ndarray:
     return np.frombuffer(b"".join(found), np.uint64)
 
 
-def known_index(files: Sequence[Path], signature: np.ndarray) -> Known:
+def known_index(files: Sequence[Path], signature: np.ndarray, dims: int) -> Known:
     """What one of ``files`` holds: the first that is of these very images, or else the first."""
-    found = [known for file in files if (known := _load(file)) is not None]
+    loaded = [known for file in files if (known := _load(file)) is not None]
+    found = [known for known in loaded if known.image_shape.shape[1] == 1 + dims]
     same = (known for known in found if np.array_equal(known.signature, signature))
-    return next(same, next(iter(found), NOTHING))
+    return next(same, next(iter(found), nothing(dims)))
 
 
 def save_index(files: Iterable[Path], known: Known, needed: bool) -> None:

@@ -76,7 +76,7 @@ class LargeSample:
             )
 
 
-def is_large(shape: tuple[int, int]) -> bool:
+def is_large(shape: tuple[int, ...]) -> bool:
     """Whether an image of this height and width is read by windows, if it can be."""
     return math.prod(shape) > LARGE_PIXELS
 

@@ -37,6 +37,10 @@ class Mixture(FileDataSet):
         return list(accumulate(map(len, self.sets), initial=0))
 
     @property
+    def dims(self) -> int:
+        return self.sets[0].dims if self.sets else 2
+
+    @property
     def reading(self) -> str:
         return " ".join(data.reading for data in self.sets)
 
@@ -81,6 +85,11 @@ def mixed(sets: Sequence[FileDataSet]) -> FileDataSet:
     if len(sets) == 1:
         return first
     for data in sets:
+        if data.dims != first.dims:
+            raise UserError(
+                f"one of {first.root} and {data.root} holds volumes, the other images; train on "
+                "each by itself"
+            )
         if data.class_names != first.class_names:
             raise UserError(
                 f"{first.root} has the classes {', '.join(first.class_names)}, {data.root} has "

@@ -69,6 +69,8 @@ def export_model(
             else "only int8 looks at data; leave out --data, or add --precision int8"
         )
     module, spec = load_network(model)
+    if spec.dims == 3:
+        raise UserError(f"{model} is of volumes; models of images alone are exported")
     train, val = (None, None) if data is None else open_splits(Path(data), spec)
     notes: dict[str, Any] = {"precision": precision, "stride": int(module.stride)}  # type: ignore[arg-type]
     written = _traced(module, spec)

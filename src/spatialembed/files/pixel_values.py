@@ -57,6 +57,14 @@ class Values(NamedTuple):
         return f"{self.dtype} from {self.low:.5g} to {self.high:.5g}"
 
 
+def side_by_side(voxels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """(Z * H, W, C) of a volume (Z, H, W, C), by which it is normalised as a whole; a view.
+
+    An image (H, W, C) is returned as it is.
+    """
+    return voxels.reshape(-1, *voxels.shape[-2:])
+
+
 def values_of(parts: Sequence[npt.NDArray[Any]]) -> Values:
     """What the values of an image say, of which ``parts`` (..., C) are looked at."""
     dtype, pixels, not_finite, finite = parts[0].dtype, 0, 0, []

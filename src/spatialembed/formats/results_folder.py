@@ -90,13 +90,22 @@ class Results:
         if self.annotations is not None:
             annotated_ids(self.annotations)
 
-    def require(self, class_names: Sequence[str], names: Iterable[str] = ()) -> None:
+    def require(
+        self, class_names: Sequence[str], names: Iterable[str] = (), dims: int = 2
+    ) -> None:
         """Refuse classes that the format does not have, and images that annotations lack.
+
+        Args:
+            class_names: of the instances.
+            names: of the images.
+            dims: spatial axes of these; of volumes label TIFFs and pictures alone are written.
 
         Raises:
             UserError: a class that Cityscapes does not have, for its results, or annotations that
                 cannot be read, or lack a class or one of the images of these names.
         """
+        if dims == 3 and self.formats:
+            raise UserError("of volumes label TIFFs are written: leave --format out")
         if "cityscapes" in self.formats:
             cityscapes_ids(class_names)
         if self.annotations is not None:

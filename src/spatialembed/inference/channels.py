@@ -29,14 +29,14 @@ def require_channels(model: str, spec: ModelSpec, channels: int, name: str) -> N
 
 
 def fitting(model: str, spec: ModelSpec, pixels: np.ndarray, name: str) -> np.ndarray:
-    """(H, W, C) pixels with a model's channels: of a grey image stored in color, one of them.
+    """(*S, C) pixels with a model's channels: of a grey image stored in color, one of them.
 
     Raises:
         UserError: the channels are not the model's, or there is no pixel.
     """
     if spec.in_channels == 1 and is_grey(pixels):
         pixels = pixels[..., :1]
-    require_channels(model, spec, pixels.shape[2], name)
+    require_channels(model, spec, pixels.shape[-1], name)
     if pixels.size == 0:
         raise UserError(f"{name} has no pixels: its shape is {pixels.shape}")
     return pixels

@@ -90,7 +90,10 @@ def evaluate(
         )
     remarks = dataset.remarks()
     refuse(remarks, dataset.root)
-    remarks += about_masks(dataset)
+    if dataset.dims != model.spec.dims:
+        held = "volumes" if dataset.dims == 3 else "images"
+        raise UserError(f"{dataset.root} holds {held}, and {model.name} is not of such")
+    remarks += about_masks(dataset) if dataset.dims == 2 else []
     clock = {"network": 0.0, "clustering": 0.0}
     record = ObjectRecord(dataset.class_names)
     folder = None if out is None else Path(out)

@@ -99,7 +99,9 @@ def agreed_settings(
     """
     used = {"model": model.name, **model.used(*given)}
     names = [image.name for image in images]
-    results.require(model.spec.class_names, names)
+    if stitch and model.spec.dims == 3:
+        raise UserError(f"{model.name} finds objects in volumes as they are: leave --stitch out")
+    results.require(model.spec.class_names, names, model.spec.dims)
     used["series"] = images[0].series if images else None
     used["stitch"] = stitch or None  # as results of earlier versions, which lack it
     sweep(results.out)
@@ -115,7 +117,7 @@ def _predict_each(
     settings: Given,
     stitch: bool,
 ) -> Iterator[Outcome]:
-    read_pixels, found_in = (read_stack, find_in_stack) if stitch else (read_image, find)
+    read_pixels, found_in = ways(model, stitch)
     jobs = ((image, not overwrite and results.has(image.name)) for image in images)
 
     def read(job: _Job) -> np.ndarray | None:
@@ -134,6 +136,13 @@ def _predict_each(
         return _attempted(job[0], lambda: found.write(results, overwrite))
 
     return overlapped(jobs, read, work, write, _size)
+
+
+def ways(model: Model, stitch: bool = False) -> tuple[Callable[..., np.ndarray], Callable[..., Found]]:
+    """How an image, a stack or a volume is read, and how instances are found in it."""
+    if model.spec.dims == 3:
+        return read_stack, find_in_volume
+    return (read_stack, find_in_stack) if stitch else (read_image, find)
 
 
 def _attempted(image: ImageFile, work: Callable[[], Done]) -> Done | Outcome:
@@ -163,8 +172,9 @@ def predict_file(
     Raises:
         UserError: the image cannot be read, or its results not be written.
     """
-    read = partial(read_image, image.path, image.series)
-    return find(model, image, read, settings).write(results, overwrite)
+    read_pixels, found_in = ways(model)
+    read = partial(read_pixels, image.path, image.series)
+    return found_in(model, image, read, settings).write(results, overwrite)
 
 
 class Found(NamedTuple):
@@ -174,8 +184,8 @@ class Found(NamedTuple):
     pixels: np.ndarray
     """(H, W, C) as stored, of a stack (Z, H, W, C)."""
     instances: Instances
-    told: Callable[[], tuple[float | None, Look]]
-    """Gives the instances' median diameter, and how the image looks."""
+    told: Callable[[], tuple[float | None, Look | None]]
+    """Gives the instances' median diameter, and how the image looks; of volumes nobody knows."""
     notes: tuple[str, ...]
 
     def write(self, results: Results, overwrite: bool) -> Outcome:
@@ -221,6 +231,19 @@ def find_in_stack(
         voxels = read()
         found, look, diameter = predict_stack(model, voxels, *settings, name)
     return Found(image, voxels, found, lambda: (diameter, look), tuple(notes))
+
+
+def find_in_volume(
+    model: Model, image: ImageFile, read: Callable[[], np.ndarray], settings: Given
+) -> Found:
+    """Find the instances of a volume whose voxels (Z, H, W, C) ``read`` gives; raises as `find`."""
+    name = str(image.path)
+    with _noting(name) as notes:
+        voxels = read()
+        found = model.cluster(model.output(voxels, name), *settings)
+    depths = found.boxes[:, 3] - found.boxes[:, 0]
+    widths = median_diameter(found.areas / depths * 1.5)  # of ellipsoids, in their widest plane
+    return Found(image, voxels, found, lambda: (widths, None), tuple(notes))
 
 
 @contextmanager

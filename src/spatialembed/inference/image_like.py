@@ -11,21 +11,28 @@ import numpy as np
 from PIL import Image
 
 from spatialembed.data.images.pillow_image import pillow_array
-from spatialembed.data.images.reading import further_images, read_image
+from spatialembed.data.images.reading import further_images, read_image, read_stack
 from spatialembed.errors import UserError
 
 ImageLike: TypeAlias = "str | os.PathLike[str] | np.ndarray | Image.Image"
 """A file's path, an array (H, W) or (H, W, C) of any dtype as stored, or a PIL image."""
 
 
-def to_array(image: ImageLike) -> tuple[np.ndarray, str]:
+def to_array(image: ImageLike, dims: int = 2) -> tuple[np.ndarray, str]:
     """Pixels (H, W, C) in their stored dtype, and the name errors call the image by.
 
     The orientation that a file states is applied; arrays and PIL images are taken as they are.
 
+    Args:
+        image: what is taken for one.
+        dims: spatial axes: 2, or 3 of a volume (Z, H, W, C), which is a file's path or an array
+            (Z, H, W) or (Z, H, W, C).
+
     Raises:
         UserError: the file cannot be read, or an array is not (H, W) or (H, W, C) numbers.
     """
+    if dims == 3:
+        return _volume(image)
     if isinstance(image, (str, os.PathLike)):
         path = Path(image)
         if further := further_images(path):
@@ -42,8 +49,20 @@ def to_array(image: ImageLike) -> tuple[np.ndarray, str]:
     return (array[..., None] if array.ndim == 2 else array), "the image"
 
 
+def _volume(image: ImageLike) -> tuple[np.ndarray, str]:
+    if isinstance(image, (str, os.PathLike)):
+        return read_stack(Path(image)), str(image)
+    array = np.asarray(image)
+    if array.ndim not in (3, 4) or array.dtype.kind not in "buif":
+        raise UserError(
+            f"a volume is an array (Z, H, W) or (Z, H, W, C) of numbers, not {array.dtype} of "
+            f"shape {array.shape}"
+        )
+    return (array[..., None] if array.ndim == 3 else array), "the volume"
+
+
 def is_grey(pixels: np.ndarray) -> bool:
-    """Whether (H, W, C) pixels are RGB or RGBA whose colors are equal everywhere."""
-    if pixels.shape[2] not in (3, 4):
+    """Whether (*S, C) pixels are RGB or RGBA whose colors are equal everywhere."""
+    if pixels.shape[-1] not in (3, 4):
         return False
     return bool((pixels[..., 1:3] == pixels[..., :1]).all())

@@ -137,9 +137,9 @@ def _in_torch(
 
     place = pick_device(device)
     module, spec = load_network(path)
-    if place.type == "cuda":
+    if place.type == "cuda" and spec.dims == 2:
         return CudaNetwork(in_one_pass(folded(module)).to(place), precision), spec
-    if place.type == "cpu" and precision == "float32":
+    if place.type == "cpu" and precision == "float32" and spec.dims == 2:
         return CpuNetwork(folded(module), spec.in_channels), spec
     network = TorchNetwork(folded(module).to(place), precision)
     if precision == "bf16":

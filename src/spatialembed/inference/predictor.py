@@ -75,13 +75,15 @@ class Model(Sight):
         assert self.spec.object_diameter is not None  # as the spec requires
         return typical_diameter(pixels, self.spec.object_diameter, self.spec.zoom, look)
 
-    def geometry(self, whole: tuple[int, int]) -> dict[str, Any]:
+    def geometry(self, whole: tuple[int, ...]) -> dict[str, Any]:
         """Of an image of shape ``whole``, or a part of it: n_sigma; pitch along (x, y); margin.
 
         By how much it is truly enlarged: to whole numbers of lines, which is not quite the zoom.
+        Of a volume its planes are; the pitch has a z.
         """
-        spec, ratios = self.spec, Part.whole(whole).ratios(self.zoom)
-        pitch = tuple(step * ratio for step, ratio in zip(spec.pitch, ratios, strict=True))
+        height, width = whole[-2:]
+        spec, ratios = self.spec, (*Part.whole((height, width)).ratios(self.zoom), 1.0)
+        pitch = tuple(step * ratio for step, ratio in zip(spec.pitch, ratios, strict=False))
         margin = spec.margin and spec.margin / (min(pitch) / min(spec.pitch))
         return {"n_sigma": spec.n_sigma, "pitch": pitch, "margin": margin}
 
@@ -92,14 +94,14 @@ class Model(Sight):
         foreground_threshold: float | None = None,
         min_size: int | None = None,
         refined: bool = True,
-        whole: tuple[int, int] | None = None,
+        whole: tuple[int, ...] | None = None,
     ) -> Instances:
         """Instances of a raw output, refined if the model says so.
 
         A setting that is None is the one stored with the model.
 
         Args:
-            output: (2 + n_sigma + K, H, W), as :meth:`raw` or :meth:`output` gives it.
+            output: (D + n_sigma + K, *S), as :meth:`raw` or :meth:`output` gives it.
             seed_threshold: least seed score that starts an object, in [0, 1].
             foreground_threshold: seed score above which a pixel may belong to one, in [0, 1].
             min_size: fewest pixels of an object.
@@ -122,7 +124,7 @@ class Model(Sight):
         output: Array,
         foreground_threshold: float | None = None,
         min_size: int | None = None,
-        whole: tuple[int, int] | None = None,
+        whole: tuple[int, ...] | None = None,
     ) -> Instances:
         """:func:`spatialembed.refinement.refine` with the model's settings."""
         _, foreground, size = self.settings(None, foreground_threshold, min_size)
@@ -191,5 +193,11 @@ class Model(Sight):
             return sized.cluster(output, *given, whole=None if part is None else part.shape)
 
     def explanation(self, image: np.ndarray, output: np.ndarray, found: Instances) -> Explanation:
-        """Pictures of how :meth:`cluster` came to what it found in a raw output of an image."""
-        return Explanation(image, output, found, **self.geometry(output.shape[1:]))
+        """Pictures of how :meth:`cluster` came to what it found in a raw output of an image.
+
+        Of a volume, of one of its planes; see :func:`spatialembed.pictures.shown`.
+        """
+        geometry = self.geometry(output.shape[1:])
+        geometry["n_sigma"] = min(geometry["n_sigma"], 2)
+        geometry["pitch"] = geometry["pitch"][:2]
+        return Explanation(image, output, found, **geometry)

@@ -20,6 +20,7 @@ from spatialembed.inference.network import CardNetwork, Network
 from spatialembed.inference.resizing import resized, sampled
 from spatialembed.inference.symmetries import Symmetry, averaged, averaged_together
 from spatialembed.inference.tiles import tiled
+from spatialembed.inference.volume_tiles import tiled_volume
 from spatialembed.inference.zoom import Enlarged, Part
 from spatialembed.kernels.foreground import as_float32
 from spatialembed.models.input_warnings import tell
@@ -89,13 +90,14 @@ class Sight:
         :meth:`Model.for_image` gives, and let that cluster too.
 
         Args:
-            image: path, (H, W) or (H, W, C) array as stored on disk, or PIL image; it is
-                normalised here, never by the caller.
+            image: path, (H, W) or (H, W, C) array as stored on disk, or PIL image; of a model of
+                volumes path or array (Z, H, W) or (Z, H, W, C). It is normalised here, never by
+                the caller.
             name: what errors call the image; None for its path, if it has one.
             part: where the image lies in a larger one whose part it is; None for no such.
 
         Returns:
-            (2 + n_sigma + K, H, W) float32: offsets x and y, bandwidths, seed logits.
+            (D + n_sigma + K, *S) float32: offsets x and y (and z), bandwidths, seed logits.
 
         Raises:
             UserError: the image cannot be read, its channels are not the model's, or it is too
@@ -108,13 +110,13 @@ class Sight:
 
         That is float32 or, of one view in bf16, bfloat16; :meth:`Model.cluster` takes either.
         """
-        pixels, own_name = to_array(image)
+        pixels, own_name = to_array(image, self.spec.dims)
         name = name or own_name
         pixels = fitting(self.name, self.spec, pixels, name)
         if part is None:
             tell(self.spec.normalization, pixels, name)
         with image_within_memory(name):
-            return self._views(pixels, part or Part.whole(pixels.shape[:2]))
+            return self._views(pixels, part or Part.whole(pixels.shape[-3:-1]))
 
     def _views(self, pixels: np.ndarray, place: Part) -> Array:
         """Mean over the model's symmetries; on a card those of a whole image all together."""
@@ -137,7 +139,8 @@ class Sight:
         if card:
             return sampled(card(self._there(card, pixels, part)), to)
         # What is too large for a card before or after is resized here.
-        return tiled(self.network, self._planes(pixels, to), to)
+        planes = self._planes(pixels, to)
+        return (tiled if planes.ndim == 3 else tiled_volume)(self.network, planes, to)
 
     def _card_for(self, part: Part) -> CardNetwork | None:
         """The network, if it is on a card that takes such a part at once."""
@@ -183,7 +186,7 @@ class Sight:
         return prepared
 
     def _planes(self, pixels: np.ndarray, to: Enlarged | None = None) -> Float[np.ndarray, "C H W"]:
-        """(H, W, C) pixels normalised, channel by channel, with the model's channels.
+        """(*S, C) pixels normalised, channel by channel, with the model's channels.
 
         Raises:
             UserError: not numbers, or too many pixels once they are enlarged.
@@ -195,7 +198,7 @@ class Sight:
                 "pixels, too many to take whole; check the diameter that was given, or store it "
                 "as OME-Zarr or tiled TIFF and predict it in tiles, with --out labels.zarr"
             )
-        planes = np.ascontiguousarray(self.normalized(pixels).transpose(2, 0, 1))
+        planes = np.ascontiguousarray(np.moveaxis(self.normalized(pixels), -1, 0))
         if len(planes) < self.spec.in_channels:  # grey, which the model takes
             planes = np.repeat(planes, self.spec.in_channels, 0)
         return planes

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import Int, Shaped
+from jaxtyping import Shaped
 
 from spatialembed.embedding import Array
 from spatialembed.errors import UserError
@@ -68,6 +68,8 @@ def predict_stack(
     """
     stack = np.asarray(stack)
     stack = stack[..., None] if stack.ndim == 3 else stack
+    if model.spec.dims == 3:
+        raise UserError(f"{model.name} is of volumes; what it predicts needs no stitching")
     if stack.ndim != 4 or not stack.size:
         raise UserError(f"{name} is no stack (Z, H, W) or (Z, H, W, C): its shape is {stack.shape}")
     depth, height, width, channels = stack.shape
@@ -89,7 +91,7 @@ def predict_stack(
     return InStack(stitched(found), look, median_diameter(areas))
 
 
-def median_diameter(areas: Int[np.ndarray, " N"]) -> float | None:
+def median_diameter(areas: Shaped[np.ndarray, " N"]) -> float | None:
     """Median in pixels of the discs of such areas; None of none."""
     return float(np.sqrt(np.median(areas) * 4 / np.pi)) if len(areas) else None
 

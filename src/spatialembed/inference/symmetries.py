@@ -41,15 +41,16 @@ def averaged(
 ) -> Array:
     """Mean raw output over 1 (none), 2 (mirrored), 4 (turned) or 8 (both) symmetries of an image.
 
-    ``raw`` gives the network's (2 + n_sigma + K, H, W) output of (H, W, C) pixels that were turned.
+    ``raw`` gives the network's (D + n_sigma + K, *S) output of (*S, C) pixels that were turned; of
+    a volume in its planes.
     """
 
     if count == 1:
         return raw(pixels, (0, False))
 
     def view(how: Symmetry) -> Array:
-        seen = np.rot90(pixels, how[0])
-        return raw(np.ascontiguousarray(seen[:, ::-1] if how[1] else seen), how)
+        seen = np.rot90(pixels, how[0], (-3, -2))
+        return raw(np.ascontiguousarray(seen[..., ::-1, :] if how[1] else seen), how)
 
     return mean_view(((how, view(how)) for how in SYMMETRIES[count]), n_sigma)
 
@@ -83,7 +84,7 @@ def _turned(image: Array, quarters: int, mirror: bool) -> Array:
 
 
 def mean_view(views: Iterable[tuple[Symmetry, Array]], n_sigma: int) -> Array:
-    """Mean of the raw outputs of turned images, turned back: (2 + n_sigma + K, H, W) float32.
+    """Mean of the raw outputs of turned images, turned back: (D + n_sigma + K, *S) float32.
 
     To seed logits comes :data:`GIVEN_BACK` of the views' standard deviation, times the mean's seed
     score: background stays what it is.
@@ -96,12 +97,12 @@ def mean_view(views: Iterable[tuple[Symmetry, Array]], n_sigma: int) -> Array:
         output = output if isinstance(output, np.ndarray) else output.float()
         back = turn(output, n_sigma, quarters if mirror else -quarters, mirror)
         total = total + back
-        seeds.append(back[2 + n_sigma :])
+        seeds.append(back[back.ndim - 1 + n_sigma :])
     mean = total / len(seeds)
     if isinstance(mean, np.ndarray):
         mean = np.asarray(mean, np.float32)
     if len(seeds) > 1:
-        seed = mean[2 + n_sigma :]
+        seed = mean[mean.ndim - 1 + n_sigma :]
         seed += GIVEN_BACK * _deviation(seeds) * sigmoid(seed)
     return mean
 

@@ -83,16 +83,18 @@ def tiled(
     return result
 
 
-def spans(length: int, side: int) -> list[tuple[slice, slice]]:
+def spans(
+    length: int, side: int, halo: int = HALO, step: int = STEP
+) -> list[tuple[slice, slice]]:
     """A line of so many pixels in parts of one length: what each sees, and its core of that."""
     if length <= side:
         return [(slice(0, length), slice(0, length))]
     # The last ends where the line does, so that what is over is the length of all, not one's own.
-    steps, over = divmod(length - 2 * HALO, STEP)
-    count = -(-steps // ((side - 2 * HALO - over) // STEP))
+    steps, over = divmod(length - 2 * halo, step)
+    count = -(-steps // ((side - 2 * halo - over) // step))
     last = steps - -(-steps // count)
-    starts = [last * k // (count - 1) * STEP for k in range(count)]
-    ends = [start + HALO for start in starts[1:]] + [length]
+    starts = [last * k // (count - 1) * step for k in range(count)]
+    ends = [start + halo for start in starts[1:]] + [length]
     seen = length - starts[-1]
     return [
         (slice(start, start + seen), slice(before, end))

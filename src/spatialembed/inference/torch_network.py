@@ -13,6 +13,7 @@ from torch import nn
 
 from spatialembed.errors import UserError
 from spatialembed.models import forward_any_size
+from spatialembed.models.axes import LAYOUT
 
 Precision = Literal["float32", "bf16"]
 
@@ -21,7 +22,7 @@ class TorchNetwork:
     """A network in torch, on whatever device its weights are.
 
     Args:
-        module: maps (B, C, H, W) float to (B, 2 + n_sigma + K, H, W) raw output. It stays on
+        module: maps (B, C, *S) float to (B, D + n_sigma + K, *S) raw output. It stays on
             its device; whatever mode its layers are in while training is left as it was.
         precision: "float32", or "bf16" to run its convolutions in bfloat16.
 
@@ -33,11 +34,11 @@ class TorchNetwork:
         self.module = module
         self.precision = checked(precision)
 
-    def __call__(self, image: Float[np.ndarray, "C H W"]) -> Float[np.ndarray, "M H W"]:
-        """Raw output (2 + n_sigma + K, H, W) float32 of a normalised image of any size."""
+    def __call__(self, image: Float[np.ndarray, "C *S"]) -> Float[np.ndarray, "M *S"]:
+        """Raw output (D + n_sigma + K, *S) float32 of a normalised image of any size."""
         weights = next(self.module.parameters())
         batch = torch.from_numpy(image)[None].to(weights.device, weights.dtype)
-        batch = batch.contiguous(memory_format=torch.channels_last)
+        batch = batch.contiguous(memory_format=LAYOUT[batch.ndim - 2])
         low = torch.autocast(batch.device.type, torch.bfloat16, enabled=self.precision == "bf16")
         with torch.inference_mode(), evaluating(self.module), low:
             output = forward_any_size(self.module, batch)

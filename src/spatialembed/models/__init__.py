@@ -2,7 +2,9 @@
 
 Importing this does not import torch; building a network does. Every network takes
 ``image (B, C, H, W)`` with sides that are multiples of its ``stride`` and gives the raw output
-``(B, 2 + n_sigma + K, H, W)`` that :mod:`spatialembed.embedding` describes.
+``(B, 2 + n_sigma + K, H, W)`` that :mod:`spatialembed.embedding` describes. A network that has the
+argument ``dims`` is of volumes ``(B, C, Z, H, W)``, too, whose depth is a multiple of its
+``depth_stride``.
 """
 
 from __future__ import annotations
@@ -29,27 +31,28 @@ MOST_PARAMETERS = 500_000_000
 
 
 def build(
-    network: str, in_channels: int, n_sigma: int, n_classes: int, /, **options: Any
+    network: str, in_channels: int, n_sigma: int, n_classes: int, dims: int = 2, /, **options: Any
 ) -> nn.Module:
     """Make a network with fresh weights, drawn from torch's global generator.
 
     Args:
         network: a name of :data:`NETWORKS`.
         in_channels: channels of the image, 1 or more.
-        n_sigma: bandwidths per pixel, 1 (circular margin) or 2 (elliptical).
+        n_sigma: bandwidths per pixel, 1 (circular margin) or one an axis (elliptical).
         n_classes: seed maps, 1 or more.
+        dims: spatial axes: 2 of images, 3 of volumes.
         options: the network's own, such as ``widths`` of "residual_unet".
 
     Raises:
         UserError: unknown network or option, a number out of bounds, or a network that is larger
             than :data:`MOST_PARAMETERS`.
     """
-    outline(network, in_channels, n_sigma, n_classes, **options)
-    return _made(network, in_channels, n_sigma, n_classes, options)
+    outline(network, in_channels, n_sigma, n_classes, dims, **options)
+    return _made(network, in_channels, n_sigma, n_classes, dims, options)
 
 
 def outline(
-    network: str, in_channels: int, n_sigma: int, n_classes: int, /, **options: Any
+    network: str, in_channels: int, n_sigma: int, n_classes: int, dims: int = 2, /, **options: Any
 ) -> nn.Module:
     """The network of :func:`build` without weights, on torch's "meta" device: it takes no memory.
 
@@ -60,13 +63,13 @@ def outline(
 
     if network not in NETWORKS:
         raise UserError(f"there is no network {network!r}; choose one of {', '.join(NETWORKS)}")
-    if in_channels < 1 or n_sigma not in (1, 2) or n_classes < 1:
+    if in_channels < 1 or n_sigma not in (1, dims) or n_classes < 1:
         raise UserError(
-            "a network takes 1 or more channels, 1 or 2 bandwidths and 1 or more classes, "
+            f"a network takes 1 or more channels, 1 or {dims} bandwidths and 1 or more classes, "
             f"not {in_channels}, {n_sigma} and {n_classes}"
         )
     with torch.device("meta"):
-        made = _made(network, in_channels, n_sigma, n_classes, options)
+        made = _made(network, in_channels, n_sigma, n_classes, dims, options)
     count = sum(parameter.numel() for parameter in made.parameters())
     if count > MOST_PARAMETERS:
         raise UserError(
@@ -77,11 +80,22 @@ def outline(
 
 
 def _made(
-    network: str, in_channels: int, n_sigma: int, n_classes: int, options: dict[str, Any]
+    network: str,
+    in_channels: int,
+    n_sigma: int,
+    n_classes: int,
+    dims: int,
+    options: dict[str, Any],
 ) -> nn.Module:
     module, name = NETWORKS[network].split(":")
     kind = getattr(import_module(module), name)
     hints = get_type_hints(kind.__init__)
+    if dims != 2 and "dims" not in hints:
+        raise UserError(
+            f"network {network!r} is of images, not of volumes; take residual_unet, as the recipe "
+            "volumes does"
+        )
+    more = {"dims": dims} if "dims" in hints else {}
     hints = {name: hint for name, hint in hints.items() if name not in (*_GIVEN, "return")}
     for option, value in options.items():
         if option not in hints:
@@ -91,36 +105,42 @@ def _made(
                 "recipe has those of its own network)"
             )
         fitting(hints[option], value, option, f"network {network!r}")
-    made: nn.Module = kind(in_channels, n_sigma, n_classes, **options)
+    made: nn.Module = kind(in_channels, n_sigma, n_classes, **more, **options)
     return made
 
 
-_GIVEN = ("in_channels", "n_sigma", "n_classes")
-"""What every network takes besides its own options."""
+_GIVEN = ("in_channels", "n_sigma", "n_classes", "dims")
+"""What networks take besides their own options."""
 
 
 def forward_any_size(network: nn.Module, image: Tensor) -> Tensor:
-    """Run a network on images of any size.
+    """Run a network on images or volumes of any size.
 
-    Bottom and right are padded to multiples of the network's stride by repeating the border, and
+    The last planes, bottom and right are padded to multiples of the network's stride by repeating the border, and
     cropped off the result; pixel (0, 0) stays where it is, so coordinates do too.
 
     Args:
         network: one of this package; its ``stride`` is read.
-        image: (B, C, H, W) float, H and W of 1 or more.
+        image: (B, C, *S) float, sides of 1 or more.
 
     Returns:
-        (B, 2 + n_sigma + K, H, W) raw output.
+        (B, D + n_sigma + K, *S) raw output.
     """
     from torch.nn import functional
 
-    height, width = image.shape[-2:]
-    stride = int(network.stride)  # type: ignore[arg-type]
-    bottom, right = -height % stride, -width % stride
-    if bottom or right:
-        image = functional.pad(image, (0, right, 0, bottom), mode="replicate")
+    sides = image.shape[2:]
+    missing = [-n % stride for n, stride in zip(sides, strides(network, len(sides)), strict=True)]
+    if any(missing):
+        image = functional.pad(image, [n for m in missing[::-1] for n in (0, m)], mode="replicate")
     output: Tensor = network(image)
-    return output[..., :height, :width]
+    window: Any = (..., *(slice(n) for n in sides))
+    return output[window]
+
+
+def strides(network: nn.Module, dims: int) -> tuple[int, ...]:
+    """Of what each side of a network's input is a multiple."""
+    plane = int(network.stride)  # type: ignore[arg-type]
+    return (plane,) * 2 if dims == 2 else (int(network.depth_stride), plane, plane)  # type: ignore[arg-type]
 
 
 def freeze_batch_norm_statistics(network: nn.Module) -> None:

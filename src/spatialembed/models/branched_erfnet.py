@@ -47,14 +47,16 @@ class BranchedERFNet(nn.Module):
         return torch.cat([decoder(features) for decoder in self.decoders], 1)
 
 
-def start_embedding(convolution: nn.Conv2d | nn.ConvTranspose2d, channels: int = 1) -> None:
+def start_embedding(convolution: nn.Module, channels: int = 1, dims: int = DIMS) -> None:
     """Start offsets at 0 and bandwidths at σ = 1, a margin of 5.7 px.
 
     Args:
         convolution: gives the offset channels, then the bandwidths.
         channels: how many it gives for each of them.
+        dims: spatial axes.
     """
-    nn.init.zeros_(convolution.weight)
-    assert convolution.bias is not None
-    nn.init.zeros_(convolution.bias[: DIMS * channels])
-    nn.init.ones_(convolution.bias[DIMS * channels :])
+    weight, bias = convolution.weight, convolution.bias
+    assert isinstance(weight, Tensor) and isinstance(bias, Tensor)
+    nn.init.zeros_(weight)
+    nn.init.zeros_(bias[: dims * channels])
+    nn.init.ones_(bias[dims * channels :])

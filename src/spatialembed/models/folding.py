@@ -8,7 +8,10 @@ import torch
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from spatialembed.models.axes import CONVOLUTION, ENLARGING, NORM, in_layout
 from spatialembed.models.doubling import Doubling
+
+CONVOLUTIONS, ENLARGINGS, NORMS = (tuple(kind.values()) for kind in (CONVOLUTION, ENLARGING, NORM))
 
 
 def folded(network: nn.Module) -> nn.Module:
@@ -20,13 +23,13 @@ def folded(network: nn.Module) -> nn.Module:
     ``fx.experimental.optimization.fuse`` knows no transposed convolutions.
 
     Returns:
-        The copy, in evaluation mode and channels-last layout, with the network's ``stride``.
+        The copy, in evaluation mode and channels-last layout, with the network's strides.
     """
     module = copy.deepcopy(network).eval()
     traced = fx.GraphModule(module, _Tracer().trace(module))
     modules = dict(traced.named_modules())
     for node in traced.graph.nodes:
-        if node.op == "call_module" and isinstance(modules[str(node.target)], nn.BatchNorm2d):
+        if node.op == "call_module" and isinstance(modules[str(node.target)], NORMS):
             _fold(traced, node, modules)
     for node in traced.graph.nodes:
         node.type = None  # an annotation, which as a text keeps the copy from being pickled
@@ -35,7 +38,9 @@ def folded(network: nn.Module) -> nn.Module:
     traced.delete_all_unused_submodules()
     traced.recompile()
     traced.stride = network.stride
-    return traced.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    if hasattr(network, "depth_stride"):
+        traced.depth_stride = network.depth_stride
+    return in_layout(traced)
 
 
 class _Tracer(fx.Tracer):
@@ -48,12 +53,12 @@ class _Tracer(fx.Tracer):
 def _fold(traced: fx.GraphModule, norm: fx.Node, modules: dict[str, nn.Module]) -> None:
     before = norm.all_input_nodes[0]
     convolution = modules.get(str(before.target)) if before.op == "call_module" else None
-    if not isinstance(convolution, nn.Conv2d | nn.ConvTranspose2d) or len(before.users) > 1:
+    if not isinstance(convolution, CONVOLUTIONS + ENLARGINGS) or len(before.users) > 1:
         return
     fused = fuse_conv_bn_eval(
         convolution,
         modules[str(norm.target)],  # type: ignore[arg-type]
-        transpose=isinstance(convolution, nn.ConvTranspose2d),
+        transpose=isinstance(convolution, ENLARGINGS),
     )
     traced.set_submodule(str(before.target), fused)
     norm.replace_all_uses_with(before)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from spatialembed.errors import UserError
 from spatialembed.files.described import filled
-from spatialembed.files.pixel_values import Values, values_of
+from spatialembed.files.pixel_values import Values, side_by_side, values_of
 from spatialembed.models.percentiles import counted, is_counted, percentiles
 
 Kind = Literal["range", "percentile", "mean-std", "none"]
@@ -253,7 +253,8 @@ def every_level(dtype: np.dtype[Any], channels: int) -> npt.NDArray[Any]:
 
 
 def parts_of(image: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-    """What of an image (*spatial, C) it is judged by."""
+    """What of an image (*spatial, C) it is judged by; of a volume its planes side by side."""
+    image = side_by_side(image) if image.ndim == 4 else image
     windows = sampled((image.shape[0], image.shape[1])) if image.ndim == 3 else [()]
     return [image[window] for window in windows]
 

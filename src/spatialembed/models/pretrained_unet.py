@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from spatialembed.errors import UserError
+from spatialembed.models.axes import Axes
 from spatialembed.models.branched_erfnet import DIMS, start_embedding
 from spatialembed.models.efficientnet_lite import EfficientNetLite, Variant
 from spatialembed.models.residual_unet import MOST_WIDTH, FineHead, Up, convolution
@@ -57,13 +58,17 @@ class PretrainedUNet(nn.Module):
             raise UserError(f"widths takes {len(self.encoder.widths)} numbers, not {len(widths)}")
         if not 1 <= min(*widths, fine) <= max(*widths, fine) <= MOST_WIDTH:
             raise UserError(f"widths and fine are numbers from 1 to {MOST_WIDTH}")
-        self.skip = convolution(in_channels, fine)
+        axes = Axes()
+        self.skip = convolution(axes, 0, in_channels, fine)
         self.across = nn.ModuleList(
-            convolution(*ends, size=1) for ends in zip(self.encoder.widths, widths, strict=True)
+            nn.Sequential(axes.pointwise(*ends), axes.norm(ends[1]), nn.ReLU(inplace=True))
+            for ends in zip(self.encoder.widths, widths, strict=True)
         )
-        self.up = nn.ModuleList(Up(deep, shallow) for shallow, deep in pairwise(widths))
-        self.embedding_head = FineHead(widths[0], fine, DIMS + n_sigma)
-        self.seed_head = FineHead(widths[0], fine, n_classes)
+        self.up = nn.ModuleList(
+            Up(deep, shallow, axes, k) for k, (shallow, deep) in enumerate(pairwise(widths), 1)
+        )
+        self.embedding_head = FineHead(widths[0], fine, DIMS + n_sigma, axes)
+        self.seed_head = FineHead(widths[0], fine, n_classes, axes)
         start_embedding(self.embedding_head.output_conv)
 
     def forward(self, image: Tensor) -> Tensor:

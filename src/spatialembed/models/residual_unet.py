@@ -1,4 +1,4 @@
-"""A residual U-Net made for processors: plain 3x3 convolutions where images are already small."""
+"""A residual U-Net made for processors: plain convolutions of 3 where images are already small."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from spatialembed.errors import UserError
-from spatialembed.models.branched_erfnet import DIMS, start_embedding
+from spatialembed.models.axes import Axes
+from spatialembed.models.branched_erfnet import start_embedding
 
 HEAD_WIDTH = 32
+WIDTHS = (16, 64, 96, 128, 160)
 MOST_WIDTH, MOST_BLOCKS = 4096, 64
 """Of a level."""
 
@@ -26,18 +28,24 @@ class ResidualUNet(nn.Module):
     which leave them as they came, so that every pixel gets values of its own; or, with ``fine``,
     at full resolution.
 
+    Of volumes squares are cubes. Where planes lie further apart than pixels, as many halvings as
+    ``flat`` says halve the planes' sides alone, and convolutions before them stay in the plane.
+
     Args:
         in_channels: channels of the image, 1 or more.
-        n_sigma: bandwidths per pixel, 1 (circular margin) or 2 (elliptical).
+        n_sigma: bandwidths per pixel, 1 (circular margin) or one an axis (elliptical).
         n_classes: seed maps, 1 or more.
         widths: channels at 1/2, 1/4, 1/8 … of the image's size, 2 to 7 of them.
         blocks: residual blocks per level on the way down, as many as ``widths``.
         fine: channels at full resolution, next to the image and in the heads; 0 for none, which
             is faster and less accurate on small objects.
+        flat: of volumes, halvings that leave z as it is, up to one a width; see
+            :func:`~spatialembed.models.axes.flat_for`.
+        dims: spatial axes, 2 or 3.
 
     Raises:
-        UserError: ``widths`` and ``blocks`` differ in length, or hold something below 1, or
-            ``fine`` is below 0.
+        UserError: ``widths`` and ``blocks`` differ in length, or hold something below 1, ``fine``
+            is below 0, or ``flat`` is of images or above the number of widths.
     """
 
     encoder_parts = ("skip", "stem", "down", "body")
@@ -48,9 +56,11 @@ class ResidualUNet(nn.Module):
         in_channels: int = 3,
         n_sigma: int = 1,
         n_classes: int = 1,
-        widths: Sequence[int] = (16, 64, 96, 128, 160),
+        widths: Sequence[int] = WIDTHS,
         blocks: Sequence[int] = (1, 1, 2, 2, 2),
         fine: int = 0,
+        flat: int = 0,
+        dims: int = 2,
     ) -> None:
         super().__init__()
         if not 2 <= len(widths) <= 7 or len(blocks) != len(widths):
@@ -59,31 +69,43 @@ class ResidualUNet(nn.Module):
             raise UserError("widths and blocks are numbers of 1 or more, fine is 0 or more")
         if max(*widths, fine) > MOST_WIDTH or max(blocks) > MOST_BLOCKS:
             raise UserError(f"widths and fine go up to {MOST_WIDTH}, blocks up to {MOST_BLOCKS}")
+        if not 0 <= flat <= len(widths) * (dims - 2):
+            raise UserError(f"flat is of volumes, from 0 to the number of widths, not {flat}")
+        axes = Axes(dims, flat)
+        self.axes, self.fine = axes, fine
         self.stride = 2 ** len(widths)
-        self.fine = fine
+        self.depth_stride = 2 ** (len(widths) - flat)
+        of_image = axes.square(0) * in_channels
         self.skip = (
-            convolution(in_channels, fine) if fine else convolution(4 * in_channels, HEAD_WIDTH)
+            convolution(axes, 0, in_channels, fine)
+            if fine
+            else convolution(axes, 1, of_image, HEAD_WIDTH)
         )
-        self.stem = convolution(4 * in_channels, widths[0])
+        self.stem = convolution(axes, 1, of_image, widths[0])
         self.down = nn.ModuleList()
         self.body = nn.ModuleList()
-        for level, (width, count) in enumerate(zip(widths, blocks, strict=True)):
-            if level:
-                self.down.append(convolution(widths[level - 1], width, stride=2))
-            self.body.append(nn.Sequential(*[ResidualBlock(width) for _ in range(count)]))
-        self.up = nn.ModuleList([Up(deep, shallow) for shallow, deep in pairwise(widths)])
-        self.embedding_head, self.seed_head = (
-            FineHead(widths[0], fine, maps) if fine else Head(widths[0], maps)
-            for maps in (DIMS + n_sigma, n_classes)
+        for level, (width, count) in enumerate(zip(widths, blocks, strict=True), 1):
+            if level > 1:
+                self.down.append(convolution(axes, level - 1, widths[level - 2], width, halves=True))
+            self.body.append(
+                nn.Sequential(*[ResidualBlock(width, axes, level) for _ in range(count)])
+            )
+        self.up = nn.ModuleList(
+            [Up(deep, shallow, axes, k) for k, (shallow, deep) in enumerate(pairwise(widths), 1)]
         )
-        start_embedding(self.embedding_head.output_conv, channels=1 if fine else 4)
+        head = FineHead if fine else Head
+        self.embedding_head, self.seed_head = (
+            head(widths[0], fine or HEAD_WIDTH, maps, axes) for maps in (dims + n_sigma, n_classes)
+        )
+        start_embedding(self.embedding_head.output_conv, 1 if fine else axes.square(0), dims)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, in_channels, H, W) float -> (B, 2 + n_sigma + K, H, W) raw output.
+        """(B, in_channels, *S) float -> (B, D + n_sigma + K, *S) raw output.
 
-        H and W are multiples of ``stride``; :func:`spatialembed.models.forward_any_size` takes any.
+        Sides are multiples of ``stride``, along z of ``depth_stride``;
+        :func:`spatialembed.models.forward_any_size` takes any.
         """
-        squares = nn.functional.pixel_unshuffle(image, 2)
+        squares = self.axes.in_squares(image)
         skip = self.skip(image if self.fine else squares)
         x = self.body[0](self.stem(squares))
         levels = []
@@ -95,28 +117,30 @@ class ResidualUNet(nn.Module):
         return torch.cat([self.embedding_head(x, skip), self.seed_head(x, skip)], 1)
 
 
-def convolution(in_channels: int, out_channels: int, size: int = 3, stride: int = 1) -> nn.Module:
-    """Convolution, batch norm, ReLU."""
+def convolution(
+    axes: Axes, level: int, in_channels: int, out_channels: int, halves: bool = False
+) -> nn.Module:
+    """Convolution at 1/2^level of the image's size, from which it may go on, batch norm, ReLU."""
     return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, size, stride, padding=size // 2, bias=False),
-        nn.BatchNorm2d(out_channels),
+        axes.convolution(level, in_channels, out_channels, halves=halves, bias=False),
+        axes.norm(out_channels),
         nn.ReLU(inplace=True),
     )
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions added to their input; starts as the identity, which trains sooner."""
+    """Two convolutions of 3 added to their input; starts as the identity, which trains sooner."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, axes: Axes, level: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
+        self.conv1 = axes.convolution(level, channels, channels, bias=False)
+        self.bn1 = axes.norm(channels)
+        self.conv2 = axes.convolution(level, channels, channels, bias=False)
+        self.bn2 = axes.norm(channels)
         nn.init.zeros_(self.bn2.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> the same shape."""
+        """(B, C, *S) -> the same shape."""
         y = torch.relu_(self.bn1(self.conv1(x)))
         return torch.relu_(self.bn2(self.conv2(y)).add_(x))
 
@@ -124,45 +148,46 @@ class ResidualBlock(nn.Module):
 class Up(nn.Module):
     """Deeper features, narrowed before they are enlarged, added to a level's own, one block."""
 
-    def __init__(self, deep: int, shallow: int) -> None:
+    def __init__(self, deep: int, shallow: int, axes: Axes, level: int) -> None:
         super().__init__()
-        self.narrow = nn.Sequential(
-            nn.Conv2d(deep, shallow, 1, bias=False), nn.BatchNorm2d(shallow)
-        )
-        self.block = ResidualBlock(shallow)
+        self.narrow = nn.Sequential(axes.pointwise(deep, shallow), axes.norm(shallow))
+        self.block = ResidualBlock(shallow, axes, level)
+        self.factor = axes.factor(level)
 
     def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
-        """(B, deep, H, W), (B, shallow, 2H, 2W) -> (B, shallow, 2H, 2W)."""
-        enlarged = nn.functional.interpolate(self.narrow(deep), scale_factor=2, mode="nearest")
+        """(B, deep, *S), (B, shallow, *twice S) -> (B, shallow, *twice S)."""
+        narrowed = self.narrow(deep)
+        enlarged = nn.functional.interpolate(narrowed, scale_factor=self.factor, mode="nearest")
         x: Tensor = self.block(torch.relu_(enlarged.add_(shallow)))
         return x
 
 
 class Head(nn.Module):
-    """Features and the skip from the image to one branch's maps, in squares of four pixels."""
+    """Features and the skip from the image to one branch's maps, in squares of the image."""
 
-    def __init__(self, channels: int, out_channels: int) -> None:
+    def __init__(self, channels: int, width: int, out_channels: int, axes: Axes) -> None:
         super().__init__()
-        self.narrow = nn.Conv2d(channels, HEAD_WIDTH, 1, bias=False)
-        self.bn = nn.BatchNorm2d(HEAD_WIDTH)
-        self.output_conv = nn.Conv2d(HEAD_WIDTH, 4 * out_channels, 3, padding=1)
+        self.narrow = axes.pointwise(channels, width)
+        self.bn = axes.norm(width)
+        self.output_conv = axes.convolution(1, width, axes.square(0) * out_channels)
+        self.axes = axes
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """(B, channels, H/2, W/2), (B, 32, H/2, W/2) -> (B, out_channels, H, W)."""
+        """(B, channels, *half S), (B, width, *half S) -> (B, out_channels, *S)."""
         squares = self.output_conv(torch.relu_(self.bn(self.narrow(x)).add_(skip)))
-        return nn.functional.pixel_shuffle(squares, 2)
+        return self.axes.from_squares(squares)
 
 
 class FineHead(nn.Module):
     """Features and the skip from the image to one branch's maps, at full resolution."""
 
-    def __init__(self, channels: int, fine: int, out_channels: int) -> None:
+    def __init__(self, channels: int, fine: int, out_channels: int, axes: Axes) -> None:
         super().__init__()
-        self.enlarge = nn.ConvTranspose2d(channels, fine, 2, stride=2, bias=False)
-        self.bn = nn.BatchNorm2d(fine)
-        self.output_conv = nn.Conv2d(fine, out_channels, 3, padding=1)
+        self.enlarge = axes.enlarging(0, channels, fine)
+        self.bn = axes.norm(fine)
+        self.output_conv = axes.convolution(0, fine, out_channels)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """(B, channels, H/2, W/2), (B, fine, H, W) -> (B, out_channels, H, W)."""
+        """(B, channels, *half S), (B, fine, *S) -> (B, out_channels, *S)."""
         out: Tensor = self.output_conv(torch.relu_(self.bn(self.enlarge(x)).add_(skip)))
         return out

@@ -41,9 +41,13 @@ class ModelSpec:
         network_options: options of :func:`spatialembed.models.build`, such as ``widths``.
         in_channels: channels of an image.
         class_names: one per seed map, in their order, all different.
-        n_sigma: bandwidths per pixel, 1 (circular margin) or 2 (elliptical).
-        zoom: magnification at which the network sees images.
-        pitch: coordinate step per pixel along (x, y), of images as the network sees them.
+        n_sigma: bandwidths per pixel, 1 (circular margin) or one an axis (elliptical).
+        dims: spatial axes of an image: 2, or of volumes 3.
+        spacing: micrometres between the voxels of the training volumes along (z, y, x), or any
+            numbers in their proportion; None of images, and where it was not known.
+        zoom: magnification at which the network sees images; of volumes the planes alone.
+        pitch: coordinate step per pixel along (x, y) or (x, y, z), of images as the network sees
+            them.
         margin: radius in such pixels of a fixed bandwidth; None where it is learned.
         normalization: from an image as stored to the network's input.
         seed_threshold: least seed score that starts an object, in [0, 1].
@@ -67,8 +71,10 @@ class ModelSpec:
     in_channels: int = 3
     class_names: tuple[str, ...] = ("object",)
     n_sigma: int = 1
+    dims: int = 2
+    spacing: tuple[float, float, float] | None = None
     zoom: float = 1.0
-    pitch: tuple[float, float] = (PITCH, PITCH)
+    pitch: tuple[float, ...] = (PITCH, PITCH)
     margin: float | None = None
     normalization: Normalization = field(default_factory=Normalization)
     seed_threshold: float = 0.9
@@ -86,7 +92,9 @@ class ModelSpec:
         if isinstance(self.class_names, str):
             raise UserError(f"class_names is a list of names, not {self.class_names!r}")
         object.__setattr__(self, "class_names", tuple(str(name) for name in self.class_names))
-        object.__setattr__(self, "pitch", per_axis(tuple(self.pitch), 2))
+        if self.dims not in (2, 3):
+            raise UserError(f"a model is of 2 or 3 axes, not {self.dims}")
+        object.__setattr__(self, "pitch", per_axis(tuple(self.pitch), self.dims))
         if self.network not in NETWORKS:
             raise UserError(
                 f"there is no network {self.network!r}; choose one of {', '.join(NETWORKS)}, "
@@ -100,8 +108,8 @@ class ModelSpec:
         for name in ("seed_threshold", "foreground_threshold"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name} must be in [0, 1], not {getattr(self, name)}")
-        if self.n_sigma not in (1, 2):
-            raise UserError(f"n_sigma must be 1 or 2, not {self.n_sigma}")
+        if self.n_sigma not in (1, self.dims):
+            raise UserError(f"n_sigma must be 1 or {self.dims}, not {self.n_sigma}")
         for name, most in (("in_channels", MOST_CHANNELS), ("min_size", 2**31 - 1)):
             if not 1 <= getattr(self, name) <= most:
                 raise UserError(f"{name} must lie between 1 and {most}, not {getattr(self, name)}")
@@ -110,8 +118,10 @@ class ModelSpec:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise UserError(f"{name} must be a positive number of pixels or None, not {value}")
-        if self.finds_size and self.object_diameter is None:
-            raise UserError("a model that finds sizes has an object_diameter")
+        if self.finds_size and (self.object_diameter is None or self.dims == 3):
+            raise UserError("a model that finds sizes is of images, and has an object_diameter")
+        if self.spacing is not None and not all(0 < step < math.inf for step in self.spacing):
+            raise UserError(f"spacing is three numbers above 0, not {self.spacing}")
         self._check_normalization()
         self._check_notes()
 
@@ -147,8 +157,8 @@ class ModelSpec:
         """The network without weights, which takes no memory; raises as :meth:`build` does."""
         return outline(*self._network(), **self.network_options)
 
-    def _network(self) -> tuple[str, int, int, int]:
-        return self.network, self.in_channels, self.n_sigma, len(self.class_names)
+    def _network(self) -> tuple[str, int, int, int, int]:
+        return self.network, self.in_channels, self.n_sigma, len(self.class_names), self.dims
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON-able values; :meth:`from_dict` is the inverse."""

@@ -4,7 +4,9 @@ Bottom layer, so that training and reports draw with the same hand: numpy and pi
 """
 
 from spatialembed.pictures.colors import colors_of_objects, distinct_colors, to_rgb
+from spatialembed.pictures.cuts import cuts, fullest, step_of
 from spatialembed.pictures.explanation import VIEWS, Explanation, explain, found_seeds
+from spatialembed.pictures.fullest_plane import Shown, shown
 from spatialembed.pictures.outputs import (
     bandwidth_ellipses,
     embedding_space,
@@ -25,15 +27,18 @@ __all__ = [
     "VIEWS",
     "Explanation",
     "Judgement",
+    "Shown",
     "Tile",
     "bandwidth_ellipses",
     "colors_of_objects",
+    "cuts",
     "data_address",
     "distinct_colors",
     "embedding_space",
     "explain",
     "found_against_truth",
     "found_seeds",
+    "fullest",
     "judge",
     "offset_wheel",
     "outlines",
@@ -41,6 +46,8 @@ __all__ = [
     "panel",
     "save_picture",
     "seed_picture",
+    "shown",
+    "step_of",
     "to_rgb",
     "verdict_key",
 ]

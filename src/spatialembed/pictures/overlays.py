@@ -91,8 +91,8 @@ def judge(label_map: NDArray[Any], label_mask: NDArray[Any], threshold: float = 
     assignment of the metrics.
 
     Args:
-        label_map: (H, W) integer, found objects.
-        label_mask: (H, W) integer, the truth.
+        label_map: (*S) integer, found objects.
+        label_mask: (*S) integer, the truth.
     """
     (f, t), lengths = runs(label_map, label_mask)
     (found, f), (truth, t) = numbered(f), numbered(t)
@@ -119,7 +119,7 @@ def found_against_truth(
     image: NDArray[Any],
     label_map: NDArray[Any],
     label_mask: NDArray[Any],
-    threshold: float = 0.5,
+    verdict: Judgement | None = None,
 ) -> RGB:
     """Hits outlined in green, misses hatched in orange, extra finds tinted pink.
 
@@ -127,14 +127,15 @@ def found_against_truth(
         image: (H, W) or (H, W, C).
         label_map: (H, W) integer, found objects.
         label_mask: (H, W) integer, the truth.
-        threshold: IoU from which on a found object is a hit.
+        verdict: which objects are what, where these are cuts of a volume; None for what
+            :func:`judge` says of the image.
 
     Raises:
         ValueError: sizes differ.
     """
     rgb = _matching_rgb(image, label_map)
     _matching_rgb(image, label_mask)
-    verdict = judge(label_map, label_mask, threshold)
+    verdict = verdict or judge(label_map, label_mask)
     rgb = (rgb * 0.8).astype(np.uint8)
     width = _line_width(label_map)
     hit = np.where(np.isin(label_map, verdict.hit), label_map, 0)

@@ -12,13 +12,23 @@ from rich.text import Text
 
 from spatialembed.metrics.average_precision import worst_first
 from spatialembed.models.checkpoint import MODEL_FILE
-from spatialembed.pictures import explain, found_against_truth, save_picture
+from spatialembed.pictures import (
+    cuts,
+    explain,
+    found_against_truth,
+    fullest,
+    judge,
+    save_picture,
+    shown,
+    step_of,
+)
 from spatialembed.report.page import WAYS, cut_note, write_page
 
 if TYPE_CHECKING:
     import numpy as np
 
     from spatialembed.data import DataSet
+    from spatialembed.data.sample import Sample
     from spatialembed.inference.predictor import Model
 
 BEST = 2
@@ -91,8 +101,8 @@ def explained(
         sample = dataset[dataset.names.index(row["name"])]
         sized = model.for_image(sample.image, sample.name)
         output = sized.raw(sample.image, sample.name)
-        explanation = sized.explanation(sample.image, output, sized.cluster(output))
-        sheet = explain(explanation, sample.label_mask)
+        seen = shown(sample.image, output, sized.cluster(output), sample.label_mask)
+        sheet = explain(sized.explanation(seen.image, seen.output, seen.found), seen.truth)
         yield f"How the model sees {sample.name}", f"AP50 {row['ap50']:.3f}", sheet
 
 
@@ -113,8 +123,17 @@ def compared(
             f"AP {row['ap']:.3f}, AP50 {row['ap50']:.3f}; "
             f"{row['n_true']} objects, {row['n_found']} found"
         )
-        picture = found_against_truth(sample.image, found.label_map, sample.label_mask)
-        yield sample.name, caption, picture
+        yield sample.name, caption, _against_truth(model, sample, found.label_map)
+
+
+def _against_truth(model: Model, sample: Sample, found: np.ndarray) -> np.ndarray:
+    """What was found in an image and its truth; of a volume in three cuts through it."""
+    image, truth = sample.image, sample.label_mask
+    if truth.ndim == 2:
+        return found_against_truth(image, found, truth)
+    point, step = fullest(truth), step_of(model.spec.spacing)
+    sheets = (cuts(voxels, point, step) for voxels in (image, found, truth))
+    return found_against_truth(*sheets, judge(found, truth))
 
 
 def _figures(measures: dict[str, Any]) -> list[str]:

@@ -10,8 +10,9 @@ import torch
 from spatialembed.inference.looks import usual_looks
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import TorchNetwork
+from spatialembed.models.axes import in_layout
 from spatialembed.models.checkpoint import MODEL_FILE, save_model
-from spatialembed.pictures import explain, save_picture
+from spatialembed.pictures import explain, save_picture, shown
 from spatialembed.training.calibrate import calibrate
 from spatialembed.training.run import Best, Run
 from spatialembed.training.validation import validate
@@ -59,7 +60,7 @@ def finish(run: Run) -> None:
         run.log.say("nothing left to do: the run is finished")
         return
     run.log.say("calibrating thresholds and minimum size on the validation images")
-    network = network.to(run.fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = in_layout(network.to(run.fabric.device))
     spec = replace(spec, seed_threshold=run.material.spec.seed_threshold)
     model = Model(TorchNetwork(network, run.precision), spec)
     spec, scores = calibrate(model, run.material.val, run.fabric, run.material.diameters)
@@ -69,8 +70,10 @@ def finish(run: Run) -> None:
     row = next(i for i, s in enumerate(scores.settings) if tuple(vars(s).values()) == chosen)
     ap, ap50 = float(scores.ap[row].mean()), float(scores.ap50[row].mean())
     calibrated = {"images": len(run.material.val), "ap": ap, "ap50": ap50}
-    looks = asdict(usual_looks(Model(model.network, spec), run.material.val))
-    spec = replace(spec, training={**spec.training, "calibrated": calibrated, "looks": looks})
+    notes = {**spec.training, "calibrated": calibrated}
+    if spec.dims == 2:
+        notes["looks"] = asdict(usual_looks(Model(model.network, spec), run.material.val))
+    spec = replace(spec, training=notes)
     save_model(path, network, spec)
     run.best_model = Best.of(network, spec)
     run.save(None)
@@ -94,5 +97,6 @@ def _picture(run: Run, model: Model, seed_threshold: float) -> None:
         sized = model if (sizes := run.material.diameters) is None else model.seeing(sizes[i])
         output = sized.raw(sample.image)
         found = sized.cluster(output, seed_threshold)
-        sheet = explain(sized.explanation(sample.image, output, found), sample.label_mask)
+        seen = shown(sample.image, output, found, sample.label_mask)
+        sheet = explain(sized.explanation(seen.image, seen.output, seen.found), seen.truth)
         save_picture(run.config.out / "pictures" / f"{run.step:07}_{sample.name}.png", sheet)

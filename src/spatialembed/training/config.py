@@ -29,6 +29,7 @@ class StageConfig:
     Args:
         crop_size: side of the square crops in pixels; a multiple of 8, and of the
             network's stride: 2 to the number of widths for residual_unet.
+        crop_depth: planes of the crops of volumes.
         batch_size: crops per step, of all processes together.
         epochs: passes of ``crops_per_epoch`` crops.
         steps: optimizer steps.
@@ -55,6 +56,7 @@ class StageConfig:
     """
 
     crop_size: int = 256
+    crop_depth: int | None = None
     batch_size: int = 8
     epochs: float | None = None
     steps: int | None = None
@@ -79,16 +81,18 @@ class StageConfig:
         positive: dict[str, float | None] = {
             **given, "batch_size": self.batch_size, "learning_rate": self.learning_rate,
             "crops_per_epoch": self.crops_per_epoch, "validations": self.validations,
+            "crop_depth": self.crop_depth,
         }  # fmt: skip
         for name, value in positive.items():
             if value is not None and not (value > 0 and math.isfinite(value)):
                 raise UserError(f"{name} must be above 0, not {value}")
         if self.crop_size < 8 or self.crop_size % 8:
             raise UserError(f"crop_size must be a multiple of 8, not {self.crop_size}")
-        if self.batch_size * self.crop_size**2 > MOST_PIXELS:
+        if self.batch_size * (self.crop_depth or 1) * self.crop_size**2 > MOST_PIXELS:
             raise UserError(
                 f"a batch of {self.batch_size} crops of {self.crop_size} pixels a side fits in no "
-                f"memory; batch_size times crop_size squared may be up to {MOST_PIXELS:,}"
+                f"memory; batch_size times crop_size squared may be up to {MOST_PIXELS:,}, of "
+                "volumes times crop_depth"
             )
         share = self.background_share
         if share is not None and not 0 <= share <= 1:
@@ -124,12 +128,14 @@ class TrainConfig:
             tools mark single masks so.
         network: "branched_erfnet" (the paper's), "residual_unet" (lighter) or "pretrained_unet".
         network_options: further arguments of the network.
-        n_sigma: bandwidths per pixel: 1 for circular margins, 2 for elliptical ones.
+        n_sigma: bandwidths per pixel: 1 for circular margins, for elliptical ones 2, of volumes 3.
         center: "centroid", "learned" or "medoid".
         margin: radius of a fixed bandwidth, the paper's baseline, in pixels as the network sees
             them; None to learn it.
         diameter: pixels across that the network sees the median training object at; images are
-            enlarged or shrunk to that. None shows them as they are.
+            enlarged or shrunk to that, of volumes their planes alone. None shows them as they are.
+        spacing: micrometres between the voxels of volumes along z, y and x, or numbers in their
+            proportion; None for what the files say.
         normalization: of the images: "range", "percentile" or "none", stored with the model.
         foreground_weight: of object pixels in the seed term, one number or one a class.
         instance_weight: weight of the loss's instance term.
@@ -188,6 +194,7 @@ class TrainConfig:
     center: Literal["centroid", "learned", "medoid"] = "centroid"
     margin: float | None = None
     diameter: float | None = None
+    spacing: tuple[float, float, float] | None = None
     normalization: Literal["range", "percentile", "none"] = "range"
     foreground_weight: float | list[float] = 10.0
     instance_weight: float = 1.0
@@ -241,6 +248,8 @@ class TrainConfig:
             raise UserError("careful is of a run that goes on from a model: add --init, too")
         if self.diameter is not None and not 0 < self.diameter < math.inf:
             raise UserError(f"diameter must be a number of pixels above 0, not {self.diameter}")
+        if self.spacing is not None and not all(0 < step < math.inf for step in self.spacing):
+            raise UserError(f"spacing is three numbers above 0, along z, y and x: {self.spacing}")
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise UserError(f"clip_norm must be above 0, not {self.clip_norm}")
 

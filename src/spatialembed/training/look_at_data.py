@@ -57,7 +57,7 @@ def look(
         console.print(sentence, highlight=False, soft_wrap=True)
     told = [*_about_classes(train, index), *_about_specks(index)]
     warnings = [Problem(config.data, sentence, warning=True) for sentence in told]
-    return kept, judged, [*warnings, *about_masks(train)]
+    return kept, judged, [*warnings, *(about_masks(train) if train.dims == 2 else [])]
 
 
 def look_across(train: FileDataSet, val: FileDataSet, sizes: np.ndarray) -> list[Problem]:
@@ -66,9 +66,9 @@ def look_across(train: FileDataSet, val: FileDataSet, sizes: np.ndarray) -> list
     Args:
         train: images, all of which are decoded, as are those of ``val``.
         sizes: (M, 2) of all images; where they have more than :data:`COMPARED` pixels, none is
-            looked at: ``spatialembed check`` does so.
+            looked at: ``spatialembed check`` does so. Nor are volumes.
     """
-    if np.prod(sizes, axis=1, dtype=np.int64).sum() > COMPARED:
+    if train.dims == 3 or np.prod(sizes, axis=1, dtype=np.int64).sum() > COMPARED:
         return []
     return list(across_splits({"train": traces_in(train), "val": traces_in(val)}))
 

@@ -19,6 +19,7 @@ from spatialembed.data.open import refuse
 from spatialembed.embedding import PITCH
 from spatialembed.errors import UserError
 from spatialembed.inference.loading import load_network
+from spatialembed.models import strides
 from spatialembed.models.efficientnet_lite import load_imagenet
 from spatialembed.models.normalization import Normalization, Normalize
 from spatialembed.models.pretrained_unet import PretrainedUNet
@@ -26,6 +27,7 @@ from spatialembed.models.spec import ModelSpec
 from spatialembed.training.config import StageConfig, TrainConfig
 from spatialembed.training.look_at_data import look, look_across, look_at_values
 from spatialembed.training.open_sets import open_sets, open_whole
+from spatialembed.training.volumes import flattened, pitch_of, require_dims, spacing_of
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Material:
             stage.augmentation,
             self.spec.zoom * self.ratios,
             np.flatnonzero(np.diff(set_numbers(self.train), prepend=-1)).tolist(),
+            depth=stage.crop_depth or 1,
         )
 
     def normalization(self, image: WindowedImage) -> Normalize:
@@ -87,6 +90,8 @@ def gather(config: TrainConfig, spec: ModelSpec | None = None, hold_out: bool = 
         UserError: no usable data, or a file that training would stumble over later.
     """
     train, val = open_sets(config, spec) if hold_out else open_whole(config)
+    start = spec or _start(config)
+    require_dims(config, train, None if config.init is None else start)
     roots = ", ".join(str(one.root) for one in sets_of(train))
     told = f"Reading {roots}: {len(train)} training"
     told += " images" if val is train else f" and {len(val)} validation images"
@@ -97,9 +102,11 @@ def gather(config: TrainConfig, spec: ModelSpec | None = None, hold_out: bool = 
     if spec is None:  # a resumed run has told
         sizes = np.concatenate([index.image_size, judged.image_size])
         seen += [] if val is train else look_across(train, val, sizes)
-    start = spec or _start(config)
     normalization, values = look_at_values(start.normalization, train)
     seen += [Problem(config.data, text, warning=True) for text in values]
+    if spec is None and train.dims == 3:
+        spacing, told_of = spacing_of(config, train)
+        start, seen = replace(start, spacing=spacing), [*seen, *told_of]
     warnings = dict.fromkeys((*train.problems, *val.problems, *remarks, *seen))
     start = replace(start, normalization=normalization)
     ratios = _ratios(config, train, index)
@@ -144,6 +151,12 @@ def _described(
     diameters, areas = index.diameter * ratio, index.area * ratio**2
     diameter = float(np.median(diameters))
     smallest = max(1, round(float(np.quantile(areas, 0.01)) / 2))
+    zoom = float(f"{config.diameter / diameter:.3g}") if config.diameter else 1.0
+    pitch: tuple[float, ...] = (PITCH, PITCH)
+    options = start.network_options
+    if start.dims == 3:
+        pitch = pitch_of(start.spacing, zoom)
+        options = flattened(start.network, options, pitch) if config.init is None else options
     channels = set(index.channels.tolist())
     takes_grey = len(channels) > 1 or (start.takes_grey and channels <= {1, start.in_channels})
     return replace(  # what is not named here is the start's: network, normalisation, thresholds
@@ -153,8 +166,9 @@ def _described(
         ),
         takes_grey=takes_grey,
         class_names=train.class_names,
-        zoom=float(f"{config.diameter / diameter:.3g}") if config.diameter else 1.0,
-        pitch=(PITCH, PITCH),
+        network_options=options,
+        zoom=zoom,
+        pitch=pitch,
         margin=config.margin,
         min_size=config.min_size or smallest,
         refine=config.refine,
@@ -183,10 +197,13 @@ def _start(config: TrainConfig) -> ModelSpec:
     """
     if config.init is not None:
         return load_network(config.init)[1]
+    dims = 3 if all(stage.crop_depth is not None for stage in config.stages) else 2
     return ModelSpec(
         network=config.network,
         network_options=config.network_options,
         n_sigma=config.n_sigma,
+        dims=dims,
+        pitch=(PITCH,) * dims,
         normalization=Normalization(config.normalization),
     )
 
@@ -205,10 +222,16 @@ def build_network(config: TrainConfig, material: Material) -> nn.Module:
     spec = material.spec
     network = spec.build()
     for stage in material.stages:
-        if stage.crop_size % int(network.stride):  # type: ignore[arg-type]
+        *depth, stride, _ = strides(network, spec.dims)
+        if stage.crop_size % stride:
             raise UserError(
-                f"crop_size must be a multiple of {network.stride} for this {spec.network}, "
+                f"crop_size must be a multiple of {stride} for this {spec.network}, "
                 f"not {stage.crop_size}"
+            )
+        if depth and (stage.crop_depth is None or stage.crop_depth % depth[0]):
+            raise UserError(
+                f"crop_depth, the planes of a crop of volumes, must be a multiple of {depth[0]} for "
+                f"this {spec.network}, not {stage.crop_depth}"
             )
     if config.pretrained and config.init is None and not config.resume:
         if not isinstance(network, PretrainedUNet):

@@ -22,6 +22,7 @@ from spatialembed.console.output import console
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import Precision, TorchNetwork, pick_device
 from spatialembed.loss import SpatialEmbeddingLoss
+from spatialembed.models.axes import in_layout
 from spatialembed.models.checkpoint import MODEL_FILE, save_model
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.averaging import WeightAverage
@@ -147,7 +148,7 @@ def start(
     network = build_network(config, material)
     if fabric.world_size > 1:
         see_whole_batch(network)
-    network = network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = in_layout(network.to(fabric.device))
     average = WeightAverage(network, config.average) if config.average else None
     loss = loss_of(config, material).to(fabric.device)
     if state is None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from spatialembed.training.config import StageConfig
 
-
 APART = 200
 """Fewest steps between two validations of a stage whose length is given in minutes.
 

@@ -21,6 +21,7 @@ from spatialembed.errors import UserError
 from spatialembed.errors.interrupts import obey_parent, undisturbed
 from spatialembed.kernels.threads import cores
 from spatialembed.loss import SpatialEmbeddingLoss
+from spatialembed.models.axes import LAYOUT
 from spatialembed.training.config import TrainConfig, is_launched
 
 AHEAD = 2
@@ -138,7 +139,7 @@ def advance(
         UserError: loss or gradient is not finite, and the optimizer is not fused.
     """
     image, label_mask, class_map, ignore = (fabric.to_device(tensor) for tensor in batch[:4])
-    output = network(image.contiguous(memory_format=torch.channels_last))
+    output = network(image.contiguous(memory_format=LAYOUT[image.ndim - 2]))
     terms = loss(output, label_mask, class_map, ignore)
     late = optimizer.param_groups[0]["fused"]
     if not late:

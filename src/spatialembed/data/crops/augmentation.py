@@ -27,8 +27,9 @@ class Augmentation:
     about 1. A value of 0 (or ``False``, or a scale of 1 to 1) turns a change off.
 
     Args:
-        flip: mirror left-right, on half of the crops.
-        turn: turn by 0, 90, 180 or 270 degrees, equally often. With ``flip`` all 8 symmetries.
+        flip: mirror left-right, on half of the crops; of volumes top-bottom, too.
+        turn: turn by 0, 90, 180 or 270 degrees, equally often. With ``flip`` all 8 symmetries. Of
+            volumes the planes are turned.
         scale: smallest and largest magnification, log-uniform; above 1 objects get larger.
         brightness: largest shift added to the image, uniform in ±brightness.
         contrast: factor about the crop's mean, uniform in 1 ± contrast; below 1.
@@ -72,12 +73,13 @@ class Augmentation:
         if self.contrast >= 1:
             raise UserError(f"augmentation.contrast must be below 1, not {self.contrast!r}")
 
-    def draw(self, rng: np.random.Generator) -> Change:
+    def draw(self, rng: np.random.Generator, dims: int = 2) -> Change:
         """Draw one change. Always takes ten numbers, so that no option shifts another's draw; or
-        twelve, where crops may be inverted or their channels mixed."""
+        twelve, where crops may be inverted or their channels mixed; of volumes one more."""
         u = rng.random(10)
         of_kinds = self.invert > 0 or self.color > 0
         inverts, mix = rng.random(2) if of_kinds else (1.0, 0.0)
+        upturned = self.flip and dims == 3 and bool(rng.random() < 0.5)
         low, high = (math.log(s) for s in self.scale)
         return Change(
             flip=self.flip and bool(u[0] < 0.5),
@@ -90,6 +92,7 @@ class Augmentation:
             blur=self.blur * u[8] if u[9] < SOMETIMES else 0.0,
             invert=bool(inverts < self.invert),
             mix=self.color * mix,
+            upturned=upturned,
         )
 
 
@@ -108,6 +111,8 @@ class Change:
     blur: float = 0.0
     invert: bool = False
     mix: float = 0.0
+    upturned: bool = False
+    """Whether the planes of a volume come in reversed order."""
 
     def matrix(self) -> NDArray[np.float64]:
         """(2, 2): from crop pixels about the crop's center to source pixels, in the order y, x."""
@@ -121,7 +126,7 @@ def shade(
     image: NDArray[np.float32], change: Change, rng: np.random.Generator
 ) -> NDArray[np.float32]:
     """Mix channels, invert, apply gamma, contrast, brightness and noise to a normalised (C, S, S)
-    image, in that order.
+    image, or (C, P, S, S) volume, in that order.
 
     In numpy throughout: its results do not depend on the number of threads.
     """
@@ -132,7 +137,7 @@ def shade(
     if change.gamma != 1:
         image = _gamma(image, change.gamma)
     if change.contrast != 1:
-        mean = image.mean(axis=(1, 2), keepdims=True)
+        mean = image.mean(axis=tuple(range(1, image.ndim)), keepdims=True)
         image = (image - mean) * np.float32(change.contrast) + mean
     if change.brightness != 0:
         image = image + np.float32(change.brightness)
@@ -171,8 +176,9 @@ def _quantiles() -> NDArray[np.float32]:
 
 def _gamma(image: NDArray[np.float32], exponent: float) -> NDArray[np.float32]:
     """Raise values to ``exponent`` within each channel's own range, which it keeps."""
-    low = image.min(axis=(1, 2), keepdims=True)
-    span = image.max(axis=(1, 2), keepdims=True) - low
+    axes = tuple(range(1, image.ndim))
+    low = image.min(axis=axes, keepdims=True)
+    span = image.max(axis=axes, keepdims=True) - low
     span[span == 0] = 1
     unit: NDArray[np.float32] = (image - low) / span
     # Not np.power, as fast (0.95 times as long, 2026-11-27) but rounded otherwise: crops would no

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from spatialembed.data.crops.augmentation import Augmentation, Change, shade
 from spatialembed.data.crops.decoded import NormalizationOf, Sources, Window
+from spatialembed.data.crops.volume_warp import VolumeWarp
 from spatialembed.data.crops.warp import Warp
 from spatialembed.errors import UserError
 
@@ -50,16 +51,16 @@ JITTER = 0.25
 
 
 class Crop(NamedTuple):
-    """One square cut of an image with its truth."""
+    """One square cut of an image with its truth; of a volume P planes of squares."""
 
     image: torch.Tensor
-    """(C, S, S) float32, normalised; 0 outside of the image."""
+    """(C, S, S) or (C, P, S, S) float32, normalised; 0 outside of the image."""
     label_mask: torch.Tensor
-    """(S, S) int32 with the image's own ids; 0 is background and outside of the image."""
+    """(S, S) or (P, S, S) int32 with the image's own ids; 0 is background and outside."""
     class_map: torch.Tensor
-    """(S, S) int64 class index on objects, -1 elsewhere."""
+    """Of that shape, int64 class index on objects, -1 elsewhere."""
     ignore: torch.Tensor
-    """(S, S) bool, true where no loss is taken: the data's ignore regions, and outside."""
+    """Of that shape, bool, true where no loss is taken: the data's ignore regions, and outside."""
     name: str
     """Name of the image."""
 
@@ -86,10 +87,12 @@ class Cropper:
         background_share: share in [0, 1] of crops that are centered anywhere. None: the images
             without an object get their share, as :func:`empty_share` says, and no other does.
         augmentation: how crops are varied.
-        zoom: magnification of the crops before they are varied: one, or one an image.
+        zoom: magnification of the crops before they are varied: one, or one an image; of volumes
+            within their planes.
         sets: number of the first image of each set that ``dataset`` is made of.
         cache_bytes: how much memory decoded images may take, shared by a loader's workers, each
             of which has 256 MiB at least.
+        depth: planes of a crop, where ``dataset`` is of volumes.
 
     Raises:
         UserError: a value out of its range.
@@ -105,9 +108,10 @@ class Cropper:
     zoom: float | NDArray[np.float64] = 1.0
     sets: Sequence[int] = (0,)
     cache_bytes: int = 2 * 1024**3
+    depth: int = 1
 
     def __post_init__(self) -> None:
-        if self.size < 1:
+        if min(self.size, self.depth) < 1:
             raise UserError(f"the crop size must be at least 1 pixel, not {self.size}")
         share = self.background_share
         if share is not None and not 0 <= share <= 1:
@@ -159,21 +163,23 @@ class Cropper:
 
     def draw(self, number: int) -> Crop:
         """Crop ``number`` of the run: the same bytes at every call, in every process."""
-        rng = self._generator(number)
+        rng, dims = self._generator(number), self.index.dims
         image, box = self._choose(rng, number)
-        jitter = rng.random(2) * 2 - 1
-        change = self.augmentation.draw(rng)
+        jitter = rng.random(dims) * 2 - 1
+        change = self.augmentation.draw(rng, dims)
         change = replace(change, scale=float(self._zooms[image]) * change.scale)
-        height, width = self.index.image_size[image].tolist()
-        extent = self.size / change.scale
-        top, left, bottom, right = box
-        center = (
-            _keep_inside((top + bottom - 1) / 2 + jitter[0] * JITTER * extent, extent, height),
-            _keep_inside((left + right - 1) / 2 + jitter[1] * JITTER * extent, extent, width),
+        shape = tuple(self.index.image_size[image].tolist())
+        extents = [self.depth, self.size / change.scale, self.size / change.scale][-dims:]
+        ends = zip(box[:dims], box[dims:], jitter, extents, shape, strict=True)
+        center = tuple(
+            _keep_inside((first + last - 1) / 2 + shift * JITTER * extent, extent, length)
+            for first, last, shift, extent, length in ends
         )
-        warp = Warp.about(center, change, self.size)
-        window, warp = self._sources.of(image, (height, width), warp, change.blur)
-        return _cut(window, warp, change, rng)
+        if dims == 3:
+            volume_warp = VolumeWarp.about(center, change, (self.depth, self.size))
+            return _cut(*self._sources.of(image, shape, volume_warp, change.blur), change, rng)
+        warp = Warp.about((center[0], center[1]), change, self.size)
+        return _cut(*self._sources.of(image, shape, warp, change.blur), change, rng)
 
     def share_cache(self, workers: int) -> None:
         """Lower this process's cache to its share among ``workers``."""
@@ -185,15 +191,18 @@ class Cropper:
         """Crops, by their numbers, that one worker best draws, since they are of the same images;
         1 where these are kept anyway, or where so many crops would take much memory."""
         turn = CROPS_PER_VISIT * VISITS_AT_ONCE
-        return turn if self._visits and turn * self.size**2 <= MOST_TOGETHER else 1
+        pixels = turn * self.depth * self.size**2
+        return turn if self._visits and pixels <= MOST_TOGETHER else 1
 
     def _generator(self, number: int) -> np.random.Generator:
         key = np.array([self.seed, number], np.uint64)  # a list would pass through float64
         return np.random.Generator(np.random.Philox(key=key))
 
     def _choose(self, rng: np.random.Generator, number: int) -> tuple[int, Sequence[float]]:
-        """Image to cut from and the box (y0, x0, y1, x1) to center on; of one point, anywhere."""
-        anywhere, pick, y, x = rng.random(4)
+        """Image to cut from and the box, lower corner, then upper, to center on; of one point,
+        anywhere.
+        """
+        anywhere, pick, *within = rng.random(2 + self.index.dims)
         objects = len(self.index)
         own_pick = pick
         if self._visits:
@@ -210,8 +219,8 @@ class Cropper:
                 chosen = int(first + own_pick * (last - first))
             return int(self.index.image[chosen]), self.index.box[chosen].tolist()
         image = int(images[int(pick * len(images))])
-        height, width = self.index.image_size[image].tolist()
-        return image, (y * height, x * width, y * height, x * width)
+        point = (np.array(within) * self.index.image_size[image]).tolist()
+        return image, point + point
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker that is started anew gets the settings, not the decoded images.
@@ -233,12 +242,13 @@ def _keep_inside(center: float, extent: float, length: int) -> float:
     return float(min(max(center, min(first, last)), max(first, last)))
 
 
-def _cut(window: Window, warp: Warp, change: Change, rng: np.random.Generator) -> Crop:
+def _cut(
+    window: Window, warp: Warp | VolumeWarp, change: Change, rng: np.random.Generator
+) -> Crop:
     import torch
 
     truth = window.truth
-    height, width = truth.ignore.shape
-    outside = ~warp.inside((height, width))
+    outside = ~warp.inside(truth.ignore.shape)
     image = shade(warp.image(window.image, change.blur), change, rng)
     label_mask, class_map, ignore = map(warp.nearest, truth)
     if outside.any():

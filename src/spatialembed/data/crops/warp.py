@@ -49,7 +49,7 @@ class Warp:
         rows = y + (yy * column if yy else yx * line[None])
         return cls(rows, x + (xy * column if xy else xx * line[None]), 1 / change.scale, exact)
 
-    def inside(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    def inside(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
         """(S, S), what lies inside of a source of ``shape``."""
         sides = (self._pixels(at) for at in (self.rows, self.columns))
         row, column = ((at >= 0) & (at < n) for at, n in zip(sides, shape, strict=True))
@@ -85,7 +85,7 @@ class Warp:
             return self.moved(-y, -x).nearest(window)
         return self._bilinear(window, y, x)
 
-    def window(self, shape: tuple[int, int], blur: float = 0.0) -> tuple[slice, slice]:
+    def window(self, shape: tuple[int, ...], blur: float = 0.0) -> tuple[slice, ...]:
         """Rows and columns of a source of ``shape`` (H, W) that :meth:`image` and the labels need.
 
         A crop cut from that window by the warp :meth:`moved` there is the same, bit for bit.
@@ -98,7 +98,7 @@ class Warp:
             start = min(max(math.floor(corners.min()) - border, 0), size - 1)
             stop = min(max(math.ceil(corners.max()) + border + 1, start + 1), size)
             slices.append(slice(start, stop))
-        return slices[0], slices[1]
+        return tuple(slices)
 
     def moved(self, y: int, x: int) -> Warp:
         """The same crop of a source that is moved by ``y`` rows and ``x`` columns."""

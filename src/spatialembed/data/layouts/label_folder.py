@@ -1,6 +1,6 @@
 """Folders of images and label masks: images/ and masks/ with equal stems, or x beside x_masks.
 
-One class. In the first form ``{train,val,test}/{images,masks}``, in Cellpose's ``x.png`` and
+One class; of images, or of volumes where masks are stacks. In the first form ``{train,val,test}/{images,masks}``, in Cellpose's ``x.png`` and
 ``x_masks.png`` in ``{train,val,test}/``; both also without a folder per split, which is "train".
 Beside images/ and masks/ there may be ignore/ with images that are above 0 where nobody knows.
 """
@@ -9,19 +9,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from spatialembed.data.data_set import FileDataSet, Problem
 from spatialembed.data.images.kinds import LOSSY_SUFFIXES
-from spatialembed.data.images.reading import image_names, read_mask
+from spatialembed.data.images.reading import (
+    image_names,
+    is_stack,
+    read_mask,
+    read_stack_mask,
+)
 from spatialembed.data.large_sample import LargeSample, open_parts
 from spatialembed.data.layouts.other_layouts import other_layout
 from spatialembed.data.layouts.splits import beside, share_of, source_split, splits_in
 from spatialembed.data.layouts.unread_files import left_out_of
-from spatialembed.data.sample import Truth
+from spatialembed.data.sample import Sample, Truth, Window
 from spatialembed.data.sample_files import Items, row
 from spatialembed.errors import UserError
 from spatialembed.files.names import stem
@@ -36,17 +42,51 @@ _PARTS = ("images", "masks", "ignore")
 class LabelFolder(FileDataSet):
     """One split of a folder of images and label masks."""
 
+    slab: tuple[float, float] | None = None
+    """The share of the one volume, along the longer side of its planes, that is this split."""
+
+    @cached_property
+    def dims(self) -> int:
+        """3 where the first mask is a stack; an image of several planes may have channels."""
+        return 3 if self.items and is_stack(self.items[0].truth) else 2
+
+    @property
+    def reading(self) -> str:
+        return "" if self.slab is None else f"slab {self.slab}"
+
     def truth(self, i: int) -> Truth:
         """Every id but 0 is an object of the one class."""
+        whole = self._whole_truth(i)
+        part = self._window(whole.label_mask.shape)
+        return Truth(*(array[part] for array in whole))
+
+    def _whole_truth(self, i: int) -> Truth:
         _, _, truth, unknown = self.items[i]
-        mask = read_mask(truth)
+        read = read_mask if self.dims == 2 else read_stack_mask
+        mask = read(truth)
         if mask.dtype != np.int32:  # ids above 2^31: numbered anew, in their order
             ids, inverse = np.unique(mask, return_inverse=True)
             mask = (inverse.reshape(mask.shape) + (ids[0] != 0)).astype(np.int32)
-        return _truth(mask, None if unknown is None else read_mask(unknown))
+        return _truth(mask, None if unknown is None else read(unknown))
+
+    def __getitem__(self, i: int) -> Sample:
+        """Read sample ``i``; raises as that of :class:`FileDataSet`."""
+        if self.slab is None:
+            return super().__getitem__(i)
+        whole = replace(self, slab=None)[i]
+        return whole.read(*self._window(whole.label_mask.shape))
+
+    def _window(self, shape: tuple[int, ...]) -> Window:
+        window = [slice(None)] * len(shape)
+        if self.slab is not None:
+            axis = max(1, 2, key=lambda axis: shape[axis])
+            window[axis] = slice(*(round(share * shape[axis]) for share in self.slab))
+        return tuple(window)
 
     def large(self, i: int) -> LargeSample | None:
         """Images in zarr and TIFFs in tiles or strips, where image and masks are so stored."""
+        if self.dims == 3:
+            return None
         name, *files = self.items[i]
         parts = open_parts(*(file for file in files if file is not None))
         if parts is None:
@@ -56,7 +96,7 @@ class LabelFolder(FileDataSet):
 
 
 def _truth(mask: np.ndarray, unknown: np.ndarray | None) -> Truth:
-    """Truth of a label mask (H, W) int32 of one class, and what is ignored where above 0."""
+    """Truth of a label mask int32 of one class, and what is ignored where above 0."""
     class_map = (mask > 0).astype(np.int16) - np.int16(1)
     ignore = np.zeros(mask.shape, bool) if unknown is None else unknown > 0
     return Truth(mask, class_map, ignore)
@@ -69,6 +109,8 @@ def recognize(root: Path) -> bool:
 
 def scan(root: Path, split: str, class_names: Sequence[str] | None, holdout: float) -> LabelFolder:
     """List one split; see :func:`spatialembed.data.open.scan_data`.
+
+    Of a single volume "val" is a slab.
 
     Raises:
         UserError: the split does not exist, its folder is empty, or more than one class is asked
@@ -87,6 +129,8 @@ def scan(root: Path, split: str, class_names: Sequence[str] | None, holdout: flo
     source = source_split(split, tuple(folders), root)
     rows, problems = _pairs(root, folders[source])
     data = LabelFolder(root, split, names, Items(root, rows), (*problems, *told))
+    if len(rows) == 1 and "val" not in folders and split != "test" and holdout and data.dims == 3:
+        return replace(data, slab=(1 - holdout, 1.0) if split == "val" else (0.0, 1 - holdout))
     return share_of(data, folders, holdout)
 
 

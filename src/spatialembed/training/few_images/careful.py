@@ -33,7 +33,10 @@ def is_careful(config: TrainConfig) -> bool:
         if config.careful:
             raise UserError("careful training is on one folder: leave out --careful, or --also")
         return False
-    if config.careful is None and len(_training_images(config)) >= FEW:
+    images = _training_images(config)
+    if images.dims == 3 and config.careful:
+        raise UserError("careful training is of images, not of volumes: leave out --careful")
+    if images.dims == 3 or (config.careful is None and len(images) >= FEW):
         return False
     if config.processes > 1:
         raise UserError(

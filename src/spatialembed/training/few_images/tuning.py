@@ -13,6 +13,7 @@ from spatialembed.data.index import build_object_index
 from spatialembed.data.sample import Sample
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import TorchNetwork
+from spatialembed.models.axes import in_layout
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.averaging import WeightAverage
 from spatialembed.training.config import TrainConfig
@@ -97,7 +98,7 @@ class Tuning:
         """A model of such weights; its first ones are drawn from torch's global generator."""
         network = self.spec.build()
         network.load_state_dict(weights)
-        network = network.eval().to(self.fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = in_layout(network.eval().to(self.fabric.device))
         bf16 = str(self.fabric.strategy.precision.precision).startswith("bf16")
         return Model(TorchNetwork(network, "bf16" if bf16 else "float32"), self.spec)
 
@@ -131,7 +132,7 @@ class Tuning:
         torch.manual_seed(self.config.seed)
         network = self.spec.build()
         network.load_state_dict(self.start)
-        network = network.to(self.fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = in_layout(network.to(self.fabric.device))
         plan = Plan(tuple(stage.steps or 1 for stage in material.stages[:stages]))
         return Run(
             config=self.config,

@@ -1,0 +1,101 @@
+"""What a run on volumes needs to know before its model is described: how far apart voxels lie."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from spatialembed.data.data_set import FileDataSet, Problem
+from spatialembed.data.images.reading import stack_spacing
+from spatialembed.data.mixture import sets_of
+from spatialembed.embedding import PITCH
+from spatialembed.errors import UserError
+from spatialembed.models.spec import ModelSpec
+from spatialembed.training.config import TrainConfig
+
+Spacing: TypeAlias = tuple[float, float, float]
+"""Along z, y and x."""
+
+ALIKE = 0.1
+"""By how much, as a share, the proportions of two volumes may differ."""
+
+
+def require_dims(config: TrainConfig, train: FileDataSet, start: ModelSpec | None) -> None:
+    """Refuse volumes to a recipe, or to a start, of images, and the other way round.
+
+    Raises:
+        UserError: they do not fit.
+    """
+    held = "volumes" if train.dims == 3 else "images"
+    if start is not None and start.dims != train.dims:
+        raise UserError(f"{train.root} holds {held}, and {config.init} is not of such")
+    of_volumes = all(stage.crop_depth is not None for stage in config.stages)
+    if train.dims == 3 and not of_volumes:
+        raise UserError(
+            f"{train.root} holds volumes: train by --config volumes, or by a recipe whose stages "
+            "have a crop_depth"
+        )
+    if train.dims == 2 and of_volumes:
+        raise UserError(
+            f"{train.root} holds images, and the recipe is of volumes, whose masks are stacks: take "
+            "one such as --config nuclei, or store each volume and its mask in one file"
+        )
+
+
+def spacing_of(config: TrainConfig, train: FileDataSet) -> tuple[Spacing | None, list[Problem]]:
+    """Spacing of the training volumes: what was asked for, or what their files say.
+
+    Returns:
+        It, None where nobody says; and what to tell of it.
+
+    Raises:
+        UserError: the files say different proportions.
+    """
+    if config.spacing is not None:
+        return config.spacing, []
+    stated = [stack_spacing(train.items[i].image) for i in range(len(train))]
+    known = [(i, one) for i, one in enumerate(stated) if one is not None]
+    if len(known) < len(stated):
+        silent = train.items[stated.index(None)].image
+        message = (
+            f"{silent} does not say how far its voxels lie apart; "
+            + ("the others' distances are taken" if known else "they are taken for cubes")
+            + ": give them with --spacing Z Y X"
+        )
+        told = [Problem(config.data, message, warning=True)]
+    else:
+        told = []
+    if not known:
+        return None, told
+    first = known[0][1]
+    for i, other in known[1:]:
+        if abs(other[0] / other[2] / (first[0] / first[2]) - 1) > ALIKE:
+            raise UserError(
+                f"{train.items[i].image} has voxels of {_said(other)} micrometres (z, y, x), "
+                f"{train.items[known[0][0]].image} of {_said(first)}: train on each kind by itself, "
+                "or give one --spacing for all"
+            )
+    return first, told
+
+
+def pitch_of(spacing: Spacing | None, zoom: float) -> tuple[float, float, float]:
+    """Along x, y and z, of volumes whose planes the network sees enlarged: lengths in proportion.
+
+    Planes themselves have the pitch of images.
+    """
+    z, y, x = spacing or (1.0, 1.0, 1.0)
+    return PITCH, PITCH * y / x, PITCH * z / x * zoom
+
+
+def flattened(network: str, options: dict[str, Any], pitch: tuple[float, ...]) -> dict[str, Any]:
+    """Options of a network of volumes, with as many ``flat`` levels as such voxels ask for."""
+    if network != "residual_unet" or "flat" in options:
+        return options
+    from spatialembed.models.axes import flat_for
+    from spatialembed.models.residual_unet import WIDTHS
+
+    levels = len(options.get("widths", WIDTHS))
+    return {**options, "flat": flat_for(pitch[2] / pitch[0], levels)}
+
+
+def _said(spacing: Spacing) -> str:
+    return " x ".join(f"{step:.3g}" for step in spacing)

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from spatialembed.data.images.kinds import MOST_PIXELS
-from spatialembed.data.images.reading import as_mask, open_windowed
+from spatialembed.data.images.label_values import as_mask
+from spatialembed.data.images.reading import open_windowed
 from spatialembed.data.images.windows import WindowedImage
 from spatialembed.data.sample import Sample, Truth, size
 from spatialembed.errors import UserError

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from spatialembed.data.images.reading_errors import readable
+from spatialembed.errors import UserError
 
 TIFFS = (".tif", ".tiff")
 ZARR = ".zarr"
@@ -17,7 +20,7 @@ LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp", ".jp2")
 MOST_PIXELS = 2**28
 """Pixels of an image that are read at once: as many as prediction takes."""
 MOST_VOXELS = 2**31
-"""Of a stack, whose planes are predicted one by one."""
+"""Of a stack that is read at once."""
 
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """Both byte orders, of TIFF and of BigTIFF."""
@@ -34,3 +37,12 @@ def is_tiff(path: Path) -> bool:
 def is_zarr(path: Path) -> bool:
     """Whether ``path`` is named as a folder of zarr, such as x.zarr or x.ome.zarr."""
     return path.suffix.lower() == ZARR
+
+
+def require_few_voxels(path: Path, shape: Sequence[int]) -> None:
+    """Refuse a stack that is not read at once, by the shape of its array."""
+    if math.prod(shape) > MOST_VOXELS:
+        raise UserError(
+            f"{path} has {math.prod(shape):,} voxels, more than are taken at once "
+            f"({MOST_VOXELS:,}); cut it into parts"
+        )

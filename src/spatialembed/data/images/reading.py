@@ -21,10 +21,13 @@ from spatialembed.data.images.kinds import (
     is_tiff,
     is_zarr,
 )
+from spatialembed.data.images.label_values import as_mask
 from spatialembed.data.images.pillow_image import picture_header, read_picture
 from spatialembed.data.images.reading_errors import lossy, too_large
 from spatialembed.data.images.series import Header, beside
+from spatialembed.data.images.spacing import Spacing
 from spatialembed.data.images.tiff_file import tiff_header
+from spatialembed.data.images.tiff_spacing import tiff_spacing
 from spatialembed.data.images.tiff_tiles import open_tiff, read_tiff, read_tiff_stack
 from spatialembed.data.images.windows import WindowedImage, require_pixels
 from spatialembed.data.images.zarr_image import open_zarr, zarr_header
@@ -62,12 +65,36 @@ def read_stack(path: str | Path, series: int | None = None) -> np.ndarray:
         UserError: the file is missing, damaged, no TIFF, no such stack (a plane, times), or has
             too many voxels.
     """
+    return np.ascontiguousarray(_read_stack(Path(path), False, series))
+
+
+def read_stack_mask(path: str | Path) -> np.ndarray:
+    """Read a stack's label mask as (Z, H, W) int32, int64 if an id needs it; see `read_mask`.
+
+    Raises:
+        UserError: as :func:`read_stack`, and for the values as :func:`read_mask`.
+    """
+    path = Path(path)
+    _require_lossless(path)
+    return as_mask(path, _read_stack(path, True, None))
+
+
+def stack_spacing(path: str | Path, series: int | None = None) -> Spacing | None:
+    """Micrometres between voxels along z, y and x; None where a file does not state all three.
+
+    Stated is what ImageJ's and OME's TIFFs and OME-Zarr say with a unit of length. What is 0,
+    negative or not finite, below 0.1 nm or over 10 cm, or differs by more than 300 times between
+    axes is not stated; nor is a pixel of 1/1 in ImageJ's TIFFs, as tifffile writes it unless told.
+
+    Args:
+        path, series: as for :func:`read_stack`.
+
+    Raises:
+        UserError: as :func:`read_stack`, but for what only decoding shows.
+    """
     path = _existing(path)
-    if is_zarr(path) or not is_tiff(path):
-        raise UserError(f"{path} is no TIFF; of stacks TIFFs alone are read: store it as one")
-    stack = read_tiff_stack(path, series)
-    require_pixels(path, stack.shape[1:], stack.dtype)
-    return np.ascontiguousarray(stack)
+    _require_tiff(path)
+    return tiff_spacing(path, series)
 
 
 def image_size(path: str | Path, series: int | None = None) -> tuple[int, int]:
@@ -125,37 +152,8 @@ def read_mask(path: str | Path) -> np.ndarray:
             negative, not whole or 2^63 and more, or several channels that differ.
     """
     path = Path(path)
-    if path.suffix.lower() in LOSSY_SUFFIXES:
-        raise lossy(path)
+    _require_lossless(path)
     return as_mask(path, _read(path, True, None))
-
-
-def as_mask(path: Path, array: np.ndarray) -> np.ndarray:
-    """A label mask (H, W) of pixels (H, W, C) as stored, or of a window of them; see
-    :func:`read_mask`.
-    """
-    mask = array[..., 0]
-    if array.shape[2] > 1 and not (array == mask[..., None]).all():
-        raise UserError(
-            f"{path} has {array.shape[2]} channels that differ; a label mask has one channel with "
-            "an integer per object"
-        )
-    if mask.dtype.kind == "f" and not np.isfinite(mask).all():
-        raise UserError(
-            f"{path} is not integer: {np.count_nonzero(~np.isfinite(mask))} of its values are NaN "
-            "or infinite; store an integer per object, 0 for background"
-        )
-    if mask.dtype.kind == "f" and not (mask == np.rint(mask)).all():
-        raise UserError(f"{path} is not integer; store an integer per object, 0 for background")
-    if mask.dtype.kind in "if" and mask.size and mask.min() < 0:
-        raise UserError(f"{path} has negative ids; store an integer per object, 0 for background")
-    # Small types are not looked through for their largest value: none needs 64 bits.
-    small = mask.dtype.itemsize < 4 and mask.dtype.kind in "bui"
-    most = 0 if small or not mask.size else int(mask.max())
-    if most > np.iinfo(np.int64).max:
-        raise UserError(f"{path} has ids of 2^63 and more; number its objects anew")
-    large = most > np.iinfo(np.int32).max
-    return np.ascontiguousarray(mask.astype(np.int64 if large else np.int32))
 
 
 def image_names(folder: Path) -> list[str]:
@@ -228,3 +226,22 @@ def _read(path: Path, indices: bool, series: int | None) -> np.ndarray:
         array = read_picture(path, indices, series)
     require_pixels(path, array.shape, array.dtype)
     return array
+
+
+def _read_stack(path: Path, indices: bool, series: int | None) -> np.ndarray:
+    """(Z, H, W, C) without alpha; ``indices`` as for `_read`."""
+    path = _existing(path)
+    _require_tiff(path)
+    stack = read_tiff_stack(path, indices, series)
+    require_pixels(path, stack.shape[1:], stack.dtype)
+    return stack
+
+
+def _require_tiff(path: Path) -> None:
+    if is_zarr(path) or not is_tiff(path):
+        raise UserError(f"{path} is no TIFF; of stacks TIFFs alone are read: store it as one")
+
+
+def _require_lossless(path: Path) -> None:
+    if path.suffix.lower() in LOSSY_SUFFIXES:
+        raise lossy(path)

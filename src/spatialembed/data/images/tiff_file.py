@@ -220,17 +220,24 @@ def _axes(file: tifffile.TiffFile, series: Any) -> str:
 
 def _holds_channels(file: tifffile.TiffFile) -> bool:
     """Whether the pages of one file of an OME-TIFF set are the channels of one image."""
-    root = ElementTree.fromstring(file.ome_metadata or "<OME/>")
+    root = _ome(file)
     own = []
-    for pixels in root.iter():
-        if not pixels.tag.endswith("Pixels"):
-            continue
+    for pixels in ome_pixels(file):
         names = [one for one in pixels.iter() if one.tag.endswith("UUID")]
         if any(
             one.text == root.get("UUID") or one.get("FileName") == file.filename for one in names
         ):
             own.append([int(pixels.get(f"Size{axis}", 0)) for axis in "ZTC"])
     return own == [[1, 1, len(file.pages)]]
+
+
+def ome_pixels(file: tifffile.TiffFile) -> list[ElementTree.Element]:
+    """What OME-XML says of the pixels of each image, those in other files of a set among them."""
+    return [one for one in _ome(file).iter() if one.tag.endswith("Pixels")]
+
+
+def _ome(file: tifffile.TiffFile) -> ElementTree.Element:
+    return ElementTree.fromstring(file.ome_metadata or "<OME/>")
 
 
 def _long(shape: tuple[int, ...], axes: str) -> tuple[list[int], str]:

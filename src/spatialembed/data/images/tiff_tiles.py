@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from spatialembed.data.images.kinds import MOST_PIXELS, MOST_VOXELS
+from spatialembed.data.images.kinds import MOST_PIXELS, require_few_voxels
 from spatialembed.data.images.orientation import stored_window, turned, turned_size
 from spatialembed.data.images.reading_errors import too_large
 from spatialembed.data.images.tiff_colors import Colors
@@ -39,16 +39,12 @@ def read_tiff(path: Path, indices: bool, series: int | None) -> np.ndarray:
         return turned(pixels, image.orientation)
 
 
-def read_tiff_stack(path: Path, series: int | None) -> np.ndarray:
+def read_tiff_stack(path: Path, indices: bool, series: int | None) -> np.ndarray:
     """A TIFF's planes (Z, H, W, C); see :func:`spatialembed.data.images.reading.read_stack`."""
     with opened(path) as file:
         image = image_of(path, file, series, stack=True)
-        colors = _colors(image, indices=False)
-        if math.prod(image.pages.shape) > MOST_VOXELS:
-            raise UserError(
-                f"{path} has {math.prod(image.pages.shape):,} voxels, more than are taken at once "
-                f"({MOST_VOXELS:,}); cut it into parts"
-            )
+        colors = _colors(image, indices)
+        require_few_voxels(path, image.pages.shape)
         image.require_whole()
         pixels = turned(colors(arranged(image.pages.asarray(), image.axes)), image.orientation)
         return np.moveaxis(pixels, 2, 0)

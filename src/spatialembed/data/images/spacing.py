@@ -1,0 +1,63 @@
+"""Micrometres between voxels, of what files state: numbers and the names of units."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TypeAlias
+
+Spacing: TypeAlias = tuple[float, float, float]
+"""Micrometres between voxels along z, y and x."""
+
+_POWERS = {
+    **dict.fromkeys(("pm", "picometer", "picometre"), -6),
+    **dict.fromkeys(
+        ("\N{ANGSTROM SIGN}", "\N{LATIN CAPITAL LETTER A WITH RING ABOVE}", "angstrom"), -4
+    ),
+    **dict.fromkeys(("nm", "nanometer", "nanometre"), -3),
+    **dict.fromkeys(
+        (
+            "micron",
+            "microns",
+            "um",
+            "\N{MICRO SIGN}m",
+            "\N{GREEK SMALL LETTER MU}m",
+            r"\u00B5m",
+            r"\u00b5m",
+        ),
+        0,
+    ),
+    **dict.fromkeys(("micrometer", "micrometre"), 0),
+    **dict.fromkeys(("mm", "millimeter", "millimetre"), 3),
+    **dict.fromkeys(("cm", "centimeter", "centimetre"), 4),
+    **dict.fromkeys(("m", "meter", "metre"), 6),
+}
+"""Powers of ten of a micrometre. Micro and angstrom have two letters each in Unicode, and ImageJ
+escapes the first. An inch is what programs write that know of paper alone."""
+
+_LEAST, _MOST = 1e-4, 1e5
+"""Of a voxel's side: from atoms to whole animals."""
+
+_MOST_RATIO = 300
+"""Of a voxel's sides; of units that are mixed up it is a thousand, and some more."""
+
+
+def stated(sizes: Sequence[object], units: Sequence[object]) -> Spacing | None:
+    """The spacing of three sizes with their units; None where it is not stated, or absurd."""
+    z, y, x = map(_micrometres, sizes, units)
+    if z is None or y is None or x is None or max(z, y, x) > _MOST_RATIO * min(z, y, x):
+        return None
+    return z, y, x
+
+
+def _micrometres(size: object, unit: object) -> float | None:
+    power = _POWERS.get(str(unit).strip())
+    try:
+        number = float(str(size))
+    except ValueError:
+        return None
+    if power is None or not math.isfinite(number):
+        return None
+    # By a division, since 284 nm are 0.284 and not 0.28400000000000003.
+    found = number * 10**power if power > 0 else number / 10**-power
+    return found if _LEAST <= found <= _MOST else None

@@ -36,6 +36,7 @@ _SPECIAL = {
     "deterministic": False,
     "pretrained": False,
     "resume": False,
+    "spacing": None,
     "tensorboard": False,
 }
 """Options of ``train`` that no type hint can say, and their defaults."""
@@ -45,6 +46,7 @@ _LISTS = {
     "classes": "classes to take, in this order",
     "images": "files, folders or patterns",
     "format": "further results: cityscapes, coco, geojson (QuPath), imagej (ROIs), measurements",
+    "spacing": "micrometres between the voxels of volumes along z, y and x; else what files say",
 }
 
 
@@ -133,7 +135,7 @@ def _add_special(parser: ArgumentParser, defaults: dict[str, Any]) -> None:
     """Add the flags and the lists, which no type hint can say."""
     for name, default in defaults.items():
         flag: dict[str, Any] = {"action": ActionYesNo, "nargs": "?", "help": FLAGS.get(name)}
-        of = Path if name == "also" else str
+        of = {"also": Path, "spacing": float}.get(name, str)
         some: dict[str, Any] = {"type": of, "nargs": "+", "help": _LISTS.get(name)}
         kind = flag if name in FLAGS else some
         if default is inspect.Parameter.empty:

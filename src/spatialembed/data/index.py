@@ -140,7 +140,7 @@ def object_index(
     if not files:
         return build_object_index(dataset)
     signature = signatures(dataset)
-    known = known_index(files, signature, dataset.dims)
+    known = known_index(files, signature, _dims(dataset))
     if np.array_equal(known.signature, signature):
         return _from_table(known.table, known.image_shape)
     table, shape = _read(dataset, known, signature, whole, progress)
@@ -154,7 +154,7 @@ def build_object_index(dataset: DataSet) -> ObjectIndex:
     Raises:
         UserError: no object anywhere, or a file that cannot be read.
     """
-    return _from_table(*_read(dataset, nothing(dataset.dims), np.zeros(len(dataset), np.uint64)))
+    return _from_table(*_read(dataset, nothing(_dims(dataset)), np.zeros(len(dataset), np.uint64)))
 
 
 def specks(area: np.ndarray) -> np.ndarray:
@@ -169,6 +169,12 @@ def specks(area: np.ndarray) -> np.ndarray:
     typical = ordered[np.searchsorted(np.cumsum(ordered), ordered.sum() / 2)]
     found: np.ndarray = (area <= SPECK) & (area * LARGER <= typical)
     return found if found.mean() >= FEWEST_SPECKS else np.zeros(len(area), bool)
+
+
+def _dims(dataset: DataSet) -> int:
+    if isinstance(dataset, FileDataSet):
+        return dataset.dims
+    return dataset[0].label_mask.ndim if len(dataset) else 2
 
 
 def _look(

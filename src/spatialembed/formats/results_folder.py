@@ -90,9 +90,7 @@ class Results:
         if self.annotations is not None:
             annotated_ids(self.annotations)
 
-    def require(
-        self, class_names: Sequence[str], names: Iterable[str] = (), dims: int = 2
-    ) -> None:
+    def require(self, class_names: Sequence[str], names: Iterable[str] = (), dims: int = 2) -> None:
         """Refuse classes that the format does not have, and images that annotations lack.
 
         Args:

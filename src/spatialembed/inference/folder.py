@@ -138,7 +138,9 @@ def _predict_each(
     return overlapped(jobs, read, work, write, _size)
 
 
-def ways(model: Model, stitch: bool = False) -> tuple[Callable[..., np.ndarray], Callable[..., Found]]:
+def ways(
+    model: Model, stitch: bool = False
+) -> tuple[Callable[..., np.ndarray], Callable[..., Found]]:
     """How an image, a stack or a volume is read, and how instances are found in it."""
     if model.spec.dims == 3:
         return read_stack, find_in_volume

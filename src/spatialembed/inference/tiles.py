@@ -83,9 +83,7 @@ def tiled(
     return result
 
 
-def spans(
-    length: int, side: int, halo: int = HALO, step: int = STEP
-) -> list[tuple[slice, slice]]:
+def spans(length: int, side: int, halo: int = HALO, step: int = STEP) -> list[tuple[slice, slice]]:
     """A line of so many pixels in parts of one length: what each sees, and its core of that."""
     if length <= side:
         return [(slice(0, length), slice(0, length))]

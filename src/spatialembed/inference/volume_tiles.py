@@ -57,7 +57,9 @@ def tiled_volume(
     deep, side = _sides(depth, most)
     result: np.ndarray | None = None
     for planes, rows, columns in product(
-        spans(depth, deep, HALO, STEP), spans(height, side, HALO, STEP), spans(width, side, HALO, STEP)
+        spans(depth, deep, HALO, STEP),
+        spans(height, side, HALO, STEP),
+        spans(width, side, HALO, STEP),
     ):
         part = as_float32(network(_resized(volume[:, planes[0]], to, (rows[0], columns[0]))))
         if result is None:

@@ -116,8 +116,8 @@ _GIVEN = ("in_channels", "n_sigma", "n_classes", "dims")
 def forward_any_size(network: nn.Module, image: Tensor) -> Tensor:
     """Run a network on images or volumes of any size.
 
-    The last planes, bottom and right are padded to multiples of the network's stride by repeating the border, and
-    cropped off the result; pixel (0, 0) stays where it is, so coordinates do too.
+    The last planes, bottom and right are padded to multiples of the network's stride by repeating
+    the border, and cropped off the result; pixel (0, 0) stays where it is, so coordinates do too.
 
     Args:
         network: one of this package; its ``stride`` is read.
@@ -140,7 +140,9 @@ def forward_any_size(network: nn.Module, image: Tensor) -> Tensor:
 def strides(network: nn.Module, dims: int) -> tuple[int, ...]:
     """Of what each side of a network's input is a multiple."""
     plane = int(network.stride)  # type: ignore[arg-type]
-    return (plane,) * 2 if dims == 2 else (int(network.depth_stride), plane, plane)  # type: ignore[arg-type]
+    if dims == 2:
+        return plane, plane
+    return int(network.depth_stride), plane, plane  # type: ignore[arg-type]
 
 
 def freeze_batch_norm_statistics(network: nn.Module) -> None:

@@ -56,7 +56,8 @@ def start_embedding(convolution: nn.Module, channels: int = 1, dims: int = DIMS)
         dims: spatial axes.
     """
     weight, bias = convolution.weight, convolution.bias
-    assert isinstance(weight, Tensor) and isinstance(bias, Tensor)
+    assert isinstance(weight, Tensor)
+    assert isinstance(bias, Tensor)
     nn.init.zeros_(weight)
     nn.init.zeros_(bias[: dims * channels])
     nn.init.ones_(bias[dims * channels :])

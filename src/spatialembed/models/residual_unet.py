@@ -86,7 +86,9 @@ class ResidualUNet(nn.Module):
         self.body = nn.ModuleList()
         for level, (width, count) in enumerate(zip(widths, blocks, strict=True), 1):
             if level > 1:
-                self.down.append(convolution(axes, level - 1, widths[level - 2], width, halves=True))
+                self.down.append(
+                    convolution(axes, level - 1, widths[level - 2], width, halves=True)
+                )
             self.body.append(
                 nn.Sequential(*[ResidualBlock(width, axes, level) for _ in range(count)])
             )

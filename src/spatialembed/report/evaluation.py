@@ -132,8 +132,8 @@ def _against_truth(model: Model, sample: Sample, found: np.ndarray) -> np.ndarra
     if truth.ndim == 2:
         return found_against_truth(image, found, truth)
     point, step = fullest(truth), step_of(model.spec.spacing)
-    sheets = (cuts(voxels, point, step) for voxels in (image, found, truth))
-    return found_against_truth(*sheets, judge(found, truth))
+    image, in_cuts, true = (cuts(voxels, point, step) for voxels in (image, found, truth))
+    return found_against_truth(image, in_cuts, true, judge(found, truth))
 
 
 def _figures(measures: dict[str, Any]) -> list[str]:

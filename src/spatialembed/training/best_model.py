@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, replace
 
-import torch
-
 from spatialembed.inference.looks import usual_looks
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import TorchNetwork

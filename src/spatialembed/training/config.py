@@ -194,7 +194,7 @@ class TrainConfig:
     center: Literal["centroid", "learned", "medoid"] = "centroid"
     margin: float | None = None
     diameter: float | None = None
-    spacing: tuple[float, float, float] | None = None
+    spacing: list[float] | None = None
     normalization: Literal["range", "percentile", "none"] = "range"
     foreground_weight: float | list[float] = 10.0
     instance_weight: float = 1.0
@@ -248,8 +248,10 @@ class TrainConfig:
             raise UserError("careful is of a run that goes on from a model: add --init, too")
         if self.diameter is not None and not 0 < self.diameter < math.inf:
             raise UserError(f"diameter must be a number of pixels above 0, not {self.diameter}")
-        if self.spacing is not None and not all(0 < step < math.inf for step in self.spacing):
-            raise UserError(f"spacing is three numbers above 0, along z, y and x: {self.spacing}")
+        if (steps := self.spacing) is not None and not (
+            len(steps) == 3 and all(0 < step < math.inf for step in steps)
+        ):
+            raise UserError(f"spacing is three numbers above 0, along z, y and x, not {steps}")
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise UserError(f"clip_norm must be above 0, not {self.clip_norm}")
 

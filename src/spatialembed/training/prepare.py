@@ -230,8 +230,8 @@ def build_network(config: TrainConfig, material: Material) -> nn.Module:
             )
         if depth and (stage.crop_depth is None or stage.crop_depth % depth[0]):
             raise UserError(
-                f"crop_depth, the planes of a crop of volumes, must be a multiple of {depth[0]} for "
-                f"this {spec.network}, not {stage.crop_depth}"
+                f"crop_depth, the planes of a crop of volumes, must be a multiple of {depth[0]} "
+                f"for this {spec.network}, not {stage.crop_depth}"
             )
     if config.pretrained and config.init is None and not config.resume:
         if not isinstance(network, PretrainedUNet):

@@ -6,7 +6,6 @@ from typing import Any, TypeAlias
 
 from spatialembed.data.data_set import FileDataSet, Problem
 from spatialembed.data.images.reading import stack_spacing
-from spatialembed.data.mixture import sets_of
 from spatialembed.embedding import PITCH
 from spatialembed.errors import UserError
 from spatialembed.models.spec import ModelSpec
@@ -36,8 +35,8 @@ def require_dims(config: TrainConfig, train: FileDataSet, start: ModelSpec | Non
         )
     if train.dims == 2 and of_volumes:
         raise UserError(
-            f"{train.root} holds images, and the recipe is of volumes, whose masks are stacks: take "
-            "one such as --config nuclei, or store each volume and its mask in one file"
+            f"{train.root} holds images, and the recipe is of volumes, whose masks are stacks: "
+            "take one such as --config nuclei, or store each volume and its mask in one file"
         )
 
 
@@ -51,7 +50,8 @@ def spacing_of(config: TrainConfig, train: FileDataSet) -> tuple[Spacing | None,
         UserError: the files say different proportions.
     """
     if config.spacing is not None:
-        return config.spacing, []
+        z, y, x = config.spacing
+        return (z, y, x), []
     stated = [stack_spacing(train.items[i].image) for i in range(len(train))]
     known = [(i, one) for i, one in enumerate(stated) if one is not None]
     if len(known) < len(stated):
@@ -71,8 +71,8 @@ def spacing_of(config: TrainConfig, train: FileDataSet) -> tuple[Spacing | None,
         if abs(other[0] / other[2] / (first[0] / first[2]) - 1) > ALIKE:
             raise UserError(
                 f"{train.items[i].image} has voxels of {_said(other)} micrometres (z, y, x), "
-                f"{train.items[known[0][0]].image} of {_said(first)}: train on each kind by itself, "
-                "or give one --spacing for all"
+                f"{train.items[known[0][0]].image} of {_said(first)}: train on each kind by "
+                "itself, or give one --spacing for all"
             )
     return first, told
 

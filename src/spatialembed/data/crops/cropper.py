@@ -242,9 +242,7 @@ def _keep_inside(center: float, extent: float, length: int) -> float:
     return float(min(max(center, min(first, last)), max(first, last)))
 
 
-def _cut(
-    window: Window, warp: Warp | VolumeWarp, change: Change, rng: np.random.Generator
-) -> Crop:
+def _cut(window: Window, warp: Warp | VolumeWarp, change: Change, rng: np.random.Generator) -> Crop:
     import torch
 
     truth = window.truth

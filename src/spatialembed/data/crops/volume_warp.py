@@ -28,9 +28,7 @@ class VolumeWarp:
     """Within each plane."""
 
     @classmethod
-    def about(
-        cls, center: tuple[float, ...], change: Change, shape: tuple[int, int]
-    ) -> VolumeWarp:
+    def about(cls, center: tuple[float, ...], change: Change, shape: tuple[int, int]) -> VolumeWarp:
         """The warp of a crop of ``shape`` (planes, side) about a voxel (z, y, x) of the source."""
         depth, size = shape
         z, y, x = center

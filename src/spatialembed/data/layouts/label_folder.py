@@ -1,6 +1,7 @@
 """Folders of images and label masks: images/ and masks/ with equal stems, or x beside x_masks.
 
-One class; of images, or of volumes where masks are stacks. In the first form ``{train,val,test}/{images,masks}``, in Cellpose's ``x.png`` and
+One class; of images, or of volumes where masks are stacks. In the first form
+``{train,val,test}/{images,masks}``, in Cellpose's ``x.png`` and
 ``x_masks.png`` in ``{train,val,test}/``; both also without a folder per split, which is "train".
 Beside images/ and masks/ there may be ignore/ with images that are above 0 where nobody knows.
 """

@@ -26,7 +26,6 @@ class Samples:
     samples: tuple[Sample, ...]
     class_names: tuple[str, ...]
     split: str = "train"
-    dims: int = 2
 
     @property
     def names(self) -> list[str]:

@@ -181,3 +181,21 @@ def test_a_model_that_finds_sizes_does_so_once(monkeypatch) -> None:
     predict_stack(model, stack()[..., None])
     [one] = asked
     assert any(np.array_equal(one[..., 0], stack()[z]) for z in (0, 1, 4, 5))  # two objects
+
+
+def test_an_ome_zarr_stack_is_predicted_by_its_name(tmp_path) -> None:
+    zarr = pytest.importorskip("zarr")
+    axes = [{"name": axis, "type": "space"} for axis in "zyx"]
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=2)
+    said = {"version": "0.4", "axes": axes, "datasets": [{"path": "0"}]}
+    group.attrs.update({"multiscales": [said]})
+    group.create_array("0", data=stack(), chunks=(1, 16, 16))
+    for given in (tmp_path / "a.zarr", tmp_path / "*.zarr"):
+        results = Results(tmp_path / "out")
+        files = find_images([given], results.out, stacks=True)
+        [outcome] = predict_files(bright(), files, results, overwrite=True, stitch=True)
+        assert (outcome.found, outcome.error) == (3, None)
+        written = read_stack(tmp_path / "out" / "a.tif")[..., 0]
+        np.testing.assert_array_equal(written > 0, stack() > 0)
+    with pytest.raises(UserError, match="is predicted by itself"):
+        find_images([tmp_path / "a.zarr"], tmp_path / "out")

@@ -23,7 +23,7 @@ FLAGS = {
     "symmetries": "average over the symmetries of training: better, up to 8 times slower",
     "pretrained": "start the encoder with ImageNet weights (extra pretrained)",
     "deterministic": "on one GPU, the same weights to the last bit from the same steps; slower",
-    "stitch": "files are stacks in z (TIFF): objects of planes, joined where they overlap",
+    "stitch": "files are stacks in z (TIFF, OME-Zarr): objects of planes, joined by overlap",
     "tensorboard": "also write TensorBoard's event files (extra log)",
     "overlay": "write a picture of every image with its instances",
     "browser": "open the page in the browser",

@@ -57,7 +57,8 @@ def run_predict(
         symmetries: average over the symmetries of training: better, up to 8 times slower.
         diameter: pixels across of objects in these images; those of training by default.
         invert: exchange dark and bright, where objects are dark and were bright in training.
-        stitch: files are stacks in z (TIFF): objects of their planes, joined where they overlap.
+        stitch: files are stacks in z (TIFF or OME-Zarr): objects of their planes, joined where
+            they overlap.
         device: auto, cpu, cuda, ….
         precision: float32 or bf16; by default float32, of nuclei on a processor int8. An
             exported model has its own.
@@ -94,7 +95,7 @@ def run_predict(
             warn([f"{image} {further}"])
         return 0
     results = Results(out, format or (), overlay, annotations)
-    found = find_images(images, out, lambda text: warn([text]))
+    found = find_images(images, out, lambda text: warn([text]), stitch)
     files = [file._replace(series=series) for file in found]
     loaded = load(*given)
     if workers is not None or scheduler is not None:

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from spatialembed.data.images.kinds import SUFFIXES
+from spatialembed.data.images.kinds import SUFFIXES, is_zarr
 from spatialembed.data.layouts.unread_files import DOCUMENTS, STORES, in_words, is_visible, walk
 from spatialembed.errors import UserError
 from spatialembed.files.names import composed
@@ -25,7 +25,10 @@ class ImageFile(NamedTuple):
 
 
 def find_images(
-    inputs: Sequence[str | Path], out: Path, tell: Callable[[str], None] = lambda text: None
+    inputs: Sequence[str | Path],
+    out: Path,
+    tell: Callable[[str], None] = lambda text: None,
+    stacks: bool = False,
 ) -> list[ImageFile]:
     """Images of files, folders (with their subfolders) and patterns such as ``day?/*.tif``.
 
@@ -37,6 +40,7 @@ def find_images(
         inputs: files, folders and patterns.
         out: where results will go.
         tell: takes a sentence on files of other formats, which are left out.
+        stacks: whether stacks are meant, of which OME-Zarr ones are named, or meant by a pattern.
 
     Raises:
         UserError: an input that does not exist or holds no image, two images whose results would
@@ -45,7 +49,7 @@ def find_images(
     images: dict[str, ImageFile] = {}
     place = cache(Path.resolve)  # of folders: of each of a million files it would take minutes
     for given in inputs:
-        for image in _expand(str(given), out, tell):
+        for image in _expand(str(given), out, tell, stacks):
             # Not all disks know Größe from its decomposed form, or A from a.
             other = images.setdefault(composed(image.name).casefold(), image)
             if other is not image and other.path.resolve() != image.path.resolve():
@@ -61,11 +65,15 @@ def find_images(
     return list(images.values())
 
 
-def _expand(given: str, out: Path, tell: Callable[[str], None]) -> Iterator[ImageFile]:
+def _expand(
+    given: str, out: Path, tell: Callable[[str], None], stacks: bool
+) -> Iterator[ImageFile]:
     path = Path(given)
-    if path.suffix == ".zarr":
+    if stacks and is_zarr(path) and path.is_dir():
+        yield ImageFile(path, path.stem)
+    elif path.suffix == ".zarr" and not stacks:
         raise UserError(f"{path} is predicted by itself: give --out a name ending in .zarr")
-    if path.is_dir():
+    elif path.is_dir():
         inside, others = walk(path, None if out.resolve() == path.resolve() else out.resolve())
         if others:
             tell(f"{path}: {in_words(others)}")
@@ -78,9 +86,9 @@ def _expand(given: str, out: Path, tell: Callable[[str], None]) -> Iterator[Imag
     else:
         matches = [Path(match) for match in sorted(glob.glob(given, recursive=True))]
         matches = [match for match in matches if is_visible(match)]
-        images = _without_results([match for match in matches if _is_image(match)], out)
+        images = _without_results([match for match in matches if _is_image(match, stacks)], out)
         stores = (m for m in matches if m.is_file() or m.suffix.lower() in STORES)
-        left = Counter(store.suffix.lower() for store in stores if not _is_image(store))
+        left = Counter(store.suffix.lower() for store in stores if not _is_image(store, stacks))
         if told := in_words({s: n for s, n in left.items() if s not in DOCUMENTS}):
             tell(f"{given}: {told}")
         if not images:
@@ -98,5 +106,7 @@ def _without_results(images: list[Path], out: Path) -> list[Path]:
     return [image for image in images if image.parent not in below]
 
 
-def _is_image(path: Path) -> bool:
+def _is_image(path: Path, stacks: bool) -> bool:
+    if is_zarr(path):
+        return stacks and path.is_dir()
     return path.suffix.lower() in SUFFIXES and path.is_file()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +24,16 @@ from spatialembed.data.images.kinds import (
 )
 from spatialembed.data.images.label_values import as_mask
 from spatialembed.data.images.pillow_image import picture_header, read_picture
+from spatialembed.data.images.plane_folder import planes_of, planes_size, read_planes
 from spatialembed.data.images.reading_errors import lossy, too_large
 from spatialembed.data.images.series import Header, beside
 from spatialembed.data.images.spacing import Spacing
-from spatialembed.data.images.tiff_file import tiff_header
+from spatialembed.data.images.tiff_file import tiff_header, tiff_stack_size
 from spatialembed.data.images.tiff_spacing import tiff_spacing
 from spatialembed.data.images.tiff_tiles import open_tiff, read_tiff, read_tiff_stack
 from spatialembed.data.images.windows import WindowedImage, require_pixels
 from spatialembed.data.images.zarr_image import open_zarr, zarr_header
+from spatialembed.data.images.zarr_stack import read_zarr_stack, zarr_spacing, zarr_stack_size
 from spatialembed.errors import UserError
 from spatialembed.files.names import is_hidden
 
@@ -55,15 +58,19 @@ def read_image(path: str | Path, series: int | None = None) -> np.ndarray:
 def read_stack(path: str | Path, series: int | None = None) -> np.ndarray:
     """Read a stack of planes in z as (Z, H, W, C) of its stored type; two planes or more.
 
-    Planes are what the file calls z; where it does not say what its pages are, they are planes.
+    Planes are what the file calls z; where a TIFF does not say what its pages are, they are
+    planes. Those of a folder are in the order of the number in which their names differ, each as
+    :func:`read_image` reads it.
 
     Args:
-        path: a TIFF.
+        path: a TIFF, the folder of a zarr that says what its axes are, or a folder of planes
+            alone.
         series: as for :func:`read_image`.
 
     Raises:
-        UserError: the file is missing, damaged, no TIFF, no such stack (a plane, times), or has
-            too many voxels.
+        UserError: the file is missing, damaged, no such stack (a plane, times), has too many
+            voxels, or does not say its axes; the planes of a folder are not of one size, type
+            and channels, or their numbers have gaps or repeat.
     """
     return np.ascontiguousarray(_read_stack(Path(path), False, series))
 
@@ -92,9 +99,37 @@ def stack_spacing(path: str | Path, series: int | None = None) -> Spacing | None
     Raises:
         UserError: as :func:`read_stack`, but for what only decoding shows.
     """
-    path = _existing(path)
-    _require_tiff(path)
-    return tiff_spacing(path, series)
+    path = _existing_stack(path)
+    if path.is_dir() and not is_zarr(path):
+        planes_of(path)
+        return None
+    return (zarr_spacing if is_zarr(path) else tiff_spacing)(path, series)
+
+
+def stack_size(path: str | Path, series: int | None = None) -> tuple[int, int, int]:
+    """Planes, height and width of what :func:`read_stack` gives, by the header alone.
+
+    Raises:
+        UserError: as :func:`read_stack`, but for what only decoding shows.
+    """
+    path = _existing_stack(path)
+    if is_zarr(path):
+        return zarr_stack_size(path, series)
+    if path.is_dir():
+        return planes_size(path, partial(image_size, series=series))
+    return tiff_stack_size(path, series)
+
+
+def is_stack(path: str | Path) -> bool:
+    """Whether a file, or a folder, is what :func:`read_stack` reads, by the header alone.
+
+    False too for what cannot be read, as its reader says.
+    """
+    try:
+        stack_size(path)
+    except UserError:
+        return False
+    return True
 
 
 def image_size(path: str | Path, series: int | None = None) -> tuple[int, int]:
@@ -230,16 +265,27 @@ def _read(path: Path, indices: bool, series: int | None) -> np.ndarray:
 
 def _read_stack(path: Path, indices: bool, series: int | None) -> np.ndarray:
     """(Z, H, W, C) without alpha; ``indices`` as for `_read`."""
-    path = _existing(path)
-    _require_tiff(path)
-    stack = read_tiff_stack(path, indices, series)
+    path = _existing_stack(path)
+    if is_zarr(path):
+        stack = read_zarr_stack(path, indices, series)
+    elif path.is_dir():
+        stack = read_planes(path, partial(_read, indices=indices, series=series))
+    else:
+        stack = read_tiff_stack(path, indices, series)
     require_pixels(path, stack.shape[1:], stack.dtype)
     return stack
 
 
-def _require_tiff(path: Path) -> None:
-    if is_zarr(path) or not is_tiff(path):
-        raise UserError(f"{path} is no TIFF; of stacks TIFFs alone are read: store it as one")
+def _existing_stack(path: str | Path) -> Path:
+    path = Path(path)
+    if path.is_dir():
+        return path
+    if not is_tiff(_existing(path)):
+        raise UserError(
+            f"{path} is no TIFF, OME-Zarr or folder of planes, as which stacks are read; store it "
+            "as one of them"
+        )
+    return path
 
 
 def _require_lossless(path: Path) -> None:

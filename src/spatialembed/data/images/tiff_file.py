@@ -157,6 +157,14 @@ def tiff_header(path: Path, series: int | None) -> Header:
         return Header(size, image.orientation, image.held, image.number)
 
 
+def tiff_stack_size(path: Path, series: int | None) -> tuple[int, int, int]:
+    """See :func:`spatialembed.data.images.reading.stack_size`."""
+    with opened(path) as file:
+        image = image_of(path, file, series, stack=True)
+        depth = dict(zip(image.axes, map(int, image.pages.shape), strict=True))["Z"]
+        return depth, *turned_size(image.size, image.orientation)
+
+
 def _require_image(path: Path, file: tifffile.TiffFile, pages: Any, axes: str, stack: bool) -> None:
     kept, letters = _long(pages.shape, axes)
     shape, sorted_letters = tuple(pages.shape[i] for i in kept), "".join(sorted(letters))

@@ -41,8 +41,8 @@ def open_zarr(path: Path, indices: bool = False, series: int | None = None) -> W
         UserError: zarr is not installed, there is no array, it is not a 2D image, or there are
             several and none is asked for.
     """
-    node, image, _, _ = _opened(path, series)
-    with _named(path):
+    node, image, _, _ = opened(path, series)
+    with named(path):
         windowed = _windowed(path, image)
         if indices:
             require_mask(path, node, image)
@@ -51,8 +51,8 @@ def open_zarr(path: Path, indices: bool = False, series: int | None = None) -> W
 
 def zarr_header(path: Path, series: int | None) -> Header:
     """What the metadata of a zarr say; raises as :func:`open_zarr`."""
-    _, image, held, number = _opened(path, series)
-    with _named(path):
+    _, image, held, number = opened(path, series)
+    with named(path):
         return Header(_windowed(path, image).shape, 1, held, number)
 
 
@@ -74,19 +74,19 @@ def plane_of(path: Path, series: int | None = None) -> Plane:
     """
     if not is_zarr(path):
         return _plane({}, {})
-    image = _opened(path, series)[1]
-    with _named(path):
+    image = opened(path, series)[1]
+    with named(path):
         return _plane(image.scales, image.level)
 
 
 def _plane(scales: dict[str, Any], level: dict[str, Any]) -> Plane:
     plane = Plane([{"name": name, "type": "space"} for name in "yx"], [1.0, 1.0], [0.0, 0.0])
-    named = [axis for axis in scales.get("axes") or [] if isinstance(axis, dict)]
-    at = [i for name in "yx" for i, axis in enumerate(named) if axis["name"] == name]
+    said = [axis for axis in scales.get("axes") or [] if isinstance(axis, dict)]
+    at = [i for name in "yx" for i, axis in enumerate(said) if axis["name"] == name]
     if len(at) != 2:
         return plane
     for d, i in enumerate(at):
-        plane.axes[d] |= {key: named[i][key] for key in ("unit",) if key in named[i]}
+        plane.axes[d] |= {key: said[i][key] for key in ("unit",) if key in said[i]}
         # The level's own come first, then the image's: in this order they add up.
         for of in (level, scales):
             for change in of.get("coordinateTransformations") or []:
@@ -98,18 +98,18 @@ def _plane(scales: dict[str, Any], level: dict[str, Any]) -> Plane:
     return plane
 
 
-def _opened(path: Path, series: int | None) -> tuple[Any, ZarrImage, list[Held], int]:
+def opened(path: Path, series: int | None) -> tuple[Any, ZarrImage, list[Held], int]:
     """The zarr at ``path``, its image that is read, all that there are, and that one's number."""
     try:
         import zarr
     except ImportError as error:
         raise missing_extra(f"reading {path}", "large") from error
-    with _named(path):
+    with named(path):
         node = zarr.open(path, mode="r")
         return node, *image_of(path, node, series)
 
 
-def _named(path: Path) -> AbstractContextManager[None]:
+def named(path: Path) -> AbstractContextManager[None]:
     """What goes wrong in opening a zarr as one sentence."""
     remedy = "it must be an array, or an OME-Zarr group with multiscales"
     return told(f"{path} holds no image in zarr", remedy, named=True)
@@ -142,19 +142,37 @@ def _axes(path: Path, array: Any, names: list[str] | None) -> str:
 
     They are y, x and perhaps c; others are of length 1.
     """
-    shape = tuple(array.shape)
-    if names is None:
-        dimensions = getattr(array.metadata, "dimension_names", None) or ()
-        names = [str(name).lower() for name in dimensions if name is not None]
+    shape, names = tuple(array.shape), names_of(array, names)
     if len(names) != len(shape):
         names = list(_GUESSED.get(len(shape), ""))
         if len(shape) == 3 and min(shape[0], shape[2]) <= _MOST_CHANNELS:
             names = list("yxc" if shape[2] < shape[0] else "cyx")
-    axes = [_CHANNELS.get(name, name if name in _LETTERS else "?") for name in names]
-    stacked = any(n > 1 for axis, n in zip(axes, shape, strict=False) if axis not in _PLANE)
-    if stacked or any(axes.count(axis) != 1 for axis in "yx") or axes.count("c") > 1:
+    axes = letters(names)
+    if not are_axes(axes, shape, _PLANE):
         raise UserError(
             f"{path} is a stack of shape {shape} (axes {', '.join(names) or 'unknown'}), not a 2D "
-            "image; store its planes as separate arrays"
+            "image; store its planes as separate arrays, or, if they are planes in z, predict it "
+            "with --stitch"
         )
-    return "".join(axes)
+    return axes
+
+
+def names_of(array: Any, names: list[str] | None) -> list[str]:
+    """Names of axes by OME-Zarr, else those of the array itself, which may be fewer or none."""
+    if names is None:
+        dimensions = getattr(array.metadata, "dimension_names", None) or ()
+        names = [str(name).lower() for name in dimensions if name is not None]
+    return names
+
+
+def letters(names: list[str]) -> str:
+    """One of "tczyx" for the name of an axis; "?" for another name."""
+    found = (_CHANNELS.get(name, name if name in _LETTERS else "?") for name in names)
+    return "".join(found)
+
+
+def are_axes(axes: str, shape: tuple[int, ...], wanted: str) -> bool:
+    """Whether an array has each wanted axis once, c at most, and all others of length 1."""
+    others = any(n > 1 for axis, n in zip(axes, shape, strict=False) if axis not in wanted)
+    once = all(axes.count(axis) == 1 for axis in wanted if axis != "c")
+    return once and not others and axes.count("c") <= 1

@@ -1,0 +1,97 @@
+"""Stacks in zarr: planes in z of an OME-Zarr image, or of an array that names its axes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spatialembed.data.images.kinds import require_few_voxels
+from spatialembed.data.images.spacing import Spacing, stated
+from spatialembed.data.images.zarr_image import are_axes, letters, named, names_of, opened
+from spatialembed.data.images.zarr_series import ZarrImage, require_mask
+from spatialembed.errors import UserError
+
+_VOLUME = "zyxc"
+_FIVE = "tczyx"
+"""Axes of OME-Zarr's first versions, which did not name them."""
+
+
+def read_zarr_stack(path: Path, indices: bool, series: int | None) -> np.ndarray:
+    """Voxels (Z, H, W, C); see :func:`spatialembed.data.images.reading.read_stack`.
+
+    Args:
+        path: the folder.
+        indices: for masks: the codecs must keep every id.
+        series: which of its images.
+    """
+    node, image, _, _ = opened(path, series)
+    with named(path):
+        axes = _axes(path, image)
+        require_few_voxels(path, image.array.shape)
+        if indices:
+            require_mask(path, node, image)
+        voxels = np.asarray(image.array[tuple(slice(None) if a in _VOLUME else 0 for a in axes)])
+        kept = [axis for axis in axes if axis in _VOLUME]
+        voxels = voxels.transpose([kept.index(axis) for axis in _VOLUME if axis in kept])
+        voxels = voxels.astype(voxels.dtype.newbyteorder("="), copy=False)
+        return voxels if "c" in kept else voxels[..., None]
+
+
+def zarr_stack_size(path: Path, series: int | None) -> tuple[int, int, int]:
+    """See :func:`spatialembed.data.images.reading.stack_size`."""
+    image = opened(path, series)[1]
+    with named(path):
+        lengths = dict(zip(_axes(path, image), map(int, image.array.shape), strict=True))
+        return lengths["z"], lengths["y"], lengths["x"]
+
+
+def zarr_spacing(path: Path, series: int | None) -> Spacing | None:
+    """See :func:`spatialembed.data.images.reading.stack_spacing`."""
+    image = opened(path, series)[1]
+    with named(path):
+        axes, said = _axes(path, image), image.scales.get("axes") or []
+        changes = [
+            change
+            for of in (image.level, image.scales)
+            for change in of.get("coordinateTransformations") or []
+        ]
+        units = [axis.get("unit") if isinstance(axis, dict) else None for axis in said]
+        if len(units) != len(axes):
+            return None
+        at = [axes.index(axis) for axis in "zyx"]
+        return stated([_step(changes, i) for i in at], [units[i] for i in at])
+
+
+def _step(changes: list[Mapping[str, Any]], axis: int) -> float | None:
+    """From a voxel to the next by a level's transformations and its image's, in their order.
+
+    None where no scale is among them, or something else than scales and translations is.
+    """
+    steps = [change["scale"][axis] for change in changes if "scale" in change]
+    known = all(change.get("type") in ("identity", "scale", "translation") for change in changes)
+    inside = sum(change.get("type") == "scale" for change in changes) == len(steps)
+    return float(np.prod(steps)) if steps and known and inside else None
+
+
+def _axes(path: Path, image: ZarrImage) -> str:
+    """A letter an axis: z of two planes or more, y, x, perhaps c, and others of length 1."""
+    shape = tuple(map(int, image.array.shape))
+    names = names_of(image.array, image.names)
+    if not names and image.scales and len(shape) == len(_FIVE):
+        names = list(_FIVE)
+    if len(names) != len(shape):
+        raise UserError(
+            f"{path} does not say what the axes of its shape {shape} are; store it as OME-Zarr, or "
+            "in zarr 3 with dimension_names such as z, y, x"
+        )
+    axes = letters(names)
+    if not are_axes(axes, shape, _VOLUME) or shape[axes.index("z")] < 2:
+        raise UserError(
+            f"{path} is no stack of planes in z: it has the shape {shape} (axes "
+            f"{', '.join(names)}); leave --stitch out for an image, and store times as separate "
+            "arrays"
+        )
+    return axes

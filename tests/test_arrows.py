@@ -156,6 +156,7 @@ LIGHT = [
     "spatialembed.data",
     "spatialembed.data.checks.check",
     "spatialembed.demo.scenes",
+    "spatialembed.demo.volumes",
     "spatialembed.metrics",
     "spatialembed.pictures",
     "spatialembed.report.page",

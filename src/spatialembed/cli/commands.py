@@ -122,14 +122,16 @@ def run_train(config: TrainConfig) -> int:
     Args:
         config: the run.
     """
+    from spatialembed.embedding import PITCH
     from spatialembed.models.spec import ModelSpec
     from spatialembed.training import train
 
     require_writable(config.out)
     config.scheduled()
     if config.init is None and not config.resume:
-        own = (config.network, config.network_options)
-        ModelSpec(*own, n_sigma=config.n_sigma, margin=config.margin).outline()
+        own, pitch = (config.network, config.network_options), (PITCH,) * config.dims
+        margins: dict[str, Any] = {"n_sigma": config.n_sigma, "margin": config.margin}
+        ModelSpec(*own, dims=config.dims, pitch=pitch, **margins).outline()
     folder = train(config)
     console.print(f"Trained: {folder}")
     return 0

@@ -256,6 +256,11 @@ class TrainConfig:
             raise UserError(f"clip_norm must be above 0, not {self.clip_norm}")
 
     @property
+    def dims(self) -> int:
+        """Spatial axes of what the run is for: 3 of volumes, whose stages have a crop_depth."""
+        return 3 if all(stage.crop_depth is not None for stage in self.stages) else 2
+
+    @property
     def processes(self) -> int:
         """Training processes: those that torchrun started on all machines, or ``devices``."""
         return int(os.environ["WORLD_SIZE"]) if is_launched() else self.devices

@@ -197,13 +197,12 @@ def _start(config: TrainConfig) -> ModelSpec:
     """
     if config.init is not None:
         return load_network(config.init)[1]
-    dims = 3 if all(stage.crop_depth is not None for stage in config.stages) else 2
     return ModelSpec(
         network=config.network,
         network_options=config.network_options,
         n_sigma=config.n_sigma,
-        dims=dims,
-        pitch=(PITCH,) * dims,
+        dims=config.dims,
+        pitch=(PITCH,) * config.dims,
         normalization=Normalization(config.normalization),
     )
 

@@ -27,13 +27,12 @@ def require_dims(config: TrainConfig, train: FileDataSet, start: ModelSpec | Non
     held = "volumes" if train.dims == 3 else "images"
     if start is not None and start.dims != train.dims:
         raise UserError(f"{train.root} holds {held}, and {config.init} is not of such")
-    of_volumes = all(stage.crop_depth is not None for stage in config.stages)
-    if train.dims == 3 and not of_volumes:
+    if train.dims > config.dims:
         raise UserError(
             f"{train.root} holds volumes: train by --config volumes, or by a recipe whose stages "
             "have a crop_depth"
         )
-    if train.dims == 2 and of_volumes:
+    if train.dims < config.dims:
         raise UserError(
             f"{train.root} holds images, and the recipe is of volumes, whose masks are stacks: "
             "take one such as --config nuclei, or store each volume and its mask in one file"

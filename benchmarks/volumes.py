@@ -69,12 +69,17 @@ def place(name: str, given: argparse.Namespace, folder: Path) -> Path:
     return data
 
 
+def on_cores(pythons: dict[str, Path]) -> Iterator[tuple[int, tuple[str, Path]]]:
+    """Each side with a core of its own."""
+    return zip(sorted(os.sched_getaffinity(0)), pythons.items(), strict=False)
+
+
 def trained(
     pythons: dict[str, Path], given: dict[str, Sequence[object]], folder: Path
 ) -> dict[str, Any]:
     """Train all at the same time; what each tells, or the last that it said before it failed."""
     start, told, running = time.perf_counter(), {}, {}
-    for core, (name, python) in zip(sorted(os.sched_getaffinity(0)), pythons.items(), strict=False):
+    for core, (name, python) in on_cores(pythons):
         (folder / name).mkdir()
         data, *others = given[name]
         words = [python, HERE / "peers" / f"of_{name}.py", "train", data, folder / name, *others]
@@ -93,23 +98,33 @@ def trained(
             last = next((line for line in reversed(said) if line.strip()), "")
             told[name] = json.loads(answer) if answer else {"failed": last}
             told[name]["wall"] = time.perf_counter() - start
-    return told
+    return {name: told[name] for name in pythons}
 
 
 def predicted(pythons: dict[str, Path], folder: Path, images: Sequence[Path]) -> dict[str, Any]:
     """Seconds and memory of all volumes, at the same time for all; labels go below ``folder``."""
-    taken, workers = {}, {}
-    for core, (name, python) in zip(sorted(os.sched_getaffinity(0)), pythons.items(), strict=False):
+    workers, taken = {}, {}
+    for core, (name, python) in on_cores(pythons):
         (folder / name / "labels").mkdir()
         workers[name] = Worker(name, python, [core], folder / name)
     for _ in range(2):
         for name, worker in workers.items():
             found = folder / name / "labels"
             worker.ask([[str(image), str(found / image.name)] for image in images])
-        taken = {name: worker.answer() for name, worker in workers.items()}
+        taken |= {name: answer_of(worker) for name, worker in workers.items()}
+        workers = {name: worker for name, worker in workers.items() if "failed" not in taken[name]}
     for worker in workers.values():
         worker.process.communicate()
     return taken
+
+
+def answer_of(worker: Worker) -> dict[str, Any]:
+    """What a worker answers, or that it ended, as for lack of memory."""
+    try:
+        answer: dict[str, Any] = worker.answer()
+    except RuntimeError:
+        return {"failed": "ended while it found objects"}
+    return answer
 
 
 def scored(masks: Path, found: Path) -> dict[str, Any]:
@@ -141,7 +156,9 @@ def measured(name: str, minutes: float, given: argparse.Namespace) -> dict[str, 
         able = {n: python for n, python in pythons.items() if "failed" not in told[n]}
         images = sorted((data / "test" / "images").iterdir())
         for n, took in predicted(able, folder, images).items():
-            told[n] |= scored(data / "test" / "masks", folder / n / "labels") | took
+            told[n] |= took
+            if "failed" not in took:
+                told[n] |= scored(data / "test" / "masks", folder / n / "labels")
     return told
 
 

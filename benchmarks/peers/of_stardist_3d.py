@@ -4,6 +4,7 @@ Its example's patches hold 48 planes of 96²; where volumes have fewer planes, a
 """
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -22,6 +23,9 @@ from turns import Clock, serve
 RAYS, PATCH, BATCH = 96, (48, 96, 96), 2
 NAME = "stardist"
 RANDOM = np.random.default_rng(0)
+LEAST = 2.0
+"""Minutes for choosing thresholds; as many as training had, if those are more."""
+
 UNKNOWN = -1
 """Label where StarDist's loss counts nothing."""
 
@@ -75,12 +79,15 @@ def augmented(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def patch(shapes: list[tuple[int, ...]], steps: np.ndarray) -> tuple[int, ...]:
-    """Size of the training patches: multiples of ``steps`` that the smallest volume holds."""
-    least = np.min(shapes, 0)
+    """Size of the training patches: multiples of ``steps``, square so that they can be transposed.
+
+    The smallest volume holds them, unless it is smaller than a step.
+    """
+    least, step = np.min(shapes, 0), max(steps[1:])
     planes = max(min(PATCH[0], least[0]) // steps[0], 1) * steps[0]
-    wider = (PATCH[0] / planes) ** 0.5
-    sides = np.minimum((planes, *np.multiply(PATCH[1:], wider)), least).astype(int)
-    return tuple(int(n) for n in np.maximum(sides // steps, 1) * steps)
+    side = min(PATCH[1] * (PATCH[0] / planes) ** 0.5, *least[1:])
+    side = max(int(side) // step, 1) * step
+    return int(planes), int(side), int(side)
 
 
 def filled(volume: np.ndarray, size: tuple[int, ...], labels: bool) -> np.ndarray:
@@ -112,6 +119,27 @@ def configuration(masks: list[np.ndarray]) -> Config3D:
     return config
 
 
+def chosen(model: StarDist3D, val: tuple[list[np.ndarray], ...], seconds: float) -> str:
+    """Choose thresholds, unless it takes too long; what there is to tell of it.
+
+    Of a model that has learned little, each of some fifty trials has tens of thousands of
+    candidates.
+    """
+
+    def late(*_: object) -> None:
+        raise TimeoutError
+
+    signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        model.optimize_thresholds(*val)
+    except TimeoutError:
+        return f", its default thresholds as choosing them took over {seconds / 60:g} min"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    return f", thresholds {model.thresholds.prob:.2f} and {model.thresholds.nms:g}"
+
+
 def trained(data: str, out: str, minutes: str) -> dict[str, object]:
     """Train for some minutes on DATA/train, choose thresholds on DATA/val, and keep both in OUT."""
     end = time.monotonic() + 60 * float(minutes)
@@ -127,9 +155,9 @@ def trained(data: str, out: str, minutes: str) -> dict[str, object]:
         for part in (train, val)
     )
     model.train(*learned, validation_data=tuple(watched), augmenter=augmented)
-    model.optimize_thresholds(*val)
+    late = chosen(model, val, 60 * max(float(minutes), LEAST))
     sizes = ["×".join(map(str, size)) for size in (config.train_patch_size, config.grid)]
-    return {"steps": deadline.steps, "told": f"patches of {sizes[0]}, grid {sizes[1]}"}
+    return {"steps": deadline.steps, "told": f"patches of {sizes[0]}, grid {sizes[1]}{late}"}
 
 
 if __name__ == "__main__":

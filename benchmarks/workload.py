@@ -50,7 +50,7 @@ def ellipses(
 
 
 def trained_output(label_mask: np.ndarray, n_sigma: int = 2, seed: int = 0) -> np.ndarray:
-    """Raw output (3 + n_sigma, H, W) float32 as a trained network gives it for a label mask.
+    """Raw output (D + n_sigma + 1, *S) float32 as a trained network gives it for a label mask.
 
     Embeddings are scattered around their object's center by a quarter of its radius, bandwidths
     fit the object with noise 0.01, background pixels stay where they are but for 2 pixels of
@@ -60,9 +60,10 @@ def trained_output(label_mask: np.ndarray, n_sigma: int = 2, seed: int = 0) -> n
     shape = label_mask.shape
     owner = label_mask.ravel()
     counts = np.maximum(np.bincount(owner), 1)
-    axes = np.indices(shape).reshape(2, -1)
-    center = np.stack([np.bincount(owner, axis) / counts for axis in axes])  # y, x
-    radius = np.sqrt(counts / np.pi)
+    axes = np.indices(shape).reshape(len(shape), -1)
+    center = np.stack([np.bincount(owner, axis) / counts for axis in axes])  # (z,) y, x
+    disc = len(shape) == 2
+    radius = np.sqrt(counts / np.pi) if disc else np.cbrt(counts * (3 / (4 * np.pi)))
     target = center[:, owner] + rng.normal(size=axes.shape) * (radius / 4)[owner]
     target = np.where(owner > 0, target, axes + rng.normal(0, 2, axes.shape))
     offset = np.arctanh(np.clip((target - axes)[::-1] * PITCH, -0.999, 0.999))

@@ -190,9 +190,9 @@ def test_an_ome_zarr_stack_is_predicted_by_its_name(tmp_path) -> None:
     said = {"version": "0.4", "axes": axes, "datasets": [{"path": "0"}]}
     group.attrs.update({"multiscales": [said]})
     group.create_array("0", data=stack(), chunks=(1, 16, 16))
-    for given in (tmp_path / "a.zarr", tmp_path / "*.zarr"):
+    for named in (tmp_path / "a.zarr", tmp_path / "*.zarr"):
         results = Results(tmp_path / "out")
-        files = find_images([given], results.out, stacks=True)
+        files = find_images([named], results.out, stacks=True)
         [outcome] = predict_files(bright(), files, results, overwrite=True, stitch=True)
         assert (outcome.found, outcome.error) == (3, None)
         written = read_stack(tmp_path / "out" / "a.tif")[..., 0]

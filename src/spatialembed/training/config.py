@@ -88,7 +88,7 @@ class StageConfig:
                 raise UserError(f"{name} must be above 0, not {value}")
         if self.crop_size < 8 or self.crop_size % 8:
             raise UserError(f"crop_size must be a multiple of 8, not {self.crop_size}")
-        if self.batch_size * (self.crop_depth or 1) * self.crop_size**2 > MOST_PIXELS:
+        if self.batch_size * math.prod(self.crop_shape) > MOST_PIXELS:
             raise UserError(
                 f"a batch of {self.batch_size} crops of {self.crop_size} pixels a side fits in no "
                 f"memory; batch_size times crop_size squared may be up to {MOST_PIXELS:,}, of "
@@ -99,6 +99,12 @@ class StageConfig:
             raise UserError(f"background_share lies between 0 and 1, not {share}")
         if self.warmup_steps < 0:
             raise UserError(f"warmup_steps must be at least 0, not {self.warmup_steps}")
+
+    @property
+    def crop_shape(self) -> tuple[int, ...]:
+        """Of a crop: height and width, of volumes planes first."""
+        depth = () if self.crop_depth is None else (self.crop_depth,)
+        return (*depth, self.crop_size, self.crop_size)
 
     @property
     def length(self) -> float:

@@ -10,6 +10,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from spatialembed.models.axes import LAYOUT
 from spatialembed.training.config import StageConfig
 
 SPARE = 0.5
@@ -47,13 +48,13 @@ class Graphed:
         self.network = network
         self.device = fabric.device
         images = stage.batch_size // fabric.world_size
-        self.shape = torch.Size((images, channels, stage.crop_size, stage.crop_size))
+        self.shape = torch.Size((images, channels, *stage.crop_shape))
         self._graphs: Any = None
         if can_record(fabric):
             self._record(_Forward(network.module, fabric.strategy.precision))
 
     def __call__(self, image: Tensor) -> Tensor:
-        """(B, C, H, W) float32 on the device -> raw output (B, 2 + n_sigma + K, H, W) float32."""
+        """(B, C, *S) float32 on the device -> raw output (B, D + n_sigma + K, *S) float32."""
         # Another number of images would be copied over all those of the recording.
         known = self._graphs is not None and image.shape == self.shape
         output: Tensor = self._graphs(image) if known else self.network(image)
@@ -79,7 +80,7 @@ class Graphed:
         buffers = list(self.network.buffers())
         before = [buffer.clone() for buffer in buffers]
         image = torch.zeros(self.shape, device=self.device)
-        image = image.contiguous(memory_format=torch.channels_last)
+        image = image.contiguous(memory_format=LAYOUT[image.ndim - 2])
         # Gradients come from one stream and are taken on another, of which torch warns once; it has
         # the one wait for the other.
         _warn_of_streams(False)

@@ -1,6 +1,7 @@
 """Folders of planes are stacks in the order of their numbers, or refused; and what is a stack."""
 
 import shutil
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -168,3 +169,18 @@ def test_what_is_no_stack(tmp_path):
     (tmp_path / "empty.tif").touch()
     for name in ("plane.tif", "colors.tif", "x.png", "x.gif", "empty.tif", "none.tif"):
         assert not is_stack(tmp_path / name)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+@pytest.mark.parametrize("options", [{"imagej": True}, {"ome": True}, {"compression": "zlib"}])
+def test_a_cut_file_is_no_stack_or_refused_in_reading(tmp_path_factory, options, data):
+    path = tmp_path_factory.getbasetemp() / f"cut_{'_'.join(options)}.tif"
+    tifffile.imwrite(path, STACK, metadata={"axes": "ZYX"}, **options)
+    content = path.read_bytes()
+    path.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
+    read = None
+    if is_stack(path):  # by what stands before the pixels, which may be cut
+        with suppress(UserError):
+            read = read_stack(path)
+    assert read is None or np.array_equal(read[..., 0], STACK)

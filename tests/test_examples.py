@@ -20,11 +20,14 @@ from spatialembed.cli.commands import COMMANDS
 from spatialembed.cli.main import main
 from spatialembed.cli.options import build_parser
 from spatialembed.cli.options import prepared as as_words
+from spatialembed.demo.volumes import write_volumes
 from spatialembed.errors import UserError
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "pages").glob("*.md"))]
+TINY = "--network_options.widths=[4,4] --network_options.blocks=[1,1]"
 SHORTER = {f"--minutes {n}": "--steps 2 --batch 2" for n in (30, 5)}
+SHORTER["--minutes 20"] = f"--steps 1 --batch 1 {TINY}"
 STAYS = (
     "spatialembed serve",
     "spatialembed demo",
@@ -51,7 +54,7 @@ def blobs(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """What the examples name: DATA, IMAGES, STACKS, image.png, big.zarr, runs/x, x.onnx."""
+    """What the examples name: DATA, VOLUMES, IMAGES, STACKS, image.png, runs/x, and others."""
     folder = tmp_path_factory.mktemp("examples")
     for split, count in (("train", 6), ("test", 2)):
         for k in range(count):
@@ -60,6 +63,7 @@ def prepared(tmp_path_factory):
                 path = folder / "DATA" / split / kind / f"{k}.tif"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 tifffile.imwrite(path, array)
+    write_volumes(folder / "VOLUMES", train=2, val=0, test=1, shape=(16, 40, 40))
     rows = ["image,picture", *(f"{k},{k // 2}" for k in range(6))]
     (folder / "pictures.csv").write_text("\n".join(rows), encoding="utf-8")
     (folder / "IMAGES").mkdir()

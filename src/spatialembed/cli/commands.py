@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 from threading import Event
 from typing import Any, Literal
 
@@ -22,22 +23,30 @@ FEW = 20
 """Fewer validation images say little of an exported model's accuracy."""
 
 
-def run_demo(out: Path = Path("demo"), minutes: float | None = None, seed: int = 0) -> int:
+def run_demo(
+    out: Path = Path("demo"), minutes: float | None = None, seed: int = 0, volumes: bool = False
+) -> int:
     """Make street scenes, train on them, evaluate, predict and write a page about it.
 
     Args:
-        out: folder for scenes, run, results and page.
-        minutes: how long to train; None for the recipe's own length.
-        seed: of scenes, weights and crops.
+        out: folder for data, run, results and page; those of an earlier demo are made anew.
+        minutes: how long to train; None for the recipe's own length, of volumes for five.
+        seed: of data, weights and crops.
+        volumes: the same of volumes: stacks of touching nuclei, instead of scenes.
     """
-    from spatialembed.demo.pipeline import demo
+    from spatialembed.demo.pipeline import STREETS, VOLUMES, demo
 
     require_writable(out)
-    options = [f"--out={out / 'run'}", f"--seed={seed}"]
-    if minutes is not None:
-        options.append(f"--minutes={minutes}")
-    page = demo(out, read_recipe("demo", out / "scenes", *options), track)
-    console.print(f"Open {page}")
+    subject, run = VOLUMES if volumes else STREETS, out / "run"
+    options = [f"--out={run}", f"--seed={seed}"]
+    if (length := subject.minutes if minutes is None else minutes) is not None:
+        options.append(f"--minutes={length}")
+    config = read_recipe(subject.recipe, out / subject.data, *options)
+    page = demo(out, config, track, subject)
+    console.print(f"Open {page}; label TIFFs and pictures are in {out / 'found'}", soft_wrap=True)
+    console.print("Go on with:")
+    for line in subject.further:
+        console.print(f"  {line.format(run=quote(str(run)))}", soft_wrap=True)
     return 0
 
 

@@ -27,6 +27,7 @@ FLAGS = {
     "tensorboard": "also write TensorBoard's event files (extra log)",
     "overlay": "write a picture of every image with its instances",
     "browser": "open the page in the browser",
+    "volumes": "the same of volumes: stacks of touching nuclei, instead of scenes",
 }
 """Options that are on by their name alone."""
 

@@ -90,6 +90,11 @@ def predict_large(
     replaces = overwrite or _read(part).get("overwrite", False)
     _refuse(image, out, replaces)
     model = source.load()
+    if model.spec.dims == 3:
+        raise UserError(
+            f"{model.name} is of volumes, which are predicted whole: give --out a folder, not "
+            f"{out.name}"
+        )
     spec, reader = model.spec, _fitting(open_image(image, series), model)
     if model.finds_size:  # of all tiles the same
         window = reader.read(*middle(reader.shape, LOOKED_AT))

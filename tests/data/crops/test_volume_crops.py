@@ -3,6 +3,7 @@
 import math
 import pickle
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -233,14 +234,14 @@ def blobs(shape: tuple[int, int, int], seed: int, name: str = "a") -> Sample:
 def test_a_crop_depends_on_seed_and_number_alone(order, seed) -> None:
     data = Volumes(blobs((6, 20, 30), 0), blobs((3, 9, 9), 1, "b"), blobs((1, 40, 12), 2, "c"))
     first = cropper(data, seed=seed, augmentation=FULL, background_share=0.3)
-    other = pickle.loads(pickle.dumps(first))  # noqa: S301, as workers are given it
+    other = pickle.loads(pickle.dumps(first))
     visited = cropper(data, seed=seed, augmentation=FULL, cache_bytes=0)
     expected = [first.draw(number) for number in range(8)]
     visits = [visited.draw(number) for number in range(8)]
     for number in order:
         assert same(other.draw(number), expected[number])
         assert same(visited.draw(number), visits[number])
-    assert not all(same(a, b) for a, b in zip(expected, expected[1:], strict=False))
+    assert not all(same(a, b) for a, b in pairwise(expected))
     assert all(crop.image.isfinite().all() for crop in expected + visits)
 
 

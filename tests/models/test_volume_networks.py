@@ -179,7 +179,7 @@ def test_a_volume_moved_by_the_strides_gives_the_moved_output(flat, fine) -> Non
     with torch.no_grad():
         still, far, near = (made(volume.roll(k, 2)).roll(-k, 2) for k in (0, step, 1))
     by_strides, by_one = ((other - still)[:, :, 32:48].abs().max() for other in (far, near))
-    assert by_strides < 1e-5
+    assert by_strides < 1e-4
     assert by_one > 1e-3  # cubes lie where they lie
 
 
@@ -258,6 +258,7 @@ def test_a_description_of_volumes_checks_itself(changes, told) -> None:
         (("residual_unet", 1, 3, 1, 2), {}, "1 or 2 bandwidths"),
         (("residual_unet", 1, 1, 1, 2), {"flat": 1}, "flat is of volumes"),
         (("residual_unet", 1, 1, 1, 3), {**LIGHT, "flat": 4}, "flat is of volumes"),
+        (("residual_unet", 1, 1, 1, 3), {"widths": [8] * 6, "blocks": [1] * 6}, "2 to 5 levels"),
         (("residual_unet", 1, 1, 1, 3), {"flat": -1}, "flat is of volumes"),
         (("residual_unet", 1, 1, 1, 3), {"dims": 3}, "no option 'dims'"),
         (("branched_erfnet", 1, 1, 1, 3), {}, "of images, not of volumes"),

@@ -202,8 +202,8 @@ def test_stitching_is_of_models_of_images(tmp_path) -> None:
     with tifffile.TiffFile(tmp_path / "out" / "a.tif") as file:
         assert file.series[0].axes == "ZYX"
         np.testing.assert_array_equal(file.asarray() > 0, blocks()[..., 0] > 0)
-    given_ = (None, None, None), True
-    assert predict_file(seeing(), files[0], results, *given_).found == 2
+    given_ = (None, None, None)
+    assert predict_file(seeing(), files[0], results, True, given_).found == 2
     (done,) = predict_files(bright(), files, Results(tmp_path / "other"))
     assert "a.tif is a stack" in done.error
 

@@ -199,7 +199,10 @@ def main() -> None:
         parser.error("give --data VOLUMES for --sets, and two cores")
     given.environments = given.environments.resolve()
     notes = given.environments / "volumes.json"
-    command = " ".join(["--environments PEERS", "--data VOLUMES" if sets else ""])
+    command = "--environments PEERS"
+    command += f" --data VOLUMES --sets {' '.join(sets)}" if sets else ""
+    command += f" --minutes {given.minutes:g}" if given.minutes else ""
+    command += " --generated" if given.generated else ""
     for name in [*sets, *[GENERATED][: given.generated]]:
         minutes = given.minutes or MINUTES.get(name, 10.0)
         found = measured(name, minutes, given)

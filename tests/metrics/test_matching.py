@@ -218,3 +218,26 @@ def test_bad_labels_are_refused(label_map, label_mask, said):
 def test_a_found_object_without_class_is_refused():
     with pytest.raises(UserError, match="id 3"):
         match(np.array([3]), np.array([0]), None, np.array([0, 0]))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_seg_is_that_of_a_naive_loop(seed):
+    rng = np.random.default_rng(seed)
+    true, found = rng.integers(0, 5, (2, 4, 5, 6))
+    if seed % 2:
+        found = np.where(rng.random(true.shape) < 0.7, true, found)
+    expected = []
+    for label in np.unique(true[true > 0]):
+        own, best = true == label, 0.0
+        for other in np.unique(found[found > 0]):
+            common = np.count_nonzero(own & (found == other))
+            if 2 * common > own.sum():
+                best = common / np.count_nonzero(own | (found == other))
+        expected.append(best)
+    np.testing.assert_allclose(match(found, true).seg, expected, rtol=1e-6)
+
+
+def test_half_of_an_object_is_no_seg():
+    true = np.array([[1, 1, 2, 2, 2, 0]])
+    found = np.array([[5, 0, 6, 6, 0, 0]])
+    np.testing.assert_allclose(match(found, true).seg, [0, 2 / 3], rtol=1e-6)

@@ -131,8 +131,8 @@ def score_images(
 
     Returns:
         ``{"thresholds": [T], "classes": {name: C}, "mean": {...}, "images": [I]}`` where C is
-        ``{"mean_over_images": M, "pooled": M, "standard_error": [T] of the first M's AP,
-        "objects": int, "found": int, "images": int averaged over}``; M is ``{"ap": [T],
+        ``{"mean_over_images": M, "pooled": M, "standard_error": [T] of the first M's AP, "seg":
+        float mean over all true objects (see :attr:`Matching.seg`), "objects": int, "found": int, "images": int averaged over}``; M is ``{"ap": [T],
         "ap_mean": float, "precision", "recall", "f1", "pq", "sq", "rq": [T] each}``; "mean" holds
         the two M averaged over the classes that have objects; I is ``{"name", "ap50" (at the
         first threshold), "ap" (mean over thresholds), "n_true", "n_found"}`` over all classes, in
@@ -145,20 +145,24 @@ def score_images(
     if not thresholds or not all(0 < t <= 1 for t in thresholds):
         raise UserError(f"IoU thresholds lie above 0 and up to 1, not {list(thresholds)}")
     by_class: list[list[Scores]] = [[] for _ in class_names]
+    seg: list[list[FloatArray]] = [[] for _ in class_names]
     images = []
     for pair in pairs:
         matching = _match(pair, len(class_names))
-        scores = [Scores.of(matching.of_class(k), thresholds) for k in range(len(class_names))]
-        for held, score in zip(by_class, scores, strict=True):
-            held.append(score)
+        of_classes = [matching.of_class(k) for k in range(len(class_names))]
+        scores = [Scores.of(one, thresholds) for one in of_classes]
+        for k, one in enumerate(of_classes):
+            by_class[k].append(scores[k])
+            seg[k].append(one.seg)
         ap = Scores.stack(scores).pooled().ap
         counts = {"n_true": matching.n_true, "n_found": matching.n_found}
         images.append({"name": pair[-1], "ap50": float(ap[0]), "ap": float(ap.mean()), **counts})
     if not images:
         raise UserError("there is no image to score; give at least one with its truth")
     classes = {
-        name: _class_scores(Scores.stack(scores), skip_empty=len(class_names) > 1)
-        for name, scores in zip(class_names, by_class, strict=True)
+        name: _class_scores(Scores.stack(by_class[k]), skip_empty=len(class_names) > 1)
+        | {"seg": _mean(np.concatenate(seg[k]))}
+        for k, name in enumerate(class_names)
     }
     return {
         "thresholds": list(thresholds),
@@ -218,6 +222,10 @@ def _class_scores(scores: Scores, skip_empty: bool) -> dict[str, Any]:
         "found": int(found.sum()),
         "images": n,
     }
+
+
+def _mean(values: FloatArray) -> float:
+    return float(values.mean()) if len(values) else 0.0
 
 
 def _measures(values: dict[str, FloatArray]) -> dict[str, Any]:

@@ -40,6 +40,8 @@ def tables(evaluation: dict[str, Any]) -> Iterator[Group]:
     where = f"{evaluation['data']}, {evaluation['split']}, {len(evaluation['images'])} images"
     thresholds = [f"{threshold:.2f}".lstrip("0") for threshold in evaluation["thresholds"]]
     first = thresholds[0].rstrip("0")
+    seg = ", ".join(f"{name} {_figure(c['seg'])}" for name, c in evaluation["classes"].items())
+    where += f"; SEG: {seg}"
     for way, words in WAYS:
         columns = ("objects", *thresholds, "mean", f"F1{first}", f"PQ{first}")
         table = _table(columns)
@@ -138,7 +140,11 @@ def _against_truth(model: Model, sample: Sample, found: np.ndarray) -> np.ndarra
 
 def _figures(measures: dict[str, Any]) -> list[str]:
     figures = [*measures["ap"], measures["ap_mean"], measures["f1"][0], measures["pq"][0]]
-    return [f"{figure:.3f}".removeprefix("0") for figure in figures]
+    return [_figure(figure) for figure in figures]
+
+
+def _figure(figure: float) -> str:
+    return f"{figure:.3f}".removeprefix("0")
 
 
 def _official_table(official: dict[str, Any]) -> Group:

@@ -132,9 +132,10 @@ def score_images(
     Returns:
         ``{"thresholds": [T], "classes": {name: C}, "mean": {...}, "images": [I]}`` where C is
         ``{"mean_over_images": M, "pooled": M, "standard_error": [T] of the first M's AP, "seg":
-        float mean over all true objects (see :attr:`Matching.seg`), "objects": int, "found": int, "images": int averaged over}``; M is ``{"ap": [T],
-        "ap_mean": float, "precision", "recall", "f1", "pq", "sq", "rq": [T] each}``; "mean" holds
-        the two M averaged over the classes that have objects; I is ``{"name", "ap50" (at the
+        float mean over all true objects (see :attr:`Matching.seg`), "objects": int, "found": int,
+        "images": int averaged over}``; M is ``{"ap": [T], "ap_mean": float, "precision", "recall",
+        "f1", "pq", "sq", "rq": [T] each}``; "mean" holds the two M averaged over the classes that
+        have objects; I is ``{"name", "ap50" (at the
         first threshold), "ap" (mean over thresholds), "n_true", "n_found"}`` over all classes, in
         the order given.
 

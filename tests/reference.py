@@ -9,7 +9,14 @@ import math
 
 import numpy as np
 
-from spatialembed.embedding import PITCH, clamped, embed, inverse_squared_width, sigmoid
+from spatialembed.embedding import (
+    PITCH,
+    clamped,
+    embed,
+    inverse_squared_width,
+    per_axis,
+    sigmoid,
+)
 
 # --- clustering -----------------------------------------------------------------------------
 
@@ -201,7 +208,7 @@ def loss(
     center: str = "centroid",
     foreground_weight=10.0,
     weights=(1.0, 10.0, 1.0),
-    pitch: float = PITCH,
+    pitch=PITCH,
     margin: float | None = None,
     drift_weight: float = 10.0,
 ):
@@ -218,12 +225,16 @@ def loss(
     drift = output.new_zeros(())
     for b in range(len(output)):
         shape = output.shape[2:]
-        lines = [torch.arange(n, dtype=output.dtype, device=output.device) * pitch for n in shape]
+        steps = per_axis(pitch, dims)  # x, y, z
+        lines = [
+            torch.arange(n, dtype=output.dtype, device=output.device) * step
+            for n, step in zip(shape, steps[::-1], strict=True)
+        ]
         grid = torch.stack(torch.meshgrid(*lines, indexing="ij")).flip(0)  # x, y, z
         position = grid + torch.tanh(output[b, :dims])
         sigma = output[b, dims : dims + n_sigma].clamp(-2, 2)
         if margin is not None:
-            sigma = torch.full_like(sigma, math.log(math.log(2) / (margin * pitch) ** 2) / 10)
+            sigma = torch.full_like(sigma, math.log(math.log(2) / (margin * min(steps)) ** 2) / 10)
         score = torch.sigmoid(output[b, dims + n_sigma :])
         everywhere = torch.ones(shape, dtype=torch.bool, device=output.device)
         valid = everywhere if ignore is None else ~ignore[b]

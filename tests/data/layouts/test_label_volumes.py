@@ -211,3 +211,13 @@ def test_a_slab_in_a_mixture_stays_one(tmp_path) -> None:
 def test_a_slab_is_kept_by_a_choice_of_names(tmp_path) -> None:
     data = open_data(folder(tmp_path, "a"), "train", holdout=0.5)
     assert data.only({"a"})[0].label_mask.shape == (4, 6, 4)
+
+
+def test_a_slab_holds_its_share_of_the_objects_wherever_they_lie(tmp_path) -> None:
+    mask = np.zeros((4, 10, 50), np.uint16)
+    mask[1:3, 2:8, 5:25] = np.repeat(np.arange(1, 11), 2)
+    for kind in ("images", "masks"):
+        write(tmp_path / kind / "a.tif", mask)
+    train, val = (open_data(tmp_path, split, holdout=0.2)[0] for split in ("train", "val"))
+    assert set(np.unique(val.label_mask)) == {0, 9, 10}
+    assert set(np.unique(train.label_mask)) == {0, *range(1, 9)}

@@ -44,7 +44,8 @@ class LabelFolder(FileDataSet):
     """One split of a folder of images and label masks."""
 
     slab: tuple[float, float] | None = None
-    """The share of the one volume, along the longer side of its planes, that is this split."""
+    """The share of the one volume that is this split: of its objects' voxels, in their order along
+    the longer side of its planes."""
 
     @cached_property
     def dims(self) -> int:
@@ -53,12 +54,12 @@ class LabelFolder(FileDataSet):
 
     @property
     def reading(self) -> str:
-        return "" if self.slab is None else f"slab {self.slab}"
+        return "" if self.slab is None else f"slab of objects {self.slab}"
 
     def truth(self, i: int) -> Truth:
         """Every id but 0 is an object of the one class."""
         whole = self._whole_truth(i)
-        part = self._window(whole.label_mask.shape)
+        part = self._window(whole.label_mask)
         return Truth(*(array[part] for array in whole))
 
     def _whole_truth(self, i: int) -> Truth:
@@ -75,16 +76,18 @@ class LabelFolder(FileDataSet):
         if self.slab is None:
             return super().__getitem__(i)
         whole = replace(self, slab=None)[i]
-        return whole.read(*self._window(whole.label_mask.shape))
+        return whole.read(*self._window(whole.label_mask))
 
-    def _window(self, shape: tuple[int, ...]) -> Window:
-        window = [slice(None)] * len(shape)
+    def _window(self, label_mask: np.ndarray) -> Window:
+        window = [slice(None)] * label_mask.ndim
         if self.slab is not None:
-            axis = max(1, 2, key=lambda axis: shape[axis])
+            axis = max(1, 2, key=lambda axis: label_mask.shape[axis])
+            others = tuple(other for other in range(3) if other != axis)
+            # By the objects' voxels, not by all: where few objects lie, a slab might hold none.
+            before = np.cumsum([0, *np.count_nonzero(label_mask, axis=others)])
             first, last = self.slab
-            # A line at least for each split, as of several volumes each gets one.
-            cut = round((first if last == 1 else last) * shape[axis])
-            cut = min(max(cut, 1), shape[axis] - 1)
+            cut = int(np.abs(before - (first if last == 1 else last) * before[-1]).argmin())
+            cut = min(max(cut, 1), len(before) - 2)  # a line at least for each split
             window[axis] = slice(cut, None) if last == 1 else slice(0, cut)
         return tuple(window)
 

@@ -175,10 +175,10 @@ def test_each_slab_of_a_volume_keeps_an_index_of_its_own(tmp_path) -> None:
     mask[:, 2:5, 1:4] = 1
     mask[:, 2:5, 17:20] = 2
     write(tmp_path, {"a": mask})
-    train, val = (open_data(tmp_path, split, holdout=0.3) for split in ("train", "val"))
+    train, val = (open_data(tmp_path, split, holdout=0.5) for split in ("train", "val"))
     for _ in range(2):
         assert object_index(train).label.tolist() == [1]
         assert object_index(val).label.tolist() == [2]
-        assert object_index(val).box.tolist() == [[0, 2, 3, 3, 5, 6]]
+        assert object_index(val).box.tolist() == [[0, 2, 13, 3, 5, 16]]
     other = open_data(tmp_path, "train", holdout=0)
     assert object_index(other).label.tolist() == [1, 2]

@@ -97,17 +97,16 @@ def environment(folder: Path, peer: Peer) -> Path | str:
 
 
 class Worker:
-    """A process that works on images when it is asked to, on the first cores of the machine."""
+    """A process that works on images when it is asked to, on some cores of the machine."""
 
-    def __init__(self, name: str, python: Path | str, threads: int) -> None:
-        cores = sorted(os.sched_getaffinity(0))[:threads]
+    def __init__(self, name: str, python: Path | str, cores: Sequence[int], *given: object) -> None:
         self.process = subprocess.Popen(
-            [python, HERE / "peers" / f"of_{name}.py"],
+            [python, HERE / "peers" / f"of_{name}.py", *map(str, given)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL if name != "ours" else None,
+            stderr=None if name.startswith("ours") else subprocess.DEVNULL,
             text=True,
-            env=clean(threads),
+            env=clean(len(cores)),
             preexec_fn=lambda: os.sched_setaffinity(0, cores),
         )
         self.answer()
@@ -120,10 +119,14 @@ class Worker:
             raise RuntimeError(f"{self.process.args} ended")
         return json.loads(line)
 
-    def work(self, paths: Paths) -> dict[str, float]:
-        """Seconds by stage and whole, and its peak of memory so far in GB."""
+    def ask(self, paths: Sequence[Sequence[str]]) -> None:
+        """Have it work on images, and do not wait."""
         assert self.process.stdin is not None
         print(json.dumps(paths), file=self.process.stdin, flush=True)
+
+    def work(self, paths: Paths) -> dict[str, float]:
+        """Seconds by stage and whole, and its peak of memory so far in GB."""
+        self.ask(paths)
         answer: dict[str, float] = self.answer()
         return answer
 
@@ -158,8 +161,9 @@ def images(work: str, folder: Path, dsb2018: Path) -> Paths:
 
 def timed(pythons: dict[str, Path], paths: Paths, threads: int, turns: int) -> dict[str, Any]:
     """Medians of each peer's seconds by stage; they take turns after a first one for each."""
+    cores = sorted(os.sched_getaffinity(0))[:threads]
     with ExitStack() as stack:
-        works = {n: stack.enter_context(Worker(n, p, threads)) for n, p in pythons.items()}
+        works = {n: stack.enter_context(Worker(n, p, cores)) for n, p in pythons.items()}
         taken: dict[str, list[dict[str, float]]] = {name: [] for name in works}
         for turn in range(turns + 1):
             for name, worker in works.items():

@@ -18,7 +18,7 @@ LEVELS = [
     {"files", "embedding", "instances", "lovasz"},
     {"kernels", "metrics", "models", "data.images"},
     {"terms", "pictures", "data.sample", "data.sample_files"},
-    {"loss", "clustering", "refinement", "data.large_sample", "data.parts"},
+    {"loss", "clustering", "refinement", "data.large_sample", "data.parts", "data.volume_objects"},
     {"data.data_set"},
     {"data.annotations", "data.index_cache", "data.mixture"},
     {"data.layouts", "data.index"},

@@ -27,7 +27,7 @@ from spatialembed.data.index_cache import (
 from spatialembed.data.large_sample import LargeSample
 from spatialembed.data.mixture import Mixture
 from spatialembed.data.parts import joined, objects_in, parts_of
-from spatialembed.data.volume_objects import objects_in_volume
+from spatialembed.data.volume_objects import objects_in_volume, plane_diameters
 from spatialembed.errors import UserError
 
 DECODED = 2**28
@@ -98,9 +98,7 @@ class ObjectIndex:
         """
         if self.dims == 2:
             return np.sqrt(self.area * (4 / np.pi))
-        depth = self.box[:, 3] - self.box[:, 0]
-        widths: np.ndarray = np.sqrt(self.area / depth * (6 / np.pi))
-        return widths
+        return plane_diameters(self.area, self.box[:, 3] - self.box[:, 0])
 
     @property
     def empty(self) -> np.ndarray:

@@ -32,6 +32,12 @@ def objects_in_volume(
     return np.array(rows, np.int32).reshape(-1, 9)
 
 
+def plane_diameters(voxels: NDArray[np.integer], depth: NDArray[np.integer]) -> NDArray[np.float64]:
+    """(n,) of objects of so many voxels in so many planes: diameter of an ellipsoid in them."""
+    widths: NDArray[np.float64] = np.sqrt(voxels / depth * (6 / np.pi))
+    return widths
+
+
 def _box(own: NDArray[np.bool_], window: tuple[slice, ...]) -> NDArray[np.intp]:
     parts, count = ndimage.label(own, TOUCHING)
     if count > 1:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 from spatialembed.data.data_set import FileDataSet, Problem
 from spatialembed.data.images.reading import stack_spacing
+from spatialembed.data.images.spacing import Spacing, in_words, unlike
 from spatialembed.embedding import PITCH
 from spatialembed.errors import UserError
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.config import TrainConfig
-
-Spacing: TypeAlias = tuple[float, float, float]
-"""Along z, y and x."""
-
-ALIKE = 0.1
-"""By how much, as a share, the proportions of two volumes may differ."""
 
 
 def require_dims(config: TrainConfig, train: FileDataSet, start: ModelSpec | None) -> None:
@@ -67,10 +62,10 @@ def spacing_of(config: TrainConfig, train: FileDataSet) -> tuple[Spacing | None,
         return None, told
     first = known[0][1]
     for i, other in known[1:]:
-        if abs(other[0] / other[2] / (first[0] / first[2]) - 1) > ALIKE:
+        if unlike(other, first):
             raise UserError(
-                f"{train.items[i].image} has voxels of {_said(other)} micrometres (z, y, x), "
-                f"{train.items[known[0][0]].image} of {_said(first)}: train on each kind by "
+                f"{train.items[i].image} has voxels of {in_words(other)}, "
+                f"{train.items[known[0][0]].image} of {in_words(first)}: train on each kind by "
                 "itself, or give one --spacing for all"
             )
     return first, told
@@ -94,7 +89,3 @@ def flattened(network: str, options: dict[str, Any], pitch: tuple[float, ...]) -
 
     levels = len(options.get("widths", WIDTHS))
     return {**options, "flat": flat_for(pitch[2] / pitch[0], levels)}
-
-
-def _said(spacing: Spacing) -> str:
-    return " x ".join(f"{step:.3g}" for step in spacing)

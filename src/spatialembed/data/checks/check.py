@@ -11,7 +11,13 @@ from spatialembed.data.checks.across_splits import MOST, across_splits, compared
 from spatialembed.data.checks.image_warnings import file_warnings, value_warnings
 from spatialembed.data.checks.mask_warnings import mask_warnings, speck_warnings
 from spatialembed.data.checks.one_image import Look, look_at
+from spatialembed.data.checks.one_volume import look_at_volume
 from spatialembed.data.checks.report import Report, SplitReport, some, split_report
+from spatialembed.data.checks.volume_warnings import (
+    of_another_kind,
+    other_dims,
+    spacing_warnings,
+)
 from spatialembed.data.data_set import HOLDOUT, SPLITS, Crowds, FileDataSet, Problem, Split
 from spatialembed.data.held_out import open_by_groups
 from spatialembed.data.index import Progress
@@ -57,7 +63,7 @@ def check_data(
         looks[dataset.split], found = _look_through(dataset, progress)
         problems += found
     reports = [split_report(dataset, list(looks[dataset.split].values())) for dataset in datasets]
-    problems += _other_channels(looks)
+    problems += [*_other_channels(looks), *other_dims(datasets), *spacing_warnings(looks)]
     traces = {s: {file: look.traces for file, look in found.items()} for s, found in looks.items()}
     problems += across_splits(traces)
     problems += _without_objects(root, reports)
@@ -102,10 +108,11 @@ def _look_through(
     problems: list[Problem] = []
     for i in range(len(dataset)):
         try:
-            look = look_at(dataset, i)
-            problems += file_warnings(dataset.files(i))
+            look = (look_at if dataset.dims == 2 else look_at_volume)(dataset, i)
+            problems += file_warnings(dataset.files(i)) if dataset.dims == 2 else []
         except UserError as error:
-            problems.append(_as_problem(str(error), dataset.files(i)[0]))
+            told = of_another_kind(dataset, i) or str(error)
+            problems.append(_as_problem(told, dataset.files(i)[0]))
         else:
             if len(looks) >= MOST:  # of which no more than digests are needed
                 look = look._replace(traces=look.traces._replace(borders=None))
@@ -138,7 +145,7 @@ def _without_objects(root: Path, reports: Sequence[SplitReport]) -> list[Problem
     return [
         Problem(
             root,
-            f"has no object in any of its {some(r.images, f'{r.split} image')}"
+            f"has no object in any of its {some(r.images, f'{r.split} {r.noun}')}"
             + ("; training needs some there" if other.get(r.split) in filled else ""),
             warning=bool(filled) and other.get(r.split) not in filled,
         )

@@ -108,8 +108,27 @@ def signs_of(
         rims: what else is known of it, such as of :func:`rim_sign`.
         as_stored: whether ids are those of a mask's file, which say something by themselves.
     """
+    surrounded = as_stored and _surrounds(table, shape)
     labels = table[first_parts(table), LABEL]
-    far, stray = _far_parts(table)
+    return signs_by_parts(labels, *_far_parts(table), rims, surrounded, as_stored)
+
+
+def signs_by_parts(
+    labels: NDArray[np.integer],
+    far: Ints,
+    stray: Ints,
+    rims: Sign | None = None,
+    surrounded: bool = False,
+    as_stored: bool = True,
+) -> Signs:
+    """Signs of one image or volume, of what is known of its n objects.
+
+    Args:
+        labels: (n,) their ids, in order.
+        far, stray: (n,) how many parts of each lie far from its largest one, of note and stray.
+        rims, as_stored: as for :func:`signs_of`.
+        surrounded: whether an id reaches all borders around the others.
+    """
     shared, strays = np.count_nonzero(far), np.count_nonzero(stray)
     clear: set[Sign] = set()
     hints: set[Sign] = set()
@@ -118,7 +137,7 @@ def signs_of(
         clear.add(rims)
         if rims is Sign.BORDER and shared == len(labels):  # classes: inside and border
             clear.add(Sign.SEMANTIC)
-    elif as_stored and _surrounds(table, shape):
+    elif surrounded:
         (clear if len(labels) > 2 else hints).add(Sign.BACKGROUND)
     elif as_stored and labels.tolist() == [_FULL] and not shared:
         hints.add(Sign.BINARY)
@@ -153,9 +172,17 @@ def _far_parts(table: Ints) -> tuple[Ints, Ints]:
     number = np.repeat(np.arange(count), np.diff(first, append=len(table)))
     area, bulk = table[:, AREA], largest_parts(table)[:, AREA]
     far = is_far(table)
-    stray = far & (area <= np.maximum(STRAY_PIXELS, STRAY_SHARE * bulk)) & (4 * area <= bulk)
+    stray = far & is_stray(area, bulk)
     others, strays = number[far & ~stray], number[stray]
     return np.bincount(others, minlength=count), np.bincount(strays, minlength=count)
+
+
+def is_stray(
+    area: NDArray[np.integer], bulk: NDArray[np.integer] | np.integer
+) -> NDArray[np.bool_]:
+    """Whether parts that lie far away are stray, by their pixels and their largest part's."""
+    found: NDArray[np.bool_] = area <= np.maximum(STRAY_PIXELS, STRAY_SHARE * bulk)
+    return found & (4 * area <= bulk)
 
 
 def _surrounds(table: Ints, shape: tuple[int, ...]) -> bool:

@@ -12,6 +12,7 @@ from spatialembed.data.checks.mask_signs import Sign, Signs, rim_sign, signs_of
 from spatialembed.data.checks.mask_warnings import Seen, mask_warnings
 from spatialembed.data.data_set import FileDataSet, Problem
 from spatialembed.data.images.reading import read_mask
+from spatialembed.data.images.spacing import Spacing
 from spatialembed.data.images.windows import blocks
 from spatialembed.data.large_sample import LargeSample
 from spatialembed.data.layouts.cityscapes import Cityscapes, foreign_ids
@@ -29,17 +30,19 @@ class Look(NamedTuple):
     """What is seen of one image."""
 
     shape: tuple[int, ...]
-    """Height and width."""
+    """Height and width; of volumes depth first."""
     channels: int
     dtype: np.dtype[Any]
     """Of its pixels as stored."""
     objects: np.ndarray
-    """As :func:`~spatialembed.data.parts.objects_in` gives them."""
+    """As :func:`~spatialembed.data.parts.objects_in` gives them, or `objects_in_volume`."""
     ignored: int
     """Pixels that are."""
     mask: Seen
     values: Values
     traces: Traces
+    spacing: Spacing | None = None
+    """Of volumes, where their files state it."""
 
 
 def look_at(dataset: FileDataSet, i: int) -> Look:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from spatialembed.data.checks.one_image import Look
+from spatialembed.data.checks.volume_report import (
+    Extents,
+    extent_lines,
+    extents_of,
+    spacing_words,
+)
 from spatialembed.data.crops.cropper import empty_share
 from spatialembed.data.data_set import FileDataSet, Problem
+from spatialembed.data.images.spacing import Spacing
+from spatialembed.data.volume_objects import plane_diameters
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 """Quantiles of the objects' areas that a report gives."""
@@ -20,50 +29,69 @@ QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 @dataclass(frozen=True)
 class SplitReport:
-    """What one split holds, of the images that could be read.
+    """What one split holds, of the images or volumes that could be read.
 
     Attributes:
         split: "train", "val" or "test".
         images: readable images with readable truth.
         images_without_objects: how many of them have no object of the classes.
         objects: number of objects of every class.
-        sizes, channels, dtypes: images by (width, height), by channels and by stored type.
+        sizes, channels, dtypes: images by (width, height), by channels and by stored type;
+            volumes by (width, height, depth).
         area_quantiles: pixels of the objects at :data:`QUANTILES`; empty without objects.
-        median_diameter: pixels, of the disc of an object's area; None without objects.
+        median_diameter: pixels, of the disc of an object's area, or in its planes that of an
+            ellipsoid of its voxels; None without objects.
         ignored: share of all pixels that is ignored, 0 to 1.
+        spacings: volumes by their spacing, None where it is not stated; empty for images.
+        extents, extents_um: how far the objects of volumes reach in voxels, and in micrometres
+            where all volumes state their spacing; empty for images.
     """
 
     split: str
     images: int
     images_without_objects: int
     objects: dict[str, int]
-    sizes: dict[tuple[int, int], int]
+    sizes: dict[tuple[int, ...], int]
     channels: dict[int, int]
     dtypes: dict[str, int]
     area_quantiles: tuple[float, ...]
     median_diameter: float | None
     ignored: float
+    spacings: dict[Spacing | None, int] = field(default_factory=dict)
+    extents: Extents = field(default_factory=dict)
+    extents_um: Extents = field(default_factory=dict)
+
+    @property
+    def noun(self) -> str:
+        """What it holds, one of them."""
+        return "volume" if self.spacings else "image"
 
     def lines(self) -> Iterator[str]:
         """The report in words, a line each."""
-        yield f"{self.split}: {some(self.images, 'image')}, {_objects(self.objects)}"
+        yield f"{self.split}: {some(self.images, self.noun)}, {_objects(self.objects)}"
         if not self.images:
             return
-        widths, heights = zip(*self.sizes, strict=True)
-        least, most = f"{min(widths)}x{min(heights)}", f"{max(widths)}x{max(heights)}"
+        sides = list(zip(*self.sizes, strict=True))
+        least, most = ("x".join(str(of(side)) for side in sides) for of in (min, max))
+        points = "voxels" if self.spacings else "pixels"
         sizes = least if least == most else f"{least} to {most}"
         channels = ", ".join(some(n, "channel") for n in self.channels)
-        yield f"  {sizes} pixels, {channels}, {', '.join(self.dtypes)}"
+        yield f"  {sizes} {points}, {channels}, {', '.join(self.dtypes)}"
+        if self.spacings:
+            yield f"  spacing {spacing_words(self.spacings)}"
         if self.median_diameter is not None:
             low, middle, high = (self.area_quantiles[QUANTILES.index(q)] for q in (0.05, 0.5, 0.95))
             yield (
-                f"  objects of {middle:.0f} pixels (90 % between {low:.0f} and {high:.0f}), "
+                f"  objects of {middle:.0f} {points} (90 % between {low:.0f} and {high:.0f}), "
                 f"median diameter {self.median_diameter:.1f} pixels"
             )
+        for line in extent_lines(self.extents, self.extents_um):
+            yield f"  {line}"
         if self.images_without_objects:
-            yield f"  {some(self.images_without_objects, 'image')} without an object{self._shown()}"
+            empty = some(self.images_without_objects, self.noun)
+            yield f"  {empty} without an object{self._shown()}"
         if self.ignored:
-            yield f"  {self.ignored:.1%} of the pixels ignored"
+            yield f"  {self.ignored:.1%} of the {points} ignored"
 
     def _shown(self) -> str:
         """How many crops show images without an object, if any does."""
@@ -75,22 +103,35 @@ class SplitReport:
 
 def split_report(dataset: FileDataSet, looks: Sequence[Look]) -> SplitReport:
     """What a split holds, by what was seen of its images."""
-    table = np.concatenate([np.zeros((0, 7), np.int32), *(look.objects for look in looks)])
+    is_volume = dataset.dims == 3
+    none = np.zeros((0, 9 if is_volume else 7), np.int32)
+    table = np.concatenate([none, *(look.objects for look in looks)])
     counts = np.bincount(table[:, 1], minlength=len(dataset.class_names))
-    area = table[:, 6]
-    pixels = sum(look.shape[0] * look.shape[1] for look in looks)
+    area = table[:, -1]
+    pixels = sum(math.prod(look.shape) for look in looks)
+    extents, extents_um = extents_of(looks) if is_volume else ({}, {})
     return SplitReport(
         split=dataset.split,
         images=len(looks),
         images_without_objects=sum(not len(look.objects) for look in looks),
         objects={name: int(n) for name, n in zip(dataset.class_names, counts, strict=True)},
-        sizes=dict(Counter((look.shape[1], look.shape[0]) for look in looks)),
+        sizes=dict(Counter(look.shape[::-1] for look in looks)),
         channels=dict(Counter(look.channels for look in looks)),
         dtypes=dict(Counter(str(look.dtype) for look in looks)),
         area_quantiles=tuple(map(float, np.quantile(area, QUANTILES))) if len(area) else (),
-        median_diameter=float(np.sqrt(np.median(area) * 4 / np.pi)) if len(area) else None,
+        median_diameter=_median_diameter(table) if len(area) else None,
         ignored=sum(look.ignored for look in looks) / max(pixels, 1),
+        spacings=dict(Counter(look.spacing for look in looks)) if is_volume else {},
+        extents=extents,
+        extents_um=extents_um,
     )
+
+
+def _median_diameter(table: np.ndarray) -> float:
+    """Pixels, of (n, 7) objects of images or (n, 9) of volumes."""
+    if table.shape[1] == 7:
+        return float(np.sqrt(np.median(table[:, -1]) * 4 / np.pi))
+    return float(np.median(plane_diameters(table[:, -1], table[:, 5] - table[:, 2])))
 
 
 @dataclass(frozen=True)
@@ -137,7 +178,11 @@ class Report:
         """The report for JSON."""
         held = {**asdict(self), "path": str(self.path)}
         for split in held["splits"]:
-            split["sizes"] = {f"{w}x{h}": n for (w, h), n in split["sizes"].items()}
+            split["sizes"] = {"x".join(map(str, size)): n for size, n in split["sizes"].items()}
+            split["spacings"] = {
+                "x".join(map(str, z_y_x or ("unknown",))): n
+                for z_y_x, n in split["spacings"].items()
+            }
         for problem in held["problems"]:
             problem["file"] = str(problem["file"])
         return held

@@ -9,6 +9,9 @@ from typing import TypeAlias
 Spacing: TypeAlias = tuple[float, float, float]
 """Micrometres between voxels along z, y and x."""
 
+ALIKE = 0.1
+"""By how much, as a share, lengths and proportions of voxels may differ and be taken for one."""
+
 _POWERS = {
     **dict.fromkeys(("pm", "picometer", "picometre"), -6),
     **dict.fromkeys(
@@ -40,6 +43,16 @@ _LEAST, _MOST = 1e-4, 1e5
 
 _MOST_RATIO = 300
 """Of a voxel's sides; of units that are mixed up it is a thousand, and some more."""
+
+
+def unlike(one: Spacing, other: Spacing) -> bool:
+    """Whether voxels are of other proportions, z to x, than others."""
+    return abs(one[0] / one[2] / (other[0] / other[2]) - 1) > ALIKE
+
+
+def in_words(spacing: Spacing) -> str:
+    """A spacing in the order in which ``--spacing`` takes it."""
+    return f"{' x '.join(f'{step:.3g}' for step in spacing)} µm (z, y, x)"
 
 
 def stated(sizes: Sequence[object], units: Sequence[object]) -> Spacing | None:

@@ -261,6 +261,8 @@ def run_serve(
 
     require_free(host, port)
     loaded = load(model, device, precision, symmetries, diameter, invert)
+    if loaded.spec.dims == 3:
+        raise UserError(f"{model} is of volumes, which the page does not show: use predict")
     page, address = serve(loaded, host, port, browser)
     console.print(f"Open {address} (Ctrl+C ends it)")
     try:

@@ -34,7 +34,8 @@ def trained(data: str, out: str, minutes: str, *spacing: str) -> dict[str, Any]:
     options = ["--minutes", minutes, "--out", str(run), "--device", "cpu", "--seed", "0"]
     if spacing:
         options += ["--spacing", *spacing]
-    subprocess.run([*command, *options], check=True)
+    if code := subprocess.run([*command, *options]).returncode:
+        sys.exit(code)
     steps = int((run / "losses.csv").read_text().splitlines()[-1].split(",")[0])
     told = f"spacing {' × '.join(spacing)}" if spacing else "spacing as its files say"
     return {"steps": steps, "told": told}

@@ -6,6 +6,7 @@ import tifffile
 from PIL import Image
 
 from spatialembed import errors
+from spatialembed.data.images.reading import stack_spacing
 from spatialembed.formats.label_images import save_label_png, save_label_tiff
 
 
@@ -21,6 +22,26 @@ def test_tiff_holds_any_label_in_the_smallest_type(tmp_path, shape, highest, dty
     read = tifffile.imread(tmp_path / "new" / "x.tif")
     assert read.dtype == dtype
     np.testing.assert_array_equal(read, label_map)
+
+
+@pytest.mark.parametrize("highest", [255, 256, 65536])
+def test_a_volume_states_its_spacing_in_any_type(tmp_path, highest):
+    label_map = np.zeros((3, 5, 6), np.int32)
+    label_map[-1, -1] = highest
+    save_label_tiff(tmp_path / "x.tif", label_map, (0.4, 0.13, 0.1501))
+    assert stack_spacing(tmp_path / "x.tif") == pytest.approx((0.4, 0.13, 0.1501), rel=1e-5)
+    with tifffile.TiffFile(tmp_path / "x.tif") as file:
+        assert (file.is_imagej, file.is_ome) == (highest < 65536, highest == 65536)
+        assert file.series[0].axes == "ZYX"
+        np.testing.assert_array_equal(file.asarray(), label_map)
+        assert file.asarray().dtype == np.min_scalar_type(highest)
+
+
+def test_an_image_has_no_spacing(tmp_path):
+    label_map = np.arange(30, dtype=np.int32).reshape(5, 6)
+    save_label_tiff(tmp_path / "x.tif", label_map)
+    save_label_tiff(tmp_path / "y.tif", label_map, (0.4, 0.1, 0.1))
+    assert (tmp_path / "x.tif").read_bytes() == (tmp_path / "y.tif").read_bytes()
 
 
 def test_png_has_16_bits(tmp_path):

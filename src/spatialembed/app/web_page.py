@@ -46,8 +46,12 @@ def serve(
         The page and its address.
 
     Raises:
-        UserError: gradio is missing, or host or port cannot be listened on.
+        UserError: a model of volumes, gradio is missing, or host or port cannot be listened on.
     """
+    if model.spec.dims == 3:
+        raise UserError(
+            f"{model.name} is of volumes, and the page shows images; use spatialembed predict"
+        )
     gr = _gradio()
     require_free(host, port)
     keep_together()

@@ -113,11 +113,12 @@ def run_crops(
         crowds: what COCO's annotations marked iscrowd are.
     """
     from spatialembed.data import open_data
-    from spatialembed.data.crops.stored import store_crops
+    from spatialembed.data.crops.stored import require_images, store_crops
     from spatialembed.data.index import object_index
 
     require_writable(out, "OUT")
     splits = [open_data(data, split, classes, crowds=crowds) for split in ("train", "val")]
+    require_images(splits[0])
     indexed = [(dataset, object_index(dataset)) for dataset in splits]
     for dataset, index in indexed:
         count = store_crops(dataset, index, out, size)
@@ -261,8 +262,6 @@ def run_serve(
 
     require_free(host, port)
     loaded = load(model, device, precision, symmetries, diameter, invert)
-    if loaded.spec.dims == 3:
-        raise UserError(f"{model} is of volumes, which the page does not show: use predict")
     page, address = serve(loaded, host, port, browser)
     console.print(f"Open {address} (Ctrl+C ends it)")
     try:

@@ -67,17 +67,19 @@ def run_predict(
         scheduler: address of a dask scheduler whose workers share the work instead.
     """
     from spatialembed.data.images.reading import further_images
-    from spatialembed.formats.results_folder import Results
+    from spatialembed.formats.results_folder import Results, require_of_volumes
     from spatialembed.inference.folder import predict_files
     from spatialembed.inference.image_files import find_images
     from spatialembed.inference.loading import load
     from spatialembed.inference.summary import cautions, summary
 
     require_writable(out)
-    if stitch and (format or annotations or workers or scheduler or out.suffix == ".zarr"):
+    if stitch:
+        require_of_volumes(format or ())
+    if stitch and (annotations or workers or scheduler or out.suffix == ".zarr"):
         raise UserError(
-            "of stacks label TIFFs are written, by one process: leave --format, --annotations, "
-            "--workers and --scheduler out, and give --out a folder"
+            "of stacks label TIFFs are written, by one process: leave --annotations, --workers and "
+            "--scheduler out, and give --out a folder"
         )
     settings = (seed_threshold, foreground_threshold, min_size)
     given = (model, device, precision, symmetries, diameter, invert)

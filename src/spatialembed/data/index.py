@@ -31,7 +31,8 @@ from spatialembed.data.volume_objects import objects_in_volume, plane_diameters
 from spatialembed.errors import UserError
 
 DECODED = 2**28
-"""Pixels of images that are decoded where headers would do: those of a set of ordinary size."""
+"""Pixels of images that are decoded where headers would do: those of a set of ordinary size.
+Volumes are decoded in any case."""
 
 SPECK, LARGER, FEWEST_SPECKS = 9, 20, 0.1
 """See :func:`specks`."""
@@ -190,7 +191,10 @@ def _look(
         large = dataset.large(number)
         if large is not None:
             return _large_objects(large), (*large.image.shape, large.image.channels)
-        if not decode and (header := stated_shape(dataset.items[number].image)) is not None:
+        header = None
+        if not decode and dataset.dims == 2:
+            header = stated_shape(dataset.items[number].image)
+        if header is not None:
             truth = dataset.truth(number)
             if header[:2] == truth.label_mask.shape:
                 return objects_in(parts_of(truth.label_mask, truth.class_map).table), header

@@ -70,7 +70,10 @@ def export_model(
         )
     module, spec = load_network(model)
     if spec.dims == 3:
-        raise UserError(f"{model} is of volumes; models of images alone are exported")
+        raise UserError(
+            f"{model} is of volumes, and models of images alone are exported; predict with it as "
+            "it is"
+        )
     train, val = (None, None) if data is None else open_splits(Path(data), spec)
     notes: dict[str, Any] = {"precision": precision, "stride": int(module.stride)}  # type: ignore[arg-type]
     written = _traced(module, spec)

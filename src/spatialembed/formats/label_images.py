@@ -13,11 +13,22 @@ from spatialembed.errors import UserError
 from spatialembed.files.writing import atomic_write
 from spatialembed.formats.limits import image_size
 
+IMAGEJ = 2**31
+"""Bytes of labels up to which ImageJ's TIFFs are written; theirs end at 4 GiB."""
 
-def save_label_tiff(path: str | Path, label_map: np.ndarray) -> None:
+
+def save_label_tiff(
+    path: str | Path, label_map: np.ndarray, spacing: tuple[float, float, float] | None = None
+) -> None:
     """Write an integer label map (*spatial) as a TIFF of the smallest unsigned type that fits.
 
     Of three axes the first is called z.
+
+    Args:
+        path: the file.
+        label_map: 0 background.
+        spacing: micrometres between the voxels of a volume along z, y and x, which the file then
+            states: as ImageJ's, or of labels that ImageJ does not hold as OME-TIFF.
 
     Raises:
         UserError: the file cannot be written.
@@ -25,11 +36,21 @@ def save_label_tiff(path: str | Path, label_map: np.ndarray) -> None:
     """
     labels = label_map.astype(_unsigned(label_map))
     with atomic_write(path) as temporary:
-        axes = {"axes": "ZYX"} if labels.ndim == 3 else None
+        said: dict[str, Any] = {"metadata": {"axes": "ZYX"} if labels.ndim == 3 else {}}
+        if spacing is not None and labels.ndim == 3:
+            said = _stating(labels, spacing)
         # By itself tifffile takes a label map of three columns for colors.
-        tifffile.imwrite(
-            temporary, labels, photometric="minisblack", compression="zlib", metadata=axes or {}
-        )
+        tifffile.imwrite(temporary, labels, photometric="minisblack", compression="zlib", **said)
+
+
+def _stating(labels: np.ndarray, spacing: tuple[float, float, float]) -> dict[str, Any]:
+    """What tifffile takes for a file that states a spacing."""
+    z, y, x = spacing
+    if labels.itemsize <= 2 and labels.nbytes < IMAGEJ:
+        said: dict[str, Any] = {"axes": "ZYX", "spacing": z, "unit": "um"}
+        return {"imagej": True, "resolution": (1 / x, 1 / y), "metadata": said}
+    steps = {f"PhysicalSize{axis}": step for axis, step in zip("ZYX", spacing, strict=True)}
+    return {"ome": True, "metadata": {"axes": "ZYX", **steps, **{f"{k}Unit": "µm" for k in steps}}}
 
 
 def save_label_png(path: str | Path, label_map: np.ndarray) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from spatialembed.errors import missing_extra
 from spatialembed.files.writing import atomic_write
+from spatialembed.formats.volume_measurements import volume_measurements
 from spatialembed.instances import Instances
 
 SHAPE = ("perimeter", "eccentricity", "solidity", "axis_major_length", "axis_minor_length")
@@ -65,15 +66,30 @@ def _columns(image: np.ndarray | None) -> list[str]:
 
 
 def write_measurements(
-    path: str | Path, instances: Instances, image: np.ndarray | None = None
+    path: str | Path,
+    instances: Instances,
+    image: np.ndarray | None = None,
+    spacing: tuple[float, float, float] | None = None,
 ) -> None:
     """Write :func:`measurements` as CSV; of no instances, the names of the columns.
+
+    Args:
+        path: the file.
+        instances: of an image, or of a volume, of which the table is that of
+            :func:`~spatialembed.formats.volume_measurements.volume_measurements`.
+        image: its pixels, for intensities.
+        spacing: micrometres between the voxels of a volume along z, y and x.
 
     Raises:
         UserError: scikit-image is missing, or the file cannot be written.
     """
-    rows = measurements(instances, image)
+    if instances.label_map.ndim == 3:
+        table = volume_measurements(instances, image, spacing)
+        columns, values = list(table), zip(*(each.tolist() for each in table.values()), strict=True)
+        rows = [dict(zip(columns, row, strict=True)) for row in values]
+    else:
+        columns, rows = _columns(image), measurements(instances, image)
     with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, _columns(image))
+        writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)

@@ -42,6 +42,9 @@ PLACES = {
 COCO_FILES = "coco_results.json", "coco_images.json"
 """Of all images together."""
 
+OF_VOLUMES = ("measurements",)
+"""Formats that hold what was found in a volume."""
+
 SETTINGS_FILE = "settings.json"
 """What the results of a folder were made with."""
 
@@ -96,14 +99,15 @@ class Results:
         Args:
             class_names: of the instances.
             names: of the images.
-            dims: spatial axes of these; of volumes label TIFFs and pictures alone are written.
+            dims: spatial axes of these.
 
         Raises:
-            UserError: a class that Cityscapes does not have, for its results, or annotations that
-                cannot be read, or lack a class or one of the images of these names.
+            UserError: a format that volumes do not have, a class that Cityscapes does not have,
+                for its results, or annotations that cannot be read, or lack a class or one of the
+                images of these names.
         """
-        if dims == 3 and self.formats:
-            raise UserError("of volumes label TIFFs are written: leave --format out")
+        if dims == 3:
+            require_of_volumes(self.formats)
         if "cityscapes" in self.formats:
             cityscapes_ids(class_names)
         if self.annotations is not None:
@@ -113,7 +117,14 @@ class Results:
         """Whether every file of an image's results is there."""
         return all(self._path(kind, name).is_file() for kind in self._kinds)
 
-    def write(self, name: str, image: np.ndarray, found: Instances, overwrite: bool = True) -> None:
+    def write(
+        self,
+        name: str,
+        image: np.ndarray,
+        found: Instances,
+        overwrite: bool = True,
+        spacing: tuple[float, float, float] | None = None,
+    ) -> None:
         """Write the results of one image (H, W, C); each file appears whole or not at all.
 
         Of a stack (Z, H, W, C) labels are written, and a picture of it seen along z.
@@ -125,6 +136,7 @@ class Results:
             image: its pixels.
             found: its instances.
             overwrite: replace files that are there; else only what is missing is written.
+            spacing: micrometres between the voxels of a stack along z, y and x, where known.
 
         Raises:
             UserError: a file cannot be written, a class is none of Cityscapes', or the annotations
@@ -141,9 +153,9 @@ class Results:
             "coco": lambda path: write_json(path, image_part(found)),
             "geojson": lambda path: write_json(path, geojson(found)),
             "imagej": lambda path: write_imagej_rois(path, found),
-            "measurements": lambda path: write_measurements(path, found, image),
+            "measurements": lambda path: write_measurements(path, found, image, spacing),
             "picture": lambda path: save_picture(path, overlay(*_flat(image, found.label_map))),
-            "labels": lambda path: save_label_tiff(path, found.label_map),
+            "labels": lambda path: save_label_tiff(path, found.label_map, spacing),
         }
         for kind, write in writers.items():
             path = self._path(kind, name)
@@ -234,6 +246,16 @@ class Results:
     def _remove(self, name: str, kinds: Iterable[str]) -> None:
         for kind in kinds:
             self._path(kind, name).unlink(missing_ok=True)
+
+
+def require_of_volumes(formats: Iterable[str]) -> None:
+    """Raise a UserError of the first format that does not hold what was found in a volume."""
+    for name in formats:
+        if name not in OF_VOLUMES:
+            raise UserError(
+                f"format {name} is of images: of stacks label TIFFs are written, and with "
+                f"--format {' '.join(OF_VOLUMES)} a table; leave {name} out"
+            )
 
 
 def _flat(image: np.ndarray, label_map: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

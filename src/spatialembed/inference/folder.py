@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from spatialembed.data.images.reading import read_image, read_stack
+from spatialembed.data.images.reading import read_image, read_stack, stack_spacing
+from spatialembed.data.images.spacing import Spacing, unlike
 from spatialembed.errors import ImageWarning, UserError
 from spatialembed.files.writing import sweep
 from spatialembed.inference.card_memory import image_within_memory
@@ -101,7 +102,7 @@ def agreed_settings(
     names = [image.name for image in images]
     if stitch and model.spec.dims == 3:
         raise UserError(f"{model.name} finds objects in volumes as they are: leave --stitch out")
-    results.require(model.spec.class_names, names, model.spec.dims)
+    results.require(model.spec.class_names, names, 3 if stitch else model.spec.dims)
     used["series"] = images[0].series if images else None
     used["stitch"] = stitch or None  # as results of earlier versions, which lack it
     sweep(results.out)
@@ -189,6 +190,8 @@ class Found(NamedTuple):
     told: Callable[[], tuple[float | None, Look | None]]
     """Gives the instances' median diameter, and how the image looks; of volumes nobody knows."""
     notes: tuple[str, ...]
+    spacing: Spacing | None = None
+    """Of a stack, where its file states it."""
 
     def write(self, results: Results, overwrite: bool) -> Outcome:
         """Write its results.
@@ -196,7 +199,7 @@ class Found(NamedTuple):
         Raises:
             UserError: they cannot be written.
         """
-        results.write(self.image.name, self.pixels, self.instances, overwrite)
+        results.write(self.image.name, self.pixels, self.instances, overwrite, self.spacing)
         diameter, look = self.told()
         count = len(self.instances)
         return Outcome(self.image, count, diameter=diameter, notes=self.notes, look=look)
@@ -232,7 +235,8 @@ def find_in_stack(
     with _noting(name) as notes:
         voxels = read()
         found, look, diameter = predict_stack(model, voxels, *settings, name)
-    return Found(image, voxels, found, lambda: (diameter, look), tuple(notes))
+    spacing = stack_spacing(image.path, image.series)
+    return Found(image, voxels, found, lambda: (diameter, look), tuple(notes), spacing)
 
 
 def find_in_volume(
@@ -245,7 +249,20 @@ def find_in_volume(
         found = model.cluster(model.output(voxels, name), *settings)
     depths = found.boxes[:, 3] - found.boxes[:, 0]
     widths = median_diameter(found.areas / depths * 1.5)  # of ellipsoids, in their widest plane
-    return Found(image, voxels, found, lambda: (widths, None), tuple(notes))
+    spacing = stack_spacing(image.path, image.series)
+    notes += other_spacing(spacing, model.spec.spacing)
+    return Found(image, voxels, found, lambda: (widths, None), tuple(notes), spacing)
+
+
+def other_spacing(spacing: Spacing | None, trained: Spacing | None) -> list[str]:
+    """A note where the voxels of a volume are of other proportions than those of training."""
+    if spacing is None or trained is None or not unlike(spacing, trained):
+        return []
+    here, there = spacing[0] / spacing[2], trained[0] / trained[2]
+    return [
+        f"its voxels are {here:.3g} times as deep as wide, those of training {there:.3g} times, so "
+        "that objects look flatter or taller than the model knows them: resample it along z"
+    ]
 
 
 @contextmanager

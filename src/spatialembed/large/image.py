@@ -81,8 +81,8 @@ def predict_large(
         How many instances there are.
 
     Raises:
-        UserError: a model of volumes, an image that cannot be read, an ``out`` that is there, a run
-            of other settings under way, parts that failed, or a scheduler that is gone.
+        UserError: an image that cannot be read, an ``out`` that is there, a run of other settings
+            under way, parts that failed, or a scheduler that is gone.
     """
     workers = workers or Workers()
     image, out = image.absolute(), out.absolute()  # workers may run in other folders
@@ -92,7 +92,8 @@ def predict_large(
     model = source.load()
     if model.spec.dims == 3:
         raise UserError(
-            f"{model.name} is of volumes, which are predicted within memory: give --out a folder"
+            f"{model.name} is of volumes, which are predicted whole: give --out a folder, not "
+            f"{out.name}"
         )
     spec, reader = model.spec, _fitting(open_image(image, series), model)
     if model.finds_size:  # of all tiles the same

@@ -14,6 +14,9 @@ from spatialembed.models.branched_erfnet import start_embedding
 
 HEAD_WIDTH = 32
 WIDTHS = (16, 64, 96, 128, 160)
+MOST_LEVELS = {2: 7, 3: 5}
+"""By the number of spatial axes: tiles begin at multiples of 2 to that number (inference/)."""
+
 MOST_WIDTH, MOST_BLOCKS = 4096, 64
 """Of a level."""
 
@@ -35,7 +38,8 @@ class ResidualUNet(nn.Module):
         in_channels: channels of the image, 1 or more.
         n_sigma: bandwidths per pixel, 1 (circular margin) or one an axis (elliptical).
         n_classes: seed maps, 1 or more.
-        widths: channels at 1/2, 1/4, 1/8 … of the image's size, 2 to 7 of them.
+        widths: channels at 1/2, 1/4, 1/8 … of the image's size, 2 to 7 of them, of volumes
+            2 to 5.
         blocks: residual blocks per level on the way down, as many as ``widths``.
         fine: channels at full resolution, next to the image and in the heads; 0 for none, which
             is faster and less accurate on small objects.
@@ -63,8 +67,9 @@ class ResidualUNet(nn.Module):
         dims: int = 2,
     ) -> None:
         super().__init__()
-        if not 2 <= len(widths) <= 7 or len(blocks) != len(widths):
-            raise UserError("widths and blocks take one number a level, for 2 to 7 levels")
+        most = MOST_LEVELS[dims]
+        if not 2 <= len(widths) <= most or len(blocks) != len(widths):
+            raise UserError(f"widths and blocks take one number a level, for 2 to {most} levels")
         if min(*widths, *blocks) < 1 or fine < 0:
             raise UserError("widths and blocks are numbers of 1 or more, fine is 0 or more")
         if max(*widths, fine) > MOST_WIDTH or max(blocks) > MOST_BLOCKS:

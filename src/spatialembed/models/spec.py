@@ -120,7 +120,9 @@ class ModelSpec:
                 raise UserError(f"{name} must be a positive number of pixels or None, not {value}")
         if self.finds_size and (self.object_diameter is None or self.dims == 3):
             raise UserError("a model that finds sizes is of images, and has an object_diameter")
-        if self.spacing is not None and not all(0 < step < math.inf for step in self.spacing):
+        if self.spacing is not None and not (
+            len(self.spacing) == 3 and all(0 < step < math.inf for step in self.spacing)
+        ):
             raise UserError(f"spacing is three numbers above 0, not {self.spacing}")
         self._check_normalization()
         self._check_notes()

@@ -118,6 +118,11 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
         here, run = self.folder / f"{self._runs:02}", self.folder / f"run{self._runs:02}"
         model = self._loaded()
         painted = list(self._painted(model))
+        if not painted and (deep := self._deep()):
+            raise UserError(
+                f"{deep} is painted on a volume, and training here is on images: save it with its "
+                "volume as a data set, and use spatialembed train with --config volumes"
+            )
         write_data(here / "data", painted)
         length = self.length or {"minutes": self.minutes.value()}
         program, *arguments = training_command(
@@ -151,6 +156,11 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
                 layer.metadata.get(FOUND),
                 self.complete.isChecked(),
             )
+
+    def _deep(self) -> str | None:
+        """The name of a labels layer of more than two axes on which something is painted."""
+        labels = [layer for layer in self.viewer.layers if isinstance(layer, Labels)]
+        return next((one.name for one in labels if one.data.ndim > 2 and np.any(one.data)), None)
 
     def _image_under(self, labels: Labels) -> Image | None:
         """The image that a layer of the user's own was painted on; None of an empty one.
@@ -207,7 +217,10 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
     def _loaded(self) -> Model:
         key = self.model.text(), self.diameter.value() or None
         if self._held is None or self._held[0] != key:
-            self._held = key, load(key[0], diameter=key[1])
+            loaded = load(key[0], diameter=key[1])
+            if loaded.spec.dims == 3:
+                raise UserError(f"{key[0]} is of volumes, this is for images: use its command line")
+            self._held = key, loaded
         return self._held[1]
 
     def _saying(self, action: Any) -> None:

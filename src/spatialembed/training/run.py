@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from spatialembed.console.output import console
+from spatialembed.errors import UserError
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import Precision, TorchNetwork, pick_device
 from spatialembed.loss import SpatialEmbeddingLoss
@@ -32,6 +33,7 @@ from spatialembed.training.prepare import Material, build_network
 from spatialembed.training.resume import restore_generators, save_checkpoint
 from spatialembed.training.run_log import RunLog
 from spatialembed.training.schedule import Plan
+from spatialembed.training.volumes import comes_to_two_planes
 from spatialembed.training.whole_batch import see_whole_batch
 
 TIMEOUT = timedelta(minutes=30)
@@ -229,9 +231,20 @@ def connect(config: TrainConfig) -> Fabric:
     """The device and precision of a run, and the connection of its processes if it has several.
 
     Of several only the first writes to the console.
+
+    Raises:
+        UserError: there is no such device, or bf16 is asked for where it would go wrong.
     """
     device = pick_device(config.device)
     low = config.precision == "bf16" or (config.precision == "auto" and _fast_bf16(device))
+    if low and device.type == "cpu" and comes_to_two_planes(config):
+        if config.precision == "bf16":
+            raise UserError(
+                "gradients of convolutions on two planes are wrong in bf16 on a processor: leave "
+                "--precision bf16 out, or give the recipe a crop_depth that halving brings to no "
+                "2, such as 24"
+            )
+        low = False
     precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed" if low else "32-true"
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     if config.processes == 1:

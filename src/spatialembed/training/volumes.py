@@ -34,6 +34,16 @@ def require_dims(config: TrainConfig, train: FileDataSet, start: ModelSpec | Non
         )
 
 
+def comes_to_two_planes(config: TrainConfig) -> bool:
+    """Whether some level of the network may see two planes of a crop, as it halves them.
+
+    torch 2.13 then leaves parts of a convolution's gradient in bf16 unwritten on a processor:
+    whatever was in memory is taken for it. Tested by tests/training/test_volume_precision.py.
+    """
+    depths = [stage.crop_depth for stage in config.stages if stage.crop_depth is not None]
+    return any(depth > 1 and depth & (depth - 1) == 0 for depth in depths)
+
+
 def spacing_of(config: TrainConfig, train: FileDataSet) -> tuple[Spacing | None, list[Problem]]:
     """Spacing of the training volumes: what was asked for, or what their files say.
 

@@ -16,7 +16,7 @@ from scipy import ndimage
 from scipy.spatial.distance import cdist
 
 from spatialembed.data.data_set import Problem
-from spatialembed.data.images.reading import open_windowed, read_image
+from spatialembed.data.images.reading import is_stack, open_windowed, read_image
 from spatialembed.data.images.windows import in_memory
 from spatialembed.data.layouts import cityscapes, coco, label_folder
 from spatialembed.data.layouts.unread_files import in_words, walk
@@ -57,8 +57,8 @@ def label_first(
         The images, and what is wrong with others, which are left out.
 
     Raises:
-        UserError: no such folder, one of images with masks, no image that can be read, or a count
-            below 1.
+        UserError: no such folder, one of images with masks or of volumes, no image that can be
+            read, or a count below 1.
     """
     folder = Path(folder)
     if count < 1:
@@ -69,6 +69,11 @@ def label_first(
         raise UserError(f"{folder} holds masks too; give the folder of the images to choose from")
     found, others = walk(folder)
     files = [found[i] for i in range(0, len(found), -(-len(found) // MOST) or 1)]
+    if files and is_stack(files[0]):
+        raise UserError(
+            f"{folder} holds volumes, as {files[0]}, and --label_first chooses among images; label "
+            "a part of one volume, train on that, and label next where it fails"
+        )
     problems = [Problem(folder, in_words(others), warning=True)] if others else []
     seen: dict[Path, list[np.ndarray]] = {}
     for done, file in enumerate(files, 1):

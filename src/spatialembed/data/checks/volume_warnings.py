@@ -65,8 +65,9 @@ def spacing_warnings(looks: Mapping[str, Mapping[Path, Look]]) -> Iterator[Probl
     yield from _silent(stated[judged])
     known = {s: {f: one for f, one in of.items() if one is not None} for s, of in stated.items()}
     usual = next(((f, one) for of in known.values() for f, one in of.items()), None)
-    for split, files in known.items() if usual else ():
-        yield from _other_spacings(files, *usual, warning=split != judged)
+    if usual is not None:
+        for split, files in known.items():
+            yield from _other_spacings(files, usual, split != judged)
 
 
 def _silent(stated: Mapping[Path, Spacing | None]) -> Iterator[Problem]:
@@ -81,14 +82,15 @@ def _silent(stated: Mapping[Path, Spacing | None]) -> Iterator[Problem]:
 
 
 def _other_spacings(
-    files: Mapping[Path, Spacing], first: Path, usual: Spacing, warning: bool
+    files: Mapping[Path, Spacing], first: tuple[Path, Spacing], warning: bool
 ) -> Iterator[Problem]:
-    """Of voxels of other proportions, and of other sizes, one sentence each."""
-    turned = [file for file, spacing in files.items() if unlike(spacing, usual)]
+    """Of voxels of other proportions than the first, and of other sizes, one sentence each."""
+    file, usual = first
+    turned = [other for other, spacing in files.items() if unlike(spacing, usual)]
     scaled = [
-        file
-        for file, spacing in files.items()
-        if file not in turned and abs(spacing[2] / usual[2] - 1) > ALIKE
+        other
+        for other, spacing in files.items()
+        if other not in turned and abs(spacing[2] / usual[2] - 1) > ALIKE
     ]
     remedy = "train on each kind by itself, or resample them to one spacing"
     for found, is_warning, more in (
@@ -97,7 +99,7 @@ def _other_spacings(
     ):
         if found:
             message = (
-                f"has voxels of {in_words(files[found[0]])}, {first} of {in_words(usual)}"
+                f"has voxels of {in_words(files[found[0]])}, {file} of {in_words(usual)}"
                 f"{_such(found)}; {remedy}{more}"
             )
             yield Problem(found[0], message, warning=is_warning)

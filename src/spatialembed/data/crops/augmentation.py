@@ -79,7 +79,7 @@ class Augmentation:
         u = rng.random(10)
         of_kinds = self.invert > 0 or self.color > 0
         inverts, mix = rng.random(2) if of_kinds else (1.0, 0.0)
-        upturned = self.flip and dims == 3 and bool(rng.random() < 0.5)
+        upturned = bool(rng.random() < 0.5) if dims == 3 else False
         low, high = (math.log(s) for s in self.scale)
         return Change(
             flip=self.flip and bool(u[0] < 0.5),
@@ -92,7 +92,7 @@ class Augmentation:
             blur=self.blur * u[8] if u[9] < SOMETIMES else 0.0,
             invert=bool(inverts < self.invert),
             mix=self.color * mix,
-            upturned=upturned,
+            upturned=self.flip and upturned,
         )
 
 

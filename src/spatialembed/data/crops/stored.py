@@ -31,6 +31,15 @@ _IGNORED = LABEL_IDS["out of roi"]
 Writer = Callable[[Path, str, Sample], None]
 
 
+def require_images(dataset: DataSet) -> None:
+    """Raise a UserError if a data set is of volumes."""
+    if isinstance(dataset, FileDataSet) and dataset.dims == 3:
+        raise UserError(
+            f"{dataset.root} holds volumes, and crops of images alone are stored; train on it as "
+            "it is: training cuts its crops by itself"
+        )
+
+
 def store_crops(dataset: DataSet, index: ObjectIndex, out: str | Path, size: int) -> int:
     """Write one crop centered on each object of one split, to be opened by ``open_data``.
 
@@ -50,15 +59,14 @@ def store_crops(dataset: DataSet, index: ObjectIndex, out: str | Path, size: int
         The number of crops written.
 
     Raises:
-        UserError: a size below 1, volumes, crops of this split are in ``out`` already, classes
-            that no layout holds, an image that is not 8-bit grey or RGB in the Cityscapes layout,
-            or a folder that cannot be written.
+        UserError: a size below 1, crops of this split are in ``out`` already, classes that no
+            layout holds, an image that is not 8-bit grey or RGB in the Cityscapes layout, or a
+            folder that cannot be written.
     """
     out = Path(out)
+    require_images(dataset)
     if size < 1:
         raise UserError(f"the crop size must be at least 1 pixel, not {size}")
-    if index.dims == 3:
-        raise UserError("crops of images alone are stored; of volumes training cuts its own")
     write, folders = _layout(dataset)
     present = [str(out / folder) for folder in folders if (out / folder).exists()]
     if present:

@@ -81,7 +81,11 @@ class LabelFolder(FileDataSet):
         window = [slice(None)] * len(shape)
         if self.slab is not None:
             axis = max(1, 2, key=lambda axis: shape[axis])
-            window[axis] = slice(*(round(share * shape[axis]) for share in self.slab))
+            first, last = self.slab
+            # A line at least for each split, as of several volumes each gets one.
+            cut = round((first if last == 1 else last) * shape[axis])
+            cut = min(max(cut, 1), shape[axis] - 1)
+            window[axis] = slice(cut, None) if last == 1 else slice(0, cut)
         return tuple(window)
 
     def large(self, i: int) -> LargeSample | None:

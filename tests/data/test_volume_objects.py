@@ -1,0 +1,184 @@
+"""Objects of volumes against a loop over voxels, and the index that holds them."""
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from spatialembed.data import index as index_module
+from spatialembed.data import open_data
+from spatialembed.data.index import build_object_index, object_index
+from spatialembed.data.layouts.label_folder import LabelFolder
+from spatialembed.data.volume_objects import objects_in_volume
+from spatialembed.errors import UserError
+
+
+def by_loops(mask: np.ndarray, classes: np.ndarray) -> list[list[int]]:
+    """Each id's class, box of its largest part (the one whose first voxel comes first), voxels."""
+    rows = []
+    for label in sorted({int(value) for value in mask.ravel()} - {0}):
+        voxels = [tuple(int(n) for n in at) for at in np.argwhere(mask == label)]
+        left, parts = set(voxels), []
+        for first in voxels:
+            if first not in left:
+                continue
+            part, open_ends = [], [first]
+            left.remove(first)
+            while open_ends:
+                at = open_ends.pop()
+                part.append(at)
+                near = [n for n in left if max(abs(a - b) for a, b in zip(n, at, strict=True)) <= 1]
+                left -= set(near)
+                open_ends += near
+            parts.append(part)
+        largest = max(parts, key=len)  # the first of equal ones
+        low = [min(at[axis] for at in largest) for axis in range(3)]
+        high = [max(at[axis] for at in largest) + 1 for axis in range(3)]
+        rows.append([label, int(classes[voxels[0]]), *low, *high, len(voxels)])
+    return rows
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    array_shapes(min_dims=3, max_dims=3, max_side=6).flatmap(
+        lambda shape: arrays(np.int32, shape, elements=st.sampled_from([0, 0, 0, 2, 7, 2**31 - 1]))
+    ),
+    st.integers(0, 9),
+)
+def test_equals_a_loop(mask, seed) -> None:
+    classes = np.random.default_rng(seed).integers(0, 3, mask.shape).astype(np.int16)
+    found = objects_in_volume(mask, np.where(mask > 0, classes, -1).astype(np.int16))
+    assert found.dtype == np.int32
+    assert found.shape[1] == 9
+    assert found.tolist() == by_loops(mask, classes)
+
+
+def test_nothing_is_no_row() -> None:
+    empty = np.zeros((2, 3, 4), np.int32)
+    assert objects_in_volume(empty, empty - 1).shape == (0, 9)
+
+
+def test_a_stray_voxel_does_not_move_a_box() -> None:
+    mask = np.zeros((9, 20, 20), np.int32)
+    mask[2:5, 3:9, 4:8] = 30
+    mask[8, 19, 19] = 30
+    mask[5, 9, 8] = 30  # touches at a corner
+    assert objects_in_volume(mask, mask).tolist() == [[30, 30, 2, 3, 4, 6, 10, 9, 3 * 6 * 4 + 2]]
+
+
+def ellipsoid(radii: tuple[float, float, float]) -> np.ndarray:
+    sides = [round(radius) + 2 for radius in radii]
+    grids = np.ogrid[tuple(slice(-side, side + 1) for side in sides)]
+    inside = sum((grid / radius) ** 2 for grid, radius in zip(grids, radii, strict=True)) <= 1
+    return inside.astype(np.uint8)
+
+
+def write(root, masks, axes="ZYX"):
+    for name, mask in masks.items():
+        for part, array in (("images", (mask > 0).astype(np.uint8)), ("masks", mask)):
+            (root / "train" / part).mkdir(parents=True, exist_ok=True)
+            path = root / "train" / part / f"{name}.tif"
+            tifffile.imwrite(path, array, photometric="minisblack", metadata={"axes": axes})
+    return open_data(root, holdout=0)
+
+
+@pytest.mark.parametrize(
+    ("radii", "expected"),
+    [((12, 12, 12), 24), ((5, 14, 14), 28), ((20, 9, 9), 18), ((8, 10, 16), 2 * 160**0.5)],
+)
+def test_the_diameter_is_that_in_the_widest_plane(tmp_path, radii, expected) -> None:
+    index = build_object_index(write(tmp_path, {"a": ellipsoid(radii)}))
+    assert index.dims == 3
+    assert index.diameter.tolist() == [pytest.approx(expected, rel=0.06)]
+
+
+MASK = np.zeros((4, 5, 6), np.uint16)
+MASK[1:3, 2:4, :2] = 900
+MASK[3, 4, 5] = 7
+
+
+def test_the_index_of_volumes(tmp_path) -> None:
+    data = write(tmp_path, {"a": MASK, "b": MASK[:2, :3] * 0, "c": MASK[::-1].copy()})
+    index = build_object_index(data)
+    assert index.dims == data.dims == 3
+    assert index.image.tolist() == [0, 0, 2, 2]
+    assert index.label.tolist() == [7, 900, 7, 900]
+    assert index.area.tolist() == [1, 8, 1, 8]
+    assert index.box[:2].tolist() == [[3, 4, 5, 4, 5, 6], [1, 2, 0, 3, 4, 2]]
+    assert index.box[2:].tolist() == [[0, 4, 5, 1, 5, 6], [1, 2, 0, 3, 4, 2]]
+    assert index.image_size.tolist() == [[4, 5, 6], [2, 3, 6], [4, 5, 6]]
+    assert index.channels.tolist() == [1, 1, 1]
+    assert index.empty.tolist() == [1]
+    assert len(index.without_specks()) == 4
+
+
+COLUMNS = ("image", "label", "class_index", "box", "area", "image_size", "channels")
+
+
+def same(a, b) -> bool:
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in COLUMNS)
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Names of the volumes whose masks are read."""
+    names = []
+    truth = LabelFolder.truth
+
+    def counted(self, i):
+        names.append(self.names[i])
+        return truth(self, i)
+
+    monkeypatch.setattr(LabelFolder, "truth", counted)
+    return names
+
+
+def test_the_index_is_kept_on_disk(tmp_path, read) -> None:
+    data = write(tmp_path, {"a": MASK, "b": MASK[:, ::-1].copy()})
+    first = object_index(data)
+    assert same(first, build_object_index(data))
+    read.clear()
+    assert same(object_index(open_data(tmp_path, holdout=0)), first)
+    assert read == []
+    changed = write(tmp_path, {"b": MASK[:, :, ::-1].copy(), "c": MASK})
+    assert same(object_index(changed), build_object_index(changed))
+    assert sorted(read[:2]) == ["b", "c"]
+
+
+def test_a_cache_of_images_is_not_one_of_volumes(tmp_path, read) -> None:
+    data = write(tmp_path, {"a": MASK[0] + 1, "b": MASK[1]}, axes="YX")
+    cache = tmp_path / "cache.npz"
+    assert object_index(data, cache).dims == 2
+    volumes = write(tmp_path, {"a": MASK, "b": MASK})
+    assert same(object_index(volumes, cache), build_object_index(volumes))
+    read.clear()
+    assert object_index(volumes, cache).dims == 3
+    assert read == []
+
+
+def test_volumes_beyond_what_is_decoded_are_indexed_too(tmp_path, monkeypatch) -> None:
+    data = write(tmp_path, {"a": MASK, "b": MASK, "c": MASK})
+    expected = build_object_index(data)
+    monkeypatch.setattr(index_module, "DECODED", MASK.size)
+    assert same(build_object_index(data), expected)
+
+
+def test_no_object_in_any_volume_is_said(tmp_path) -> None:
+    with pytest.raises(UserError, match="no object of object in any of the 2 train images"):
+        build_object_index(write(tmp_path, {"a": MASK * 0, "b": MASK * 0}))
+
+
+def test_each_slab_of_a_volume_keeps_an_index_of_its_own(tmp_path) -> None:
+    mask = np.zeros((3, 10, 20), np.uint8)
+    mask[:, 2:5, 1:4] = 1
+    mask[:, 2:5, 17:20] = 2
+    write(tmp_path, {"a": mask})
+    train, val = (open_data(tmp_path, split, holdout=0.3) for split in ("train", "val"))
+    for _ in range(2):
+        assert object_index(train).label.tolist() == [1]
+        assert object_index(val).label.tolist() == [2]
+        assert object_index(val).box.tolist() == [[0, 2, 3, 3, 5, 6]]
+    other = open_data(tmp_path, "train", holdout=0)
+    assert object_index(other).label.tolist() == [1, 2]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from test_predictor import bright
 from torch import nn
 
 from spatialembed.cli.main import main
@@ -103,6 +104,22 @@ def test_voxels_of_other_proportions_than_in_training_are_noted(tmp_path: Path) 
     assert len(other_spacing((1.0, 1.0, 1.0), (1.12, 1.0, 1.0))) == 1
 
 
+def test_an_image_is_none_of_a_model_of_volumes(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", blocks()[1])
+    outcome = predicted(tmp_path / "a.tif", Results(tmp_path / "out"))
+    assert "a.tif is an image, and" in (outcome.error or "")
+    assert "is of volumes: give it stacks" in (outcome.error or "")
+
+
+def test_stacks_joined_of_planes_state_their_spacing_too(tmp_path: Path) -> None:
+    results = Results(tmp_path / "out", ["measurements"])
+    file = find_images([written(tmp_path / "a.tif", SPACING)], results.out)
+    [outcome] = predict_files(bright(), file, results, stitch=True)
+    assert (outcome.found, outcome.error) == (2, None)
+    assert stack_spacing(tmp_path / "out" / "a.tif") == pytest.approx(SPACING, rel=1e-5)
+    assert "volume_um3" in (tmp_path / "out" / "a.csv").read_text().partition("\n")[0]
+
+
 @pytest.mark.parametrize("name", ["coco", "geojson", "imagej", "cityscapes"])
 def test_formats_of_images_are_refused(tmp_path: Path, name: str) -> None:
     pytest.importorskip("roifile")
@@ -130,6 +147,7 @@ def run(tmp_path: Path) -> Path:
         ("predict RUN a.tif --out found --stitch", "leave --stitch out"),
         ("crops data out", "holds volumes, and crops of images alone are stored"),
         ("export RUN x.onnx", "models of images alone are exported"),
+        ("export nuclei x.onnx --precision int8 --data data", "data holds volumes"),
         ("serve RUN --port 47113", "use spatialembed predict"),
         ("check data/train/images --label_first 1", "--label_first chooses among images"),
         ("train data --init RUN --careful true --config volumes --steps 1", "careful training"),

@@ -120,3 +120,25 @@ def test_says_what_is_missing(viewer):
     viewer.add_image(blobs(), name="cells")
     widget.find_button.click()
     assert "there is no model at nowhere" in widget.said.text()
+
+
+def test_volumes_are_refused_in_a_sentence(viewer, tmp_path):
+    import torch
+
+    from spatialembed.models.checkpoint import save_model
+    from spatialembed.models.spec import ModelSpec
+
+    widget = widget_of(viewer)
+    viewer.add_image(blobs(64), name="cells")
+    viewer.add_labels(np.ones((3, 64, 64), np.int32), name="nuclei")
+    widget.train_button.click()
+    assert widget.process is None
+    assert "nuclei is painted on a volume" in widget.said.text()
+    torch.manual_seed(0)
+    spec = ModelSpec(
+        "residual_unet", {"widths": [4, 4], "blocks": [1, 1]}, dims=3, pitch=(0.01, 0.01, 0.01)
+    )
+    save_model(tmp_path / "run" / "model.safetensors", spec.build(), spec)
+    widget.model.setText(str(tmp_path / "run"))
+    widget.find_button.click()
+    assert "is of volumes" in widget.said.text()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from spatialembed.data.images.reading import read_image, read_stack, stack_spacing
+from spatialembed.data.images.single_plane import is_image
 from spatialembed.data.images.spacing import Spacing, unlike
 from spatialembed.errors import ImageWarning, UserError
 from spatialembed.files.writing import sweep
@@ -245,13 +246,25 @@ def find_in_volume(
     """Find the instances of a volume whose voxels (Z, H, W, C) ``read`` gives; raises as `find`."""
     name = str(image.path)
     with _noting(name) as notes:
-        voxels = read()
+        voxels = _voxels(model, image, read)
         found = model.cluster(model.output(voxels, name), *settings)
     depths = found.boxes[:, 3] - found.boxes[:, 0]
     widths = median_diameter(found.areas / depths * 1.5)  # of ellipsoids, in their widest plane
     spacing = stack_spacing(image.path, image.series)
     notes += other_spacing(spacing, model.spec.spacing)
     return Found(image, voxels, found, lambda: (widths, None), tuple(notes), spacing)
+
+
+def _voxels(model: Model, image: ImageFile, read: Callable[[], np.ndarray]) -> np.ndarray:
+    try:
+        return read()
+    except UserError as error:
+        if not is_image(image.path, image.series):
+            raise
+        raise UserError(
+            f"{image.path} is an image, and {model.name} is of volumes: give it stacks in z, or "
+            "take a model of images"
+        ) from error
 
 
 def other_spacing(spacing: Spacing | None, trained: Spacing | None) -> list[str]:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from spatialembed.data.checks.one_image import Look
 from spatialembed.data.data_set import FileDataSet, Problem
-from spatialembed.data.images.reading import image_size, is_stack
+from spatialembed.data.images.reading import is_stack
+from spatialembed.data.images.single_plane import is_image
 from spatialembed.data.images.spacing import ALIKE, Spacing, in_words, unlike
-from spatialembed.errors import UserError
 
 
 def of_another_kind(dataset: FileDataSet, i: int) -> str | None:
@@ -22,22 +22,14 @@ def of_another_kind(dataset: FileDataSet, i: int) -> str | None:
     if dataset.dims == 2:
         is_other = is_stack(item.truth)
         return f"{item.truth} is a stack, the first mask {first} an image; {remedy}" * is_other
-    if _is_image(item.truth):
+    if is_image(item.truth):
         return f"{item.truth} is an image, the first mask {first} a stack; {remedy}"
-    if _is_image(item.image):
+    if is_image(item.image):
         return (
             f"{item.image} is an image, its mask {item.truth} a stack; put the stack that the mask "
             "is of in its place, as one file"
         )
     return None
-
-
-def _is_image(path: Path) -> bool:
-    try:
-        image_size(path)
-    except UserError:
-        return False
-    return True
 
 
 def other_dims(datasets: Sequence[FileDataSet]) -> Iterator[Problem]:

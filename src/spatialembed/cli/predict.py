@@ -95,9 +95,10 @@ def run_predict(
             warn([f"{image} {further}"])
         return 0
     results = Results(out, format or (), overlay, annotations)
-    found = find_images(images, out, lambda text: warn([text]), stitch)
-    files = [file._replace(series=series) for file in found]
     loaded = load(*given)
+    stacks = stitch or loaded.spec.dims == 3
+    found = find_images(images, out, lambda text: warn([text]), stacks)
+    files = [file._replace(series=series) for file in found]
     if workers is not None or scheduler is not None:
         from spatialembed.large import ModelSource, Workers, predict_many
 

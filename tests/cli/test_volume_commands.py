@@ -1,0 +1,219 @@
+"""The command line on generated volumes, by a network of a few weights."""
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from test_cli import errors_of
+
+from spatialembed.cli.main import main
+from spatialembed.data.images.reading import read_stack_mask
+from spatialembed.demo.volumes import write_volumes
+from spatialembed.models.checkpoint import load_model
+
+SPACING = (0.8, 0.3, 0.3)
+TINY = [
+    "--network_options", '{"widths": [4, 6], "blocks": [1, 1], "fine": 2}',
+    "--device", "cpu", "--workers", "0", "--diameter", "12",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Two volumes of each split, (14, 40, 44)."""
+    root = tmp_path_factory.mktemp("volumes") / "data"
+    write_volumes(root, 2, 1, 1, shape=(14, 40, 44), spacing=SPACING)
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(data, tmp_path_factory):
+    """Trained for three steps."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    asked = ["--config", "volumes", "--out", out, "--steps", "3", "--batch", "2", *TINY]
+    assert main([str(one) for one in ("train", data, *asked)]) == 0
+    return out
+
+
+def test_train(run, data) -> None:
+    _, spec = load_model(run)
+    assert spec.dims == 3
+    assert spec.spacing == pytest.approx(SPACING)
+    assert spec.n_sigma == 3
+    x, y, z = spec.pitch
+    assert x == pytest.approx(y)
+    assert z / x == pytest.approx(0.8 / 0.3 * spec.zoom, rel=1e-4)
+    widths = 12 / spec.zoom
+    assert spec.object_diameter == pytest.approx(widths, rel=0.01)
+    assert list((run / "pictures").glob("*.png"))
+
+
+def test_a_run_is_resumed(data, tmp_path, capsys) -> None:
+    out = tmp_path / "run"
+    asked = ["train", str(data), "--config", "volumes", "--out", str(out), "--batch", "2", *TINY]
+    assert main([*asked, "--steps", "2"]) == 0
+    assert "add --resume" in errors_of(capsys, *asked, "--steps", "2")
+    assert main([*asked, "--steps", "2", "--resume"]) == 0
+    assert "nothing left to do" in capsys.readouterr().out
+
+
+def test_predict(run, data, tmp_path, capsys) -> None:
+    images, out = data / "test" / "images", tmp_path / "found"
+    settings = ["--seed_threshold", "0", "--foreground_threshold", "0.2", "--min_size", "1"]
+    assert main(["predict", str(run), str(images), "--out", str(out), *settings]) == 0
+    assert "1 images" in capsys.readouterr().out
+    with tifffile.TiffFile(out / "volume_000.tif") as file:
+        assert file.series[0].axes == "ZYX"
+        labels = file.asarray()
+    assert labels.shape == (14, 40, 44)
+    assert labels.dtype.kind in "iu"
+    ids = np.unique(labels)
+    np.testing.assert_array_equal(ids, np.arange(len(ids)))
+    np.testing.assert_array_equal(read_stack_mask(out / "volume_000.tif"), labels)
+    assert main(["predict", str(run), str(images), "--out", str(out), *settings]) == 0
+    assert "1 kept" in capsys.readouterr().out
+
+
+def test_symmetries_and_a_diameter(run, data, tmp_path) -> None:
+    image, out = data / "test" / "images" / "volume_000.tif", tmp_path / "found"
+    asked = ["predict", str(run), str(image), "--out", str(out), "--no_overlay"]
+    assert main([*asked, "--symmetries", "--diameter", "20"]) == 0
+    assert json.loads((out / "settings.json").read_text())["symmetries"] == 8
+    assert (out / "volume_000.tif").is_file()
+
+
+def test_evaluate(run, data, tmp_path, capsys) -> None:
+    out = tmp_path / "evaluation"
+    assert main(["evaluate", str(run), str(data), "--out", str(out), "--pictures", "1"]) == 0
+    assert "mean over images" in capsys.readouterr().out
+    written = json.loads((out / "evaluation.json").read_text())
+    assert written["split"] == "test"
+    assert [row["name"] for row in written["images"]] == ["volume_000"]
+    truth = read_stack_mask(data / "test" / "masks" / "volume_000.tif")
+    assert written["images"][0]["n_true"] == len(np.unique(truth)) - 1
+    assert "volume_000" in (out / "page.html").read_text()
+    (worst,) = (out / "worst").iterdir()
+    with Image.open(worst) as picture:
+        assert min(picture.size) > 40
+
+
+def test_what_is_not_of_volumes_is_refused(run, data, tmp_path, capsys) -> None:
+    stack = data / "test" / "images" / "volume_000.tif"
+    onnx, out = tmp_path / "model.onnx", tmp_path / "found"
+    assert "is of volumes" in errors_of(capsys, "export", run, onnx)
+    assert not onnx.exists()
+    assert "leave --stitch out" in errors_of(
+        capsys, "predict", run, stack, "--out", out, "--stitch"
+    )
+    said = errors_of(capsys, "predict", run, stack, "--out", out, "--format", "coco")
+    assert "leave --format out" in said
+    labels = tmp_path / "labels.zarr"
+    assert "volumes" in errors_of(capsys, "predict", run, stack, "--out", labels)
+    assert not labels.exists()
+    assert not list(out.glob("*.tif"))
+
+
+def test_images_are_refused_by_a_model_of_volumes(run, flat, tmp_path, capsys) -> None:
+    image = next((flat / "train" / "images").iterdir())
+    said = errors_of(capsys, "predict", run, image, "--out", tmp_path / "found")
+    assert image.name in said
+    assert "holds images" in errors_of(capsys, "evaluate", run, flat, "--split", "train")
+
+
+@pytest.fixture
+def flat(tmp_path):
+    """Images, of one split."""
+    for k in range(3):
+        for kind in ("images", "masks"):
+            path = tmp_path / "flat" / "train" / kind / f"{k}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            array = np.zeros((24, 32), np.uint8)
+            array[4:12, 5:15] = 200 + k if kind == "images" else 1
+            Image.fromarray(array).save(path)
+    return tmp_path / "flat"
+
+
+def test_recipes_of_the_other_kind_are_refused(data, flat, run, tmp_path, capsys) -> None:
+    out = tmp_path / "run"
+    asked = ["--out", out, "--steps", "1", "--device", "cpu"]
+    said = errors_of(capsys, "train", data, "--config", "nuclei", *asked)
+    assert "holds volumes: train by --config volumes" in said
+    said = errors_of(capsys, "train", flat, "--config", "volumes", *asked)
+    assert "holds images" in said
+    assert "--config nuclei" in said
+    said = errors_of(capsys, "train", flat, "--config", "nuclei", "--init", run, *asked)
+    assert "holds images" in said
+    said = errors_of(capsys, "train", data, "--config", "volumes", "--also", flat, *asked)
+    assert "holds volumes, the other images" in said
+    said = errors_of(
+        capsys, "train", data, "--config", "volumes", "--network", "branched_erfnet",
+        "--network_options", "{}", *asked,
+    )  # fmt: skip
+    assert "of images, not of volumes" in said
+    said = errors_of(capsys, "train", data, "--config", "volumes", "--n_sigma", "2", *asked)
+    assert "n_sigma must be 1 or 3" in said
+    assert not list(out.glob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    "spacing",
+    [
+        ("0.3",),
+        ("0.3", "0.1"),
+        ("0", "1", "1"),
+        ("-1", "1", "1"),
+        ("nan", "1", "1"),
+        ("a", "1", "1"),
+        ("1", "1", "1", "1"),
+        ("inf", "1", "1"),
+    ],
+)
+def test_wrong_spacings_are_refused(data, tmp_path, capsys, spacing) -> None:
+    asked = ["train", data, "--config", "volumes", "--out", tmp_path / "run", "--steps", "1"]
+    assert "spacing" in errors_of(capsys, *asked, "--spacing", *spacing)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_spacing_that_is_given_is_taken(data, tmp_path) -> None:
+    out = tmp_path / "run"
+    asked = ["--config", "volumes", "--out", out, "--steps", "1", "--batch", "2", *TINY]
+    asked += ["--spacing", "3", "1", "1.5"]
+    assert main([str(one) for one in ("train", data, *asked)]) == 0
+    _, spec = load_model(out)
+    assert spec.spacing == (3, 1, 1.5)
+    assert np.array(spec.pitch) / spec.pitch[0] == pytest.approx(
+        [1, 1 / 1.5, 2 * spec.zoom], rel=1e-4
+    )
+
+
+def test_spacings_that_differ_or_are_not_said(data, tmp_path, capsys) -> None:
+    other = tmp_path / "other"
+    write_volumes(other, 2, 1, 0, shape=(14, 40, 44), spacing=SPACING)
+    path = other / "train" / "images" / "volume_001.tif"
+    tifffile.imwrite(
+        path, tifffile.imread(path), imagej=True, resolution=(1 / 0.3, 1 / 0.3),
+        metadata={"axes": "ZYX", "spacing": 0.3, "unit": "um"},
+    )  # fmt: skip
+    asked = [
+        "--config",
+        "volumes",
+        "--out",
+        tmp_path / "run",
+        "--steps",
+        "1",
+        "--batch",
+        "2",
+        *TINY,
+    ]
+    said = errors_of(capsys, "train", other, *asked)
+    assert "volume_001.tif has voxels of 0.3 x 0.3 x 0.3" in said
+    assert "--spacing" in said
+    tifffile.imwrite(
+        path, tifffile.imread(path), photometric="minisblack", metadata={"axes": "ZYX"}
+    )
+    assert main([str(one) for one in ("train", other, *asked)]) == 0
+    heard = capsys.readouterr()
+    assert "volume_001.tif does not say how far" in heard.out + heard.err
+    assert load_model(tmp_path / "run")[1].spacing == pytest.approx(SPACING)

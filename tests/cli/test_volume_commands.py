@@ -76,6 +76,22 @@ def test_predict(run, data, tmp_path, capsys) -> None:
     assert "1 kept" in capsys.readouterr().out
 
 
+def test_an_ome_zarr_is_a_volume(run, data, tmp_path) -> None:
+    zarr, out = pytest.importorskip("zarr"), tmp_path / "found"
+    voxels = tifffile.imread(data / "test" / "images" / "volume_000.tif")
+    group = zarr.open_group(str(tmp_path / "a.zarr"), mode="w", zarr_format=2)
+    axes = [{"name": name, "type": "space"} for name in "zyx"]
+    said = {"version": "0.4", "axes": axes, "datasets": [{"path": "0"}]}
+    group.attrs.update({"multiscales": [said]})
+    group.create_array("0", data=voxels, chunks=(7, 20, 22))
+    stack = data / "test" / "images" / "volume_000.tif"
+    settings = ["--seed_threshold", "0", "--foreground_threshold", "0.2", "--no_overlay"]
+    given = [str(stack), str(tmp_path / "a.zarr"), "--out", str(out)]
+    assert main(["predict", str(run), *given, *settings]) == 0
+    labels = [tifffile.imread(out / f"{name}.tif") for name in ("a", "volume_000")]
+    np.testing.assert_array_equal(*labels)
+
+
 def test_symmetries_and_a_diameter(run, data, tmp_path) -> None:
     image, out = data / "test" / "images" / "volume_000.tif", tmp_path / "found"
     asked = ["predict", str(run), str(image), "--out", str(out), "--no_overlay"]
@@ -110,7 +126,9 @@ def test_what_is_not_of_volumes_is_refused(run, data, tmp_path, capsys) -> None:
     said = errors_of(capsys, "predict", run, stack, "--out", out, "--format", "coco")
     assert "leave --format out" in said
     labels = tmp_path / "labels.zarr"
-    assert "volumes" in errors_of(capsys, "predict", run, stack, "--out", labels)
+    assert "is of volumes: give a folder" in errors_of(
+        capsys, "predict", run, stack, "--out", labels
+    )
     assert not labels.exists()
     assert not list(out.glob("*.tif"))
 

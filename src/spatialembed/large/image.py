@@ -90,6 +90,8 @@ def predict_large(
     replaces = overwrite or _read(part).get("overwrite", False)
     _refuse(image, out, replaces)
     model = source.load()
+    if model.spec.dims == 3:
+        raise UserError(f"{out} takes labels of images, {model.name} is of volumes: give a folder")
     spec, reader = model.spec, _fitting(open_image(image, series), model)
     if model.finds_size:  # of all tiles the same
         window = reader.read(*middle(reader.shape, LOOKED_AT))

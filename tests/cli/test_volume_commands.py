@@ -1,10 +1,12 @@
 """The command line on generated volumes, by a network of a few weights."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import tifffile
+import torch
 from PIL import Image
 from test_cli import errors_of
 
@@ -12,6 +14,7 @@ from spatialembed.cli.main import main
 from spatialembed.data.images.reading import read_stack_mask
 from spatialembed.demo.volumes import write_volumes
 from spatialembed.models.checkpoint import load_model
+from spatialembed.training import run as training_run
 
 SPACING = (0.8, 0.3, 0.3)
 TINY = [
@@ -50,13 +53,24 @@ def test_train(run, data) -> None:
     assert list((run / "pictures").glob("*.png"))
 
 
-def test_a_run_is_resumed(data, tmp_path, capsys) -> None:
-    out = tmp_path / "run"
-    asked = ["train", str(data), "--config", "volumes", "--out", str(out), "--batch", "2", *TINY]
-    assert main([*asked, "--steps", "2"]) == 0
-    assert "add --resume" in errors_of(capsys, *asked, "--steps", "2")
-    assert main([*asked, "--steps", "2", "--resume"]) == 0
-    assert "nothing left to do" in capsys.readouterr().out
+def test_a_run_is_resumed_to_the_same_weights(data, tmp_path, monkeypatch, capsys) -> None:
+    out, middle = tmp_path / "run", tmp_path / "middle"
+    save = training_run.save_checkpoint
+
+    def saved(folder, config, state) -> None:
+        save(folder, config, state)
+        if state["step"] == 1 and not middle.exists():
+            shutil.copytree(folder, middle)
+
+    monkeypatch.setattr(training_run, "save_checkpoint", saved)
+    asked = ["train", str(data), "--config", "volumes", "--batch", "2", *TINY, "--steps", "2"]
+    assert main([*asked, "--out", str(out)]) == 0
+    assert "add --resume" in errors_of(capsys, *asked, "--out", out)
+    assert main([*asked, "--out", str(middle), "--resume"]) == 0
+    whole, resumed = (load_model(folder) for folder in (out, middle))
+    assert whole[1] == resumed[1]
+    others = resumed[0].state_dict()
+    assert all(torch.equal(value, others[key]) for key, value in whole[0].state_dict().items())
 
 
 def test_predict(run, data, tmp_path, capsys) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event
-from typing import Literal
+from typing import Any, Literal
 
 from spatialembed.cli.options import read_recipe
 from spatialembed.cli.predict import run_predict

@@ -62,7 +62,7 @@ def test_a_local_network_gives_the_same(shape, zoom) -> None:
     assert (len(network.seen) > 1) == (longest > LEAST)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     st.tuples(st.integers(1, 70), st.integers(1, 70), st.integers(1, 70)),
     st.sampled_from([0.7, 1.0, 1.6]),

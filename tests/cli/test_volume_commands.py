@@ -1,10 +1,12 @@
 """The command line on generated volumes, by a network of a few weights."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import tifffile
+import torch
 from PIL import Image
 from test_cli import errors_of
 
@@ -12,6 +14,7 @@ from spatialembed.cli.main import main
 from spatialembed.data.images.reading import read_stack_mask
 from spatialembed.demo.volumes import write_volumes
 from spatialembed.models.checkpoint import load_model
+from spatialembed.training import run as training_run
 
 SPACING = (0.8, 0.3, 0.3)
 TINY = [
@@ -50,13 +53,24 @@ def test_train(run, data) -> None:
     assert list((run / "pictures").glob("*.png"))
 
 
-def test_a_run_is_resumed(data, tmp_path, capsys) -> None:
-    out = tmp_path / "run"
-    asked = ["train", str(data), "--config", "volumes", "--out", str(out), "--batch", "2", *TINY]
-    assert main([*asked, "--steps", "2"]) == 0
-    assert "add --resume" in errors_of(capsys, *asked, "--steps", "2")
-    assert main([*asked, "--steps", "2", "--resume"]) == 0
-    assert "nothing left to do" in capsys.readouterr().out
+def test_a_run_is_resumed_to_the_same_weights(data, tmp_path, monkeypatch, capsys) -> None:
+    out, middle = tmp_path / "run", tmp_path / "middle"
+    save = training_run.save_checkpoint
+
+    def saved(folder, config, state) -> None:
+        save(folder, config, state)
+        if state["step"] == 1 and not middle.exists():
+            shutil.copytree(folder, middle)
+
+    monkeypatch.setattr(training_run, "save_checkpoint", saved)
+    asked = ["train", str(data), "--config", "volumes", "--batch", "2", *TINY, "--steps", "2"]
+    assert main([*asked, "--out", str(out)]) == 0
+    assert "add --resume" in errors_of(capsys, *asked, "--out", out)
+    assert main([*asked, "--out", str(middle), "--resume"]) == 0
+    whole, resumed = (load_model(folder) for folder in (out, middle))
+    assert whole[1] == resumed[1]
+    others = resumed[0].state_dict()
+    assert all(torch.equal(value, others[key]) for key, value in whole[0].state_dict().items())
 
 
 def test_predict(run, data, tmp_path, capsys) -> None:
@@ -74,6 +88,22 @@ def test_predict(run, data, tmp_path, capsys) -> None:
     np.testing.assert_array_equal(read_stack_mask(out / "volume_000.tif"), labels)
     assert main(["predict", str(run), str(images), "--out", str(out), *settings]) == 0
     assert "1 kept" in capsys.readouterr().out
+
+
+def test_an_ome_zarr_is_a_volume(run, data, tmp_path) -> None:
+    zarr, out = pytest.importorskip("zarr"), tmp_path / "found"
+    voxels = tifffile.imread(data / "test" / "images" / "volume_000.tif")
+    group = zarr.open_group(str(tmp_path / "a.zarr"), mode="w", zarr_format=2)
+    axes = [{"name": name, "type": "space"} for name in "zyx"]
+    said = {"version": "0.4", "axes": axes, "datasets": [{"path": "0"}]}
+    group.attrs.update({"multiscales": [said]})
+    group.create_array("0", data=voxels, chunks=(7, 20, 22))
+    stack = data / "test" / "images" / "volume_000.tif"
+    settings = ["--seed_threshold", "0", "--foreground_threshold", "0.2", "--no_overlay"]
+    given = [str(stack), str(tmp_path / "a.zarr"), "--out", str(out)]
+    assert main(["predict", str(run), *given, *settings]) == 0
+    labels = [tifffile.imread(out / f"{name}.tif") for name in ("a", "volume_000")]
+    np.testing.assert_array_equal(*labels)
 
 
 def test_symmetries_and_a_diameter(run, data, tmp_path) -> None:
@@ -110,7 +140,9 @@ def test_what_is_not_of_volumes_is_refused(run, data, tmp_path, capsys) -> None:
     said = errors_of(capsys, "predict", run, stack, "--out", out, "--format", "coco")
     assert "leave --format out" in said
     labels = tmp_path / "labels.zarr"
-    assert "volumes" in errors_of(capsys, "predict", run, stack, "--out", labels)
+    assert "is of volumes: give a folder" in errors_of(
+        capsys, "predict", run, stack, "--out", labels
+    )
     assert not labels.exists()
     assert not list(out.glob("*.tif"))
 

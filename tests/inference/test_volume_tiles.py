@@ -46,7 +46,7 @@ class Local:
 
 
 @pytest.mark.parametrize("zoom", [1.0, 0.7])
-@pytest.mark.parametrize("shape", [(9, 230, 250), (201, 30, 41), (150, 140, 45)])
+@pytest.mark.parametrize("shape", [(5, 160, 170), (150, 30, 41), (140, 135, 9)])
 def test_a_local_network_gives_the_same(shape, zoom) -> None:
     network = Local(HALO - 1)
     volume = np.random.default_rng(0).random((2, *shape)).astype(np.float32)
@@ -62,7 +62,7 @@ def test_a_local_network_gives_the_same(shape, zoom) -> None:
     assert (len(network.seen) > 1) == (longest > LEAST)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     st.tuples(st.integers(1, 70), st.integers(1, 70), st.integers(1, 70)),
     st.sampled_from([0.7, 1.0, 1.6]),

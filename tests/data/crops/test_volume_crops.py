@@ -161,7 +161,7 @@ def test_a_warp_is_a_loop_over_voxels(change, center) -> None:
             assert image[(c, *at)] == pytest.approx(expected, abs=1e-4)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.tuples(*[st.integers(1, 12)] * 3),
     st.tuples(*[st.floats(-15, 25)] * 3),
@@ -181,7 +181,7 @@ def test_a_window_holds_all_that_a_crop_needs(shape, center, turns, upturned, sc
     np.testing.assert_array_equal(moved.nearest(part), warp.nearest(volume))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.tuples(*[st.integers(1, 12)] * 3),
     st.sampled_from([1, 3]),

@@ -7,8 +7,9 @@ VOLUMES holds a folder for each set, {train,test}/{images,masks}, with one train
 fifth of its objects, along the longer side of its planes, is held out of both trainings: both
 choose checkpoints there, ours thresholds, too (StarDist's took too long). Both train at the same
 time, each on one core of its own, then find the objects of the test volumes at the same time; a
-first round, which compiles, is not counted. Our matcher scores both. StarDist runs in an environment below PEERS as in peers.py, where the results
-are kept too (volumes.json): the table is of all that are there.
+first round, which compiles, is not counted. Our matcher scores both. StarDist runs in an
+environment below PEERS as in peers.py, where the results are kept too (volumes.json): the table is
+of all that are there.
 """
 
 import argparse

@@ -140,7 +140,7 @@ def test_what_is_not_of_volumes_is_refused(run, data, tmp_path, capsys) -> None:
     said = errors_of(capsys, "predict", run, stack, "--out", out, "--format", "coco")
     assert "leave --format out" in said
     labels = tmp_path / "labels.zarr"
-    assert "is of volumes: give a folder" in errors_of(
+    assert "give --out a folder" in errors_of(
         capsys, "predict", run, stack, "--out", labels
     )
     assert not labels.exists()

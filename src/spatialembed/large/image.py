@@ -91,14 +91,10 @@ def predict_large(
     _refuse(image, out, replaces)
     model = source.load()
     if model.spec.dims == 3:
-<<<<<<< HEAD
         raise UserError(
             f"{model.name} is of volumes, which are predicted whole: give --out a folder, not "
             f"{out.name}"
         )
-=======
-        raise UserError(f"{out} takes labels of images, {model.name} is of volumes: give a folder")
->>>>>>> 4d71c2f4253af2af46c1b5d67cffc0747feb8271
     spec, reader = model.spec, _fitting(open_image(image, series), model)
     if model.finds_size:  # of all tiles the same
         window = reader.read(*middle(reader.shape, LOOKED_AT))

@@ -150,7 +150,7 @@ def _step(path: Path, properties: Mapping[str, Any], axis: str, dims: int) -> fl
     if not _is_number(length) or not length > 0:
         raise UserError(
             f"{PROPERTIES_FILE} beside {path} has no pixel_{axis}: add the length of the "
-            f"training's grid along {axis}, a number above 0 (along x it is 1 where there is no pixel_x)"
+            f"training's grid along {axis}, above 0 (along x it is 1 where no pixel_x is given)"
         )
     return length / (int(size) - 1)
 

@@ -261,7 +261,6 @@ def test_a_description_of_volumes_checks_itself(changes, told) -> None:
         (("residual_unet", 1, 1, 1, 3), {"widths": [8] * 6, "blocks": [1] * 6}, "2 to 5 levels"),
         (("residual_unet", 1, 1, 1, 3), {"flat": -1}, "flat is of volumes"),
         (("residual_unet", 1, 1, 1, 3), {"dims": 3}, "no option 'dims'"),
-        (("branched_erfnet", 1, 1, 1, 3), {}, "of images, not of volumes"),
         (("pretrained_unet", 1, 1, 1, 3), {}, "of images, not of volumes"),
     ],
 )

@@ -1,8 +1,9 @@
-"""Files of the authors' own training: the original's and EmbedSeg's 2D.
+"""Files of the authors' own training: the original's, and EmbedSeg's of images and of volumes.
 
 They hold a pickled dict whose ``model_state_dict`` is a branched ERFNet's. Only tensors and plain
 values are unpickled. Every size is read from the tensors' shapes; what the shapes do not tell
-(grid step, normalisation) is the original's constants or EmbedSeg's two JSON files.
+(grid step, normalisation) is the original's constants or EmbedSeg's two JSON files. Of files of
+volumes all is by analogy with those of images: no such file was at hand.
 """
 
 from __future__ import annotations
@@ -45,11 +46,12 @@ _NON_COMMERCIAL = "see the licence of the authors' file (CC BY-NC where they pub
 
 
 def load_authors_model(path: str | Path) -> tuple[nn.Module, ModelSpec]:
-    """Read a ``.pth`` file of the original's or of EmbedSeg's 2D training.
+    """Read a ``.pth`` file of the original's or of EmbedSeg's training.
 
-    A file with two bandwidths, or with one of EmbedSeg's JSON files beside it, is EmbedSeg's and
-    needs both ``data_properties.json`` (``n_x``, ``n_y``) and ``normalization.json`` in its folder
-    or the folder above. Any other is the original's: steps 2/2047 and 1/1023, images in [0, 1].
+    A file of volumes or of two bandwidths, or with one of EmbedSeg's JSON files beside it, is
+    EmbedSeg's and needs both ``data_properties.json`` (``n_x``, ``n_y``; of volumes ``n_z`` and
+    ``pixel_z``, too) and ``normalization.json`` in its folder or the folder above. Any other is the
+    original's: steps 2/2047 and 1/1023, images in [0, 1].
 
     Returns:
         The network on the CPU in evaluation mode, and its spec.
@@ -60,20 +62,24 @@ def load_authors_model(path: str | Path) -> tuple[nn.Module, ModelSpec]:
     """
     path = Path(path)
     state = _state_dict(path)
-    n_sigma, n_classes = state[_EMBEDDING].shape[1] - 2, state[_SEED].shape[1]
+    dims = state[_FIRST].ndim - 2
+    n_sigma, n_classes = state[_EMBEDDING].shape[1] - dims, state[_SEED].shape[1]
     in_channels = state[_FIRST].shape[1]
-    if n_sigma not in (1, 2):
-        raise UserError(f"{path} has {n_sigma} bandwidths a pixel; only 1 or 2 can be used")
-    is_embedseg = n_sigma == 2 or any(
-        _beside(path, n) for n in (PROPERTIES_FILE, NORMALIZATION_FILE)
+    if n_sigma not in (1, dims):
+        raise UserError(f"{path} has {n_sigma} bandwidths a pixel; only 1 or {dims} can be used")
+    is_embedseg = (
+        n_sigma > 1
+        or dims == 3
+        or any(_beside(path, n) for n in (PROPERTIES_FILE, NORMALIZATION_FILE))
     )
     spec = ModelSpec(
         network="branched_erfnet",
         in_channels=in_channels,
         class_names=_class_names(n_classes, in_channels, is_embedseg),
         n_sigma=n_sigma,
+        dims=dims,
         licence=_NON_COMMERCIAL,
-        **(_embedseg_settings(path) if is_embedseg else _ORIGINAL_SETTINGS),
+        **(_embedseg_settings(path, dims) if is_embedseg else _ORIGINAL_SETTINGS),
     )
     network = spec.outline()
     if unlike := unlike_weights(network, {name: tuple(v.shape) for name, v in state.items()}):
@@ -94,13 +100,12 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
     if not isinstance(state, Mapping) or not state:
         raise UserError(f"{path} holds no 'model_state_dict'; it is not a file of the authors'")
     state = {str(key).removeprefix("module."): value for key, value in state.items()}
-    missing = [key for key in (_FIRST, _EMBEDDING, _SEED) if getattr(state.get(key), "ndim", 0) < 4]
+    of = (_FIRST, _EMBEDDING, _SEED)
+    missing = [key for key in of if getattr(state.get(key), "ndim", 0) not in (4, 5)]
     if missing:
         raise UserError(f"{path} is not a branched ERFNet of the authors': it has no {missing[0]}")
     if not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path} holds more than tensors among its weights; get it again")
-    if state[_FIRST].ndim != 4:
-        raise UserError(f"{path} is a network for volumes; only images can be predicted yet")
     return state
 
 
@@ -121,26 +126,33 @@ def _class_names(n_classes: int, in_channels: int, is_embedseg: bool) -> tuple[s
     return ("car",) if in_channels == 3 and not is_embedseg else ("object",)
 
 
-def _embedseg_settings(path: Path) -> dict[str, Any]:
+def _embedseg_settings(path: Path, dims: int) -> dict[str, Any]:
     properties = _read_json(path, PROPERTIES_FILE)
-    sizes = [_grid_size(path, properties, name) for name in ("n_x", "n_y")]
     min_size = properties.get("min_object_size")
     return {
-        "pitch": (1 / (sizes[0] - 1), 1 / (sizes[1] - 1)),
+        "pitch": tuple(_step(path, properties, axis, dims) for axis in "xyz"[:dims]),
         "normalization": _normalization(path, _read_json(path, NORMALIZATION_FILE)),
         "min_size": max(1, int(min_size)) if _is_number(min_size) else DEFAULT_MIN_SIZE,
         "trained_on": "a file of EmbedSeg's training (Lalit et al. 2022)",
     }
 
 
-def _grid_size(path: Path, properties: Mapping[str, Any], name: str) -> int:
-    value = properties.get(name)
-    if not _is_number(value) or not value >= 2:
+def _step(path: Path, properties: Mapping[str, Any], axis: str, dims: int) -> float:
+    """Of the grid along an axis: its length over its steps."""
+    size = properties.get(f"n_{axis}", properties.get(f"grid_{axis}"))
+    if not _is_number(size) or not size >= 2:
         raise UserError(
-            f"{PROPERTIES_FILE} beside {path} has no {name}: add the grid's size along "
-            f"{name[-1]} in pixels, 2 or more"
+            f"{PROPERTIES_FILE} beside {path} has no n_{axis}: add the grid's size along {axis} "
+            "in pixels, 2 or more"
         )
-    return int(value)
+    # Along x and y the grid is of length 1. Along z nothing known to us says so for every file.
+    length = 1.0 if dims == 2 else properties.get(f"pixel_{axis}", None if axis == "z" else 1.0)
+    if not _is_number(length) or not length > 0:
+        raise UserError(
+            f"{PROPERTIES_FILE} beside {path} has no pixel_{axis}: add the length of the "
+            f"training's grid along {axis}, above 0 (along x it is 1 where no pixel_x is given)"
+        )
+    return length / (int(size) - 1)
 
 
 def _is_number(value: Any) -> TypeGuard[int | float]:

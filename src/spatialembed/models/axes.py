@@ -12,6 +12,8 @@ from torch import Tensor, nn
 CONVOLUTION: dict[int, Any] = {2: nn.Conv2d, 3: nn.Conv3d}
 NORM: dict[int, Any] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 ENLARGING: dict[int, Any] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+POOLING: dict[int, Any] = {2: nn.functional.max_pool2d, 3: nn.functional.max_pool3d}
+DROPOUT: dict[int, Any] = {2: nn.Dropout2d, 3: nn.Dropout3d}
 LAYOUT = {2: torch.channels_last, 3: torch.channels_last_3d}
 """By the number of spatial axes."""
 

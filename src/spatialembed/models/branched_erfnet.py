@@ -18,30 +18,34 @@ class BranchedERFNet(nn.Module):
     """Shared ERFNet encoder with an instance decoder and a seed decoder.
 
     Its state dict is that of the published files: 433 tensors, 2,252,644
-    parameters for RGB, one bandwidth and one class.
+    parameters for RGB, one bandwidth and one class. Of volumes it is, by analogy,
+    what :mod:`spatialembed.models.erfnet` says.
 
     Args:
         in_channels: channels of the image, 1 or more.
-        n_sigma: bandwidths per pixel, 1 (circular margin) or 2 (elliptical).
+        n_sigma: bandwidths per pixel, 1 (circular margin) or one an axis (elliptical).
         n_classes: seed maps, 1 or more.
+        dims: spatial axes, 2 or 3.
     """
 
-    stride = 8
-    """Sides of an input are multiples of this."""
+    stride = depth_stride = 8
+    """Sides of an input, and the depth of a volume, are multiples of this."""
     encoder_parts = ("encoder",)
     """Modules before the branches."""
 
-    def __init__(self, in_channels: int = 3, n_sigma: int = 1, n_classes: int = 1) -> None:
+    def __init__(
+        self, in_channels: int = 3, n_sigma: int = 1, n_classes: int = 1, dims: int = DIMS
+    ) -> None:
         super().__init__()
-        self.encoder = Encoder(in_channels, DIMS + n_sigma + n_classes)
-        embedding, seed = Decoder(DIMS + n_sigma), Decoder(n_classes)
+        self.encoder = Encoder(in_channels, dims + n_sigma + n_classes, dims)
+        embedding, seed = Decoder(dims + n_sigma, dims), Decoder(n_classes, dims)
         self.decoders = nn.ModuleList([embedding, seed])
-        start_embedding(embedding.output_conv)
+        start_embedding(embedding.output_conv, dims=dims)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, in_channels, H, W) float -> (B, 2 + n_sigma + K, H, W) raw output.
+        """(B, in_channels, *S) float -> (B, D + n_sigma + K, *S) raw output.
 
-        H and W are multiples of 8; :func:`spatialembed.models.forward_any_size` takes any.
+        Sides are multiples of 8; :func:`spatialembed.models.forward_any_size` takes any.
         """
         features = self.encoder(image)
         return torch.cat([decoder(features) for decoder in self.decoders], 1)

@@ -140,9 +140,7 @@ def test_what_is_not_of_volumes_is_refused(run, data, tmp_path, capsys) -> None:
     said = errors_of(capsys, "predict", run, stack, "--out", out, "--format", "coco")
     assert "format coco is of images" in said
     labels = tmp_path / "labels.zarr"
-    assert "give --out a folder" in errors_of(
-        capsys, "predict", run, stack, "--out", labels
-    )
+    assert "give --out a folder" in errors_of(capsys, "predict", run, stack, "--out", labels)
     assert not labels.exists()
     assert not list(out.glob("*.tif"))
 

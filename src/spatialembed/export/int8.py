@@ -30,8 +30,8 @@ CALIBRATED_ON = 64
 CHECKED_ON = 100
 """Validation images that accuracy is measured on, at most."""
 
-LARGEST = 512
-"""Side in pixels of the middle of an image that calibration takes."""
+LARGEST = {2: 512, 3: 96}
+"""Side in pixels or voxels of the middle that calibration takes, by the number of spatial axes."""
 
 TOLERATED = 0.005
 """Mean AP over .50 to .90 that 8 bits may cost."""
@@ -51,7 +51,7 @@ def open_splits(data: Path, spec: ModelSpec) -> tuple[FileDataSet, FileDataSet]:
 
 
 def quantized(
-    network: onnx.ModelProto, model: Model, stride: int, train: FileDataSet
+    network: onnx.ModelProto, model: Model, steps: tuple[int, ...], train: FileDataSet
 ) -> tuple[onnx.ModelProto, int]:
     """The network with weights and activations of 8 bits, and the number of images that showed how.
 
@@ -69,7 +69,7 @@ def quantized(
     nncf.set_log_level(logging.ERROR)
     samples = list(_spread(train, CALIBRATED_ON))
     fitted = (fitting(model.name, model.spec, s.image, s.name) for s in samples)
-    images = [{"image": _middle(model.prepared(pixels), stride)} for pixels in fitted]
+    images = [{"image": _middle(model.prepared(pixels), steps)} for pixels in fitted]
     made = nncf.quantize(
         network,
         nncf.Dataset(images),
@@ -122,13 +122,14 @@ def _spread(dataset: FileDataSet, most: int) -> Iterator[Sample]:
     return (dataset[int(i)] for i in chosen)
 
 
-def _middle(image: np.ndarray, stride: int) -> np.ndarray:
-    """(1, C, H, W) float32, the middle of a prepared image."""
-    for axis in (1, 2):
+def _middle(image: np.ndarray, steps: tuple[int, ...]) -> np.ndarray:
+    """(1, C, *S) float32, the middle of a prepared image, its sides multiples of ``steps``."""
+    border = [(0, 0)]
+    for axis, step in enumerate(steps, 1):
         side = image.shape[axis]
-        kept = min(side, LARGEST)
+        kept = min(side, LARGEST[len(steps)])
         image = image.take(range((side - kept) // 2, (side - kept) // 2 + kept), axis)
-    border = (0, 0), (0, -image.shape[1] % stride), (0, -image.shape[2] % stride)
+        border.append((0, -kept % step))
     return np.pad(image, border, mode="edge")[None]
 
 

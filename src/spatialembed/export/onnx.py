@@ -10,15 +10,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from spatialembed.errors import UserError
 from spatialembed.export.int8 import check, open_splits, quantized
 from spatialembed.files.writing import atomic_write, require_writable
+from spatialembed.inference.engine import difference
 from spatialembed.inference.loading import load_network
 from spatialembed.inference.onnx_file import sealed
 from spatialembed.inference.onnx_network import EXPORT_KEY, SPEC_KEY, OnnxNetwork
 from spatialembed.inference.predictor import Model
+from spatialembed.models import strides
 
 if TYPE_CHECKING:
     import onnx
@@ -39,7 +39,8 @@ def export_model(
     """Write a model as an ONNX file, whole or not at all.
 
     The file's network takes normalised images (B, C, H, W) float32, H and W multiples of
-    "stride", and gives their raw output; :func:`spatialembed.load` reads it as any model.
+    "stride", or volumes (B, C, Z, H, W), and gives their raw output; :func:`spatialembed.load`
+    reads it as any model.
 
     Args:
         model: a run folder, a model file or an authors' file.
@@ -49,8 +50,9 @@ def export_model(
         data: folder of a data set with truth; for "int8" only.
 
     Returns:
-        What the file says of itself: "precision", "stride", and for int8 "calibrated_on" and
-        "checked_on", numbers of images, and the "ap" in "float32" and "int8" on the latter.
+        What the file says of itself: "precision", "stride", of volumes three along z, y and x, and
+        for int8 "calibrated_on" and "checked_on", numbers of images, and the "ap" in "float32" and
+        "int8" on the latter.
 
     Raises:
         UserError: the model cannot be read, another suffix, int8 without data or at a loss of
@@ -69,22 +71,17 @@ def export_model(
             else "only int8 looks at data; leave out --data, or add --precision int8"
         )
     module, spec = load_network(model)
-    if spec.dims == 3:
-        raise UserError(
-            f"{model} is of volumes, and models of images alone are exported; predict with it as "
-            "it is"
-        )
+    steps = strides(module, spec.dims)
     train, val = (None, None) if data is None else open_splits(Path(data), spec)
-    notes: dict[str, Any] = {"precision": precision, "stride": int(module.stride)}  # type: ignore[arg-type]
-    written = _traced(module, spec)
+    notes: dict[str, Any] = {"precision": precision}
+    notes["stride"] = steps[0] if spec.dims == 2 else list(steps)
+    written = _traced(module, spec, steps)
     with TemporaryDirectory() as folder:
         exact = _opened(written, spec, notes | {"precision": "float32"}, Path(folder, "exact.onnx"))
         _compare(exact, module, spec)
         if train is not None and val is not None:
             model_of_exact = Model(exact, spec)
-            written, notes["calibrated_on"] = quantized(
-                written, model_of_exact, notes["stride"], train
-            )
+            written, notes["calibrated_on"] = quantized(written, model_of_exact, steps, train)
             small = _opened(written, spec, notes, Path(folder, "int8.onnx"))
             notes |= check(model_of_exact, Model(small, spec), val)
     with atomic_write(out) as path:
@@ -92,7 +89,7 @@ def export_model(
     return notes
 
 
-def _traced(module: nn.Module, spec: ModelSpec) -> onnx.ModelProto:
+def _traced(module: nn.Module, spec: ModelSpec, steps: tuple[int, ...]) -> onnx.ModelProto:
     """The network with folded batch norms, for any number and size of images."""
     import torch
 
@@ -102,9 +99,9 @@ def _traced(module: nn.Module, spec: ModelSpec) -> onnx.ModelProto:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise UserError("export needs pip install 'spatialembed[export]'") from error
-    sizes = [torch.export.Dim(name, min=1) for name in ("batch", "rows", "columns")]
-    stride = int(module.stride)  # type: ignore[arg-type]
-    image = torch.rand(2, spec.in_channels, 3 * stride, 5 * stride)
+    names = ("batch", *("planes", "rows", "columns")[-spec.dims :])
+    batch, *sides = (torch.export.Dim(name, min=1) for name in names)
+    image = torch.rand(2, spec.in_channels, *(n * step for n, step in enumerate(steps, 3)))
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -115,7 +112,9 @@ def _traced(module: nn.Module, spec: ModelSpec) -> onnx.ModelProto:
             verbose=False,
             input_names=["image"],
             output_names=["output"],
-            dynamic_shapes=({0: sizes[0], 2: stride * sizes[1], 3: stride * sizes[2]},),
+            dynamic_shapes=(
+                {0: batch} | {k: steps[k - 2] * side for k, side in enumerate(sides, 2)},
+            ),
         )
     assert program is not None
     return program.model_proto
@@ -140,11 +139,9 @@ def _compare(exported: OnnxNetwork, module: nn.Module, spec: ModelSpec) -> None:
     """Refuse a file whose output is not the network's."""
     from spatialembed.inference.torch_network import TorchNetwork
 
-    rng = np.random.default_rng(0)
-    image = rng.uniform(0, 1, (spec.in_channels, 70, 90)).astype(np.float32)
-    difference = np.abs(exported(image) - TorchNetwork(module)(image)).max()
-    if not difference <= TOLERANCE:
+    off = difference(exported, TorchNetwork(module), spec.in_channels, spec.dims)
+    if not off <= TOLERANCE:
         raise UserError(
-            f"the exported network's output is off by {difference:.2g}; nothing was written, "
+            f"the exported network's output is off by {off:.2g}; nothing was written, "
             "report this with the model and the versions of torch and openvino"
         )

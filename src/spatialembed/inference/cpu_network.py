@@ -14,9 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from spatialembed.inference.engine import EngineNetwork, in_openvino
+from spatialembed.inference.engine import EngineNetwork, difference, in_openvino
 from spatialembed.inference.network import Network
 from spatialembed.inference.torch_network import TorchNetwork, evaluating
+from spatialembed.models import strides
 
 WORTH = 2**21
 """Pixels that torch computes first: what they take is what making a network ready takes."""
@@ -31,18 +32,19 @@ class CpuNetwork:
     Where OpenVINO is not installed, cannot run a network or says something else, torch goes on.
 
     Args:
-        module: maps (B, C, H, W) float32 to (B, 2 + n_sigma + K, H, W) raw output, on the CPU.
+        module: maps (B, C, *S) float32 to (B, D + n_sigma + K, *S) raw output, on the CPU.
         channels: of its images.
+        dims: 2, or of volumes 3.
     """
 
-    def __init__(self, module: nn.Module, channels: int) -> None:
+    def __init__(self, module: nn.Module, channels: int, dims: int = 2) -> None:
         self.module = module
-        self._channels = channels
+        self._channels, self._dims = channels, dims
         self._network: Network = TorchNetwork(module)
         self._seen = 0
 
-    def __call__(self, image: Float[np.ndarray, "C H W"]) -> Float[np.ndarray, "M H W"]:
-        """Raw output (2 + n_sigma + K, H, W) float32 of a normalised image of any size."""
+    def __call__(self, image: Float[np.ndarray, "C *S"]) -> Float[np.ndarray, "M *S"]:
+        """Raw output (D + n_sigma + K, *S) float32 of a normalised image of any size."""
         if self._seen < WORTH:
             self._seen += image[0].size
             if self._seen >= WORTH:
@@ -51,21 +53,21 @@ class CpuNetwork:
         result: np.ndarray = self._network(image)
         return result
 
-    def __reduce__(self) -> tuple[type[CpuNetwork], tuple[nn.Module, int]]:
+    def __reduce__(self) -> tuple[type[CpuNetwork], tuple[nn.Module, int, int]]:
         """Another process begins with torch: what OpenVINO made cannot be sent."""
-        return CpuNetwork, (self.module, self._channels)
+        return CpuNetwork, (self.module, self._channels, self._dims)
 
     def _faster(self) -> EngineNetwork:
-        stride = int(self.module.stride)  # type: ignore[arg-type]
-        found = EngineNetwork(in_openvino(traced(self.module, self._channels)), stride)
-        image = np.random.default_rng(0).random((self._channels, 70, 90), np.float32)
-        if not np.abs(found(image) - self._network(image)).max() <= TOLERANCE:
+        steps = strides(self.module, self._dims)
+        example = torch.zeros(1, self._channels, *(2 * step for step in steps))
+        found = EngineNetwork(in_openvino(traced(self.module, example)), steps)
+        if not difference(found, self._network, self._channels, self._dims) <= TOLERANCE:
             raise RuntimeError("OpenVINO's output is another")
         return found
 
 
-def traced(module: nn.Module, channels: int) -> object:
-    """A network as an ``openvino.Model``, for any number and size of images.
+def traced(module: nn.Module, example: torch.Tensor) -> object:
+    """A network as an ``openvino.Model``, for any number and size of images as (1, C, *S).
 
     By OpenVINO's frontend itself: ``openvino.convert_model`` takes three times as long, and reports
     its use to its makers.
@@ -77,13 +79,11 @@ def traced(module: nn.Module, channels: int) -> object:
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    side = 2 * int(module.stride)  # type: ignore[arg-type]
     with torch.inference_mode(), evaluating(module), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's: there are newer ways, which take longer
-        image = torch.zeros(1, channels, side, side)
-        script = torch.jit.trace(module, image, check_trace=False)  # type: ignore[no-untyped-call]
+        script = torch.jit.trace(module, example, check_trace=False)  # type: ignore[no-untyped-call]
         decoder = TorchScriptPythonDecoder(script)  # in a variable: nothing else keeps it
         frontend = FrontEndManager().load_by_framework("pytorch")
         model = frontend.convert(frontend.load(decoder))
-    model.reshape([-1, channels, -1, -1])
+    model.reshape([-1, example.shape[1], *[-1] * (example.ndim - 2)])
     return model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,11 +14,13 @@ from jaxtyping import Float
 if TYPE_CHECKING:
     import openvino
 
+    from spatialembed.inference.network import Network
+
 PLANNED = 2**21
-"""Pixels of an image from which on memory is planned."""
+"""Pixels or voxels from which on memory is planned."""
 
 Run = Callable[[np.ndarray], np.ndarray]
-"""(1, C, H, W) float32, sides multiples of a stride, to the raw output (1, M, H, W)."""
+"""(1, C, *S) float32, sides multiples of strides, to the raw output (1, M, *S)."""
 
 
 class EngineNetwork:
@@ -25,7 +28,7 @@ class EngineNetwork:
 
     Args:
         run: what does; it is called from one thread at a time, whichever call this network.
-        stride: what the sides of its images are multiples of.
+        strides: what the sides of its images, or of volumes, are multiples of.
 
     Attributes:
         threads: of the networks that are opened from now on in this process; 0 for as many as the
@@ -34,18 +37,25 @@ class EngineNetwork:
 
     threads: ClassVar[int] = 0
 
-    def __init__(self, run: Run, stride: int) -> None:
+    def __init__(self, run: Run, strides: tuple[int, ...]) -> None:
         self._run = run
-        self._stride = stride
+        self._strides = strides
         self._one_at_a_time = threading.Lock()  # OpenVINO refuses another, and uses all cores
 
-    def __call__(self, image: Float[np.ndarray, "C H W"]) -> Float[np.ndarray, "M H W"]:
-        """Raw output (2 + n_sigma + K, H, W) float32 of a normalised image of any size."""
-        height, width = image.shape[1:]
-        border = (0, 0), (0, -height % self._stride), (0, -width % self._stride)
-        batch = np.pad(image, border, mode="edge")[None]
+    def __call__(self, image: Float[np.ndarray, "C *S"]) -> Float[np.ndarray, "M *S"]:
+        """Raw output (D + n_sigma + K, *S) float32 of a normalised image of any size."""
+        sides = image.shape[1:]
+        missing = [(0, -n % stride) for n, stride in zip(sides, self._strides, strict=True)]
+        batch = np.pad(image, [(0, 0), *missing], mode="edge")[None]
+        window = (0, slice(None), *(slice(n) for n in sides))
         with self._one_at_a_time:
-            return self._run(batch)[0, :, :height, :width].copy()
+            return self._run(batch)[window].copy()
+
+
+def difference(one: Network, other: Network, channels: int, dims: int) -> float:
+    """Largest between the outputs of two networks that should be one, of an image or volume."""
+    noise = np.random.default_rng(0).random((channels, *(9, 70, 90)[-dims:]), np.float32)
+    return float(np.abs(one(noise) - other(noise)).max())
 
 
 def in_openvino(network: Any, precision: str = "float32") -> Run:
@@ -82,11 +92,11 @@ class _Planned:
         self._model, self._compile = model, compile
         self._any_size = compile(model)
         self._planned: Any = None
-        self._size = self._last = (0, 0)
+        self._size = self._last = (0,)
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
-        height, width = size = batch.shape[2:]
-        large = height * width >= PLANNED
+        size = batch.shape[2:]
+        large = math.prod(size) >= PLANNED
         if large and size != self._size and size == (self._last if self._planned else size):
             self._planned = None  # and its memory
             model = self._model.clone()

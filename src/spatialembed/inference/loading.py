@@ -139,8 +139,8 @@ def _in_torch(
     module, spec = load_network(path)
     if place.type == "cuda" and spec.dims == 2:
         return CudaNetwork(in_one_pass(folded(module)).to(place), precision), spec
-    if place.type == "cpu" and precision == "float32" and spec.dims == 2:
-        return CpuNetwork(folded(module), spec.in_channels), spec
+    if place.type == "cpu" and precision == "float32":
+        return CpuNetwork(folded(module), spec.in_channels, spec.dims), spec
     network = TorchNetwork(folded(module).to(place), precision)
     if precision == "bf16":
         network.module.bfloat16()

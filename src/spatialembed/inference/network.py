@@ -14,8 +14,8 @@ from spatialembed.embedding import Array
 class Network(Protocol):
     """What a :class:`Model` runs: TorchNetwork, CpuNetwork, CudaNetwork or EngineNetwork."""
 
-    def __call__(self, image: Float[np.ndarray, "C H W"]) -> Array:
-        """Raw output (2 + n_sigma + K, H, W) of a normalised image of any size.
+    def __call__(self, image: Float[np.ndarray, "C *S"]) -> Array:
+        """Raw output (D + n_sigma + K, *S) of a normalised image of any size.
 
         float32 of numpy, or of a :class:`CardNetwork` a tensor.
         """

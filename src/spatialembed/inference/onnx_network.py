@@ -17,8 +17,8 @@ SPEC_KEY, EXPORT_KEY = "spatialembed", "spatialembed_export"
 """Metadata of the file: the model's :class:`ModelSpec`, and what is particular to the export."""
 
 PRECISIONS = ("float32", "bf16", "int8")
-MOST_STRIDE = 128
-"""Of a network's sides, in pixels."""
+MOST_STRIDE = {2: 128, 3: 32}
+"""Of a network's sides, in pixels, by the number of spatial axes; tiles begin at multiples of it."""
 
 FATAL = 4
 """Severity of ONNX Runtime's log."""
@@ -51,8 +51,8 @@ class OnnxNetwork(EngineNetwork):
             )
         self.spec = described(metadata[SPEC_KEY], str(path), _REMEDY)
         export = parse_json(metadata[EXPORT_KEY], f"{path}: its description", _REMEDY)
-        self.precision, stride = _checked(path, export)
-        super().__init__(_open(path, self.precision, self.threads), stride)
+        self.precision, strides = _checked(path, export, self.spec.dims)
+        super().__init__(_open(path, self.precision, self.threads), strides)
         self._path = path
         self._try(path)
 
@@ -63,11 +63,11 @@ class OnnxNetwork(EngineNetwork):
     def _try(self, path: Path) -> None:
         """Refuse a file whose network is not the one that it describes."""
         try:
-            given = np.zeros((self.spec.in_channels, self._stride, self._stride), np.float32)
+            given = np.zeros((self.spec.in_channels, *self._strides), np.float32)
             output = self(given)
         except Exception as error:  # the runtimes' own are of no common kind
             raise damaged(path) from error
-        if len(output) != 2 + self.spec.n_sigma + len(self.spec.class_names):
+        if len(output) != self.spec.dims + self.spec.n_sigma + len(self.spec.class_names):
             raise damaged(path)
         if not np.isfinite(output).all():
             raise UserError(
@@ -76,20 +76,25 @@ class OnnxNetwork(EngineNetwork):
             )
 
 
-def _checked(path: Path, export: Any) -> tuple[str, int]:
-    """Precision and stride of what an export says of itself."""
+def _checked(path: Path, export: Any, dims: int) -> tuple[str, tuple[int, ...]]:
+    """Precision, and stride along each axis, of what an export says of itself."""
     known = export if isinstance(export, dict) else {}
     precision, stride = known.get("precision"), known.get("stride")
-    if precision not in PRECISIONS or type(stride) is not int or not 1 <= stride <= MOST_STRIDE:
+    strides = [stride] * 2 if dims == 2 else stride  # one of both axes; of z, y and x
+    most = MOST_STRIDE[dims]
+    right = isinstance(strides, list) and len(strides) == dims
+    if precision not in PRECISIONS or not (
+        right and all(type(n) is int and 1 <= n <= most for n in strides)
+    ):
         raise UserError(
             f"{path}: its description has no precision of {', '.join(PRECISIONS)} and no stride "
-            f"from 1 to {MOST_STRIDE}; {_REMEDY}"
+            f"from 1 to {most}{' along z, y and x' * (dims == 3)}; {_REMEDY}"
         )
-    return precision, stride
+    return precision, tuple(strides)
 
 
 def _open(path: Path, precision: str, threads: int) -> Run:
-    """What runs the file's network on (1, C, H, W)."""
+    """What runs the file's network on (1, C, *S)."""
     try:
         return in_openvino(path, precision)
     except ImportError:

@@ -20,7 +20,7 @@ from spatialembed.inference.network import CardNetwork, Network
 from spatialembed.inference.resizing import resized, sampled
 from spatialembed.inference.symmetries import Symmetry, averaged, averaged_together
 from spatialembed.inference.tiles import tiled
-from spatialembed.inference.volume_tiles import tiled_volume
+from spatialembed.inference.volume_tiles import resized_volume, tiled_volume
 from spatialembed.inference.zoom import Enlarged, Part
 from spatialembed.kernels.foreground import as_float32
 from spatialembed.models.input_warnings import tell
@@ -172,8 +172,8 @@ class Sight:
         other.normalize = normal.counted(card.counted(levels, values))
         return other
 
-    def prepared(self, pixels: np.ndarray, part: Part | None = None) -> Float[np.ndarray, "C h w"]:
-        """What the network is given of (H, W, C) pixels: normalised, and as large as it sees them.
+    def prepared(self, pixels: np.ndarray, part: Part | None = None) -> Float[np.ndarray, "C *s"]:
+        """What the network is given of (*S, C) pixels: normalised, and as large as it sees them.
 
         Args:
             pixels: of an image, or of the ``part`` of one.
@@ -181,8 +181,9 @@ class Sight:
         Raises:
             UserError: not numbers, or too many pixels.
         """
-        to = (part or Part.whole(pixels.shape[:2])).enlarged(self.zoom)
-        prepared: np.ndarray = resized(self._planes(pixels, to), to)
+        to = (part or Part.whole(pixels.shape[-3:-1])).enlarged(self.zoom)
+        planes = self._planes(pixels, to)
+        prepared: np.ndarray = (resized if planes.ndim == 3 else resized_volume)(planes, to)
         return prepared
 
     def _planes(self, pixels: np.ndarray, to: Enlarged | None = None) -> Float[np.ndarray, "C H W"]:

@@ -53,7 +53,7 @@ def tiled_volume(
     depth, (height, width) = volume.shape[1], to.shape
     most = min(memory() // 2 // BYTES_PER_VOXEL, MOST) if voxels is None else voxels
     if depth * height * width <= most:
-        return _sampled(as_float32(network(_resized(volume, to))), to)
+        return _sampled(as_float32(network(resized_volume(volume, to))), to)
     deep, side = _sides(depth, most)
     result: np.ndarray | None = None
     for planes, rows, columns in product(
@@ -61,7 +61,7 @@ def tiled_volume(
         spans(height, side, HALO, STEP),
         spans(width, side, HALO, STEP),
     ):
-        part = as_float32(network(_resized(volume[:, planes[0]], to, (rows[0], columns[0]))))
+        part = as_float32(network(resized_volume(volume[:, planes[0]], to, (rows[0], columns[0]))))
         if result is None:
             result = np.empty((len(part), *volume.shape[1:]), np.float32)
         for z in range(planes[1].start, planes[1].stop):
@@ -78,7 +78,7 @@ def _sides(depth: int, most: int) -> tuple[int, int]:
     return deep, max(math.isqrt(most // deep) // STEP * STEP, LEAST)
 
 
-def _resized(
+def resized_volume(
     volume: np.ndarray, to: Enlarged, window: tuple[slice, slice] | None = None
 ) -> np.ndarray:
     """The planes of a volume (C, Z, H, W) as :func:`~spatialembed.inference.resizing.resized`."""

@@ -146,11 +146,7 @@ def run(tmp_path: Path) -> Path:
         ("predict RUN a.tif --out found --format coco", "format coco is of images"),
         ("predict RUN a.tif --out found --stitch", "leave --stitch out"),
         ("crops data out", "holds volumes, and crops of images alone are stored"),
-<<<<<<< HEAD
-        ("export RUN x.onnx", "models of images alone are exported"),
         ("export nuclei x.onnx --precision int8 --data data", "data holds volumes"),
-=======
->>>>>>> 2557da7c4ae4e2654d8a59113f85824e49cb145b
         ("serve RUN --port 47113", "use spatialembed predict"),
         ("check data/train/images --label_first 1", "--label_first chooses among images"),
         ("train data --init RUN --careful true --config volumes --steps 1", "careful training"),

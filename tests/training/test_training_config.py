@@ -17,12 +17,13 @@ from spatialembed.training.schedule import Plan, learning_rate, validation_steps
 
 @pytest.mark.parametrize("recipe", recipes(), ids=lambda path: path.stem)
 def test_every_recipe_is_read_and_its_network_built(recipe: Path) -> None:
-    from spatialembed.models import build
+    from spatialembed.models import build, strides
 
     config = read_recipe(recipe, "data")
-    network = build(config.network, 3, config.n_sigma, 1, **config.network_options)
+    network = build(config.network, 3, config.n_sigma, 1, config.dims, **config.network_options)
     for stage in config.stages:
-        assert stage.crop_size % network.stride == 0
+        of = strides(network, config.dims)
+        assert all(n % own == 0 for n, own in zip(stage.crop_shape, of, strict=True))
 
 
 def test_the_papers_recipe_is_the_papers() -> None:

@@ -29,7 +29,6 @@ class StageConfig:
     Args:
         crop_size: side of the square crops in pixels; a multiple of 8, and of the
             network's stride: 2 to the number of widths for residual_unet.
-        crop_depth: planes of the crops of volumes.
         batch_size: crops per step, of all processes together.
         epochs: passes of ``crops_per_epoch`` crops.
         steps: optimizer steps.
@@ -50,13 +49,13 @@ class StageConfig:
         validations: how often the stage is validated, evenly spread, the last at its end; fewer in
             minutes of under 200 steps for each.
         augmentation: how crops vary.
+        crop_depth: planes of the crops of volumes.
 
     Raises:
         UserError: a value out of its range, or not exactly one length.
     """
 
     crop_size: int = 256
-    crop_depth: int | None = None
     batch_size: int = 8
     epochs: float | None = None
     steps: int | None = None
@@ -70,6 +69,7 @@ class StageConfig:
     freeze_encoder: bool = False
     validations: int = 10
     augmentation: Augmentation = field(default_factory=Augmentation)
+    crop_depth: int | None = None
 
     def __post_init__(self) -> None:
         lengths = {"epochs": self.epochs, "steps": self.steps, "minutes": self.minutes}

@@ -11,6 +11,8 @@ import resource
 import sys
 import time
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -22,11 +24,9 @@ from spatialembed.cli.recipe import find_recipe
 from spatialembed.clustering import cluster
 from spatialembed.demo.volumes import draw_volume
 from spatialembed.embedding import PITCH
-from spatialembed.inference.predictor import Model
-from spatialembed.inference.torch_network import TorchNetwork
+from spatialembed.inference.loading import load
 from spatialembed.loss import SpatialEmbeddingLoss
-from spatialembed.models.axes import in_layout
-from spatialembed.models.folding import folded
+from spatialembed.models.checkpoint import save_model
 from spatialembed.models.normalization import Normalization
 from spatialembed.models.spec import ModelSpec
 from workload import trained_output
@@ -89,7 +89,9 @@ def prediction(*shape: int) -> dict[str, float]:
         pitch=(PITCH,) * 3,
         normalization=Normalization("percentile"),
     )
-    model = Model(TorchNetwork(in_layout(folded(spec.build().eval()))), spec)
+    with TemporaryDirectory() as folder:
+        save_model(Path(folder, "x.safetensors"), spec.build(), spec)
+        model = load(Path(folder, "x.safetensors"), device="cpu")
     volume = np.random.default_rng(0).integers(0, 4000, shape, np.uint16)
     model.output(volume[:32, :64, :64])
     start = time.perf_counter()

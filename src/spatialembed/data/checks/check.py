@@ -10,6 +10,7 @@ from pathlib import Path
 from spatialembed.data.checks.across_splits import MOST, across_splits, compared
 from spatialembed.data.checks.image_warnings import file_warnings, value_warnings
 from spatialembed.data.checks.mask_warnings import mask_warnings, speck_warnings
+from spatialembed.data.checks.noise import noise_warnings
 from spatialembed.data.checks.one_image import Look, look_at
 from spatialembed.data.checks.one_volume import look_at_volume
 from spatialembed.data.checks.report import Report, SplitReport, some, split_report
@@ -122,6 +123,7 @@ def _look_through(
     masks = [look.mask for look in looks.values()]
     problems += [*mask_warnings(masks), *speck_warnings(masks)]
     problems += value_warnings({file: look.values for file, look in looks.items()})
+    problems += noise_warnings({file: look.noise for file, look in looks.items()})
     return looks, problems + dataset.remarks()
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from spatialembed.data.checks.across_splits import Traces, traces_of
 from spatialembed.data.checks.mask_signs import Sign, Signs, rim_sign, signs_of
 from spatialembed.data.checks.mask_warnings import Seen, mask_warnings
+from spatialembed.data.checks.noise import is_noise
 from spatialembed.data.data_set import FileDataSet, Problem
 from spatialembed.data.images.reading import read_mask
 from spatialembed.data.images.spacing import Spacing
@@ -43,6 +44,8 @@ class Look(NamedTuple):
     traces: Traces
     spacing: Spacing | None = None
     """Of volumes, where their files state it."""
+    noise: bool = False
+    """Whether nothing can be seen in it, where that was looked at."""
 
 
 def look_at(dataset: FileDataSet, i: int) -> Look:
@@ -57,7 +60,8 @@ def look_at(dataset: FileDataSet, i: int) -> Look:
     ignored, values = int(sample.ignore.sum()), values_of([image])
     traces = traces_of(image)
     shape, channels = image.shape[:2], image.shape[2]
-    return Look(shape, channels, image.dtype, objects, ignored, mask, values, traces)
+    noise = is_noise(image, sample.label_mask)
+    return Look(shape, channels, image.dtype, objects, ignored, mask, values, traces, noise=noise)
 
 
 def about_masks(dataset: FileDataSet) -> list[Problem]:

@@ -9,6 +9,7 @@ from scipy import ndimage
 from spatialembed.data.checks.across_splits import Traces
 from spatialembed.data.checks.borders import digest_of
 from spatialembed.data.checks.mask_signs import Signs, is_stray, signs_by_parts
+from spatialembed.data.checks.noise import is_noise
 from spatialembed.data.checks.one_image import Look
 from spatialembed.data.data_set import FileDataSet
 from spatialembed.data.images.reading import stack_spacing
@@ -36,6 +37,7 @@ def look_at_volume(dataset: FileDataSet, i: int) -> Look:
         values=values_of([sample.image]),
         traces=Traces(digest_of(sample.image), None),
         spacing=spacing,
+        noise=is_noise(sample.image, sample.label_mask),
     )
 
 

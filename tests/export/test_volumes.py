@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import tifffile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,10 @@ from torch import nn
 
 import spatialembed
 from spatialembed.cli.main import main
+from spatialembed.demo.volumes import write_volumes
 from spatialembed.embedding import PITCH
+from spatialembed.export import int8
+from spatialembed.export.onnx import export_model
 from spatialembed.inference.onnx_network import EXPORT_KEY, _open_in_onnx_runtime
 from spatialembed.models.checkpoint import save_model
 from spatialembed.models.normalization import Normalization
@@ -81,3 +85,25 @@ def test_the_file_says_the_stride_of_each_axis(both) -> None:
     texts = {p.key: json.loads(p.value) for p in model.metadata_props}
     flat = texts["spatialembed"]["network_options"]["flat"]
     assert texts[EXPORT_KEY] == {"precision": "float32", "stride": [4 >> flat, 4, 4]}
+
+
+def test_int8_is_calibrated_and_checked_on_volumes(both, tmp_path) -> None:
+    run, exact = both
+    write_volumes(tmp_path / "data", 2, 1, 1, shape=(12, 40, 44))
+    notes = export_model(run, tmp_path / "x.onnx", "int8", tmp_path / "data")
+    assert (notes["calibrated_on"], notes["checked_on"]) == (2, 1)
+    nodes = [node.op_type for node in onnx.load(tmp_path / "x.onnx").graph.node]
+    assert nodes.count("QuantizeLinear") > 5
+    volume = tifffile.imread(next((tmp_path / "data" / "train" / "images").iterdir()))
+    small, large = (spatialembed.load(p).raw(volume) for p in (tmp_path / "x.onnx", exact))
+    spread = np.abs(large - large.mean((1, 2, 3), keepdims=True)).mean()
+    assert 0 < np.abs(small - large).mean() < 0.05 * spread + 0.05
+
+
+def test_the_middle_of_a_volume_is_taken(monkeypatch) -> None:
+    volume = np.arange(2 * 3 * 5 * 9, dtype=np.float32).reshape(2, 3, 5, 9)
+    monkeypatch.setitem(int8.LARGEST, 3, 4)
+    taken = int8._middle(volume, (2, 4, 4))
+    assert taken.shape == (1, 2, 4, 4, 4)
+    np.testing.assert_array_equal(taken[0, :, :3], volume[:, :, :4, 2:6])
+    np.testing.assert_array_equal(taken[0, :, 3], taken[0, :, 2])

@@ -65,6 +65,22 @@ def test_both_say_the_same_of_any_size(both, height: int, width: int, seed: int)
     np.testing.assert_allclose(found, expected, atol=TOLERANCE / 10, rtol=1e-4)
 
 
+@pytest.mark.parametrize(("flat", "fine"), [(0, 0), (1, 8)])
+def test_both_say_the_same_of_volumes(monkeypatch, flat: int, fine: int) -> None:
+    monkeypatch.setattr(cpu_network, "WORTH", 1)
+    monkeypatch.setattr(engine, "PLANNED", 6 * 24 * 28)  # the last of these
+    torch.manual_seed(0)
+    options = {"widths": [4, 8], "blocks": [1, 1], "flat": flat, "fine": fine}
+    made = folded(build("residual_unet", 2, 3, 1, 3, **options).eval())
+    found, expected = CpuNetwork(made, 2, 3), TorchNetwork(made)
+    for shape in ((1, 1, 1), (3, 17, 9), *[(6, 23, 26)] * 2):
+        volume = np.random.default_rng(0).random((2, *shape), np.float32)
+        for one in (found, pickle.loads(pickle.dumps(found))):
+            np.testing.assert_allclose(one(volume), expected(volume), atol=TOLERANCE / 10)
+    assert isinstance(found._network, EngineNetwork)
+    assert found._network._run._size == ((6, 24, 28) if flat else (8, 24, 28))
+
+
 def test_threads_may_share_a_network(both) -> None:
     rng = np.random.default_rng(0)
     images = [rng.random((3, side, side), np.float32) for side in (40, 64, 40, 50, 64, 33) * 4]
@@ -112,6 +128,17 @@ def test_a_model_of_a_file_runs_in_torch_at_first(tmp_path: Path) -> None:
     spec = ModelSpec("residual_unet", options, in_channels=1, n_sigma=2)
     save_model(tmp_path / "m.safetensors", build("residual_unet", 1, 2, 1, **options), spec)
     assert isinstance(load(tmp_path / "m.safetensors", "cpu").network, CpuNetwork)
+    assert isinstance(load(tmp_path / "m.safetensors", "cpu", "bf16").network, TorchNetwork)
+
+
+def test_a_model_of_volumes_goes_over_to_it_too(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(cpu_network, "WORTH", 1)
+    options = {"widths": [4, 8], "blocks": [1, 1]}
+    spec = ModelSpec("residual_unet", options, in_channels=1, dims=3, pitch=(1e-3,) * 3)
+    save_model(tmp_path / "m.safetensors", spec.build(), spec)
+    model = load(tmp_path / "m.safetensors", "cpu")
+    model.predict(np.zeros((3, 9, 9), np.uint8))
+    assert isinstance(model.network._network, EngineNetwork)
     assert isinstance(load(tmp_path / "m.safetensors", "cpu", "bf16").network, TorchNetwork)
 
 

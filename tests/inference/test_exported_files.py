@@ -16,6 +16,7 @@ from spatialembed.inference.onnx_network import EXPORT_KEY, SPEC_KEY, OnnxNetwor
 from spatialembed.models.spec import ModelSpec
 
 SPEC = ModelSpec("residual_unet", in_channels=1)
+VOLUMES = json.dumps(ModelSpec("residual_unet", dims=3, pitch=(1, 1, 1), in_channels=1).to_dict())
 
 
 def small(spec: Any = None, export: Any = None, operator: str = "Conv") -> onnx.ModelProto:
@@ -101,6 +102,11 @@ def test_a_file_of_before_there_was_a_checksum_loads(written: Path) -> None:
         (None, '{"precision": "float32", "stride": "4"}', "no stride"),
         (None, '{"precision": "float32", "stride": 1000000000}', "stride from 1"),
         (None, '{"precision": "float32", "stride": 0}', "stride from 1"),
+        (None, '{"precision": "float32", "stride": [4, 4]}', "stride from 1"),
+        (VOLUMES, None, "stride from 1 to 32 along z, y and x"),
+        (VOLUMES, '{"precision": "float32", "stride": [4, 4]}', "along z, y and x"),
+        (VOLUMES, '{"precision": "float32", "stride": [4, 4, 64]}', "along z, y and x"),
+        (VOLUMES, '{"precision": "float32", "stride": [4, 4, 4]}', "is damaged"),
     ],
 )
 def test_what_a_file_says_of_itself_is_checked(

@@ -47,9 +47,10 @@ class EngineNetwork:
         sides = image.shape[1:]
         missing = [(0, -n % stride) for n, stride in zip(sides, self._strides, strict=True)]
         batch = np.pad(image, [(0, 0), *missing], mode="edge")[None]
-        window = (0, slice(None), *(slice(n) for n in sides))
+        window: Any = (0, slice(None), *(slice(n) for n in sides))
         with self._one_at_a_time:
-            return self._run(batch)[window].copy()
+            output: np.ndarray = self._run(batch)[window].copy()
+        return output
 
 
 def difference(one: Network, other: Network, channels: int, dims: int) -> float:

@@ -18,7 +18,7 @@ SPEC_KEY, EXPORT_KEY = "spatialembed", "spatialembed_export"
 
 PRECISIONS = ("float32", "bf16", "int8")
 MOST_STRIDE = {2: 128, 3: 32}
-"""Of a network's sides, in pixels, by the number of spatial axes; tiles begin at multiples of it."""
+"""Of a network's sides, in pixels, by the number of spatial axes; tiles begin at these."""
 
 FATAL = 4
 """Severity of ONNX Runtime's log."""
@@ -80,12 +80,11 @@ def _checked(path: Path, export: Any, dims: int) -> tuple[str, tuple[int, ...]]:
     """Precision, and stride along each axis, of what an export says of itself."""
     known = export if isinstance(export, dict) else {}
     precision, stride = known.get("precision"), known.get("stride")
-    strides = [stride] * 2 if dims == 2 else stride  # one of both axes; of z, y and x
+    strides: Any = [stride] * 2 if dims == 2 else stride  # one of both axes; of z, y and x
+    fits = isinstance(strides, list) and len(strides) == dims
     most = MOST_STRIDE[dims]
-    right = isinstance(strides, list) and len(strides) == dims
-    if precision not in PRECISIONS or not (
-        right and all(type(n) is int and 1 <= n <= most for n in strides)
-    ):
+    right = fits and all(type(n) is int and 1 <= n <= most for n in strides)
+    if precision not in PRECISIONS or not right:
         raise UserError(
             f"{path}: its description has no precision of {', '.join(PRECISIONS)} and no stride "
             f"from 1 to {most}{' along z, y and x' * (dims == 3)}; {_REMEDY}"

@@ -41,12 +41,14 @@ def open_splits(data: Path, spec: ModelSpec) -> tuple[FileDataSet, FileDataSet]:
     """Training and validation images of a data set, as the model was trained with them.
 
     Raises:
-        UserError: there is no such data set, it lacks one of them, or it is of volumes.
+        UserError: there is no such data set, it lacks one of them, or it is of volumes and the
+            model is not, or the other way round.
     """
     how = (spec.class_names, spec.training, crowds_of(data, spec.training.get("crowds")))
     train, val = open_as_trained(data, "train", *how), open_as_trained(data, "val", *how)
-    if 3 in (train.dims, val.dims):
-        raise UserError(f"{data} holds volumes; give images of the kind that the model is of")
+    if {train.dims, val.dims} != {spec.dims}:
+        held, wanted = ("volumes", "images") if spec.dims == 2 else ("images", "volumes")
+        raise UserError(f"{data} holds {held}; give {wanted} of the kind that the model is of")
     return train, val
 
 

@@ -102,7 +102,8 @@ def _texture(shape: tuple[int, ...], spacing: np.ndarray, rng: np.random.Generat
 def smooth_noise(shape: tuple[int, ...], sigma: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """(Z, Y, X) float32 normal noise of variance 1, smooth over ``sigma`` (3,) pixels."""
     noise = ndimage.gaussian_filter(rng.standard_normal(shape, np.float32), sigma, mode="wrap")
-    return np.asarray(noise / noise.std())
+    # Within bounds also where it is smooth over more than the whole grid.
+    return np.asarray(np.clip(noise / max(float(noise.std()), 1e-6), -5, 5))
 
 
 def _clipped(box: Window, shape: tuple[int, ...]) -> tuple[Window, Window]:

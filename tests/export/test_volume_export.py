@@ -87,15 +87,15 @@ def test_the_file_says_the_stride_of_each_axis(both) -> None:
     assert texts[EXPORT_KEY] == {"precision": "float32", "stride": [4 >> flat, 4, 4]}
 
 
-def test_int8_is_calibrated_and_checked_on_volumes(both, tmp_path) -> None:
-    run, exact = both
+def test_int8_is_calibrated_and_checked_on_volumes(tmp_path) -> None:
+    run = saved(tmp_path / "run", flat=1, fine=8)
     write_volumes(tmp_path / "data", 2, 1, 1, shape=(12, 40, 44))
     notes = export_model(run, tmp_path / "x.onnx", "int8", tmp_path / "data")
     assert (notes["calibrated_on"], notes["checked_on"]) == (2, 1)
     nodes = [node.op_type for node in onnx.load(tmp_path / "x.onnx").graph.node]
     assert nodes.count("QuantizeLinear") > 5
     volume = tifffile.imread(next((tmp_path / "data" / "train" / "images").iterdir()))
-    small, large = (spatialembed.load(p).raw(volume) for p in (tmp_path / "x.onnx", exact))
+    small, large = (spatialembed.load(p).raw(volume) for p in (tmp_path / "x.onnx", run))
     spread = np.abs(large - large.mean((1, 2, 3), keepdims=True)).mean()
     assert 0 < np.abs(small - large).mean() < 0.05 * spread + 0.05
 

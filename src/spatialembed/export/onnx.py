@@ -101,7 +101,9 @@ def _traced(module: nn.Module, spec: ModelSpec, steps: tuple[int, ...]) -> onnx.
         raise UserError("export needs pip install 'spatialembed[export]'") from error
     names = ("batch", *("planes", "rows", "columns")[-spec.dims :])
     batch, *sides = (torch.export.Dim(name, min=1) for name in names)
-    image = torch.rand(2, spec.in_channels, *(n * step for n, step in enumerate(steps, 3)))
+    image = torch.rand(
+        2, spec.in_channels, *(n * step for n, step in zip((3, 5, 7), steps, strict=False))
+    )
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -27,7 +27,9 @@ def address(tmp_path_factory):
     patch.delenv("GRADIO_TEMP_DIR", raising=False)
     temporary.keep_together.cache_clear()
     model = SimpleNamespace(
-        name="none", settings=lambda: (0.9, 0.5, 16), spec=SimpleNamespace(class_names=("object",))
+        name="none",
+        settings=lambda: (0.9, 0.5, 16),
+        spec=SimpleNamespace(class_names=("object",), dims=2),
     )
     page, address = serve(model, port=free_port(), browser=False)
     yield address.rstrip("/")

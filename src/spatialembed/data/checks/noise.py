@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialembed.data.data_set import Problem
+from spatialembed.data.sample import Window
 
 LEAST = 10_000
 """Pixels from which on an image is judged."""
 
-SAMPLE = 2**20
-"""About as many pixels, rows of them evenly spaced, are looked at."""
+SIDE = 1024
+"""Of the middle of an image that is looked at, in pixels."""
 
 ALIKE = 0.02
 """Correlation of neighbouring pixels below which they have nothing in common."""
@@ -23,6 +24,11 @@ ALIKE = 0.02
 APART = 0.05
 """Difference of the means inside and outside of objects, in standard deviations of the pixels,
 below which nothing tells them apart."""
+
+
+def middle(shape: tuple[int, ...]) -> Window:
+    """The middle of an image or a volume of this shape."""
+    return tuple(slice(max(0, (n - SIDE) // 2), max(0, (n - SIDE) // 2) + SIDE) for n in shape)
 
 
 def is_noise(image: NDArray[Any], label_mask: NDArray[np.integer]) -> bool:
@@ -33,8 +39,7 @@ def is_noise(image: NDArray[Any], label_mask: NDArray[np.integer]) -> bool:
         label_mask: (*S) integers, 0 background.
     """
     rows, inside = image.reshape(-1, *image.shape[-2:]), label_mask.reshape(-1, image.shape[-2])
-    every = max(1, rows[..., 0].size // SAMPLE)
-    rows, is_object = rows[::every].astype(np.float64), inside[::every] > 0
+    rows, is_object = rows.astype(np.float64), inside > 0
     if is_object.size < LEAST or is_object.all() or not is_object.any():
         return False
     return all(_is_noise(rows[..., c], is_object) for c in range(rows.shape[-1]))

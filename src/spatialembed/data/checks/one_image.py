@@ -10,7 +10,7 @@ import numpy as np
 from spatialembed.data.checks.across_splits import Traces, traces_of
 from spatialembed.data.checks.mask_signs import Sign, Signs, rim_sign, signs_of
 from spatialembed.data.checks.mask_warnings import Seen, mask_warnings
-from spatialembed.data.checks.noise import is_noise
+from spatialembed.data.checks.noise import is_noise, middle
 from spatialembed.data.data_set import FileDataSet, Problem
 from spatialembed.data.images.reading import read_mask
 from spatialembed.data.images.spacing import Spacing
@@ -60,7 +60,8 @@ def look_at(dataset: FileDataSet, i: int) -> Look:
     ignored, values = int(sample.ignore.sum()), values_of([image])
     traces = traces_of(image)
     shape, channels = image.shape[:2], image.shape[2]
-    noise = is_noise(image, sample.label_mask)
+    window = middle(shape)
+    noise = is_noise(image[window], sample.label_mask[window])
     return Look(shape, channels, image.dtype, objects, ignored, mask, values, traces, noise=noise)
 
 
@@ -102,4 +103,7 @@ def _blockwise(large: LargeSample, file: Path) -> Look:
     image, table = large.image, joined(parts)
     objects, signs = objects_in(table), signs_of(table, image.shape, rims)
     mask, traces, seen = (file, signs, objects[:, 6]), traces_of(image), merged(values)
-    return Look(image.shape, image.channels, image.dtype, objects, ignored, mask, seen, traces)
+    part = large.read(*middle(image.shape))
+    noise = is_noise(part.image, part.label_mask)
+    known = image.shape, image.channels, image.dtype, objects, ignored
+    return Look(*known, mask, seen, traces, noise=noise)

@@ -9,7 +9,7 @@ from scipy import ndimage
 from spatialembed.data.checks.across_splits import Traces
 from spatialembed.data.checks.borders import digest_of
 from spatialembed.data.checks.mask_signs import Signs, is_stray, signs_by_parts
-from spatialembed.data.checks.noise import is_noise
+from spatialembed.data.checks.noise import is_noise, middle
 from spatialembed.data.checks.one_image import Look
 from spatialembed.data.data_set import FileDataSet
 from spatialembed.data.images.reading import stack_spacing
@@ -27,6 +27,7 @@ def look_at_volume(dataset: FileDataSet, i: int) -> Look:
     spacing = stack_spacing(item.image)
     objects = objects_in_volume(sample.label_mask, sample.class_map)
     signs = volume_signs(sample.label_mask, objects, spacing)
+    window = middle(sample.label_mask.shape)
     return Look(
         shape=sample.label_mask.shape,
         channels=sample.image.shape[-1],
@@ -37,7 +38,7 @@ def look_at_volume(dataset: FileDataSet, i: int) -> Look:
         values=values_of([sample.image]),
         traces=Traces(digest_of(sample.image), None),
         spacing=spacing,
-        noise=is_noise(sample.image, sample.label_mask),
+        noise=is_noise(sample.image[window], sample.label_mask[window]),
     )
 
 

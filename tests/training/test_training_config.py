@@ -11,8 +11,9 @@ from spatialembed.cli.options import read_recipe
 from spatialembed.cli.recipe import recipes
 from spatialembed.errors import UserError
 from spatialembed.training.averaging import WeightAverage
-from spatialembed.training.config import StageConfig, TrainConfig
+from spatialembed.training.config import TrainConfig
 from spatialembed.training.schedule import Plan, learning_rate, validation_steps
+from spatialembed.training.stage_config import StageConfig
 
 
 @pytest.mark.parametrize("recipe", recipes(), ids=lambda path: path.stem)

@@ -6,7 +6,8 @@ from torch import nn
 
 from spatialembed.errors import UserError
 from spatialembed.training import run
-from spatialembed.training.config import StageConfig, TrainConfig
+from spatialembed.training.config import TrainConfig
+from spatialembed.training.stage_config import StageConfig
 
 
 def config(depth: int | None, precision: str = "auto") -> TrainConfig:

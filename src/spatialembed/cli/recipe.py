@@ -15,7 +15,8 @@ from spatialembed.data.crops.augmentation import Augmentation
 from spatialembed.errors import UserError
 from spatialembed.files.described import UnknownName, did_you_mean, filled, is_shallow, shown
 from spatialembed.files.packaged import packaged
-from spatialembed.training.config import StageConfig, TrainConfig
+from spatialembed.training.config import TrainConfig
+from spatialembed.training.stage_config import StageConfig
 
 LARGEST, MOST_NODES = 200_000, 20_000
 """Bytes of a recipe, and its values with those that its aliases repeat, at most."""

@@ -2,8 +2,10 @@
 
 loop.py is the loop. What it calls, in this order:
 
-- config.py: all options; schedule.py: steps of the stages, learning rates.
+- config.py: all options, stage_config.py: those of a stage; schedule.py: steps of the stages,
+  learning rates.
 - prepare.py: data, description and network, after look_at_data.py found nothing against it.
+- volumes.py: what runs on volumes need to know before.
 - run.py: the state of a run; minutes.py: how many steps fit into its minutes.
 - step.py: one step; averaging.py: the average of the weights.
 - best_model.py: keeps the best by validation.py, and has calibrate.py choose its thresholds.
@@ -18,8 +20,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spatialembed.training.config import StageConfig, TrainConfig
+    from spatialembed.training.config import TrainConfig
     from spatialembed.training.loop import train
+    from spatialembed.training.stage_config import StageConfig
 
 __all__ = ["StageConfig", "TrainConfig", "train"]
 
@@ -29,5 +32,5 @@ def __getattr__(name: str) -> Any:
 
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = "loop" if name == "train" else "config"
+    home = {"train": "loop", "StageConfig": "stage_config"}.get(name, "config")
     return getattr(import_module(f"{__name__}.{home}"), name)

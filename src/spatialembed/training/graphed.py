@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from spatialembed.models.axes import LAYOUT
-from spatialembed.training.config import StageConfig
+from spatialembed.training.stage_config import StageConfig
 
 SPARE = 0.5
 """Share of a card's memory that must be free beside the graphs.

@@ -21,7 +21,8 @@ from spatialembed.errors import UserError
 from spatialembed.files.pixel_values import Values, values_of
 from spatialembed.models.input_warnings import range_noticed
 from spatialembed.models.normalization import Normalization, parts_of, sampled
-from spatialembed.training.config import StageConfig, TrainConfig
+from spatialembed.training.config import TrainConfig
+from spatialembed.training.stage_config import StageConfig
 
 SAY_EVERY = 10.0
 """Seconds between two lines about how many images were looked at."""

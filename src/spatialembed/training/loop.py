@@ -17,7 +17,7 @@ from spatialembed.models import freeze_batch_norm_statistics, freeze_encoder
 from spatialembed.models.checkpoint import MODEL_FILE
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.best_model import finish, judge
-from spatialembed.training.config import StageConfig, TrainConfig
+from spatialembed.training.config import TrainConfig
 from spatialembed.training.few_images.careful import is_careful
 from spatialembed.training.few_images.learn import learn_carefully
 from spatialembed.training.fingerprint import fingerprint, require_same
@@ -30,6 +30,7 @@ from spatialembed.training.resume import checkpoint_path, load_checkpoint, resum
 from spatialembed.training.run import Run, connect, start
 from spatialembed.training.run_log import EVERY
 from spatialembed.training.schedule import Plan, learning_rate, validation_steps
+from spatialembed.training.stage_config import StageConfig
 from spatialembed.training.step import advance, batches, workers_of
 from spatialembed.training.unread import Unread
 from spatialembed.training.upload import uploaded

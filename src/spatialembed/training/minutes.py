@@ -22,10 +22,11 @@ from spatialembed.console.output import console
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.loss import SpatialEmbeddingLoss
-from spatialembed.training.config import StageConfig, TrainConfig
+from spatialembed.training.config import TrainConfig
 from spatialembed.training.graphed import Graphed
 from spatialembed.training.prepare import Material
 from spatialembed.training.schedule import Plan, validation_steps
+from spatialembed.training.stage_config import StageConfig
 from spatialembed.training.step import advance, batches, workers_of
 from spatialembed.training.upload import uploaded
 from spatialembed.training.validation import validate

@@ -24,9 +24,10 @@ from spatialembed.models.efficientnet_lite import load_imagenet
 from spatialembed.models.normalization import Normalization, Normalize
 from spatialembed.models.pretrained_unet import PretrainedUNet
 from spatialembed.models.spec import ModelSpec
-from spatialembed.training.config import StageConfig, TrainConfig
+from spatialembed.training.config import TrainConfig
 from spatialembed.training.look_at_data import look, look_across, look_at_values
 from spatialembed.training.open_sets import open_sets, open_whole
+from spatialembed.training.stage_config import StageConfig
 from spatialembed.training.volumes import flattened, pitch_of, require_dims, spacing_of
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from spatialembed.training.config import StageConfig
+from spatialembed.training.stage_config import StageConfig
 
 APART = 200
 """Fewest steps between two validations of a stage whose length is given in minutes.

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from spatialembed.errors import UserError
-from spatialembed.training.config import StageConfig
 from spatialembed.training.few_images.folds import Fold
+from spatialembed.training.stage_config import StageConfig
 
 JUDGING = 0.3
 """Share of the minutes that judging may take."""

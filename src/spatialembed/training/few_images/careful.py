@@ -9,7 +9,8 @@ from spatialembed.data.data_set import FileDataSet
 from spatialembed.data.open import open_data
 from spatialembed.errors import UserError
 from spatialembed.models.spec import ModelSpec
-from spatialembed.training.config import StageConfig, TrainConfig
+from spatialembed.training.config import TrainConfig
+from spatialembed.training.stage_config import StageConfig
 
 FEW = 30
 """Training images from which on a recipe is followed as it stands."""

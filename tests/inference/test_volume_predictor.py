@@ -235,3 +235,9 @@ def test_volumes_are_normalised_in_training_as_they_are_in_prediction(
     np.testing.assert_array_equal(crop.image[0].numpy()[window], seen[..., 0])
     # Of the second shape the percentiles are those of a sample.
     assert (shape[0] * shape[1] > MOST_SIDE) == (shape[0] == 90)
+
+
+def test_an_image_in_color_is_no_volume() -> None:
+    with pytest.raises(UserError, match="looks like an image in color"):
+        seeing().predict(np.zeros((96, 96, 3), np.uint8))
+    assert seeing().predict(np.zeros((20, 12, 3), np.uint8)).label_map.shape == (20, 12, 3)

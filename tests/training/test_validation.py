@@ -106,10 +106,13 @@ def test_any_foreground_threshold_may_be_the_default(scenes, foreground) -> None
     assert scores.ap[row, 0] == pytest.approx(rows[0]["ap"])
 
 
-def test_calibration_on_a_single_image_changes_nothing() -> None:
+def test_calibration_on_a_single_image_leaves_only_a_default_that_finds_little() -> None:
     settings = (setting(0.9), setting(0.5))
-    scores = Validation(settings, np.array([[0.0], [0.4]]), np.zeros((2, 1)))
-    assert _clearly_best(scores, settings, settings[0]) == settings[0]
+    for ap, kept in ((0.25, 0), (0.15, 1), (0.0, 1)):
+        scores = Validation(settings, np.array([[ap], [0.4]]), np.zeros((2, 1)))
+        assert _clearly_best(scores, settings, settings[0]) == settings[kept]
+    nothing = Validation(settings, np.zeros((2, 1)), np.zeros((2, 1)))
+    assert _clearly_best(nothing, settings, settings[0]) == settings[0]
 
 
 def test_an_image_that_does_not_fit_names_the_remedy_of_a_training(scenes) -> None:

@@ -14,6 +14,9 @@ from spatialembed.data.images.pillow_image import pillow_array
 from spatialembed.data.images.reading import further_images, read_image, read_stack
 from spatialembed.errors import UserError
 
+COLORS_FROM = 16
+"""Pixels a side from which on three or four numbers each are colors, not a volume so narrow."""
+
 ImageLike: TypeAlias = "str | os.PathLike[str] | np.ndarray | Image.Image"
 """A file's path, an array (H, W) or (H, W, C) of any dtype as stored, or a PIL image."""
 
@@ -57,6 +60,11 @@ def _volume(image: ImageLike) -> tuple[np.ndarray, str]:
         raise UserError(
             f"a volume is an array (Z, H, W) or (Z, H, W, C) of numbers, not {array.dtype} of "
             f"shape {array.shape}"
+        )
+    if array.ndim == 3 and array.shape[2] in (3, 4) and min(array.shape[:2]) >= COLORS_FROM:
+        raise UserError(
+            f"an array of shape {array.shape} looks like an image in color, and the model is of "
+            "volumes: give (Z, H, W) or (Z, H, W, C)"
         )
     return (array[..., None] if array.ndim == 3 else array), "the volume"
 

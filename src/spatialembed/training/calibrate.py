@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 FOREGROUND_THRESHOLDS = (0.4, 0.5, 0.6)
 """Foreground thresholds that are tried, and the model's own."""
 
+LEAST = 0.5
+"""Share of the best AP that a default must have to be kept where few images judge it."""
+
 
 def calibrate(
     model: Model,
@@ -33,7 +36,9 @@ def calibrate(
     wins on them by chance loses elsewhere. The seed threshold is chosen first, since it matters
     most, then all of them. A default is kept unless another is better beyond chance, image by
     image: zero lies below the 95 % interval (Student's t) of the gain. That takes a gain of two
-    standard errors on many images, of 13 on two; a single image changes nothing.
+    standard errors on many images, of 13 on two; a single image changes nothing. But where a
+    default has less than :data:`LEAST` of the AP of another, as of a network whose seed scores do
+    not reach it yet, it is left on any number of images.
     """
     spec = model.spec
     sizes = sorted({max(1, spec.min_size // 2), spec.min_size, 2 * spec.min_size})
@@ -59,6 +64,8 @@ def _clearly_best(
     """The best of ``among``, or ``default`` where that is not worse beyond chance."""
     row = {setting: scores.ap[i] for i, setting in enumerate(scores.settings)}
     best = max(among, key=lambda setting: float(row[setting].mean()))
+    if row[default].mean() < LEAST * row[best].mean():
+        return best
     gain = row[best] - row[default]
     if len(gain) < 2:
         return default

@@ -170,8 +170,9 @@ def _require_image(path: Path, file: tifffile.TiffFile, pages: Any, axes: str, s
     shape, sorted_letters = tuple(pages.shape[i] for i in kept), "".join(sorted(letters))
     if stack and sorted_letters not in ("XYZ", "CXYZ", "SXYZ"):
         raise UserError(
-            f"{path} is no stack of planes in z: it has the shape {shape} (axes {letters}); leave "
-            "--stitch out for an image, store times as separate files, and planes with their axes "
+            f"{path} is no stack of planes in z: it has the shape {shape} (axes {letters}); an "
+            "image takes a model of images and no --stitch; store times as separate files, and "
+            "planes with their axes "
             "(tifffile: metadata={'axes': 'ZYX'}; ImageJ: as a hyperstack with slices)"
         )
     if not stack and sorted_letters not in ("XY", "CXY", "SXY"):

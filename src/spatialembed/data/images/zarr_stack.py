@@ -91,7 +91,7 @@ def _axes(path: Path, image: ZarrImage) -> str:
     if not are_axes(axes, shape, _VOLUME) or shape[axes.index("z")] < 2:
         raise UserError(
             f"{path} is no stack of planes in z: it has the shape {shape} (axes "
-            f"{', '.join(names)}); leave --stitch out for an image, and store times as separate "
-            "arrays"
+            f"{', '.join(names)}); an image takes a model of images and no --stitch; store times "
+            "as separate arrays"
         )
     return axes

@@ -89,7 +89,7 @@ def test_the_command_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main(["check", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert "val: 1 volume" in said  # a slab of the only one
-    assert "not stated by 1 files" in said
+    assert "not stated by 1 file\n" in said
     assert "takes them for cubes, or those of --spacing Z Y X" in said
 
 

@@ -41,7 +41,8 @@ def spacing_words(spacings: Mapping[Spacing | None, int]) -> str:
         for spacing, n in spacings.items()
         if spacing is not None
     ]
-    silent = f"not stated by {spacings[None]} files" if None in spacings else ""
+    count = spacings.get(None, 0)
+    silent = f"not stated by {count} file{'s' * (count > 1)}" if count else ""
     return ", ".join([*known, *filter(None, [silent])])
 
 

@@ -36,9 +36,13 @@ def cuts(voxels: NDArray[Any], point: tuple[int, int, int], step: int = 1) -> ND
 
 def fullest(labels: NDArray[np.integer]) -> tuple[int, int, int]:
     """The plane, the row and the column of a label map (Z, H, W) that each cut most objects."""
-    counts = [[_count(cut) for cut in np.moveaxis(labels, axis, 0)] for axis in range(3)]
-    z, y, x = (int(np.argmax(each)) for each in counts)
+    z, y, x = (fullest_along(labels, axis) for axis in range(3))
     return z, y, x
+
+
+def fullest_along(labels: NDArray[np.integer], axis: int) -> int:
+    """Which cut across an axis of a label map cuts most objects."""
+    return int(np.argmax([_count(cut) for cut in np.moveaxis(labels, axis, 0)]))
 
 
 def step_of(spacing: Sequence[float] | None) -> int:

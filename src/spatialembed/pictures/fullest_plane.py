@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialembed.pictures.cuts import fullest
+from spatialembed.pictures.cuts import fullest_along
 
 if TYPE_CHECKING:
     from spatialembed.instances import Instances
@@ -36,7 +36,7 @@ def shown(
     """
     if truth.ndim == 2:
         return Shown(image, output, found, truth)
-    z = fullest(truth if truth.any() else found.label_map)[0]
+    z = fullest_along(truth if truth.any() else found.label_map, 0)
     bandwidths = len(output) - 3 - len(found.class_names)
     kept = [0, 1, 3] + [4] * (bandwidths > 1) + list(range(3 + bandwidths, len(output)))
     return Shown(image[z], output[kept, z], _in_plane(found, z), truth[z])

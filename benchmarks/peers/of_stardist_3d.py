@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow
 from csbdeep.utils import normalize
+from of_stardist import Deadline
 from stardist import Rays_GoldenSpiral, calculate_extents, fill_label_holes
 from stardist.models import Config3D, StarDist3D
 from tifffile import imread, imwrite
@@ -48,20 +49,6 @@ def loaded():
 def normalized(voxels: np.ndarray) -> np.ndarray:
     """Percentiles of the whole volume, as in the example."""
     return normalize(voxels, 1, 99.8, axis=(0, 1, 2))
-
-
-class Deadline(keras.callbacks.Callback):
-    """Ends training when the time is over."""
-
-    def __init__(self, end: float) -> None:
-        super().__init__()
-        self.end, self.steps = end, 0
-
-    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
-        """Count the step, and stop after the last."""
-        self.steps += 1
-        if time.monotonic() > self.end:
-            self.model.stop_training = True
 
 
 def augmented(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

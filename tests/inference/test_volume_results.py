@@ -31,7 +31,7 @@ SPEC = ModelSpec(
     in_channels=1,
     dims=3,
     pitch=(PITCH, PITCH, 2 * PITCH),
-    spacing=(0.5, 0.25, 0.25),
+    spacing=(0.5, 0.2, 0.25),
     min_size=5,
     normalization=Normalization("range"),
 )
@@ -97,7 +97,7 @@ def test_a_file_that_states_none_gives_labels_without(tmp_path: Path) -> None:
 def test_voxels_of_other_proportions_than_in_training_are_noted(tmp_path: Path) -> None:
     outcome = predicted(written(tmp_path / "a.tif", (1.0, 0.2, 0.25)), Results(tmp_path / "out"))
     [note] = outcome.notes
-    assert "4 times as deep as wide, those of training 2 times" in note
+    assert "those of training 0.5 x 0.2 x 0.25 µm (z, y, x)" in note
     assert other_spacing(None, SPACING) == other_spacing(SPACING, None) == []
     assert other_spacing((1.09, 1.0, 1.0), (1.0, 1.0, 1.0)) == []
     assert other_spacing((10.0, 5.0, 5.0), (0.2, 0.1, 0.1)) == []  # larger, not other voxels

@@ -12,7 +12,7 @@ import numpy as np
 
 from spatialembed.data.images.reading import read_image, read_stack, stack_spacing
 from spatialembed.data.images.single_plane import is_image
-from spatialembed.data.images.spacing import Spacing, unlike
+from spatialembed.data.images.spacing import Spacing, in_words, unlike
 from spatialembed.errors import ImageWarning, UserError
 from spatialembed.files.writing import sweep
 from spatialembed.inference.card_memory import image_within_memory
@@ -271,10 +271,9 @@ def other_spacing(spacing: Spacing | None, trained: Spacing | None) -> list[str]
     """A note where the voxels of a volume are of other proportions than those of training."""
     if spacing is None or trained is None or not unlike(spacing, trained):
         return []
-    here, there = spacing[0] / spacing[2], trained[0] / trained[2]
     return [
-        f"its voxels are {here:.3g} times as deep as wide, those of training {there:.3g} times, so "
-        "that objects look flatter or taller than the model knows them: resample it along z"
+        f"its voxels are {in_words(spacing)}, those of training {in_words(trained)}, so that "
+        "objects look flatter or longer than the model knows them: resample it to such proportions"
     ]
 
 

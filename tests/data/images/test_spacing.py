@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spatialembed.data.images.reading import stack_spacing
-from spatialembed.data.images.spacing import stated
+from spatialembed.data.images.spacing import stated, unlike
 from spatialembed.errors import UserError
 
 STACK = np.random.default_rng(0).integers(0, 60_000, (5, 20, 31), dtype=np.uint16)
@@ -184,3 +184,9 @@ def test_odd_values_state_nothing_or_a_spacing(sizes, units):
 def test_units_are_turned_to_micrometres(sizes, unit):
     name, per = unit
     assert stated(sizes, [name] * 3) == tuple(size / per for size in sizes)
+
+
+def test_proportions_differ_along_z_and_along_y() -> None:
+    assert not unlike((0.4, 0.15, 0.15), (0.8, 0.3, 0.3))
+    assert unlike((0.4, 0.15, 0.15), (0.5, 0.15, 0.15))
+    assert unlike((0.4, 0.6, 0.15), (0.4, 0.15, 0.15))

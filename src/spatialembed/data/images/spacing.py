@@ -46,8 +46,9 @@ _MOST_RATIO = 300
 
 
 def unlike(one: Spacing, other: Spacing) -> bool:
-    """Whether voxels are of other proportions, z to x, than others."""
-    return abs(one[0] / one[2] / (other[0] / other[2]) - 1) > ALIKE
+    """Whether voxels are of other proportions, z or y to x, than others."""
+    ratios = ((one[k] / one[2]) / (other[k] / other[2]) for k in (0, 1))
+    return any(abs(ratio - 1) > ALIKE for ratio in ratios)
 
 
 def in_words(spacing: Spacing) -> str:

@@ -11,6 +11,7 @@ from shlex import quote
 from threading import Event
 from typing import Any, Literal
 
+from spatialembed.cli.export import run_export
 from spatialembed.cli.options import read_recipe
 from spatialembed.cli.predict import run_predict
 from spatialembed.console.output import console, errors, warn
@@ -18,9 +19,6 @@ from spatialembed.console.progress import track
 from spatialembed.errors import UserError
 from spatialembed.files.writing import require_writable
 from spatialembed.training.config import TrainConfig
-
-FEW = 20
-"""Fewer validation images say little of an exported model's accuracy."""
 
 
 def run_demo(
@@ -199,35 +197,6 @@ def run_evaluate(
         console.print(table)
     page = write_evaluation(loaded, dataset, evaluation, folder, pictures)
     console.print(f"Written: {folder / 'evaluation.json'} and {page}")
-    return 0
-
-
-def run_export(
-    model: str,
-    out: Path,
-    precision: Literal["float32", "bf16", "int8"] = "float32",
-    data: Path | None = None,
-) -> int:
-    """Write a model as an ONNX file, which predicts without torch and, in int8, much faster.
-
-    Args:
-        model: a shipped model (`spatialembed models` lists them), run folder, model file or
-            authors' file.
-        out: the file to write, ending in .onnx; one that is there is replaced.
-        precision: float32, bf16 or int8.
-        data: data set that int8 is calibrated and checked on; it is refused if accuracy suffers.
-    """
-    from spatialembed.export.onnx import export_model
-
-    notes = export_model(model, out, precision, data)
-    said = f"Written: {out}, {out.stat().st_size / 1e6:.1f} MB, {precision}"
-    if precision == "int8":
-        said += (
-            f"; mean AP {notes['ap']['int8']:.3f} where float32 has {notes['ap']['float32']:.3f}, "
-            f"validation images: {notes['checked_on']}"
-        )
-        said += " (too few to tell)" if notes["checked_on"] < FEW else ""
-    console.print(said, soft_wrap=True)
     return 0
 
 

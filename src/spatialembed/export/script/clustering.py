@@ -6,7 +6,7 @@ margin within some 1e-7 of it, and between seeds whose scores are equal to some 
 """
 
 import math
-from typing import List, NamedTuple, Tuple  # noqa: UP035: TorchScript knows these names alone
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ class Foreground(NamedTuple):
 
 
 def foreground_of(
-    output: Tensor, n_sigma: int, threshold: float, pitch: Tuple[float, float], sigma: float
+    output: Tensor, n_sigma: int, threshold: float, pitch: tuple[float, float], sigma: float
 ) -> Foreground:
     """Pixels whose score exceeds the threshold and whose output is all finite.
 
@@ -77,7 +77,7 @@ def widths(sigma: Tensor) -> Tensor:
     return torch.exp(10 * clamped(sigma)).expand(2, sigma.shape[1])
 
 
-def in_reach(rows: Tensor, center: Tensor, width: Tensor, limit: float) -> Tuple[Tensor, Tensor]:
+def in_reach(rows: Tensor, center: Tensor, width: Tensor, limit: float) -> tuple[Tensor, Tensor]:
     """First and last of the sorted ``rows`` whose scaled distance to each center can be below it.
 
     A little more, as the distance itself is rounded; it decides.
@@ -108,7 +108,7 @@ def clustered(
     min_size: int,
     limit: float = LIMIT,
     at_once: int = AT_ONCE,
-) -> Tuple[Tensor, List[int]]:
+) -> tuple[Tensor, list[int]]:
     """Labels of an image's pixels, and the class of each instance.
 
     Args:
@@ -124,7 +124,7 @@ def clustered(
     label = torch.zeros(pixels, dtype=torch.int32)  # −1 is spent without an instance
     pixel, kind = shown.pixel[shown.by_row], shown.kind[shown.by_row]
     x, y = shown.position[0][shown.by_row], shown.position[1][shown.by_row]
-    classes: List[int] = []
+    classes: list[int] = []
     seeds = (shown.score >= seed_threshold).nonzero()[:, 0]
     # Stable: at equal scores the lower class, then the lower pixel goes first.
     seeds = seeds[torch.sort(shown.score[seeds], dim=0, descending=True, stable=True)[1]]
@@ -132,12 +132,12 @@ def clustered(
         some, seeds = seeds[:at_once], seeds[at_once:]
         center, width = shown.position[:, some], widths(shown.sigma[:, some])
         first, last = in_reach(y, center[1], width[1], limit)
-        firsts: List[int] = first.tolist()
-        lasts: List[int] = last.tolist()
-        own_pixels: List[int] = shown.pixel[some].tolist()
-        own_kinds: List[int] = shown.kind[some].tolist()
-        centers: List[List[float]] = center.tolist()
-        both: List[List[float]] = width.tolist()
+        firsts: list[int] = first.tolist()
+        lasts: list[int] = last.tolist()
+        own_pixels: list[int] = shown.pixel[some].tolist()
+        own_kinds: list[int] = shown.kind[some].tolist()
+        centers: list[list[float]] = center.tolist()
+        both: list[list[float]] = width.tolist()
         for i in range(len(firsts)):
             if int(label[own_pixels[i]]) != 0:
                 continue

@@ -1,7 +1,7 @@
 """The module that a TorchScript file is: a network, and all that is done around it."""
 
 import math
-from typing import Final, Tuple  # noqa: UP035: TorchScript knows this name alone
+from typing import Final
 
 import numpy as np
 import torch
@@ -37,7 +37,7 @@ class InstancesOf(nn.Module):
     takes_grey: Final[bool]
     stride: Final[int]
     zoom: Final[float]
-    pitch: Final[Tuple[float, float]]
+    pitch: Final[tuple[float, float]]
     sigma: Final[float]
     seed_threshold: Final[float]
     foreground_threshold: Final[float]
@@ -84,9 +84,7 @@ class InstancesOf(nn.Module):
     def normalized(self, image: Tensor) -> Tensor:
         """Images (B, C, H, W) as stored, as float32, to those that :meth:`forward` takes."""
         if self.kind == "percentile":
-            planes = [
-                by_percentiles(image[k], self.low, self.high) for k in range(image.shape[0])
-            ]
+            planes = [by_percentiles(image[k], self.low, self.high) for k in range(image.shape[0])]
             return torch.stack(planes).to(image.device)
         return by_scale(image, self.mean, self.std, self.most)
 

@@ -4,7 +4,6 @@ Of pixels as float32, which hold integers up to 2^24.
 """
 
 import math
-from typing import Tuple  # noqa: UP035: TorchScript knows this name alone
 
 import torch
 from torch import Tensor
@@ -18,7 +17,7 @@ from spatialembed.models.normalization import (
 
 
 def by_percentiles(
-    image: Tensor, low: float, high: float, clip: Tuple[float, float] = PERCENTILE_CLIP
+    image: Tensor, low: float, high: float, clip: tuple[float, float] = PERCENTILE_CLIP
 ) -> Tensor:
     """(C, H, W) float32, each channel with its percentiles at 0 and 1, clipped."""
     image = image.cpu()
@@ -40,7 +39,7 @@ def percentile(values: Tensor, wanted: float) -> float:
     """As numpy's, of ascending values."""
     most = values.numel() - 1
     place = most * (wanted / 100)
-    below = int(math.floor(place))
+    below = math.floor(place)
     share = place - below
     lower, upper = float(values[min(below, most)]), float(values[min(below + 1, most)])
     step = upper - lower
@@ -50,12 +49,10 @@ def percentile(values: Tensor, wanted: float) -> float:
 def looked_at(
     length: int, most: int = MOST_SIDE, samples: int = SAMPLES, side: int = SAMPLE_SIDE
 ) -> Tensor:
-    """Lines of a side that percentiles are taken from: all, or evenly spaced parts of a long one."""
+    """Lines of a side that percentiles are taken from: all, or parts of a long one."""
     if length <= most:
         return torch.arange(length)
-    parts = [
-        torch.arange(side) + k * (length - side) // (samples - 1) for k in range(samples)
-    ]
+    parts = [torch.arange(side) + k * (length - side) // (samples - 1) for k in range(samples)]
     return torch.cat(parts)
 
 

@@ -1,7 +1,6 @@
 """Refinement as TorchScript: what spatialembed/refinement.py does, to the last pixel."""
 
 import math
-from typing import List  # noqa: UP035: TorchScript knows this name alone
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ FARTHEST = float(np.float32(-math.log(LEAST_PHI)))
 
 def refined(
     label: Tensor,
-    classes: List[int],
+    classes: list[int],
     shown: Foreground,
     min_size: int,
     farthest: float = FARTHEST,
@@ -31,7 +30,7 @@ def refined(
         farthest: a constant; TorchScript reads no global names.
     """
     count = len(classes)
-    kinds = torch.tensor([-1] + classes, dtype=torch.int64)
+    kinds = torch.tensor([-1] + classes, dtype=torch.int64)  # noqa: RUF005
     owner = label[shown.pixel].to(torch.int64)
     owner = torch.where(kinds[owner] == shown.kind, owner, torch.zeros_like(owner))
     center = means(shown.position, owner, count)
@@ -39,10 +38,10 @@ def refined(
     pixel, kind = shown.pixel[shown.by_row], shown.kind[shown.by_row]
     x, y = shown.position[0][shown.by_row], shown.position[1][shown.by_row]
     first, last = in_reach(y, center[1], width[1], farthest)
-    firsts: List[int] = first.tolist()
-    lasts: List[int] = last.tolist()
-    centers: List[List[float]] = center.tolist()
-    both: List[List[float]] = width.tolist()
+    firsts: list[int] = first.tolist()
+    lasts: list[int] = last.tolist()
+    centers: list[list[float]] = center.tolist()
+    both: list[list[float]] = width.tolist()
     best = torch.zeros_like(label)
     least = torch.full(label.shape, farthest, dtype=torch.float32)
     for k in range(count):

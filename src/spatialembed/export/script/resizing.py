@@ -1,7 +1,6 @@
 """Enlarging and shrinking as TorchScript: what inference/resizing.py does, to the last bit."""
 
 import math
-from typing import Tuple  # noqa: UP035: TorchScript knows this name alone
 
 import torch
 from torch import Tensor
@@ -12,7 +11,7 @@ def lines_of(side: int, zoom: float) -> int:
     exact = side * zoom
     below = math.floor(exact)
     up = exact - below > 0.5 or (exact - below == 0.5 and below % 2 == 1)
-    return max(1, int(below) + int(up))
+    return max(1, below + int(up))
 
 
 def resized(image: Tensor, height: int, width: int) -> Tensor:
@@ -66,8 +65,8 @@ def mixed(image: Tensor, axis: int, line: Tensor, weight: Tensor) -> Tensor:
 
 
 def pitch_of(
-    pitch: Tuple[float, float], height: int, width: int, zoom: float
-) -> Tuple[float, float]:
+    pitch: tuple[float, float], height: int, width: int, zoom: float
+) -> tuple[float, float]:
     """Coordinate step per pixel along x and y of an image that is seen enlarged."""
     across, down = lines_of(width, zoom) / width, lines_of(height, zoom) / height
     return pitch[0] * across, pitch[1] * down

@@ -77,7 +77,11 @@ def test_geojson_holds_parts_holes_classes_and_scores() -> None:
     assert len(ring["geometry"]["coordinates"]) == 2
     assert two["geometry"]["type"] == "MultiPolygon"
     assert len(two["geometry"]["coordinates"]) == 2
-    assert dot["properties"]["classification"]["name"] == "core"
+    kind = dot["properties"]["classification"]
+    assert kind["name"] == "core"
+    # or QuPath refuses the file: its GsonTools reads a class of a name alone as none
+    assert len(kind["color"]) == 3
+    assert all(type(value) is int and 0 <= value <= 255 for value in kind["color"])
     assert dot["properties"]["measurements"]["score"] == pytest.approx(0.8)
     assert geojson(Instances.from_label_map(np.zeros((3, 3), np.int32)))["features"] == []
 

@@ -12,6 +12,7 @@ import numpy as np
 from spatialembed.errors import missing_extra
 from spatialembed.files.writing import atomic_write
 from spatialembed.instances import Instances
+from spatialembed.pictures import distinct_colors
 
 Ring = np.ndarray
 """(N, 2) float64 corners x, y of a closed line; the first is the last again."""
@@ -63,6 +64,10 @@ def geojson(instances: Instances) -> dict[str, Any]:
         UserError: scikit-image is missing.
         ValueError: a volume.
     """
+    # QuPath (0.4 to 0.7) refuses the whole file where a class has no color.
+    colors = distinct_colors(len(instances.class_names)).tolist()
+    named = zip(instances.class_names, colors, strict=True)
+    kinds = [{"name": name, "color": color} for name, color in named]
     features = []
     for k in range(len(instances)):
         parts = [[ring.tolist() for ring in rings] for rings in polygons(instances, k)]
@@ -77,7 +82,7 @@ def geojson(instances: Instances) -> dict[str, Any]:
                 "properties": {
                     "objectType": "detection",
                     "name": str(k + 1),
-                    "classification": {"name": instances.class_names[instances.classes[k]]},
+                    "classification": kinds[instances.classes[k]],
                     "measurements": {"score": float(instances.scores[k])},
                 },
             }

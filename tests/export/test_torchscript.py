@@ -159,7 +159,7 @@ def noise(height: int, width: int, channels: int) -> np.ndarray:
         (
             {
                 "in_channels": 2,
-                "normalization": Normalization("mean-std", mean=[99, 9], std=[70, 50]),
+                "normalization": Normalization("mean-std", mean=[120, 130], std=[70, 80]),
             },
             None,
         ),

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
+import yaml
 
-from spatialembed.errors import UserError
+from spatialembed.errors import UserError, missing_extra
 from spatialembed.export.sample_image import sample_image
 from spatialembed.export.script.module import WHITE
 from spatialembed.export.torchscript import saved, torchscript
@@ -24,8 +26,11 @@ if TYPE_CHECKING:
     from spatialembed.inference.predictor import Model
     from spatialembed.models.spec import ModelSpec
 
-WEIGHTS = "instanseg.pt"
-"""What the extension asks for beside rdf.yaml."""
+WEIGHTS, DESCRIPTION = "instanseg.pt", "rdf.yaml"
+"""What the extension asks for."""
+
+SHORTEST = 5
+"""Of a package's name, by its standard."""
 
 PAPER = "Neven et al., Instance Segmentation by Jointly Optimizing Spatial Embeddings, CVPR 2019"
 PAPER_DOI = "10.48550/arXiv.1906.11109"
@@ -61,24 +66,45 @@ def write_package(
             missing, or a file that cannot be written.
     """
     try:
-        from bioimageio.spec import ValidationContext, save_bioimageio_package
+        from bioimageio.spec import ValidationContext, save_bioimageio_package_as_folder
     except ImportError as error:
-        raise UserError(f"{out.name} needs pip install 'spatialembed[bioimageio]'") from error
+        raise missing_extra("packages of bioimage.io", "bioimageio") from error
     made, used, notes = torchscript(model, diameter, pixel_size)
     card = _card(model)
     names = list(authors) or ([OURS] if card else [])
     if not names:
         raise UserError("a package of bioimage.io names who made it: add --authors 'A. Name'")
     identifier = _spdx(licence, used.spec)
+    name = out.stem if len(out.stem) >= SHORTEST else f"spatialembed-{out.stem}"
     with TemporaryDirectory() as folder, ValidationContext(perform_io_checks=False):
         Path(folder, WEIGHTS).write_bytes(saved(made, notes))
         _write_tensors(made, used, notes, Path(folder))
-        about = Path(folder, f"{out.stem}_README.md")
-        about.write_text(_documentation(out.stem, used.spec, notes, card), encoding="utf-8")
-        described = _described(Path(folder), about, used.spec, notes, names, identifier)
-        with atomic_write(out) as path:
-            save_bioimageio_package(described, output_path=path, local_files_only=True)
+        about = Path(folder, f"{name}_README.md")
+        about.write_text(_documentation(name, used.spec, notes, card), encoding="utf-8")
+        try:
+            described = _described(Path(folder), about, used.spec, notes, names, identifier)
+        except ValueError as error:
+            raise UserError(f"{out} cannot be described as bioimage.io asks: {error}") from error
+        packed = Path(folder, "package")
+        save_bioimageio_package_as_folder(described, output_path=packed, local_files_only=True)
+        _write_paths_as_text(packed / DESCRIPTION)
+        with atomic_write(out) as path, ZipFile(path, "w", ZIP_DEFLATED) as file:
+            for part in sorted(packed.iterdir()):
+                file.write(part, part.name)
     return notes
+
+
+def _write_paths_as_text(file: Path) -> None:
+    """Make the description one of format 0.5.10, whose paths are text.
+
+    QuPath's reader (qupath-bioimageio-spec 0.2.1) takes no mappings in their place, which formats
+    from 0.5.11 on have; bioimageio.spec brings older ones up to date as it reads them.
+    """
+    described = yaml.safe_load(file.read_text(encoding="utf-8"))
+    described["format_version"] = "0.5.10"
+    described["documentation"] = described["documentation"]["source"]
+    described["covers"] = [cover["source"] for cover in described["covers"]]
+    file.write_text(yaml.safe_dump(described, sort_keys=False), encoding="utf-8")
 
 
 def _card(model: str | os.PathLike[str]) -> str:

@@ -21,7 +21,7 @@ from spatialembed.models.spec import ModelSpec
 pytest.importorskip("bioimageio.core", reason="needs pip install 'spatialembed[bioimageio]'")
 
 OPTIONS = {"widths": [8, 16], "blocks": [1, 1]}
-NAMED = ["--authors", "['A. Name']", "--licence", "CC-BY-4.0"]
+NAMED = ["--authors", "A. Name, B. Name", "--licence", "CC-BY-4.0"]
 
 
 def saved(folder, **changed):
@@ -84,7 +84,7 @@ def test_package_says_what_qupath_asks_for(tmp_path) -> None:
     assert said["format_version"] == "0.5.10"
     assert said["documentation"] == "dishes_README.md"
     assert said["covers"] == ["cover.png"]
-    assert said["authors"] == [{"name": "A. Name"}]
+    assert said["authors"] == [{"name": "A. Name"}, {"name": "B. Name"}]
     assert said["license"] == "CC-BY-4.0"
     assert said["training_data"]["description"] == "cells of our dishes"
     axes = {axis["type"]: axis for axis in said["outputs"][0]["axes"]}
@@ -112,11 +112,11 @@ def test_what_a_package_lacks_is_asked_for(tmp_path, capsys) -> None:
 
     file = saved(tmp_path, licence="ours alone")
     assert "add --authors" in refused()
-    assert "'ours alone' is no such; add --licence" in refused("--authors", "['A. Name']")
+    assert "'ours alone' is no such; add --licence" in refused("--authors", "A. Name")
 
 
 def test_no_pixel_size_is_warned_of(tmp_path, capsys) -> None:
     file = saved(tmp_path, licence="MIT")
-    assert main(["export", str(file), str(tmp_path / "cells.zip"), "--authors", "['A']"]) == 0
+    assert main(["export", str(file), str(tmp_path / "cells.zip"), "--authors", "A"]) == 0
     assert "it says no pixel size" in capsys.readouterr().err
     assert "scale" not in described(tmp_path / "cells.zip")["outputs"][0]["axes"][2]

@@ -221,7 +221,7 @@ assert not {"numba", "spatialembed"} & set(sys.modules)
     ("options", "said"),
     [
         (["x.pt", "--precision", "int8"], "--precision is for .onnx files"),
-        (["x.pt", "--authors", "['A']"], "--authors is for .zip files"),
+        (["x.pt", "--authors", "A"], "--authors is for .zip files"),
         (["x.onnx", "--pixel_size", "0.5"], "--pixel_size is for .pt and .zip files"),
         (["x.pt", "--pixel_size", "0"], "--pixel_size is a number of micrometres above 0"),
         (["x.pt", "--diameter", "-1"], "the diameter of objects"),

@@ -22,7 +22,7 @@ def run_export(
     data: Path | None = None,
     diameter: float | None = None,
     pixel_size: float | None = None,
-    authors: list[str] | None = None,
+    authors: str | None = None,
     licence: str | None = None,
 ) -> int:
     """Write a model as a file for other programs: ONNX, TorchScript, or a package of bioimage.io.
@@ -39,7 +39,7 @@ def run_export(
         data: data set that int8 is calibrated and checked on; it is refused if accuracy suffers.
         diameter: of .pt and .zip, pixels across of objects in the images to come.
         pixel_size: of .pt and .zip, micrometres per pixel of the images to come.
-        authors: of .zip, who trained the model; of a shipped one its authors.
+        authors: of .zip, who trained the model, with commas between names; its own if shipped.
         licence: of .zip, that of the weights as SPDX names it; the model's own by default.
     """
     suffix = out.suffix.lower()
@@ -47,8 +47,8 @@ def run_export(
         raise UserError(f"{out} does not end in .onnx, .pt or .zip; name the file to write so")
     if out.is_dir():
         raise UserError(f"{out} is a folder; name the file to write")
-    sizes, names = {"diameter": diameter, "pixel_size": pixel_size}, {"licence": licence}
-    names["authors"] = authors  # type: ignore[assignment]
+    sizes: dict[str, Any] = {"diameter": diameter, "pixel_size": pixel_size}
+    names: dict[str, Any] = {"authors": authors, "licence": licence}
     if suffix == ".onnx":
         _require_none(sizes | names, ".pt and .zip", out)
         return _onnx(model, out, precision, data)
@@ -59,7 +59,8 @@ def run_export(
         return _torchscript(model, out, diameter, pixel_size)
     from spatialembed.export.bioimageio import write_package
 
-    notes = write_package(model, out, diameter, pixel_size, authors or (), licence)
+    who = [name.strip() for name in (authors or "").split(",") if name.strip()]
+    notes = write_package(model, out, diameter, pixel_size, who, licence)
     return _say(out, notes)
 
 

@@ -31,7 +31,7 @@ def write(folder, tile, objects) -> None:
 def finished(mosaic, folder) -> np.ndarray:
     compared = [tile for tile in range(len(mosaic)) if Compare(mosaic, folder)(tile)["pairs"]]
     count = number(mosaic, folder, settle(mosaic, folder, iter(compared)))
-    labels = np.full((mosaic.height, mosaic.width), -1, np.int64)
+    labels = np.full(mosaic.shape, -1, np.int64)
     for tile in range(len(mosaic)):
         labels[mosaic.core_of(tile)] = painted(mosaic, folder, tile)
     assert labels.min() >= 0
@@ -53,7 +53,9 @@ def test_tiles_find_what_the_whole_image_holds(tmp_path_factory, seed, shape, re
     image = pointing_image(shape, seed)
     model = Pointing(refine=refine).load()
     whole = model.predict(image).label_map
-    labels = put_together(model, image, Mosaic(*shape, 96, 96), tmp_path_factory.mktemp("part"))
+    labels = put_together(
+        model, image, Mosaic(shape, (96, 96), (96, 96)), tmp_path_factory.mktemp("part")
+    )
     assert same_objects(labels, whole)
 
 
@@ -62,7 +64,7 @@ def test_an_overlap_that_cuts_objects_loses_and_doubles_none(tmp_path) -> None:
     image = pointing_image((300, 300), 3, 60)
     model = Pointing().load()
     whole = model.predict(image)
-    labels = put_together(model, image, Mosaic(300, 300, 100, 16), tmp_path)
+    labels = put_together(model, image, Mosaic((300, 300), (100, 100), (16, 16)), tmp_path)
     for k in range(len(whole)):
         here = labels[whole.label_map == k + 1]
         ids, counts = np.unique(here[here > 0], return_counts=True)
@@ -72,7 +74,7 @@ def test_an_overlap_that_cuts_objects_loses_and_doubles_none(tmp_path) -> None:
 
 def test_of_two_that_claim_the_same_the_better_stays(tmp_path) -> None:
     """Two tiles side by side see one object otherwise, and a second one overlaps it a little."""
-    mosaic = Mosaic(40, 80, 40, 20)
+    mosaic = Mosaic((40, 80), (40, 40), (20, 20))
     left, right = (np.zeros((40, 60), np.int32) for _ in range(2))
     left[10:20, 30:46] = 1  # columns 30 to 45: its middle is at 38
     left[30:36, 36:48] = 2
@@ -93,7 +95,7 @@ def test_of_two_that_claim_the_same_the_better_stays(tmp_path) -> None:
 
 def test_an_object_near_a_border_is_never_left_to_the_other(tmp_path) -> None:
     """The two sides see its box a pixel apart, so that each would give it to the other."""
-    mosaic = Mosaic(40, 80, 40, 20)
+    mosaic = Mosaic((40, 80), (40, 40), (20, 20))
     for tile, columns in ((0, slice(36, 46)), (1, slice(14, 22))):
         label_map = np.zeros((40, 60), np.int32)
         label_map[10:20, columns] = 1
@@ -106,7 +108,7 @@ def test_an_object_near_a_border_is_never_left_to_the_other(tmp_path) -> None:
 
 def test_objects_come_back_from_their_file(tmp_path) -> None:
     image = pointing_image((130, 150), 1)
-    model, mosaic = Pointing().load(), Mosaic(130, 150, 64, 64)
+    model, mosaic = Pointing().load(), Mosaic((130, 150), (64, 64), (64, 64))
     seen, core = mosaic.seen_by(4), mosaic.core_of(4)
     found = model.predict(image[seen])
     objects = taken(found, seen, core)
@@ -127,8 +129,8 @@ def test_objects_come_back_from_their_file(tmp_path) -> None:
 )
 @settings(max_examples=60, deadline=None)
 def test_cores_cover_an_image_once(shape, core, overlap) -> None:
-    mosaic = Mosaic(*shape, core, min(core, overlap))
-    overlap = mosaic.overlap
+    mosaic = Mosaic(shape, (core, core), (min(core, overlap),) * 2)
+    overlap = mosaic.overlap[0]
     covered = np.zeros(shape, np.uint8)
     for tile in range(len(mosaic)):
         covered[mosaic.core_of(tile)] += 1
@@ -142,16 +144,16 @@ def test_cores_cover_an_image_once(shape, core, overlap) -> None:
 
 def test_a_core_is_no_smaller_than_the_overlap() -> None:
     with pytest.raises(ValueError, match="less than an overlap"):
-        Mosaic(1000, 1000, 96, 128)
+        Mosaic((1000, 1000), (96, 96), (128, 128))
     mosaic = plan((50_000, 50_000), 64, 0.15, 427)
-    assert mosaic.core >= mosaic.overlap >= 640
+    assert mosaic.core[0] >= mosaic.overlap[0] >= 640
 
 
 @pytest.mark.parametrize(("workers", "zoom"), [(1, 1.0), (2, 1.0), (2, 3.0), (64, 1.0)])
 def test_tiles_are_bounded_whatever_the_image(workers, zoom) -> None:
     near, far = (plan((side, side), workers, zoom, 60) for side in (100_000, 10**6))
     assert (near.core, near.overlap) == (far.core, far.overlap)
-    assert near.core % 32 == 0
-    assert near.overlap >= max(90, 128 / zoom)
-    assert (near.core + 2 * near.overlap) * zoom <= 4096
-    assert plan((200, 300), workers, zoom).core <= 332
+    assert near.core[0] % 32 == 0
+    assert near.overlap[0] >= max(90, 128 / zoom)
+    assert (near.core[0] + 2 * near.overlap[0]) * zoom <= 4096
+    assert plan((200, 300), workers, zoom).core[0] <= 332

@@ -99,8 +99,8 @@ def _windowed(file: tifffile.TiffFile, image: TiffImage, colors: Colors) -> Wind
         return turned(colors(part), orientation)
 
     channels, dtype = colors.channels(samples), colors.dtype(np.dtype(image.pages.dtype))
-    chunk = (*turned_size(chunk, orientation), *(1 for _ in depth))
-    return WindowedImage(image.path, (*size, *depth), channels, dtype, chunk, read)
+    decoded = (*turned_size(chunk, orientation), *(1 for _ in depth))
+    return WindowedImage(image.path, (*size, *depth), channels, dtype, decoded, read)
 
 
 def _colors(image: TiffImage, indices: bool) -> Colors:

@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 from pointing import Pointing, pointing_image
 
 from spatialembed.files.writing import atomic_write
+from spatialembed.inference import volume_tiles
 from spatialembed.instances import Instances
+from spatialembed.large import mosaic as large_mosaic
 from spatialembed.large.labels import number, painted
-from spatialembed.large.mosaic import Mosaic, plan
+from spatialembed.large.mosaic import Mosaic, plan, plan_volume
 from spatialembed.large.seams import Compare, settle
 from spatialembed.large.segment import file_of, read_objects, taken
 
@@ -41,8 +43,8 @@ def finished(mosaic, folder) -> np.ndarray:
 
 def same_objects(one: np.ndarray, two: np.ndarray) -> bool:
     """Whether two label maps differ in their numbers only."""
-    pairs = np.unique(np.stack([one.ravel(), two.ravel()]), axis=1)
-    return all(len(np.unique(side)) == pairs.shape[1] for side in pairs)
+    pairs = np.unique(one.astype(np.int64) * 2**31 + two)
+    return all(len(np.unique(side)) == len(pairs) for side in np.divmod(pairs, 2**31))
 
 
 @given(
@@ -56,6 +58,21 @@ def test_tiles_find_what_the_whole_image_holds(tmp_path_factory, seed, shape, re
     labels = put_together(
         model, image, Mosaic(shape, (96, 96), (96, 96)), tmp_path_factory.mktemp("part")
     )
+    assert same_objects(labels, whole)
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.tuples(st.integers(1, 80), st.integers(1, 110), st.integers(1, 110)),
+    st.booleans(),
+)
+@settings(max_examples=6, deadline=None)
+def test_tiles_find_what_the_whole_volume_holds(tmp_path_factory, seed, shape, refine) -> None:
+    volume = pointing_image(shape, seed)
+    model = Pointing(refine=refine, dims=3).load()
+    whole = model.predict(volume).label_map
+    mosaic = Mosaic(shape, (32, 48, 64), (32, 40, 40))
+    labels = put_together(model, volume, mosaic, tmp_path_factory.mktemp("part"))
     assert same_objects(labels, whole)
 
 
@@ -122,24 +139,33 @@ def test_objects_come_back_from_their_file(tmp_path) -> None:
     np.testing.assert_array_equal(total, again.area)
 
 
-@given(
-    st.tuples(st.integers(1, 3000), st.integers(1, 3000)),
-    st.integers(1, 9).map(lambda n: 128 * n),
-    st.integers(0, 300),
-)
-@settings(max_examples=60, deadline=None)
-def test_cores_cover_an_image_once(shape, core, overlap) -> None:
-    mosaic = Mosaic(shape, (core, core), (min(core, overlap),) * 2)
-    overlap = mosaic.overlap[0]
+SIDES = {2: st.integers(1, 3000), 3: st.integers(1, 150)}
+
+
+@pytest.mark.parametrize(("dims", "unit"), [(2, 128), (3, 32)])
+@given(st.data())
+@settings(max_examples=40, deadline=None)
+def test_cores_cover_an_image_once(dims, unit, data) -> None:
+    shape = data.draw(st.tuples(*[SIDES[dims]] * dims))
+    core = data.draw(st.tuples(*[st.integers(1, 9).map(lambda n: unit * n)] * dims))
+    overlap = tuple(min(n, data.draw(st.integers(0, 300))) for n in core)
+    mosaic = Mosaic(shape, core, overlap)
     covered = np.zeros(shape, np.uint8)
     for tile in range(len(mosaic)):
         covered[mosaic.core_of(tile)] += 1
-        for own, seen, side in zip(mosaic.core_of(tile), mosaic.seen_by(tile), shape, strict=True):
-            assert seen.start == max(0, own.start - overlap)
-            assert seen.stop == min(side, own.stop + overlap)
-        for other in mosaic.neighbours(tile):
-            assert tile in mosaic.neighbours(other)
+        sides = zip(mosaic.core_of(tile), mosaic.seen_by(tile), shape, overlap, strict=True)
+        for own, seen, side, by in sides:
+            assert seen.start == max(0, own.start - by)
+            assert seen.stop == min(side, own.stop + by)
+        for other in range(len(mosaic)):
+            assert (other in mosaic.neighbours(tile)) == (tile in mosaic.neighbours(other))
+            assert (other in mosaic.neighbours(tile)) == _touch(mosaic, tile, other)
     assert (covered == 1).all()
+
+
+def _touch(mosaic: Mosaic, one: int, two: int) -> bool:
+    sides = zip(mosaic.core_of(one), mosaic.core_of(two), strict=True)
+    return one != two and all(a.start <= b.stop and b.start <= a.stop for a, b in sides)
 
 
 def test_a_core_is_no_smaller_than_the_overlap() -> None:
@@ -157,3 +183,27 @@ def test_tiles_are_bounded_whatever_the_image(workers, zoom) -> None:
     assert near.overlap[0] >= max(90, 128 / zoom)
     assert (near.core[0] + 2 * near.overlap[0]) * zoom <= 4096
     assert plan((200, 300), workers, zoom).core[0] <= 332
+
+
+@pytest.mark.parametrize("depth", [10, 60, 200, 5000])
+@pytest.mark.parametrize(("zoom", "flatness"), [(1.0, 1.0), (0.76, 2.7), (2.5, 8.0)])
+def test_tiles_of_volumes_are_bounded_whatever_the_volume(depth, zoom, flatness) -> None:
+    for sides in ((2000, 2000), (100_000, 90_000), (40, 70)):
+        mosaic = plan_volume((depth, *sides), 2, zoom, 25.6, flatness, 8)
+        (deep, tall, wide), (halo, around, _) = mosaic.core, mosaic.overlap
+        assert tall == wide
+        assert deep % 32 == tall % 32 == halo % 32 == 0
+        assert halo >= max(32, 38.4 / flatness)
+        assert around >= max(40 / zoom, 38.4)
+        assert deep < depth + 64 + halo
+        assert tall <= max(*sides, around) + 32
+        seen = min(deep + 2 * halo, depth) * ((tall + 2 * around) * zoom) ** 2
+        least = -(-around // 32) * 32
+        assert seen <= volume_tiles.MOST or tall == least
+
+
+def test_little_memory_makes_small_tiles_of_volumes(monkeypatch) -> None:
+    monkeypatch.setattr(large_mosaic, "memory", lambda: 2**32)
+    mosaic = plan_volume((300, 3000, 3000), 4, 1.0, None, 1.0, 32)
+    assert mosaic.core == (32, 64, 64)
+    assert mosaic.overlap == (32, 64, 64)

@@ -54,7 +54,7 @@ class Part:
         return _ratio(width, zoom), _ratio(height, zoom)
 
     def enlarged(self, zoom: float, square: int = SQUARE) -> Enlarged:
-        """The lines of the enlarged whole that lie in the part, from a multiple of ``square`` on."""
+        """The lines of the enlarged whole that lie in the part, from a multiple of that on."""
         sides = zip((self.rows, self.columns), self.shape, strict=True)
         return Enlarged(*(_side(own.start, own.stop, side, zoom, square) for own, side in sides))
 

@@ -62,7 +62,7 @@ class Paint:
 def steps(level: int, dims: int, flat: int = 0) -> tuple[int, ...]:
     """Of how many pixels along each axis a level has the first.
 
-    Along z it begins only after ``flat`` levels: where planes lie far apart pixels are halved first.
+    Along z it begins after ``flat`` levels: where planes lie far apart pixels are halved first.
     """
     depth = () if dims == 2 else (2 ** max(0, level - flat),)
     return (*depth, 2**level, 2**level)

@@ -20,7 +20,7 @@ Window = tuple[slice, ...]
 LEVELS = 5
 """Times that labels are halved for viewers."""
 
-HALVED = 2**LEVELS
+HALVED: int = 2**LEVELS
 """The core is a multiple of this."""
 
 
@@ -123,7 +123,7 @@ def plan_volume(
     overlap = math.ceil(max((halo + square) / zoom, reach))
     held = memory() // 2 // volume_tiles.BYTES_PER_VOXEL // max(1, workers)
     voxels, least = min(held, volume_tiles.MOST), _halved(overlap)
-    found = []
+    found: list[Mosaic] = []
     for planes in range(deep, max(deep, _halved(shape[0])) + 1, HALVED):
         seen = min(planes + 2 * deep, shape[0])
         side = int(math.isqrt(voxels // seen) / max(zoom, 0.5)) - 2 * overlap
@@ -142,7 +142,8 @@ def _halved(length: float) -> int:
 def _seen(mosaic: Mosaic) -> int:
     """Pixels that all tiles see together."""
     sides = zip(mosaic.shape, mosaic.core, mosaic.overlap, strict=True)
-    return math.prod(
-        sum(min(start + core + by, length) - max(start - by, 0) for start in range(0, length, core))
-        for length, core, by in sides
-    )
+    total = 1
+    for length, core, by in sides:
+        starts = range(0, length, core)
+        total *= sum(min(start + core + by, length) - max(start - by, 0) for start in starts)
+    return total

@@ -1,7 +1,7 @@
 """A volume past memory: predicted by two workers that are killed and go on, and without a seam.
 
     python benchmarks/large_volume.py runs/v --out FOLDER    # a model of volumes; 200 x 2000 x 2000
-    python benchmarks/large_volume.py runs/v --out FOLDER --shape 60 400 400 --core 128
+    python benchmarks/large_volume.py runs/v --out FOLDER --shape 60 400 400 --core 32 128 128
 
 The volume is generated (large_volume_data.py). ``spatialembed predict`` is killed with its workers
 once half of the tiles have their objects, and started again. What was found is compared with the
@@ -36,23 +36,24 @@ BLOCK = 256
 """Rows and columns that are compared at once."""
 
 
-def predict(model: str, folder: Path, core: int | None) -> None:
+def predict(model: str, folder: Path, core: list[int] | None) -> None:
     """What the command does, by tiles of that core if one is given."""
     image, out = folder / "image.zarr", folder / "labels.zarr"
     mosaic = None
     if core is not None:
         shape = zarr.open_group(image, mode="r")["0"].shape
-        mosaic = Mosaic(shape, (-(-shape[0] // 32) * 32, core, core), (32, 50, 50))
+        mosaic = Mosaic(shape, tuple(core), (32, 50, 50))
     predict_large(ModelSource(model), image, out, Workers(2), mosaic=mosaic, track=silent)
 
 
-def started(model: str, folder: Path, core: int | None) -> "subprocess.Popen[bytes]":
+def started(model: str, folder: Path, core: list[int] | None) -> "subprocess.Popen[bytes]":
     """It in a process with a group of its own, its workers among it."""
     spatialembed = Path(sys.executable).with_name("spatialembed")
     command: list[str | Path] = [spatialembed, "predict", model, folder / "image.zarr"]
     command += ["--out", folder / "labels.zarr", "--workers", "2"]
     if core is not None:
-        command = [sys.executable, __file__, model, "--out", folder, "--core", str(core), "--only"]
+        command = [sys.executable, __file__, model, "--out", folder, "--only", "--core"]
+        command += map(str, core)
     return subprocess.Popen(command, start_new_session=True)
 
 
@@ -66,7 +67,7 @@ def half_done(folder: Path) -> bool:
     return bool(tiles) and len(list(part.glob("objects/*.npz"))) >= len(Mosaic(shape, *tiles)) / 2
 
 
-def killed_midway(model: str, folder: Path, core: int | None) -> dict[str, Any]:
+def killed_midway(model: str, folder: Path, core: list[int] | None) -> dict[str, Any]:
     """Start it and kill it with its workers; the seconds that took, and the tiles."""
     begun, process = time.perf_counter(), started(model, folder, core)
     while not half_done(folder):
@@ -81,7 +82,7 @@ def killed_midway(model: str, folder: Path, core: int | None) -> dict[str, Any]:
     return {"before": time.perf_counter() - begun, "tiles": tiles, "kept": done}
 
 
-def finished(model: str, folder: Path, core: int | None) -> dict[str, Any]:
+def finished(model: str, folder: Path, core: list[int] | None) -> dict[str, Any]:
     """Run the same command to its end; seconds, and the most that one of its processes held."""
     watched, begun = Watched(), time.perf_counter()
     watched.thread.start()
@@ -162,7 +163,7 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--shape", type=int, nargs=3, default=FULL)
-    parser.add_argument("--core", type=int)
+    parser.add_argument("--core", type=int, nargs=3, help="of smaller tiles than memory allows")
     parser.add_argument("--only", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     asked, folder = (given.model, given.out, given.core), given.out

@@ -17,10 +17,10 @@ from spatialembed.demo.microscopy.nuclei import random_direction, random_nucleus
 from spatialembed.demo.microscopy.tissue import smooth_noise
 from spatialembed.demo.volumes import DENSITY, SPACING
 
-PERIOD = 256
-"""Pixels after which the tissue begins anew, along y and x."""
+PERIOD = 250
+"""Pixels after which the tissue begins anew, along y and x; tiles do so after multiples of 32."""
 
-CHUNK = 64
+CHUNK = 50
 BLUR = 16
 """Pixels that the microscope mixes, and more."""
 

@@ -7,8 +7,9 @@ The volume is generated (large_volume_data.py). ``spatialembed predict`` is kill
 once half of the tiles have their objects, and started again. What was found is compared with the
 truth at the planes in which tiles meet, and for comparison at those amid tiles: how many of the
 true objects that such a plane passes through are found (IoU above .5), and how many are cut by it:
-the labels on its two sides are two, each mostly of that object. All that is done is kept in FOLDER:
-the same command goes on from there. Needs 20 bytes of disk a voxel at most.
+the labels on its two sides are two, each mostly of that object. A smaller volume is predicted in
+one piece, too, and compared. All that is done is kept in FOLDER: the same command goes on from
+there.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from typing import Any
 import numpy as np
 import zarr
 
+import spatialembed as se
 from large_image import Watched
 from large_volume_data import write_volume
 from measure import show, write_table
@@ -96,10 +98,8 @@ def finished(model: str, folder: Path, core: list[int] | None) -> dict[str, Any]
 class Compared:
     """Truth and what was found, and how many voxels they have in common, object by object."""
 
-    def __init__(self, folder: Path) -> None:
-        self.truth, self.found = (
-            zarr.open_group(folder / name, mode="r")["0"] for name in ("truth.zarr", "labels.zarr")
-        )
+    def __init__(self, truth: Any, found: Any) -> None:
+        self.truth, self.found = truth, found
         keys, counts = [], []
         for y in range(0, self.truth.shape[1], BLOCK):
             for x in range(0, self.truth.shape[2], BLOCK):
@@ -143,9 +143,26 @@ def planes(mosaic: Mosaic, amid: bool) -> Iterator[tuple[int, int]]:
             yield from ((axis, plane) for plane in range(first, length, core))
 
 
+def labels_of(folder: Path, name: str) -> Any:
+    """The full resolution of an OME-Zarr."""
+    return zarr.open_group(folder / name, mode="r")["0"]
+
+
+def in_one_piece(model: str, folder: Path) -> str:
+    """How what tiles found compares with what is found in the volume as a whole."""
+    whole = se.load(model).predict(folder / "image.zarr").label_map
+    tiles = labels_of(folder, "labels.zarr")[:]
+    compared = Compared(whole, tiles)
+    same, other = compared.is_found[compared.true], np.count_nonzero((whole > 0) != (tiles > 0))
+    return (
+        f"in one piece {len(same):,} objects, of which {same.sum():,} are found in tiles (IoU > .5), "
+        f"which have {compared.labels:,}; {other:,} voxels are an object's in one alone"
+    )
+
+
 def rows(folder: Path, held: dict[str, Any]) -> Iterator[list[str]]:
     """The table."""
-    compared = Compared(folder)
+    compared = Compared(labels_of(folder, "truth.zarr"), labels_of(folder, "labels.zarr"))
     mosaic = Mosaic(compared.truth.shape, *map(tuple, held["tiles"]))
     share = compared.is_found[compared.true].mean()
     yield ["all objects", f"{len(compared.true):,}", f"{share:.3f}", "", f"{compared.labels:,}"]
@@ -192,6 +209,7 @@ def main() -> None:
         write_table(name, header, [*table, [told, *[""] * 4]], given_as, "volumes.md")
     else:
         print("\n".join(" | ".join(row) for row in [header, *table]))
+        print(in_one_piece(given.model, folder))
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ EMPTY = "Drop an image in: PNG, TIFF or JPEG."
 
 EMPTY_OF_VOLUMES = "Drop a stack in: a TIFF whose planes lie in z."
 
-ACROSS = [("planes, along z", 0), ("cuts across them, along y", 1), ("along x", 2)]
+ACROSS = [("planes at z", 0), ("cuts at y", 1), ("cuts at x", 2)]
 """Ways through a volume, and their axes."""
 
 

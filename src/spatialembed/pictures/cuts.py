@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialembed.pictures.colors import RGB
+from spatialembed.pictures.colors import RGB, to_rgb
 from spatialembed.pictures.overlays import (
     first_along_z,
     judge,
@@ -65,9 +65,10 @@ def cuts(
         compared = judged(seen, *parted(found, true, verdict), LINE)
         return _marked(compared, plane, planes, enlarged)
 
-    whole = (first_along_z(part) for part in parted(label_map, label_mask, verdict))
-    seen, *outlined = (stretched(each, across(enlarged, 0)) for each in (rgb.max(0), *whole))
-    along = judged(seen, *outlined, line=LINE, fill=0)
+    whole = map(first_along_z, parted(label_map, label_mask, verdict))
+    hit, missed, extra = (stretched(each, across(enlarged, 0)) for each in whole)
+    seen = stretched(to_rgb(image.max(0)), across(enlarged, 0))
+    along = judged(seen, hit, missed, extra, LINE, fill=0)
     z, y, x = planes
     tiles = [
         Tile(f"plane {z} of 0 to {len(image) - 1}", drawn(z), verdict_key(verdict)),

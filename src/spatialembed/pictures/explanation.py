@@ -63,10 +63,12 @@ class Explanation:
 
     Attributes:
         ratios: how many times as many rows and columns pictures have as the image.
+        enlarged: how many times as large a picture's pixel is drawn that is told of in numbers.
         where: in a volume, as titles say it; empty for an image.
     """
 
     ratios = (1.0, 1.0)
+    enlarged = 1
     where = ""
 
     def __init__(
@@ -116,7 +118,7 @@ class Explanation:
     def _offsets(self) -> RGB:
         grid = pixel_coordinates(self._score.shape, self._steps, like=self._score)
         offset = (self._embedded.position - grid) / np.array(self._steps, np.float32)[:, None, None]
-        seen = np.stack([self.drawn(along) for along in self._longer(offset, 0)])
+        seen = np.stack([self.drawn(d) for d in self._longer(offset, 0)]) / self.enlarged
         return offset_wheel(seen, where=self.drawn(self._score > FOREGROUND))
 
     def _margins(self) -> RGB:

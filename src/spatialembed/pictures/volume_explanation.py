@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from spatialembed.instances import Instances
 
 
+CLEAR = 480
+"""Pixels across that small planes are enlarged to about: a key stays legible and a line thin."""
+
+
 class VolumeExplanation:
     """How the objects of a volume came about.
 
@@ -106,7 +110,10 @@ class PlaneExplanation(Explanation):
         self.volume = volume
         super().__init__(plane.of(volume.image), cut, found, len(bandwidths), pitch)
         self.rgb = plane.of(volume.rgb)
-        self.ratios = across(volume.ratios, plane.axis)
+        rows, columns = across(volume.ratios, plane.axis)
+        height, width = found.label_map.shape
+        self.enlarged = max(1, round(CLEAR / max(height * rows, width * columns)))
+        self.ratios = rows * self.enlarged, columns * self.enlarged
         self.where = f" at {plane}"
 
     @cached_property

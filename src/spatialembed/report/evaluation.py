@@ -116,6 +116,8 @@ def compared(
             f"AP {row['ap']:.3f}, AP50 {row['ap50']:.3f}; "
             f"{row['n_true']} objects, {row['n_found']} found"
         )
+        if sample.label_mask.ndim == 3:
+            caption += "; marks at the edges show where the other cuts go through"
         yield sample.name, caption, _against_truth(model, sample, found.label_map)
 
 

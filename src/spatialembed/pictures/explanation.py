@@ -182,7 +182,8 @@ def explain(
         return panel(list(tiles.values()), columns, width)
     verdict = judge(found.label_map, label_mask)
     rgb, labels, mask = map(explanation.drawn, (explanation.rgb, found.label_map, label_mask))
-    truth = Tile("against truth", against_truth(rgb, labels, mask, verdict), verdict_key(verdict))
+    title = "truth in this plane" if explanation.where else "against truth"
+    truth = Tile(title, against_truth(rgb, labels, mask, verdict), verdict_key(verdict))
     del tiles["image"]  # the comparison shows it
     return panel([tiles.pop("instances"), truth, *tiles.values()], columns, width)
 

@@ -43,10 +43,10 @@ class Ideal:
         return output
 
 
-def seeing() -> Model:
+def seeing(in_channels: int = 1) -> Model:
     spec = ModelSpec(
         "residual_unet",
-        in_channels=1,
+        in_channels=in_channels,
         dims=3,
         n_sigma=3,
         pitch=(PITCH, PITCH, 2 * PITCH),
@@ -165,6 +165,18 @@ def test_other_proportions_are_said(tmp_path) -> None:
     token, *_ = _take(seeing(), kept, None, str(written(tmp_path, spacing=(1, 0.25, 0.25))))
     said, _ = _again(kept, token, "instances", 0.9, 0.5, 16, 0, 3)
     assert "its voxels are 1 x 0.25 x 0.25 µm (z, y, x), those of training 0.5" in said
+
+
+def test_a_stack_of_channels_is_shown_and_one_of_others_refused(tmp_path) -> None:
+    two = np.stack([balls(), balls()[::-1]], 1)
+    tifffile.imwrite(tmp_path / "two.tif", two, photometric="minisblack", metadata={"axes": "ZCYX"})
+    with pytest.raises(UserError, match=r"two\.tif has 2"):
+        study(seeing(), tmp_path / "two.tif")
+    kept = Kept()
+    token, *_ = _take(seeing(in_channels=2), kept, None, str(tmp_path / "two.tif"))
+    picture = kept.get(token).explanation((0.9, 0.5, 16), of_study.Plane(0, 3)).picture("image")
+    assert not (picture[..., 0] == picture[..., 1]).all()  # each channel in a hue of its own
+    assert kept.get(token).spacing is None
 
 
 def test_a_page_of_volumes_has_a_slider_through_them() -> None:

@@ -56,7 +56,8 @@ def cuts(
     labels = label_mask if label_mask.any() else label_map
     planes = [fullest(labels, axis) for axis in range(3)]
     verdict, rgb, ratios = judge(label_map, label_mask), volume_rgb(image), proportions(spacing)
-    wide = max(round(image.shape[axis] * ratios[axis]) for axis in (1, 2))
+    deep, high, broad = (n * ratio for n, ratio in zip(label_map.shape, ratios, strict=True))
+    wide = max(deep / 2, high, broad)  # of a deep volume less, or its cuts would be long
     enlarged = [ratio * max(1, round(WIDE / wide)) for ratio in ratios]
 
     def drawn(plane: Plane) -> RGB:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from spatialembed.pictures import cuts
-from spatialembed.pictures.cuts import WIDE, _marked
+from spatialembed.pictures.cuts import LEAST, WIDE, _marked
 from spatialembed.pictures.overlays import EXTRA, HIT, MISSED
 from spatialembed.pictures.planes import Plane
 
@@ -55,3 +55,11 @@ def test_nothing_found_and_no_truth_are_drawn_too() -> None:
     nothing = np.zeros_like(truth)
     for pair in ((found, nothing), (nothing, truth), (nothing, nothing)):
         assert cuts(image, *pair).dtype == np.uint8
+
+
+def test_a_deep_volume_keeps_its_titles_and_a_bounded_size() -> None:
+    deep = np.zeros((900, 20, 20), np.int32)
+    deep[5:800, 4:9, 4:9] = 1
+    sheet = cuts(deep[..., None], deep, deep)
+    assert sheet.shape[1] > 2 * LEAST
+    assert sheet.shape[0] < 1400

@@ -29,6 +29,9 @@ from spatialembed.pictures.planes import (
 WIDE = 640
 """Pixels across that a cut is enlarged to about."""
 
+LEAST = 480
+"""Pixels across that titles need."""
+
 LINE = 2
 """Pixels of an outline."""
 
@@ -72,12 +75,12 @@ def cuts(
     along = judged(seen, hit, missed, extra, LINE, fill=0)
     z, y, x = planes
     tiles = [
-        Tile(f"plane {z} of 0 to {len(image) - 1}", drawn(z), verdict_key(verdict)),
+        Tile(f"plane {z} (0 to {len(image) - 1})", drawn(z), verdict_key(verdict)),
         Tile("all planes, brightest along z", along),
         Tile(f"cut at {y}: z down, x to the right", drawn(y)),
         Tile(f"cut at {x}: z down, y to the right", drawn(x)),
     ]
-    width = max(tile.rgb.shape[1] for tile in tiles)
+    width = max(LEAST, *(tile.rgb.shape[1] for tile in tiles))
     return panel([t._replace(rgb=_padded(t.rgb, width)) for t in tiles], 2, min(width, 2 * WIDE))
 
 

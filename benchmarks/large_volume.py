@@ -155,8 +155,8 @@ def in_one_piece(model: str, folder: Path) -> str:
     compared = Compared(whole, tiles)
     same, other = compared.is_found[compared.true], np.count_nonzero((whole > 0) != (tiles > 0))
     return (
-        f"in one piece {len(same):,} objects, of which {same.sum():,} are found in tiles (IoU > .5), "
-        f"which have {compared.labels:,}; {other:,} voxels are an object's in one alone"
+        f"in one piece {len(same):,} objects, of which {same.sum():,} are among those "
+        f"of tiles (IoU > .5), which have {compared.labels:,}; {other:,} voxels are an object's in one alone"
     )
 
 

@@ -1,6 +1,7 @@
 """Results of volumes state their spacing, and what volumes do not have is refused in a sentence."""
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -120,12 +121,43 @@ def test_stacks_joined_of_planes_state_their_spacing_too(tmp_path: Path) -> None
     assert "volume_um3" in (tmp_path / "out" / "a.csv").read_text().partition("\n")[0]
 
 
-@pytest.mark.parametrize("name", ["coco", "geojson", "imagej", "cityscapes"])
-def test_formats_of_images_are_refused(tmp_path: Path, name: str) -> None:
+def test_every_format_of_volumes_is_written(tmp_path: Path) -> None:
     pytest.importorskip("roifile")
-    with pytest.raises(UserError, match=f"format {name} is of images.*--format measurements"):
+    formats = ["geojson", "imagej", "measurements", "meshes"]
+    results = Results(tmp_path / "out", formats)
+    assert predicted(written(tmp_path / "a.tif", SPACING), results).error is None
+    made = {path.name for path in (tmp_path / "out").iterdir()}
+    assert made == {
+        *("a.tif", "a_overlay.png", "a.geojson", "a_rois.zip", "a.csv", "a.obj", "settings.json")
+    }
+    planes = {f["geometry"]["plane"]["z"] for f in read_json(tmp_path / "out" / "a.geojson")}
+    assert planes == {1, 2, 3, 5, 6}
+    corners = [line for line in (tmp_path / "out" / "a.obj").read_text().splitlines()]
+    assert max(float(line.split()[1]) for line in corners if line[0] == "v") == 39.5 * 0.25
+    stitched = Results(tmp_path / "stitched", formats)
+    file = find_images([tmp_path / "a.tif"], stitched.out)
+    [outcome] = predict_files(bright(), file, stitched, stitch=True)
+    assert (outcome.found, outcome.error) == (2, None)
+    assert {path.name for path in (tmp_path / "stitched").iterdir()} == made
+
+
+def read_json(path: Path) -> list[dict]:
+    return json.loads(path.read_text())["features"]
+
+
+@pytest.mark.parametrize("name", ["coco", "cityscapes"])
+def test_formats_of_images_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=f"format {name} is of images.*measurements, meshes"):
         predicted(written(tmp_path / "a.tif", None), Results(tmp_path / "out", [name]))
     assert not (tmp_path / "out").exists()
+
+
+def test_meshes_of_images_are_refused(tmp_path: Path) -> None:
+    pytest.importorskip("skimage")
+    tifffile.imwrite(tmp_path / "a.tif", blocks()[1])
+    results = Results(tmp_path / "out", ["meshes"])
+    with pytest.raises(UserError, match="format meshes is of volumes; leave it out"):
+        predict_files(bright(), find_images([tmp_path / "a.tif"], results.out), results)
 
 
 @pytest.fixture

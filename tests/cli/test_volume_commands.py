@@ -163,6 +163,29 @@ def flat(tmp_path):
     return tmp_path / "flat"
 
 
+def test_volumes_in_folders_of_planes(data, run, tmp_path, capsys) -> None:
+    for file in sorted((data / "test").glob("*/*.tif")):
+        folder = tmp_path / "planes" / "train" / file.parent.name / file.stem
+        folder.mkdir(parents=True)
+        for z, plane in enumerate(tifffile.imread(file)):
+            tifffile.imwrite(folder / f"{z}.tif", plane)
+    root = tmp_path / "planes"
+    assert main(["check", str(root)]) == 0
+    assert "train: 1 volume, " in capsys.readouterr().out.replace("volumes", "volume")
+    asked = ["--out", tmp_path / "run", "--steps", "1", "--device", "cpu"]
+    said = errors_of(capsys, "train", root, "--config", "nuclei", *asked)
+    assert "volume_000 are its planes; move images of their own into" in said
+    settings = ["--seed_threshold", "0", "--foreground_threshold", "0.2", "--no_overlay"]
+    images = [root / "train" / "images", data / "test" / "images"]
+    for number, given in enumerate(images):
+        out = tmp_path / str(number)
+        assert main(["predict", str(run), str(given), "--out", str(out), *settings]) == 0
+    heard = capsys.readouterr()
+    assert "are taken for the planes of one stack" in heard.out + heard.err
+    labels = [tifffile.imread(tmp_path / name / "volume_000.tif") for name in "01"]
+    np.testing.assert_array_equal(*labels)
+
+
 def test_recipes_of_the_other_kind_are_refused(data, flat, run, tmp_path, capsys) -> None:
     out = tmp_path / "run"
     asked = ["--out", out, "--steps", "1", "--device", "cpu"]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from PIL import Image
 from test_predictor import bright
 from torch import nn
 
@@ -110,6 +111,72 @@ def test_an_image_is_none_of_a_model_of_volumes(tmp_path: Path) -> None:
     outcome = predicted(tmp_path / "a.tif", Results(tmp_path / "out"))
     assert "a.tif is an image, and" in (outcome.error or "")
     assert "is of volumes: give it stacks" in (outcome.error or "")
+
+
+def in_planes(folder: Path, start: int = 1, suffix: str = ".png") -> Path:
+    folder.mkdir(parents=True)
+    for number, plane in enumerate(blocks(), start):
+        Image.fromarray(plane).save(folder / f"plane_{number}{suffix}")
+    return folder
+
+
+def test_folders_of_planes_and_zarrs_are_stacks(tmp_path: Path) -> None:
+    images, told = tmp_path / "in", list[str]()
+    in_planes(images / "day1" / "a.b")
+    in_planes(images / "c", 9)  # 9, 10: not in the order of letters
+    written(images / "d.tif", None)
+    (images / "e.zarr").mkdir()
+    (images / "f.czi").touch()
+    (images / "c" / ".hidden").touch()
+    found = find_images([images], tmp_path / "out", told.append, stacks=True)
+    assert [image.name for image in found] == ["c", "d", "day1/a.b", "e"]
+    assert told == [
+        f"{images}: 1 file of another format is left out (1 .czi); save as TIFF or PNG what is to "
+        "be read",
+        f"the files of {images / 'c'} are taken for the planes of one stack (2 such folders)",
+    ]
+    results = Results(tmp_path / "out")
+    files = [image for image in found if image.name != "e"]
+    model = Model(TorchNetwork(Bright()), SPEC)
+    assert [o.found for o in predict_files(model, files, results)] == [2, 2, 2]
+    for name in ("c", "d", "day1/a.b"):
+        np.testing.assert_array_equal(
+            tifffile.imread(results.out / f"{name}.tif") > 0, blocks() > 0
+        )
+    # Named by itself, or by a pattern, a folder is the same stack; to a model of images it is none.
+    for given in (images / "c", images / "c*", f"{images / 'c'}/"):
+        [image] = find_images([given], tmp_path / "out", stacks=True)
+        assert image == (images / "c", "c", None)
+    assert len(find_images([images / "**"], tmp_path / "out", stacks=True)) == 4
+    assert len(find_images([images / "c"], tmp_path / "out")) == 8
+
+
+@pytest.mark.parametrize("spoil", ["gap", "size", "name", "stacks"])
+def test_images_that_are_no_planes_are_no_stack(tmp_path: Path, spoil: str) -> None:
+    folder = in_planes(tmp_path / "in", suffix=".tif")
+    if spoil == "gap":
+        (folder / "plane_3.tif").unlink()
+    elif spoil == "size":
+        Image.fromarray(blocks()[0, 1:]).save(folder / "plane_3.tif")
+    elif spoil == "name":
+        (folder / "plane_3.tif").rename(folder / "other.tif")
+    else:
+        for file in folder.iterdir():
+            written(file, None)
+    files = find_images([folder], tmp_path / "out", stacks=True)
+    assert len(files) == (7 if spoil == "gap" else 8)
+    model = Model(TorchNetwork(Bright()), SPEC)
+    for outcome in predict_files(model, files, Results(tmp_path / "out", pictures=False)):
+        told = "is an image, and" if spoil != "stacks" else ""
+        assert told in (outcome.error or "")
+        assert (outcome.found == 2) == (spoil == "stacks")
+
+
+def test_results_never_lie_among_planes(tmp_path: Path) -> None:
+    folder = in_planes(tmp_path / "in")
+    for out in (folder, tmp_path):
+        with pytest.raises(UserError, match="would lie beside it"):
+            find_images([folder], out, stacks=True)
 
 
 def test_stacks_joined_of_planes_state_their_spacing_too(tmp_path: Path) -> None:

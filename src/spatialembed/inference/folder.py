@@ -262,8 +262,9 @@ def _voxels(model: Model, image: ImageFile, read: Callable[[], np.ndarray]) -> n
         if not is_image(image.path, image.series):
             raise
         raise UserError(
-            f"{image.path} is an image, and {model.name} is of volumes: give it stacks in z, or "
-            "take a model of images"
+            f"{image.path} is an image, and {model.name} is of volumes: give it stacks in z (each "
+            "a TIFF, an OME-Zarr or a folder that holds nothing but planes, of one size and named "
+            "such as z001.tif, z002.tif), or take a model of images"
         ) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from spatialembed.data.data_set import FileDataSet, Problem
+from spatialembed.data.images.kinds import is_zarr
 from spatialembed.data.images.reading import stack_spacing
 from spatialembed.data.images.spacing import Spacing, in_words, unlike
 from spatialembed.embedding import PITCH
@@ -24,14 +25,22 @@ def require_dims(config: TrainConfig, train: FileDataSet, start: ModelSpec | Non
         raise UserError(f"{train.root} holds {held}, and {config.init} is not of such")
     if train.dims > config.dims:
         raise UserError(
-            f"{train.root} holds volumes: train by --config volumes, or by a recipe whose stages "
-            "have a crop_depth"
+            f"{train.root} holds volumes{_in_planes(train)}: train by --config volumes, or by a "
+            "recipe whose stages have a crop_depth"
         )
     if train.dims < config.dims:
         raise UserError(
             f"{train.root} holds images, and the recipe is of volumes, whose masks are stacks: "
-            "take one such as --config nuclei, or store each volume and its mask in one file"
+            "take one such as --config nuclei, or store each volume, and its mask, as one file or "
+            "as a folder of planes in images and masks"
         )
+
+
+def _in_planes(train: FileDataSet) -> str:
+    """What to do where images of their own are taken for planes."""
+    if not (image := train.items[0].image).is_dir() or is_zarr(image):
+        return ""
+    return f" (files of {image} are its planes; move images of their own into {image.parent})"
 
 
 def comes_to_two_planes(config: TrainConfig) -> bool:

@@ -235,6 +235,8 @@ def _is_image(entry: os.DirEntry[str]) -> bool:
 
 def _existing(path: str | Path) -> Path:
     path = Path(path)
+    if path.is_dir() and not is_zarr(path):
+        raise UserError(f"{path} is a folder; give an image file")
     if not path.is_file() and not (is_zarr(path) and path.exists()):
         raise UserError(f"{path} does not exist; give an image file")
     return path

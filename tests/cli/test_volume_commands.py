@@ -44,6 +44,7 @@ def test_train(run, data) -> None:
     _, spec = load_model(run)
     assert spec.dims == 3
     assert spec.spacing == pytest.approx(SPACING)
+    assert spec.training["spacing_stated"]
     assert spec.n_sigma == 3
     x, y, z = spec.pitch
     assert x == pytest.approx(y)
@@ -234,6 +235,7 @@ def test_a_spacing_that_is_given_is_taken(data, tmp_path) -> None:
     assert main([str(one) for one in ("train", data, *asked)]) == 0
     _, spec = load_model(out)
     assert spec.spacing == (3, 1, 1.5)
+    assert not spec.training["spacing_stated"]
     assert np.array(spec.pitch) / spec.pitch[0] == pytest.approx(
         [1, 1 / 1.5, 2 * spec.zoom], rel=1e-4
     )

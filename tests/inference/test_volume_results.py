@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,9 @@ from spatialembed.data.images.reading import read_stack, stack_spacing
 from spatialembed.embedding import PITCH, margin_to_sigma
 from spatialembed.errors import UserError
 from spatialembed.formats.results_folder import Results
-from spatialembed.inference.folder import Outcome, other_spacing, predict_files
+from spatialembed.inference.folder import Outcome, predict_files
 from spatialembed.inference.image_files import find_images
+from spatialembed.inference.other_voxels import other_voxels
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.models.checkpoint import save_model
@@ -100,10 +102,29 @@ def test_voxels_of_other_proportions_than_in_training_are_noted(tmp_path: Path) 
     outcome = predicted(written(tmp_path / "a.tif", (1.0, 0.2, 0.25)), Results(tmp_path / "out"))
     [note] = outcome.notes
     assert "those of training 0.5 x 0.2 x 0.25 µm (z, y, x)" in note
-    assert other_spacing(None, SPACING) == other_spacing(SPACING, None) == []
-    assert other_spacing((1.09, 1.0, 1.0), (1.0, 1.0, 1.0)) == []
-    assert other_spacing((10.0, 5.0, 5.0), (0.2, 0.1, 0.1)) == []  # larger, not other voxels
-    assert len(other_spacing((1.0, 1.0, 1.0), (1.12, 1.0, 1.0))) == 1
+    assert "resample it to such proportions" in note
+
+
+def note(spacing, trained, diameter=None, stated: bool = True) -> str:
+    """What is said of a volume's voxels, to a model of objects 20 pixels wide."""
+    training = {"spacing_stated": stated} if trained else {}
+    spec = replace(SPEC, spacing=trained, object_diameter=20.0, training=training)
+    return " ".join(other_voxels(spacing, Model(TorchNetwork(Bright()), spec, diameter=diameter)))
+
+
+def test_voxels_of_other_sizes_are_noted_with_what_to_do() -> None:
+    assert note(None, SPACING) == note(SPACING, None) == note(SPACING, SPACING) == ""
+    assert note((1.09, 1.0, 1.0), (1.0, 1.0, 1.0)) == ""
+    assert "flatter or longer" in note((1.0, 1.0, 1.0), (1.12, 1.0, 1.0))
+    # Larger on all axes: no diameter mends that, which is of planes.
+    assert "look 0.02 times as large in it" in note((10.0, 5.0, 5.0), (0.2, 0.1, 0.1))
+    assert note((10.0, 5.0, 5.0), (2.0, 1.0, 1.0), stated=False) == ""  # may be in proportion
+    # Finer in the planes alone: a diameter shows them as those of training were.
+    said = note((0.4, 0.1, 0.1), (0.4, 0.2, 0.2))
+    assert "say --diameter 40, by which" in said
+    assert note((0.4, 0.1, 0.1), (0.4, 0.2, 0.2), diameter=40.0) == ""
+    assert "resample it" in note((0.4, 0.1, 0.1), (0.4, 0.2, 0.2), stated=False)
+    assert "say --diameter 20," in note((0.4, 0.2, 0.2), (0.4, 0.2, 0.2), diameter=10.0)
 
 
 def test_an_image_is_none_of_a_model_of_volumes(tmp_path: Path) -> None:

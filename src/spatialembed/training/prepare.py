@@ -187,6 +187,8 @@ def _described(
             **({} if config.groups is None else {"held_out": val.names}),
             "crowds": config.crowds,
             "symmetries": _symmetries(config.stages[-1].augmentation),
+            # By --spacing it may be in proportion alone.
+            **({"spacing_stated": config.spacing is None} if start.spacing is not None else {}),
         },
     )
 

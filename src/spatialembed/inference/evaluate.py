@@ -173,4 +173,4 @@ def ranked(model: Model, output: np.ndarray) -> Instances:
 
     The official AP ranks instances by their score and wants those of low scores too.
     """
-    return model.cluster(output, min(model.spec.seed_threshold, RANKED_SEED_THRESHOLD))
+    return model.cluster(output, min(model.settings()[0], RANKED_SEED_THRESHOLD))

@@ -14,7 +14,7 @@ from test_predictor import bright
 from torch import nn
 
 from spatialembed.cli.main import main
-from spatialembed.data.images.reading import read_stack, stack_spacing
+from spatialembed.data.images.reading import read_image, read_stack, stack_spacing
 from spatialembed.embedding import PITCH, margin_to_sigma
 from spatialembed.errors import UserError
 from spatialembed.formats.results_folder import Results
@@ -28,6 +28,7 @@ from spatialembed.models.normalization import Normalization
 from spatialembed.models.spec import ModelSpec
 
 SPACING = (0.5, 0.2, 0.25)
+RGB, GREY = {"photometric": "rgb"}, {"photometric": "minisblack"}
 
 SPEC = ModelSpec(
     "residual_unet",
@@ -130,8 +131,52 @@ def test_voxels_of_other_sizes_are_noted_with_what_to_do() -> None:
 def test_an_image_is_none_of_a_model_of_volumes(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", blocks()[1])
     outcome = predicted(tmp_path / "a.tif", Results(tmp_path / "out"))
-    assert "a.tif is an image, and" in (outcome.error or "")
-    assert "is of volumes: give it stacks" in (outcome.error or "")
+    assert "a.tif is no stack of planes in z" in (outcome.error or "")
+    assert "give an image to a model of images" in (outcome.error or "")
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "told"),
+    [
+        # tifffile's own choice of three planes: samples of one image in color.
+        (
+            (3, 40, 48),
+            {},
+            "if its channels are planes in z, store it so (tifffile takes three or f",
+        ),
+        (
+            (2, 40, 48),
+            GREY | {"metadata": {"axes": "CYX"}},
+            "if its channels are planes in z, store it",
+        ),
+        ((40, 48, 3), RGB, "a folder of their own, of one size and named such as z001.tif"),
+        ((4, 40, 48), GREY | {"metadata": {"axes": "TYX"}}, "store times as separate files"),
+        ((6, 2, 40, 48), {"metadata": {"axes": "ZCYX"}}, "train a model on volumes of such chann"),
+        (
+            (6, 40, 48, 3),
+            RGB | {"metadata": {"axes": "ZYXS"}},
+            "train a model on volumes of such chann",
+        ),
+    ],
+)
+def test_what_is_no_volume_of_the_model_says_what_to_do(tmp_path, shape, options, told) -> None:
+    values = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", values, **options)
+    outcome = predicted(tmp_path / "a.tif", Results(tmp_path / "out"))
+    assert told in (outcome.error or "")
+    assert "convert the image" not in (outcome.error or "")
+
+
+def test_a_zarr_without_axes_says_how_to_name_them(tmp_path: Path) -> None:
+    zarr = pytest.importorskip("zarr")
+    zarr.save_array(tmp_path / "a.zarr", blocks())
+    zarr.save_array(tmp_path / "b.zarr", np.zeros((40, 40, 40), np.uint8))
+    [image] = find_images([tmp_path / "a.zarr"], tmp_path / "out", stacks=True)
+    model = Model(TorchNetwork(Bright()), SPEC)
+    [outcome] = predict_files(model, [image], Results(tmp_path / "out"))
+    assert "with dimension_names such as z, y, x" in (outcome.error or "")
+    with pytest.raises(UserError, match="dimension_names such as z, y, x, and predict it with --s"):
+        read_image(tmp_path / "b.zarr")
 
 
 def in_planes(folder: Path, start: int = 1, suffix: str = ".png") -> Path:
@@ -188,7 +233,7 @@ def test_images_that_are_no_planes_are_no_stack(tmp_path: Path, spoil: str) -> N
     assert len(files) == (7 if spoil == "gap" else 8)
     model = Model(TorchNetwork(Bright()), SPEC)
     for outcome in predict_files(model, files, Results(tmp_path / "out", pictures=False)):
-        told = "is an image, and" if spoil != "stacks" else ""
+        told = "is no stack of planes in z" if spoil != "stacks" else ""
         assert told in (outcome.error or "")
         assert (outcome.found == 2) == (spoil == "stacks")
 

@@ -17,15 +17,21 @@ if TYPE_CHECKING:
 def require_channels(model: str, spec: ModelSpec, channels: int, name: str) -> None:
     """Raise a UserError for an image called ``name`` that has not the channels of a model."""
     count = spec.in_channels
+    if channels == count or (channels == 1 and spec.takes_grey):
+        return
+    grey = " (or one, grey)" if spec.takes_grey else ""
+    expected = f"the model expects {count} channel{'s' * (count > 1)}{grey}, {name} has {channels}"
+    if spec.dims == 3:
+        raise UserError(
+            f"{expected}: keep those that it learned from in a file of their own, or train a model "
+            "on volumes of such channels"
+        )
     if count == 1 and channels in (3, 4):
         raise UserError(f"{name} is in color, {model} takes grey images; {for_color()}")
-    if channels != count and not (channels == 1 and spec.takes_grey):
-        grey = " (or one, grey)" if spec.takes_grey else ""
-        raise UserError(
-            f"the model expects {count} channel{'s' * (count > 1)}{grey}, {name} has {channels}: "
-            "convert the image (of a stack, save planes one by one, or --stitch those of one "
-            "channel), or train a model for such images"
-        )
+    raise UserError(
+        f"{expected}: keep those that it learned from, or train a model for such images; planes of "
+        "a stack are no channels, and found in with --stitch"
+    )
 
 
 def fitting(model: str, spec: ModelSpec, pixels: np.ndarray, name: str) -> np.ndarray:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from spatialembed.data.images.reading import read_image, read_stack, stack_spacing
-from spatialembed.data.images.single_plane import is_image
 from spatialembed.data.images.spacing import Spacing
 from spatialembed.errors import ImageWarning, UserError
 from spatialembed.files.writing import sweep
@@ -247,26 +246,13 @@ def find_in_volume(
     """Find the instances of a volume whose voxels (Z, H, W, C) ``read`` gives; raises as `find`."""
     name = str(image.path)
     with _noting(name) as notes:
-        voxels = _voxels(model, image, read)
+        voxels = read()
         found = model.cluster(model.output(voxels, name), *settings)
     depths = found.boxes[:, 3] - found.boxes[:, 0]
     widths = median_diameter(found.areas / depths * 1.5)  # of ellipsoids, in their widest plane
     spacing = stack_spacing(image.path, image.series)
     notes += other_voxels(spacing, model)
     return Found(image, voxels, found, lambda: (widths, None), tuple(notes), spacing)
-
-
-def _voxels(model: Model, image: ImageFile, read: Callable[[], np.ndarray]) -> np.ndarray:
-    try:
-        return read()
-    except UserError as error:
-        if not is_image(image.path, image.series):
-            raise
-        raise UserError(
-            f"{image.path} is an image, and {model.name} is of volumes: give it stacks in z (each "
-            "a TIFF, an OME-Zarr or a folder that holds nothing but planes, of one size and named "
-            "such as z001.tif, z002.tif), or take a model of images"
-        ) from error
 
 
 @contextmanager

@@ -151,11 +151,11 @@ def test_an_image_is_none_of_a_model_of_volumes(tmp_path: Path) -> None:
         ),
         ((40, 48, 3), RGB, "a folder of their own, of one size and named such as z001.tif"),
         ((4, 40, 48), GREY | {"metadata": {"axes": "TYX"}}, "store times as separate files"),
-        ((6, 2, 40, 48), {"metadata": {"axes": "ZCYX"}}, "train a model on volumes of such chann"),
+        ((6, 2, 40, 48), {"metadata": {"axes": "ZCYX"}}, "train a model for such volumes"),
         (
             (6, 40, 48, 3),
             RGB | {"metadata": {"axes": "ZYXS"}},
-            "train a model on volumes of such chann",
+            "train a model for such volumes",
         ),
     ],
 )
@@ -229,7 +229,14 @@ def test_images_that_are_no_planes_are_no_stack(tmp_path: Path, spoil: str) -> N
     else:
         for file in folder.iterdir():
             written(file, None)
-    files = find_images([folder], tmp_path / "out", stacks=True)
+    told: list[str] = []
+    files = find_images([folder], tmp_path / "out", told.append, stacks=True)
+    reasons = {
+        "gap": "leave a gap",
+        "size": "make all planes of one size",
+        "name": "differ in more",
+    }
+    assert [reasons[spoil] in line for line in told] == [True] * (spoil in reasons)
     assert len(files) == (7 if spoil == "gap" else 8)
     model = Model(TorchNetwork(Bright()), SPEC)
     for outcome in predict_files(model, files, Results(tmp_path / "out", pictures=False)):

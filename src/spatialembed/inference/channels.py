@@ -20,17 +20,12 @@ def require_channels(model: str, spec: ModelSpec, channels: int, name: str) -> N
     if channels == count or (channels == 1 and spec.takes_grey):
         return
     grey = " (or one, grey)" if spec.takes_grey else ""
-    expected = f"the model expects {count} channel{'s' * (count > 1)}{grey}, {name} has {channels}"
-    if spec.dims == 3:
-        raise UserError(
-            f"{expected}: keep those that it learned from in a file of their own, or train a model "
-            "on volumes of such channels"
-        )
-    if count == 1 and channels in (3, 4):
+    if count == 1 and channels in (3, 4) and spec.dims == 2:
         raise UserError(f"{name} is in color, {model} takes grey images; {for_color()}")
     raise UserError(
-        f"{expected}: keep those that it learned from, or train a model for such images; planes of "
-        "a stack are no channels, and found in with --stitch"
+        f"the model expects {count} channel{'s' * (count > 1)}{grey}, {name} has {channels}: keep "
+        "those that it learned from in a file of their own, or train a model for such "
+        f"{'images' if spec.dims == 2 else 'volumes'}"
     )
 
 

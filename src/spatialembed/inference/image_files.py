@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from spatialembed.data.images.kinds import SUFFIXES, ZARR, is_zarr
-from spatialembed.data.images.reading import is_stack
+from spatialembed.data.images.reading import is_stack, stack_size
 from spatialembed.data.layouts.unread_files import DOCUMENTS, STORES, in_words, is_visible, walk
 from spatialembed.errors import UserError
 from spatialembed.files.names import composed
@@ -45,7 +45,7 @@ def find_images(
         inputs: files, folders and patterns.
         out: where results will go.
         tell: takes sentences: on files of other formats, which are left out, and on folders that
-            are taken for stacks.
+            are taken for stacks, or are not.
         stacks: whether stacks are meant.
 
     Raises:
@@ -91,7 +91,7 @@ def _expand(
         inside, others = walk(path, skip, (*SUFFIXES, ZARR) if stacks else SUFFIXES)
         if others:
             tell(f"{path}: {in_words(others)}")
-        for file in _joined(inside) if stacks else inside:
+        for file in _joined(inside, tell) if stacks else inside:
             yield ImageFile(file, _name(file.relative_to(path)))
         if not inside:
             raise UserError(f"{path} has no image; expected files ending in {', '.join(SUFFIXES)}")
@@ -111,9 +111,18 @@ def _expand(
         yield from (ImageFile(i, _name(Path(i.name))) for i in images if i.parent not in folders)
 
 
-def _joined(files: list[Path]) -> list[Path]:
-    """Files; those of a folder of planes are one, the folder."""
-    folders = {folder for folder in {file.parent for file in files} if is_stack(folder)}
+def _joined(files: list[Path], tell: Callable[[str], None]) -> list[Path]:
+    """Files; those of a folder of planes are one, the folder. Of others it is told why not, where
+    the first file is no stack either.
+    """
+    folders: set[Path] = set()
+    for folder, first in {file.parent: file for file in reversed(files)}.items():
+        try:
+            stack_size(folder)
+            folders.add(folder)
+        except UserError as error:
+            if not is_stack(first):
+                tell(str(error))
     return sorted({file.parent if file.parent in folders else file for file in files})
 
 

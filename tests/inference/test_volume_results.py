@@ -141,7 +141,7 @@ def test_an_image_is_none_of_a_model_of_volumes(tmp_path: Path) -> None:
         # tifffile's own choice of three planes: samples of one image in color.
         (
             (3, 40, 48),
-            {},
+            RGB | {"planarconfig": "separate"},
             "if its channels are planes in z, store it so (tifffile takes three or f",
         ),
         (

@@ -247,7 +247,7 @@ def test_images_that_are_no_planes_are_no_stack(tmp_path: Path, spoil: str) -> N
 
 def test_results_never_lie_among_planes(tmp_path: Path) -> None:
     folder = in_planes(tmp_path / "in")
-    for out in (folder, tmp_path):
+    for out in (folder, tmp_path, folder / "found"):
         with pytest.raises(UserError, match="would lie beside it"):
             find_images([folder], out, stacks=True)
 

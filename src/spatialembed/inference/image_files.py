@@ -64,7 +64,8 @@ def find_images(
                     "predict them into two folders"
                 )
             into = place((out / image.name).parent)
-            if into == place(image.path.parent) or (stacks and into == place(image.path)):
+            inside = stacks and place(image.path) in (into, *into.parents)
+            if inside or into == place(image.path.parent):
                 raise UserError(
                     f"results of {image.path} would lie beside it, where label maps could replace "
                     "images; choose another folder"

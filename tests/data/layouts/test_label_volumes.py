@@ -245,7 +245,11 @@ def test_a_folder_in_images_with_its_mask_is_a_volume(tmp_path, file) -> None:
         np.testing.assert_array_equal(data[number - 1].label_mask, volume(label=number))
         assert data[number - 1].image.shape == (4, 6, 9, 1)
         assert data[number - 1].ignore.any() == (number == 2)
-    assert data.problems == ()
+    [told] = data.problems
+    assert told.warning
+    assert str(told).endswith(
+        "images: holds folders, each taken for a volume and its files for the planes of it"
+    )
     planes(tmp_path / "train" / "images" / "w", volume())
     with pytest.raises(UserError, match=r"w: has no mask; expected .*w \(a folder of planes\) or"):
         open_data(tmp_path)

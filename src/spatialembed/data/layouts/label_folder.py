@@ -178,6 +178,9 @@ def _pairs(root: Path, folder: Path) -> tuple[list[str], list[Problem]]:
         if taken := _add_folders((images, masks, unknown)):
             where = str(folder / "masks" / "{0}") + " (a folder of planes) or {0}.tif"
         left = [each for part in _PARTS for each in left_out_of(folder / part, taken=taken)]
+        if taken:
+            message = "holds folders, each taken for a volume and its files for the planes of it"
+            left.append(Problem(images.folder, message, warning=True))
         if folder != root or not splits_in(root)[0]:
             left += beside(folder, _PARTS, f"put them into {folder / 'images'} and masks")
     else:
@@ -203,8 +206,8 @@ def _pairs(root: Path, folder: Path) -> tuple[list[str], list[Problem]]:
 def _add_folders(parts: Sequence[_Named]) -> set[str]:
     """Where folders are volumes add them to images, masks and ignore, and give their names.
 
-    They are where images/ holds no image but folders, one of which, and its mask, is a stack.
-    Folders of plates or of splits are not, whose images are their own.
+    They are where images/ holds no image but folders, one of which, and its mask, is a stack; a
+    folder of a split's name is none. That of plates may look the same, so that it is told.
     """
     images, masks, _ = parts
     inside = [_folders_in(part.folder) for part in parts]

@@ -90,11 +90,11 @@ class Painted:
         return np.asarray(~known)
 
     def planes(self) -> Iterator[Painted]:
-        """The planes of a volume as images: those that were painted; all if it is complete."""
+        """The planes of a volume as images: those of which something is known."""
         for z, labels in enumerate(self.labels):
             found = None if self.found is None else self.found[z]
             plane = Painted(self.image[z], labels, found, self.complete)
-            if self.complete or plane.touched().any():
+            if not plane.ignore().all():
                 yield plane
 
     def _rim(self, touched: np.ndarray) -> np.ndarray:

@@ -104,9 +104,9 @@ class Painted:
         spacing = self.spacing or (1.0, 1.0, 1.0)
         z, y, x = (min(step / spacing[2], RIM) for step in spacing)
         sketched = touched & np.isin(self.labels, _sketched(self.labels))
-        beyond = _near(sketched.any(0), (y, x))
+        beyond = _near(np.any(sketched, axis=0), (y, x))
         whole = _near(touched & ~sketched, (z, y, x)) & ~beyond
-        return whole | _near(sketched, (RIM + 1, y, x))
+        return np.asarray(whole | _near(sketched, (RIM + 1, y, x)))
 
 
 def _near(touched: np.ndarray, steps: tuple[float, ...]) -> np.ndarray:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 
 from spatialembed.cli.main import main
@@ -17,6 +18,7 @@ from spatialembed.training import StageConfig, TrainConfig, train
 from spatialembed.training.few_images import ways
 from spatialembed.training.few_images.careful import careful, is_careful
 from spatialembed.training.few_images.folds import halves
+from spatialembed.training.prepare import gather
 from spatialembed.training.volumes import pitch_of
 
 SPACING = (0.8, 0.3, 0.3)
@@ -130,3 +132,17 @@ def test_a_volume_is_cut_across_its_planes() -> None:
     np.testing.assert_array_equal(one.ignore, ~other.ignore)
     assert not one.ignore[..., :14].any()
     assert one.ignore[..., 20:].all()
+
+
+def test_files_that_state_no_spacing_have_that_of_the_start(start, data, tmp_path, capsys) -> None:
+    silent = tmp_path / "data"
+    for path in data.rglob("*.tif"):
+        to = silent / path.relative_to(data)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(to, tifffile.imread(path), metadata={"axes": "ZYX"})
+    stage = StageConfig(crop_size=16, crop_depth=8, batch_size=1, steps=1)
+    config = TrainConfig(data=silent, init=start, stages=[stage])
+    material = gather(config, hold_out=False)
+    assert material.spec.spacing == SPACING
+    assert material.spec.pitch == pytest.approx(load_model(start)[1].pitch)
+    assert any(f"the distances of {start} are taken" in str(one) for one in material.warnings)

@@ -94,7 +94,7 @@ def halves(sample: Sample) -> tuple[Sample, Sample]:
     order = np.argsort(centers, kind="stable")
     middle = len(ids) // 2
     cut = centers[order[[middle - 1, middle]]].mean() if len(ids) > 1 else centers.mean()
-    place = np.indices(label_mask.shape, sparse=True)[axis]
+    place: np.ndarray = np.indices(label_mask.shape, sparse=True)[axis]
     second = np.broadcast_to(place > cut, label_mask.shape)
     second = np.where(label_mask > 0, np.isin(label_mask, ids[order[middle:]]), second)
     return known(sample, ~second), known(sample, second)

@@ -144,6 +144,7 @@ def test_the_rim_of_an_object_in_a_volume_is_as_wide_in_micrometres_along_each_a
     """By loops: what is near is what has a painted voxel within the rim."""
     shape, spacing = (9, 24, 26), (0.5, 0.25, 0.25)
     labels = np.where(ball(shape, (4, 11, 12), 1.3, spacing), 5, 0)
+    labels[:3, 2:4, 20:25] = 8
     ignore = Painted(np.zeros(shape), labels, spacing=spacing).ignore()
     steps = np.array(spacing) / 0.25
     inside = np.argwhere(labels)

@@ -134,7 +134,7 @@ def spheres(shape=(12, 48, 56), spacing=(2.0, 1.0, 1.0)):
 
 @pytest.fixture(scope="module")
 def volumes_model(tmp_path_factory):
-    """Trained for a few steps on two channels, and on one."""
+    """Models that know nothing yet, by how many channels they take."""
     runs = {}
     for channels in (1, 2):
         torch.manual_seed(0)

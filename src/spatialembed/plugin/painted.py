@@ -103,7 +103,8 @@ class Painted:
             return _near(touched, (1.0, 1.0))
         spacing = self.spacing or (1.0, 1.0, 1.0)
         z, y, x = (min(step / spacing[2], RIM) for step in spacing)
-        sketched = touched & np.isin(self.labels, _sketched(self.labels))
+        labels = np.where(touched, self.labels, 0)
+        sketched = touched & np.isin(labels, _sketched(labels))
         beyond = _near(np.any(sketched, axis=0), (y, x))
         whole = _near(touched & ~sketched, (z, y, x)) & ~beyond
         return np.asarray(whole | _near(sketched, (RIM + 1, y, x)))
@@ -115,11 +116,13 @@ def _near(touched: np.ndarray, steps: tuple[float, ...]) -> np.ndarray:
     ``steps`` is how far pixels lie apart along each axis.
     """
     near = np.zeros_like(touched)
-    if touched.any():  # else scipy would measure to a point beyond the corner of the image
-        [box] = ndimage.find_objects(touched.astype(np.uint8))
-        reach = [math.ceil(RIM / step) for step in steps]
-        box = tuple(slice(max(0, s.start - r), s.stop + r) for s, r in zip(box, reach, strict=True))
-        near[box] = ndimage.distance_transform_edt(~touched[box], steps) <= RIM
+    reach = [math.ceil(RIM / step) for step in steps]
+    # Around each part: where nothing is touched scipy measures to a point beyond the corner, and of
+    # a whole volume it takes long.
+    for part in ndimage.find_objects(ndimage.label(touched)[0]):
+        ends = zip(part, reach, strict=True)
+        around = tuple(slice(max(0, side.start - r), side.stop + r) for side, r in ends)
+        near[around] |= ndimage.distance_transform_edt(~touched[around], steps) <= RIM
     return near
 
 

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from spatialembed.data.checks.report import some
 from spatialembed.errors import UserError
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.loading import load
@@ -145,8 +146,8 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
         self.train_button.setEnabled(False)
         self.process.start(program, arguments)
         self._said = ""
-        things = "images" if model.spec.dims == 2 else "volumes"
-        self.said.setText(f"Training from {len(painted)} {things} …")
+        thing = "image" if model.spec.dims == 2 else "volume"
+        self.said.setText(f"Training from {some(len(painted), thing)} …")
 
     def _painted(self, model: Model) -> Iterator[Painted]:
         """The topmost labels layer of each image: found here, or begun by the user.

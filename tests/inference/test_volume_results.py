@@ -320,7 +320,6 @@ def run(tmp_path: Path) -> Path:
         ("crops data out", "holds volumes, and crops of images alone are stored"),
         ("export nuclei x.onnx --precision int8 --data data", "data holds volumes"),
         ("check data/train/images --label_first 1", "--label_first chooses among images"),
-        ("train data --init RUN --careful true --config volumes --steps 1", "careful training"),
     ],
 )
 def test_what_takes_no_volumes_says_so(

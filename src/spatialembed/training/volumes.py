@@ -20,9 +20,8 @@ def require_dims(config: TrainConfig, train: FileDataSet, start: ModelSpec | Non
     Raises:
         UserError: they do not fit.
     """
-    held = "volumes" if train.dims == 3 else "images"
     if start is not None and start.dims != train.dims:
-        raise UserError(f"{train.root} holds {held}, and {config.init} is not of such")
+        raise UserError(f"{train.root} holds {train.things}, and {config.init} is not of such")
     if train.dims > config.dims:
         raise UserError(
             f"{train.root} holds volumes{_in_planes(train)}: train by --config volumes, or by a "
@@ -53,8 +52,11 @@ def comes_to_two_planes(config: TrainConfig) -> bool:
     return any(depth > 1 and depth & (depth - 1) == 0 for depth in depths)
 
 
-def spacing_of(config: TrainConfig, train: FileDataSet) -> tuple[Spacing | None, list[Problem]]:
-    """Spacing of the training volumes: what was asked for, or what their files say.
+def spacing_of(
+    config: TrainConfig, train: FileDataSet, own: Spacing | None
+) -> tuple[Spacing | None, list[Problem]]:
+    """Spacing of the training volumes: what was asked for, what their files say, or ``own``, that
+    of the model that the run starts from.
 
     Returns:
         It, None where nobody says; and what to tell of it.
@@ -71,14 +73,20 @@ def spacing_of(config: TrainConfig, train: FileDataSet) -> tuple[Spacing | None,
         silent = train.items[stated.index(None)].image
         message = (
             f"{silent} does not say how far its voxels lie apart; "
-            + ("the others' distances are taken" if known else "they are taken for cubes")
+            + (
+                "the others' distances are taken"
+                if known
+                else f"the distances of {config.init} are taken"
+                if own
+                else "they are taken for cubes"
+            )
             + ": give them with --spacing Z Y X"
         )
         told = [Problem(config.data, message, warning=True)]
     else:
         told = []
     if not known:
-        return None, told
+        return own, told
     first = known[0][1]
     for i, other in known[1:]:
         if unlike(other, first):

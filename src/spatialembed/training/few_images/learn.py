@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from spatialembed.console.output import console, warn
+from spatialembed.data.data_set import Problem
+from spatialembed.inference.folder import other_spacing
 from spatialembed.inference.loading import load_network
 from spatialembed.training.config import TrainConfig
 from spatialembed.training.few_images.budget import Budget
@@ -41,12 +43,13 @@ def learn_carefully(config: TrainConfig, began: float, run_stage: Callable[[Run]
     stages, start = config.scheduled(), load_network(config.init)[1]
     config = careful(config, start)
     fabric, material = connect(config), gather(config, hold_out=False)
-    warn(material.warnings)
+    notes = other_spacing(material.spec.spacing, start.spacing)
+    warn([*material.warnings, *(Problem(config.data, note, warning=True) for note in notes)])
     weights = Best.of(build_network(config, material), start).weights
     tuning = Tuning.of(config, material, fabric, start, weights, run_stage)
     console.print(
-        f"few images: learning carefully from {config.init}, no further than helps on images that "
-        "are held back (--careful false trains by the recipe)",
+        f"few {tuning.things}: learning carefully from {config.init}, no further than helps on "
+        f"{tuning.things} that are held back (--careful false trains by the recipe)",
         soft_wrap=True,
     )
     folds = _folds(material)
@@ -90,8 +93,8 @@ def _at_size(tuning: Tuning, folds: Sequence[Fold]) -> tuple[Tuning, list[Tally]
     spec, base = sized(tuning.spec, diameter, shown, lambda spec: found_so(tuning.used_so(spec)))
     if spec.zoom != tuning.spec.zoom:
         console.print(
-            f"your objects are about {diameter:.0f} pixels wide: images are shown to it at "
-            f"{spec.zoom:g} times their size, no more at {tuning.spec.zoom:g}",
+            f"your objects are about {diameter:.0f} pixels wide: {tuning.things} are shown to it "
+            f"at {spec.zoom:g} times their size, no more at {tuning.spec.zoom:g}",
             soft_wrap=True,
         )
     return tuning.used_so(spec), base

@@ -138,10 +138,32 @@ def test_what_is_not_of_volumes_is_refused(run, data, tmp_path, capsys) -> None:
     )
     said = errors_of(capsys, "predict", run, stack, "--out", out, "--format", "coco")
     assert "format coco is of images" in said
-    labels = tmp_path / "labels.zarr"
-    assert "give --out a folder" in errors_of(capsys, "predict", run, stack, "--out", labels)
-    assert not labels.exists()
     assert not list(out.glob("*.tif"))
+
+
+def test_a_volume_past_memory_has_the_labels_of_the_whole(run, data, tmp_path, capsys) -> None:
+    zarr = pytest.importorskip("zarr")
+    stack, labels = data / "test" / "images" / "volume_000.tif", tmp_path / "labels.zarr"
+    settings = ["--seed_threshold", "0", "--foreground_threshold", "0.2", "--min_size", "1"]
+    assert main(["predict", str(run), str(stack), "--out", str(tmp_path), *settings]) == 0
+    whole = tifffile.imread(tmp_path / "volume_000.tif")
+    asked = ["predict", str(run), str(stack), "--out", str(labels), "--workers", "1", *settings]
+    assert main(asked) == 0
+    assert f"{whole.max()} instances in" in capsys.readouterr().out
+    group = zarr.open_group(labels, mode="r")
+    np.testing.assert_array_equal(group["0"][:], whole)
+    assert group["instances/box"].shape == (whole.max(), 6)
+    [scales] = group.attrs["ome"]["multiscales"]
+    steps = scales["datasets"][0]["coordinateTransformations"][0]["scale"]
+    assert steps == pytest.approx(SPACING)
+    assert "is there already; add --overwrite" in errors_of(capsys, *asked)
+
+
+def test_an_image_is_no_volume_past_memory(run, flat, tmp_path, capsys) -> None:
+    image, out = next((flat / "train" / "images").iterdir()), tmp_path / "labels.zarr"
+    said = errors_of(capsys, "predict", run, image, "--out", out)
+    assert f"{image.name} is no TIFF, OME-Zarr or folder of planes" in said
+    assert not list(tmp_path.glob("labels*"))
 
 
 def test_images_are_refused_by_a_model_of_volumes(run, flat, tmp_path, capsys) -> None:

@@ -38,8 +38,8 @@ def run_predict(
 ) -> int:
     """Find the instances in images: a label TIFF and a picture each, other formats on demand.
 
-    One image that does not fit in memory (OME-Zarr, Zarr or TIFF) becomes OME-Zarr labels where
-    --out ends in .zarr.
+    One image or volume that does not fit in memory (OME-Zarr, Zarr or TIFF) becomes OME-Zarr
+    labels where --out ends in .zarr.
 
     Args:
         model: a shipped model (`spatialembed models` lists them), run folder, model file, exported
@@ -67,6 +67,7 @@ def run_predict(
         scheduler: address of a dask scheduler whose workers share the work instead.
     """
     from spatialembed.data.images.reading import further_images
+    from spatialembed.data.images.single_plane import is_image
     from spatialembed.formats.results_folder import Results
     from spatialembed.inference.folder import predict_files
     from spatialembed.inference.image_files import find_images
@@ -91,7 +92,7 @@ def run_predict(
         source, image, who = ModelSource(*given), Path(images[0]), Workers(workers, scheduler)
         count = predict_large(source, image, out, who, overwrite, *settings, None, track, series)
         console.print(f"{count} instances in {out}", soft_wrap=True)
-        if further := further_images(image, series):
+        if is_image(image, series) and (further := further_images(image, series)):
             warn([f"{image} {further}"])
         return 0
     results = Results(out, format or (), overlay, annotations)

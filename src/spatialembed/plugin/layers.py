@@ -9,7 +9,7 @@ import numpy as np
 
 from spatialembed.data.images.spacing import Spacing, stated
 from spatialembed.errors import UserError
-from spatialembed.inference.folder import other_spacing
+from spatialembed.inference.other_voxels import other_voxels
 from spatialembed.inference.stack import predict_stack
 
 if TYPE_CHECKING:
@@ -104,5 +104,5 @@ def find(model: Model, channels: Channels) -> tuple[Instances, list[str]]:
         return model.predict(pixels, name=name), []
     if model.spec.dims == 2:
         return predict_stack(model, pixels, name=name).instances, [BY_PLANES]
-    notes = other_spacing(spacing_of(first), model.spec.spacing)
+    notes = other_voxels(spacing_of(first), model)
     return model.predict(pixels, name=name), [f"{name}: {note}." for note in notes]

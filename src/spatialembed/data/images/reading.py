@@ -170,7 +170,10 @@ def stated_shape(path: Path) -> tuple[int, int, int] | None:
     """
     if is_zarr(path) or is_tiff(path):
         opened = open_windowed(path)
-        return None if opened is None else (*opened.shape, opened.channels)
+        if opened is None:
+            return None
+        height, width = opened.shape
+        return height, width, opened.channels
     header = _header(path)
     return None if header.channels is None else (*header.size, header.channels)
 

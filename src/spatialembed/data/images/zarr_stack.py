@@ -11,6 +11,7 @@ import numpy as np
 from spatialembed.data.images.kinds import require_few_voxels
 from spatialembed.data.images.reading_errors import AN_IMAGE
 from spatialembed.data.images.spacing import Spacing, stated
+from spatialembed.data.images.windows import WindowedImage
 from spatialembed.data.images.zarr_image import (
     TO_NAME_AXES,
     are_axes,
@@ -18,6 +19,7 @@ from spatialembed.data.images.zarr_image import (
     named,
     names_of,
     opened,
+    windowed,
 )
 from spatialembed.data.images.zarr_series import ZarrImage, require_mask
 from spatialembed.errors import UserError
@@ -35,17 +37,19 @@ def read_zarr_stack(path: Path, indices: bool, series: int | None) -> np.ndarray
         indices: for masks: the codecs must keep every id.
         series: which of its images.
     """
+    stack = open_zarr_stack(path, indices, series)
+    require_few_voxels(path, (*stack.shape, stack.channels))
+    return stack.whole()
+
+
+def open_zarr_stack(path: Path, indices: bool, series: int | None) -> WindowedImage:
+    """The same, to be read by windows."""
     node, image, _, _ = opened(path, series)
     with named(path):
-        axes = _axes(path, image)
-        require_few_voxels(path, image.array.shape)
+        stack = windowed(path, image.array, _axes(path, image), _VOLUME)
         if indices:
             require_mask(path, node, image)
-        voxels = np.asarray(image.array[tuple(slice(None) if a in _VOLUME else 0 for a in axes)])
-        kept = [axis for axis in axes if axis in _VOLUME]
-        voxels = voxels.transpose([kept.index(axis) for axis in _VOLUME if axis in kept])
-        voxels = voxels.astype(voxels.dtype.newbyteorder("="), copy=False)
-        return voxels if "c" in kept else voxels[..., None]
+        return stack
 
 
 def zarr_stack_size(path: Path, series: int | None) -> tuple[int, int, int]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from spatialembed.console.output import console, warn
 from spatialembed.data.data_set import Problem
-from spatialembed.inference.folder import other_spacing
+from spatialembed.data.images.spacing import Spacing, in_words, unlike
 from spatialembed.inference.loading import load_network
 from spatialembed.training.config import TrainConfig
 from spatialembed.training.few_images.budget import Budget
@@ -43,8 +44,9 @@ def learn_carefully(config: TrainConfig, began: float, run_stage: Callable[[Run]
     stages, start = config.scheduled(), load_network(config.init)[1]
     config = careful(config, start)
     fabric, material = connect(config), gather(config, hold_out=False)
-    notes = other_spacing(material.spec.spacing, start.spacing)
-    warn([*material.warnings, *(Problem(config.data, note, warning=True) for note in notes)])
+    warn(
+        [*material.warnings, *_flatter_or_longer(config.data, material.spec.spacing, start.spacing)]
+    )
     weights = Best.of(build_network(config, material), start).weights
     tuning = Tuning.of(config, material, fabric, start, weights, run_stage)
     console.print(
@@ -61,6 +63,17 @@ def learn_carefully(config: TrainConfig, began: float, run_stage: Callable[[Run]
     folds = budget.thinned(folds, _seconds_to_judge(tuning, folds[0]))
     tuning, base = _at_size(tuning, folds)
     (go_on if ap(base) >= LOST else begin_anew)(tuning, folds, budget, base)
+
+
+def _flatter_or_longer(data: Path, spacing: Spacing | None, start: Spacing | None) -> list[Problem]:
+    """A warning where the start was trained on voxels of other proportions."""
+    if spacing is None or start is None or not unlike(spacing, start):
+        return []
+    note = (
+        f"its voxels are {in_words(spacing)}, those that the start learned from {in_words(start)}, "
+        "so that objects look flatter or longer than it knows them: resample to such proportions"
+    )
+    return [Problem(data, note, warning=True)]
 
 
 def _folds(material: Material) -> list[Fold]:

@@ -1,6 +1,7 @@
 """The wheel, installed by itself, runs away from the checkout and has its recipes inside."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ def run_python(*arguments: object, cwd: Path, path: str = "") -> str:
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory) -> Path:
     """A folder with the built wheel unpacked as pip installs it."""
-    pytest.importorskip("hatchling")
+    pytest.importorskip("hatch_vcs")
     if not (ROOT / "pyproject.toml").is_file():
         pytest.skip("the tests are not in a checkout, so there is nothing to build")
     folder = tmp_path_factory.mktemp("wheel")
@@ -42,6 +43,22 @@ def outside(installed: Path, code: str) -> str:
 def test_it_is_the_wheel_that_is_imported(installed) -> None:
     where = outside(installed, "import spatialembed; print(spatialembed.__file__)")
     assert Path(where.strip()).is_relative_to(installed)
+
+
+def test_it_knows_its_version_and_is_no_larger_than_its_models_make_it(installed) -> None:
+    version = outside(installed, "import spatialembed; print(spatialembed.__version__)").strip()
+    [wheel] = installed.parent.glob("*.whl")
+    assert wheel.name.startswith(f"spatialembed-{version}-")
+    assert wheel.stat().st_size <= 40_000_000
+
+
+@pytest.mark.parametrize(("described", "version"), [("v1.2.3", "1.2.3"), (None, "0.0.0")])
+def test_sources_without_git_are_built_too(tmp_path, described, version) -> None:
+    pytest.importorskip("hatch_vcs")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    if described:  # as an archive of git says it
+        (tmp_path / ".git_archival.txt").write_text(f"node: 0\ndescribe-name: {described}\n")
+    assert run_python("-m", "hatchling", "version", cwd=tmp_path).strip() == version
 
 
 def test_recipes_are_inside(installed) -> None:

@@ -3,7 +3,7 @@
     python benchmarks/fresh_install.py
 
 Builds it, looks into it, installs it with what it needs and no extra, and runs two commands on a
-generated image. Pythons that are not on the machine are skipped. Where an index has torch with CUDA
+generated image. Of Pythons that are not on the machine only the wheels are looked up. Where an index has torch with CUDA
 alone, CUDA's packages (gigabytes) stay away: torch cannot be imported then, nor is it here.
 """
 
@@ -84,6 +84,16 @@ def install(interpreter: str, wheel: Path, folder: Path) -> tuple[Path, str]:
     return programs, "all of its dependencies"
 
 
+def looked_up(version: str, wheel: Path, folder: Path) -> str:
+    """What an index has for a Python that is not here."""
+    report = folder / "report.json"
+    pip = sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"
+    constraints = "-c", ROOT / "constraints.txt"
+    where = "--only-binary", ":all:", "--python-version", version, "--target", folder / "none"
+    run(*pip, *constraints, *where, "--report", report, wheel)
+    return f"{len(json.loads(report.read_text())['install']) - 1} dependencies have wheels"
+
+
 def try_out(programs: Path, folder: Path) -> str:
     """Two commands of a user, in an empty folder; what came out is looked at."""
     folder.mkdir()
@@ -112,7 +122,8 @@ def main() -> None:
         for version in PYTHONS:
             interpreter = python(version)
             if interpreter is None:
-                print(f"Python {version}: not on this machine, skipped", flush=True)
+                there = looked_up(version, wheel, folder)
+                print(f"Python {version}: not on this machine, not tried; {there}", flush=True)
                 continue
             start = time.perf_counter()
             programs, how = install(interpreter, wheel, folder / version)

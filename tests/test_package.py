@@ -1,12 +1,15 @@
 """The wheel, installed by itself, runs away from the checkout and has its recipes inside."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 
@@ -59,6 +62,22 @@ def test_sources_without_git_are_built_too(tmp_path, described, version) -> None
     if described:  # as an archive of git says it
         (tmp_path / ".git_archival.txt").write_text(f"node: 0\ndescribe-name: {described}\n")
     assert run_python("-m", "hatchling", "version", cwd=tmp_path).strip() == version
+
+
+CONDA = {"torch": "pytorch", "lightning-fabric": "pytorch-lightning"}
+"""Names of conda-forge that are others; the second holds the module of the first."""
+
+
+def test_the_recipe_for_conda_forge_needs_what_the_package_needs() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    recipe = yaml.safe_load((ROOT / "conda" / "recipe.yaml").read_text(encoding="utf-8"))
+    needs = dict(
+        re.match(r"([\w-]+)[^>]*(>=[\d.]+)", one).groups() for one in project["dependencies"]
+    )
+    there = dict(f"{one} ".split(" ", 1) for one in recipe["requirements"]["run"])
+    for name, version in needs.items():
+        assert there[CONDA.get(name, name)].strip() == version, name
+    assert project["requires-python"] == f">={recipe['context']['python_min']}"
 
 
 def test_recipes_are_inside(installed) -> None:

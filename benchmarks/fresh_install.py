@@ -3,8 +3,9 @@
     python benchmarks/fresh_install.py
 
 Builds it, looks into it, installs it with what it needs and no extra, and runs two commands on a
-generated image. Of Pythons that are not on the machine only the wheels are looked up. Where an index has torch with CUDA
-alone, CUDA's packages (gigabytes) stay away: torch cannot be imported then, nor is it here.
+generated image. Of Pythons that are not on the machine only the wheels are looked up. Where an
+index has torch with CUDA alone, CUDA's packages (gigabytes) stay away: torch cannot be imported
+then, nor is it here.
 """
 
 import glob

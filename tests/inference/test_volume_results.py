@@ -147,7 +147,6 @@ def run(tmp_path: Path) -> Path:
         ("predict RUN a.tif --out found --stitch", "leave --stitch out"),
         ("crops data out", "holds volumes, and crops of images alone are stored"),
         ("export nuclei x.onnx --precision int8 --data data", "data holds volumes"),
-        ("serve RUN --port 47113", "use spatialembed predict"),
         ("check data/train/images --label_first 1", "--label_first chooses among images"),
         ("train data --init RUN --careful true --config volumes --steps 1", "careful training"),
     ],

@@ -242,7 +242,7 @@ def run_serve(
     device: str = "auto",
     precision: Literal["float32", "bf16"] | None = None,
 ) -> int:
-    """Open a web page: drop an image in, see its instances, move the thresholds.
+    """Open a web page: drop an image or stack in, see its instances, move the thresholds.
 
     Args:
         model: a shipped model (`spatialembed models` lists them), run folder, model file, exported

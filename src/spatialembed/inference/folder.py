@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -246,7 +247,8 @@ def find_in_volume(
     """Find the instances of a volume whose voxels (Z, H, W, C) ``read`` gives; raises as `find`."""
     name = str(image.path)
     with _noting(name) as notes:
-        voxels = _voxels(model, image, read)
+        with of_volumes(model, image.path, image.series):
+            voxels = read()
         found = model.cluster(model.output(voxels, name), *settings)
     depths = found.boxes[:, 3] - found.boxes[:, 0]
     widths = median_diameter(found.areas / depths * 1.5)  # of ellipsoids, in their widest plane
@@ -255,14 +257,20 @@ def find_in_volume(
     return Found(image, voxels, found, lambda: (widths, None), tuple(notes), spacing)
 
 
-def _voxels(model: Model, image: ImageFile, read: Callable[[], np.ndarray]) -> np.ndarray:
+@contextmanager
+def of_volumes(model: Model, path: Path, series: int | None = None) -> Iterator[None]:
+    """Where a stack is read for a model of volumes: say so of an image that is none.
+
+    Raises:
+        UserError: as what is read.
+    """
     try:
-        return read()
+        yield
     except UserError as error:
-        if not is_image(image.path, image.series):
+        if not is_image(path, series):
             raise
         raise UserError(
-            f"{image.path} is an image, and {model.name} is of volumes: give it stacks in z, or "
+            f"{path} is an image, and {model.name} is of volumes: give it stacks in z, or "
             "take a model of images"
         ) from error
 

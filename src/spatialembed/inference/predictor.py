@@ -20,7 +20,8 @@ from spatialembed.inference.own_size import SEED, typical_diameter
 from spatialembed.inference.sight import Sight
 from spatialembed.inference.zoom import Part
 from spatialembed.kernels.foreground import take_foreground
-from spatialembed.pictures import Explanation
+from spatialembed.pictures import Explanation, VolumeExplanation, explain, fullest
+from spatialembed.pictures.colors import RGB
 from spatialembed.refinement import refine, refine_foreground
 
 if TYPE_CHECKING:
@@ -193,11 +194,43 @@ class Model(Sight):
             return sized.cluster(output, *given, whole=None if part is None else part.shape)
 
     def explanation(self, image: np.ndarray, output: np.ndarray, found: Instances) -> Explanation:
-        """Pictures of how :meth:`cluster` came to what it found in a raw output of an image.
+        """Pictures of how :meth:`cluster` came to what it found in a raw output of an image."""
+        return Explanation(image, output, found, **self.geometry(output.shape[1:]))
 
-        Of a volume, of one of its planes; see :func:`spatialembed.pictures.shown`.
+    def volume_explanation(
+        self,
+        image: np.ndarray,
+        output: np.ndarray,
+        found: Instances,
+        spacing: tuple[float, float, float] | None = None,
+    ) -> VolumeExplanation:
+        """:meth:`explanation` of a volume.
+
+        Args:
+            image: (Z, H, W, C).
+            output: its raw output.
+            found: what was found in it.
+            spacing: between its voxels along (z, y, x); None for that of training.
         """
         geometry = self.geometry(output.shape[1:])
-        geometry["n_sigma"] = min(geometry["n_sigma"], 2)
-        geometry["pitch"] = geometry["pitch"][:2]
-        return Explanation(image, output, found, **geometry)
+        spacing = spacing or self.spec.spacing
+        return VolumeExplanation(image, output, found, spacing=spacing, **geometry)
+
+
+def sheet_of(
+    model: Model, image: np.ndarray, output: np.ndarray, found: Instances, truth: np.ndarray
+) -> RGB:
+    """A sheet of :func:`~spatialembed.pictures.explain`; of a volume, of its fullest plane.
+
+    Args:
+        model: at the size of the image's objects.
+        image: (*S, C).
+        output: its raw output.
+        found: what was found in it.
+        truth: (*S) its label mask.
+    """
+    if truth.ndim == 2:
+        return explain(model.explanation(image, output, found), truth)
+    plane = fullest(truth if truth.any() else found.label_map)
+    seen = model.volume_explanation(image, output, found).at(plane)
+    return explain(seen, plane.of(truth))

@@ -92,7 +92,7 @@ def outcome(failure: Failure) -> tuple[np.ndarray, list[tuple[str, np.ndarray, J
     told = []
     for title, one in found.items():
         verdict = judge(one.label_map, mask)
-        shown = found_against_truth(failure.mended(image), one.label_map, mask, verdict)
+        shown = found_against_truth(failure.mended(image), one.label_map, mask)
         told.append((title, shown, verdict))
     return to_rgb(image), told
 

@@ -156,8 +156,8 @@ def in_one_piece(model: str, folder: Path) -> str:
     same, other = compared.is_found[compared.true], np.count_nonzero((whole > 0) != (tiles > 0))
     return (
         f"in one piece {len(same):,} objects, of which {same.sum():,} are among those "
-        f"of tiles (IoU > .5), which have {compared.labels:,}; {other:,} voxels are an object's in "
-        "one alone"
+        f"of tiles (IoU > .5), which have {compared.labels:,}; {other:,} voxels are an object's "
+        "in one alone"
     )
 
 

@@ -143,7 +143,7 @@ def test_what_is_no_stack_or_too_large_is_refused_in_a_sentence(tmp_path, monkey
     (tmp_path / "notes.tif").write_text("nothing")
     (tmp_path / "notes.txt").write_text("nothing")
     told = {
-        "flat.tif": "flat.tif is an image, and balls is of volumes",
+        "flat.tif": "flat.tif is no stack of planes in z",
         "notes.tif": "notes.tif",
         "notes.txt": "notes.txt is no TIFF",
     }

@@ -44,6 +44,7 @@ def test_train(run, data) -> None:
     _, spec = load_model(run)
     assert spec.dims == 3
     assert spec.spacing == pytest.approx(SPACING)
+    assert spec.training["spacing_stated"]
     assert spec.n_sigma == 3
     x, y, z = spec.pitch
     assert x == pytest.approx(y)
@@ -185,6 +186,29 @@ def flat(tmp_path):
     return tmp_path / "flat"
 
 
+def test_volumes_in_folders_of_planes(data, run, tmp_path, capsys) -> None:
+    for file in sorted((data / "test").glob("*/*.tif")):
+        folder = tmp_path / "planes" / "train" / file.parent.name / file.stem
+        folder.mkdir(parents=True)
+        for z, plane in enumerate(tifffile.imread(file)):
+            tifffile.imwrite(folder / f"{z}.tif", plane)
+    root = tmp_path / "planes"
+    assert main(["check", str(root)]) == 0
+    assert "train: 1 volume, " in capsys.readouterr().out.replace("volumes", "volume")
+    asked = ["--out", tmp_path / "run", "--steps", "1", "--device", "cpu"]
+    said = errors_of(capsys, "train", root, "--config", "nuclei", *asked)
+    assert "volume_000 are its planes; move images of their own into" in said
+    settings = ["--seed_threshold", "0", "--foreground_threshold", "0.2", "--no_overlay"]
+    images = [root / "train" / "images", data / "test" / "images"]
+    for number, given in enumerate(images):
+        out = tmp_path / str(number)
+        assert main(["predict", str(run), str(given), "--out", str(out), *settings]) == 0
+    heard = capsys.readouterr()
+    assert "are taken for the planes of one stack" in heard.out + heard.err
+    labels = [tifffile.imread(tmp_path / name / "volume_000.tif") for name in "01"]
+    np.testing.assert_array_equal(*labels)
+
+
 def test_recipes_of_the_other_kind_are_refused(data, flat, run, tmp_path, capsys) -> None:
     out = tmp_path / "run"
     asked = ["--out", out, "--steps", "1", "--device", "cpu"]
@@ -233,6 +257,7 @@ def test_a_spacing_that_is_given_is_taken(data, tmp_path) -> None:
     assert main([str(one) for one in ("train", data, *asked)]) == 0
     _, spec = load_model(out)
     assert spec.spacing == (3, 1, 1.5)
+    assert not spec.training["spacing_stated"]
     assert np.array(spec.pitch) / spec.pitch[0] == pytest.approx(
         [1, 1 / 1.5, 2 * spec.zoom], rel=1e-4
     )

@@ -25,7 +25,7 @@ from spatialembed.data.images.spacing import Spacing
 from spatialembed.errors import UserError
 from spatialembed.formats.label_images import save_label_tiff
 from spatialembed.formats.measurements import write_measurements
-from spatialembed.inference.folder import of_volumes, other_spacing
+from spatialembed.inference.other_voxels import other_voxels
 from spatialembed.inference.predictor import Model
 from spatialembed.instances import Instances
 from spatialembed.pictures import Explanation, Plane, VolumeExplanation
@@ -101,7 +101,7 @@ class Study:
     @property
     def note(self) -> str:
         """What to know of a volume before its result is believed; empty for nothing."""
-        return "; ".join(other_spacing(self.spacing, self.model.spec.spacing))
+        return "; ".join(other_voxels(self.spacing, self.model))
 
 
 def study(model: Model, path: Path) -> Study:
@@ -130,8 +130,7 @@ def _image(model: Model, path: Path) -> Study:
 
 
 def _volume(model: Model, path: Path) -> Study:
-    with of_volumes(model, path):
-        millions = math.prod(stack_size(path)) / 1e6
+    millions = math.prod(stack_size(path)) / 1e6
     if millions > MOST_MEGAPIXELS:
         raise UserError(
             f"{path.name} has {millions:.0f} million voxels, this page takes up to "

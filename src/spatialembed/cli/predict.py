@@ -46,7 +46,7 @@ def run_predict(
             .onnx or authors' file.
         images: files, folders or patterns.
         out: folder for the results; ending in .zarr, for the labels of one image of any size.
-        format: further results: cityscapes, coco, geojson, imagej, measurements.
+        format: further results: cityscapes, coco, geojson, imagej, measurements, meshes.
         annotations: COCO json whose image and category ids the COCO results take.
         overlay: write a picture of every image with its instances; none of an image of any size.
         overwrite: predict again where results exist; what other formats hold of them is removed.
@@ -68,15 +68,13 @@ def run_predict(
     """
     from spatialembed.data.images.reading import further_images
     from spatialembed.data.images.single_plane import is_image
-    from spatialembed.formats.results_folder import Results, require_of_volumes
+    from spatialembed.formats.results_folder import Results
     from spatialembed.inference.folder import predict_files
     from spatialembed.inference.image_files import find_images
     from spatialembed.inference.loading import load
     from spatialembed.inference.summary import cautions, summary
 
     require_writable(out)
-    if stitch:
-        require_of_volumes(format or ())
     if stitch and (annotations or workers or scheduler or out.suffix == ".zarr"):
         raise UserError(
             "of stacks label TIFFs are written, by one process: leave --annotations, --workers and "

@@ -57,6 +57,7 @@ class Sight:
         self.invert = inverted(self.name, spec, invert)
         self.finds_size = spec.finds_size and diameter is None
         self.weights = ""
+        self.asked: tuple[float | None, float | None, int | None] = (None, None, None)
 
     def seeing(self, diameter: float | None) -> Self:
         """The same model for images whose objects are ``diameter`` pixels wide."""

@@ -23,7 +23,7 @@ from spatialembed.files.described import fitting, read_json
 from spatialembed.files.writing import atomic_write
 from spatialembed.inference.channels import require_channels
 from spatialembed.inference.familiarity import tell_of_parts
-from spatialembed.inference.folder import other_spacing
+from spatialembed.inference.other_voxels import other_voxels
 from spatialembed.inference.own_size import middle
 from spatialembed.inference.tiles import most_of
 from spatialembed.large.labels import Paint, flat_of, make_labels, number, write_table
@@ -222,14 +222,14 @@ def _fitting(image: WindowedImage, model: Model) -> WindowedImage:
 def _placed(image: Path, series: int | None, model: Model) -> tuple[Grid, Spacing]:
     """Where pixels lie by what the file says; of a volume also how far apart by it or the model.
 
-    Warns of voxels of other proportions than the model's.
+    Warns of voxels unlike the model's.
     """
     if model.spec.dims == 2:
         return grid_of(image, series), (1.0, 1.0, 1.0)
-    stated, trained = stack_spacing(image, series), model.spec.spacing
-    for note in other_spacing(stated, trained):
+    stated = stack_spacing(image, series)
+    for note in other_voxels(stated, model):
         warnings.warn(ImageWarning(note, str(image)), stacklevel=3)
-    return stack_grid(image, series), stated or trained or (1.0, 1.0, 1.0)
+    return stack_grid(image, series), stated or model.spec.spacing or (1.0, 1.0, 1.0)
 
 
 def _planned(shape: tuple[int, ...], workers: int, model: Model, spacing: Spacing) -> Mosaic:

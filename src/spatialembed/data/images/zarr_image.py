@@ -19,6 +19,9 @@ from spatialembed.data.images.windows import WindowedImage
 from spatialembed.data.images.zarr_series import ZarrImage, image_of, require_mask
 from spatialembed.errors import UserError, missing_extra
 
+TO_NAME_AXES = "store it as OME-Zarr, or in zarr 3 with dimension_names such as z, y, x"
+"""What to do with an array that does not say what its axes are."""
+
 _PLANE, _LETTERS = "yxc", tuple("tczyx")
 _CHANNELS = dict.fromkeys(("channel", "channels", "band", "bands", "sample", "s"), "c")
 
@@ -162,8 +165,9 @@ def _axes(path: Path, array: Any, names: list[str] | None) -> str:
     if not are_axes(axes, shape, _PLANE):
         raise UserError(
             f"{path} is a stack of shape {shape} (axes {', '.join(names) or 'unknown'}), not a 2D "
-            "image; store its planes as separate arrays, or, if they are planes in z, predict it "
-            "with --stitch or by a model of volumes"
+            "image; store its planes as separate arrays, or, if they are planes in z, "
+            f"{'' if names else f'{TO_NAME_AXES}, and '}predict it with --stitch or by a model of "
+            "volumes"
         )
     return axes
 

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from spatialembed.data.images.kinds import require_few_voxels
+from spatialembed.data.images.reading_errors import AN_IMAGE
 from spatialembed.data.images.spacing import Spacing, stated
 from spatialembed.data.images.windows import WindowedImage
 from spatialembed.data.images.zarr_image import (
+    TO_NAME_AXES,
     are_axes,
     letters,
     named,
@@ -94,14 +96,12 @@ def _axes(path: Path, image: ZarrImage) -> str:
         names = list(_FIVE)
     if len(names) != len(shape):
         raise UserError(
-            f"{path} does not say what the axes of its shape {shape} are; store it as OME-Zarr, or "
-            "in zarr 3 with dimension_names such as z, y, x"
+            f"{path} does not say what the axes of its shape {shape} are; {TO_NAME_AXES}"
         )
     axes = letters(names)
     if not are_axes(axes, shape, _VOLUME) or shape[axes.index("z")] < 2:
         raise UserError(
             f"{path} is no stack of planes in z: it has the shape {shape} (axes "
-            f"{', '.join(names)}); an image takes a model of images and no --stitch; store times "
-            "as separate arrays"
+            f"{', '.join(names)}); store times as separate arrays, and {AN_IMAGE}"
         )
     return axes

@@ -47,5 +47,5 @@ def sample_image(spec: ModelSpec, diameter: float | None, side: int = 256) -> np
 
 def _are_dark(looks: Looks | dict[str, list[float]] | None) -> bool:
     """Whether pixels of objects are mostly darker than others."""
-    contrast = looks.get("contrast") if isinstance(looks, dict) else looks and looks.contrast
-    return bool(contrast) and sum(contrast) < 1
+    known = looks.get("contrast") if isinstance(looks, dict) else looks and looks.contrast
+    return known is not None and sum(known) < 1

@@ -72,7 +72,7 @@ def saved(made: torch.jit.ScriptModule, notes: dict[str, Any]) -> bytes:
 
     content = io.BytesIO()
     with _quiet():
-        torch.jit.save(made, content, {NOTES_FILE: json.dumps(notes)})  # type: ignore[no-untyped-call]
+        torch.jit.save(made, content, {NOTES_FILE: json.dumps(notes)})
     return content.getvalue()
 
 

@@ -43,6 +43,8 @@ class InstancesOf(nn.Module):
     foreground_threshold: Final[float]
     min_size: Final[int]
     refines: Final[bool]
+    mean: Tensor
+    std: Tensor
     kind: Final[str]
     low: Final[float]
     high: Final[float]

@@ -47,5 +47,7 @@ def sample_image(spec: ModelSpec, diameter: float | None, side: int = 256) -> np
 
 def _are_dark(looks: Looks | dict[str, list[float]] | None) -> bool:
     """Whether pixels of objects are mostly darker than others."""
-    known = looks.get("contrast") if isinstance(looks, dict) else looks and looks.contrast
-    return known is not None and sum(known) < 1
+    if looks is None:
+        return False
+    contrast = looks.get("contrast") if isinstance(looks, dict) else looks.contrast
+    return contrast is not None and sum(contrast) < 1

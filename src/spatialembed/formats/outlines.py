@@ -18,11 +18,7 @@ Ring = np.ndarray
 
 
 def polygons(instances: Instances, k: int) -> list[list[Ring]]:
-    """The parts of an instance, each its outer line followed by those of its holes.
-
-    A line runs half-way between pixels in and out, in coordinates in which the upper left pixel
-    covers 0 to 1: the centers of just the instance's pixels lie inside. Pixels that touch at a
-    corner alone are parts of their own.
+    """The parts of an instance, as :func:`rings_of` gives them, in pixels of the image.
 
     Args:
         instances: of an image.
@@ -32,22 +28,35 @@ def polygons(instances: Instances, k: int) -> list[list[Ring]]:
         UserError: scikit-image is missing.
         ValueError: a volume.
     """
+    if instances.label_map.ndim != 2:
+        raise ValueError(f"outlines are for images, not {instances.label_map.ndim} axes")
+    corner = instances.boxes[k, 1::-1]
+    return [[ring + corner for ring in rings] for rings in rings_of(instances.mask(k))]
+
+
+def rings_of(mask: np.ndarray) -> list[list[Ring]]:
+    """The parts of a mask (H, W) bool, each its outer line followed by those of its holes.
+
+    A line runs half-way between pixels in and out, in coordinates in which the upper left pixel
+    covers 0 to 1: the centers of just the mask's pixels lie inside. Pixels that touch at a
+    corner alone are parts of their own.
+
+    Raises:
+        UserError: scikit-image is missing.
+    """
     try:
         from skimage.measure import find_contours
     except ImportError as error:
         raise missing_extra("outlines", "formats") from error
-    if instances.label_map.ndim != 2:
-        raise ValueError(f"outlines are for images, not {instances.label_map.ndim} axes")
-    y, x = instances.boxes[k, :2]
     from scipy import ndimage  # here: its import takes a sixth of a prediction's start
 
-    parts, count = ndimage.label(np.pad(instances.mask(k), 1))
+    parts, count = ndimage.label(np.pad(mask, 1))
     found = []
     for part in range(1, count + 1):
         # "low": pixels that touch at a corner alone are parts of their own, as ndimage has them.
         lines = find_contours(parts == part, 0.5, fully_connected="low")  # type: ignore[no-untyped-call]
         # Back by the padding of 1, on by 0.5 from centers of pixels to their corners.
-        rings = [line[:, ::-1] + (x - 0.5, y - 0.5) for line in lines]
+        rings = [line[:, ::-1] - 0.5 for line in lines]
         outer = max(range(len(rings)), key=lambda i: float(np.ptp(rings[i], axis=0).sum()))
         found.append([rings[outer], *(ring for i, ring in enumerate(rings) if i != outer)])
     return found

@@ -1,0 +1,4 @@
+"""Annotation tools, both ways: what they write becomes what training reads, and back.
+
+One file a format: ``recognize`` and ``read`` give pictures, ``write`` puts them down for its tool.
+"""

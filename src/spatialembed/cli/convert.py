@@ -17,7 +17,7 @@ def run_convert(
     found: Path | None = None,
     crowds: Literal["ignore", "objects"] = "ignore",
 ) -> int:
-    """Make of what an annotation tool wrote what training reads, or of a data set what a tool reads.
+    """Make of what an annotation tool wrote what training reads, or the other way round.
 
     Read are LabelMe, CVAT's xml, Label Studio's JSON, VGG Image Annotator, Ultralytics' text
     polygons, Cellpose's x_seg.npy, COCO, a mask for each object, and what training reads.

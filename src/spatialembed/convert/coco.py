@@ -63,7 +63,7 @@ def read(source: Source) -> Iterator[Picture]:
                 )
                 if area(each.mask):
                     ignored.append((name, each.mask))
-            split = source.split_in_name(file)
+            split = source.split(file, path)
             yield Picture(path, source.name(path), split, size, objects, ignored)
 
 

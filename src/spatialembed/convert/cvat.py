@@ -64,8 +64,7 @@ def _picture(source: Source, file: Path, row: xml.Element) -> Picture:
     # Of what is higher CVAT shows all, but keeps what lies beneath: so do these objects.
     for number, shape in enumerate(row, 1):
         _draw(canvas, f"shape {number} of {row.get('name')}", shape)
-    said = row.get("subset")
-    split = source.split(file, said) if said else source.split_in_name(file)
+    split = source.split(file, image, said=row.get("subset"))
     return Picture(image, source.name(image), split, size, canvas.objects(), canvas.ignored())
 
 

@@ -88,7 +88,7 @@ def _picture(source: Source, file: Path, what: str, data: Any, rows: list[Any]) 
             drawn.add(key)
             source.size(image, file, row.get("original_height"), row.get("original_width"))
             _draw(canvas, told, shape, named.get(row.get("id")) or _label(row) or OBJECT, row)
-    split = source.split_in_name(file)
+    split = source.split(file, image)
     return Picture(image, source.name(image), split, size, canvas.objects(), canvas.ignored())
 
 

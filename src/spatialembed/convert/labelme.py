@@ -59,7 +59,7 @@ def read(source: Source) -> Iterator[Picture]:
         yield Picture(
             image,
             source.name(file),
-            source.split(file),
+            source.split(file.with_suffix("")),  # its name is the image's
             size,
             canvas.objects(),
             canvas.ignored(),

@@ -107,16 +107,18 @@ class Source:
             raise UserError(unequal(image, size, told, (round(height), round(width))))
         return size
 
-    def split(self, file: Path, said: Any = None) -> Split:
-        """What is said, or the split that a folder above a file is called by; else train."""
-        folders = file.relative_to(self.root).parts[:-1] if file.is_relative_to(self.root) else ()
-        words = (said if isinstance(said, str) else "", *reversed(folders))
-        return next(filter(None, map(split_of, words)), "train")
+    def split(self, *files: Path, said: Any = None) -> Split:
+        """What is said, or the split that a folder above one of the files is called by; else train.
 
-    def split_in_name(self, file: Path) -> Split:
-        """The split that a word of a file's name says, or a folder above it; else train."""
-        words = _WORDS.split(file.stem)
-        return self.split(file, next(filter(split_of, words), None))
+        Of a json or xml a word of its name says it, too.
+        """
+        words = [said] if isinstance(said, str) else []
+        for file in files:
+            inside = file.is_relative_to(self.root)
+            folders = file.relative_to(self.root).parts[:-1] if inside else ()
+            words += _WORDS.split(file.stem) if file.suffix in (".json", ".xml") else []
+            words += reversed(folders)
+        return next(filter(None, map(split_of, words)), "train")
 
     def name(self, image: Path) -> str:
         """An image's path below the root, without its suffix."""

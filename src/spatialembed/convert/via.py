@@ -61,7 +61,7 @@ def _picture(source: Source, file: Path, entry: Mapping[str, Any]) -> Picture:
             _draw(canvas, what, _class(facts), shape)
         except (KeyError, TypeError, AttributeError) as error:
             raise canvas.wrong(what, "is no region") from error
-    split = source.split(image)
+    split = source.split(file, image)
     return Picture(image, source.name(image), split, size, canvas.objects(), canvas.ignored())
 
 

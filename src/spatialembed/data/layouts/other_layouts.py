@@ -32,6 +32,7 @@ KINDS: tuple[tuple[bytes, tuple[bytes, ...], str], ...] = (
     (_LIST, (b'"Feature"', b'"geometry"'), "QuPath"),
     (_LIST, (b'"image_id"', b'"category_id"', b'"score"'), "COCO results"),
     (_LIST, (b'"annotations"', b'"result"'), "Label Studio"),
+    (_LIST, (b'"predictions"', b'"result"'), "Label Studio"),
     (_LIST, (b'"lead_time"',), "Label Studio"),
     (_LIST, (b'"annotations"', b'"coordinates"'), "CreateML"),
 )

@@ -3,7 +3,7 @@
     python benchmarks/annotation_tools.py
 
 A set of three classes, with a hole, objects in two parts and objects that touch, is written for
-each tool, converted into what training reads, and opened. What ``spatialembed convert`` does not write
+each tool, converted into what training reads, and opened. What ``convert`` does not write
 (VGG Image Annotator, ``_seg.npy``, a mask for each object) is written here as its tool does.
 """
 

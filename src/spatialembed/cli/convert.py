@@ -35,6 +35,6 @@ def run_convert(
     console.print(f"Read: {done.read}", soft_wrap=True)
     console.print(f"Written: {done.written}", soft_wrap=True)
     for line in done.lost:
-        console.print(f"lost: {line}", soft_wrap=True)
+        console.print(f"note: {line}", soft_wrap=True)
     console.print(f"Next: {done.next}", soft_wrap=True)
     return 0

@@ -135,8 +135,9 @@ def write(out: Path, pictures: Sequence[Picture], source: Source) -> str:
     for number, each in enumerate(placed(pictures, splits=False)):
         copy_image(each, out / "images")
         height, width = each.picture.size
-        facts = {"id": number, "name": each.file, "subset": each.picture.split}
-        row = xml.SubElement(root, "image", _texts(**facts, width=width, height=height))
+        # The split is the folder alone: datumaro passes over images with a "subset".
+        facts = {"id": number, "name": each.file, "width": width, "height": height}
+        row = xml.SubElement(root, "image", _texts(**facts))
         for name, mask in each.picture.objects:
             xml.SubElement(row, "mask", _mask_facts(name, mask))
         if each.picture.ignored:

@@ -26,18 +26,31 @@ _BOX = 4
 """Numbers of a box: x, y of its center, width, height."""
 
 
+WHOLE = (
+    "outlines of whole pixels: where OpenCV drew them around masks, as supervision and Ultralytics "
+    "do, the objects are half a pixel smaller all around"
+)
+
+ROUNDING = 0.02
+"""Pixels that a share of few digits may be off."""
+
+
 def recognize(source: Source) -> bool:
-    """Whether there are texts of labels, and a file that names the classes."""
-    return _names_file(source) is not None and any(_labels_in(source))
+    """Whether there are texts of labels, or darknet's file of names."""
+    inside = (file.relative_to(source.root) for file in source.ending(".txt"))
+    return any("labels" in file.parts[:-1] for file in inside) or bool(source.ending("obj.names"))
 
 
-def _labels_in(source: Source) -> Iterator[Path]:
-    return (file for file in source.ending(".txt") if "labels" in file.parts)
-
-
-def _names_file(source: Source) -> Path | None:
+def _names_file(source: Source) -> Path:
+    """The file that names the classes: data.yaml as any tool calls it, classes.txt, obj.names."""
     named = [file for file in source.ending(".yaml", ".yml") if _names(file)]
-    return next(iter([*named, *source.ending("classes.txt", "obj.names")]), None)
+    found = [*named, *source.ending("classes.txt", "obj.names")]
+    if not found:
+        raise UserError(
+            f"{source.root} has texts of labels, but nothing names their classes; put data.yaml "
+            "there, with a line such as `names: [cell, nucleus]`"
+        )
+    return found[0]
 
 
 def _names(file: Path) -> dict[int, str]:
@@ -68,7 +81,6 @@ def read(source: Source) -> Iterator[Picture]:
         UserError: a folder of images is missing, or a line is of an unknown class or no outline.
     """
     file = _names_file(source)
-    assert file is not None
     names = _names(file)
     taken: dict[Path, Split] = {}
     for split, folder in _folders(source, file):
@@ -149,6 +161,8 @@ def _draw(canvas: Canvas, what: str, words: list[str], named: Path, names: dict[
     elif len(shares) % 2:
         raise canvas.wrong(what, f"has {len(shares)} numbers, which are no pairs x, y")
     else:
+        if (np.abs(pixels - pixels.round()) < ROUNDING).all():
+            canvas.notes.add(WHOLE, f"{canvas.file}, {what}")
         canvas.polygon(what, name, pixels.reshape(-1, 2).tolist())
 
 

@@ -27,13 +27,13 @@ def test_what_label_studio_writes_is_read() -> None:
 
 @given(arrays(bool, st.tuples(st.integers(1, 40), st.integers(1, 40))))
 def test_masks_come_back(mask) -> None:
-    np.testing.assert_array_equal(decode(encode(mask), *mask.shape), mask)
+    np.testing.assert_array_equal(decode(encode(mask, (0, 0), mask.shape), *mask.shape), mask)
 
 
 def test_a_run_longer_than_a_count_holds() -> None:
     mask = np.zeros((300, 300), bool)
     mask[100:] = True
-    np.testing.assert_array_equal(decode(encode(mask), 300, 300), mask)
+    np.testing.assert_array_equal(decode(encode(mask[90:], (0, 90), (300, 300)), 300, 300), mask)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_run_longer_than_a_count_holds() -> None:
         ([], "no bytes"),
         ([300], "no bytes"),
         (["a"], "no bytes"),
-        (encode(np.ones((3, 3), bool)), "9 pixels, the image has 8000"),
+        (encode(np.ones((3, 3), bool), (0, 0), (3, 3)), "9 pixels, the image has 8000"),
     ],
 )
 def test_broken_run_lengths(rle, words) -> None:

@@ -55,17 +55,25 @@ def decode(rle: Sequence[Any], height: int, width: int) -> np.ndarray:
     return flat.reshape(height, width, CHANNELS)[..., -1]
 
 
-def encode(mask: np.ndarray) -> list[int]:
-    """The run lengths of a mask (H, W) bool, white where it is."""
-    flat = np.repeat(mask.ravel(), CHANNELS)
-    edges = np.flatnonzero(np.diff(flat)) + 1
-    starts = np.concatenate([[0], edges])
-    words = [f"{flat.size:032b}", f"{_WORD - 1:05b}", *(f"{size - 1:04b}" for size in _SIZES)]
+def encode(mask: np.ndarray, corner: tuple[int, int], size: tuple[int, int]) -> list[int]:
+    """The run lengths of a mask, white where it is.
+
+    Args:
+        mask: (h, w) bool, a window of the image.
+        corner: x, y of the window's upper left corner in the image.
+        size: height, width of the image.
+    """
+    (x, y), (height, width) = corner, size
+    rows = np.zeros((len(mask), width), bool)  # alone: objects are many and images large
+    rows[:, x : x + mask.shape[1]] = mask
+    edges = np.flatnonzero(np.diff(rows.ravel(), prepend=False, append=False)) + y * width
+    total = CHANNELS * height * width
+    lengths = np.diff(CHANNELS * edges, prepend=0, append=total).tolist()
+    words = [f"{total:032b}", f"{_WORD - 1:05b}", *(f"{size - 1:04b}" for size in _SIZES)]
     most = 1 << _SIZES[-1]
-    for start, length in zip(starts, np.diff(starts, append=flat.size), strict=True):
-        value = f"{255 * int(flat[start]):0{_WORD}b}"
-        for done in range(0, int(length), most):
-            words.append(_block(min(most, int(length) - done), value))
+    for number, length in enumerate(lengths):
+        value = f"{255 * (number % 2):0{_WORD}b}"
+        words += [_block(min(most, length - done), value) for done in range(0, length, most)]
     bits = "".join(words)
     bits += "0" * (-len(bits) % 8)
     return [int(bits[at : at + 8], 2) for at in range(0, len(bits), 8)]

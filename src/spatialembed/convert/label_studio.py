@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import numpy as np
-
 from spatialembed.convert import brush_rle
 from spatialembed.convert.canvas import Canvas
 from spatialembed.convert.images import copy_image
@@ -168,8 +166,7 @@ def write(out: Path, pictures: Sequence[Picture], source: Source) -> str:
 def _result(number: int, name: str, mask: Any, size: tuple[int, int]) -> dict[str, Any]:
     height, width = size
     x, y, cut = cut_out(mask)
-    whole = np.zeros(size, bool)
-    whole[y : y + cut.shape[0], x : x + cut.shape[1]] = cut
+    rle = brush_rle.encode(cut, (x, y), size)
     return {
         "id": f"object{number + 1}",
         "type": "brushlabels",
@@ -178,5 +175,5 @@ def _result(number: int, name: str, mask: Any, size: tuple[int, int]) -> dict[st
         "original_width": width,
         "original_height": height,
         "image_rotation": 0,
-        "value": {"format": "rle", "rle": brush_rle.encode(whole), "brushlabels": [name]},
+        "value": {"format": "rle", "rle": rle, "brushlabels": [name]},
     }

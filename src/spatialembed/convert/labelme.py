@@ -148,7 +148,7 @@ def write(out: Path, pictures: Sequence[Picture], source: Source) -> str:
             "imageWidth": width,
         }
         path = (out / each.file).with_name(f"{each.name}.json")
-        path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        path.write_text(json.dumps(content), encoding="utf-8")
     return f"open it with `labelme {out}`"
 
 

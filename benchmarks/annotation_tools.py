@@ -19,10 +19,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from spatialembed.convert import coco
+from spatialembed.convert import Tool, coco
 from spatialembed.convert.label_folders import label_objects
 from spatialembed.convert.picture import Picture, cut_out
-from spatialembed.convert.run import Tool, convert
+from spatialembed.convert.run import convert
 from spatialembed.convert.source import Source
 from spatialembed.data import open_data
 from spatialembed.formats.outlines import rings_of

@@ -1,6 +1,7 @@
 """Cellpose's pickles are read for their arrays; nothing that they name is run."""
 
 import os
+import pickle
 from collections import OrderedDict
 from pathlib import Path
 
@@ -33,6 +34,17 @@ def test_arrays_of_any_kind(tmp_path) -> None:
     np.testing.assert_array_equal(read["masks"], held["masks"])
     np.testing.assert_array_equal(read["flows"][1], held["flows"][1])
     assert (read["diameter"], read["filename"]) == (17.5, "x.png")
+
+
+def test_files_of_numpy_1(tmp_path) -> None:
+    masks = np.arange(6, dtype=np.uint16).reshape(2, 3)
+    file = tmp_path / "x_seg.npy"
+    np.save(file, {"masks": masks})
+    header = file.read_bytes()[:128]
+    old = pickle.dumps(np.array({"masks": masks}, object), 3)
+    assert b"numpy._core" in old
+    file.write_bytes(header + old.replace(b"numpy._core", b"numpy.core"))
+    np.testing.assert_array_equal(read_pickled(file, "")["masks"], masks)
 
 
 def test_nothing_is_run(tmp_path) -> None:

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 from spatialembed.console.output import console
+from spatialembed.convert import Tool
 
 
 def run_convert(
     data: Path,
     out: Path,
-    to: Literal[
-        "training", "labelme", "cvat", "label_studio", "ultralytics", "cellpose", "coco"
-    ] = "training",
+    to: Tool = "training",
     found: Path | None = None,
     crowds: Literal["ignore", "objects"] = "ignore",
 ) -> int:

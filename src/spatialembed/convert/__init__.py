@@ -2,3 +2,8 @@
 
 One file a format: ``recognize`` and ``read`` give pictures, ``write`` puts them down for its tool.
 """
+
+from typing import Literal
+
+Tool = Literal["training", "labelme", "cvat", "label_studio", "ultralytics", "cellpose", "coco"]
+"""What is written for."""

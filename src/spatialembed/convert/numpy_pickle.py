@@ -45,8 +45,8 @@ class _Nothing:
 
 class _Arrays(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in _ARRAYS:
-            return super().find_class(module, name)
+        if (module, name) in _ARRAYS:  # numpy before version 2 called its core so
+            return super().find_class(module.replace("numpy.core", "numpy._core"), name)
         return _Nothing
 
 

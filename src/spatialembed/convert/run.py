@@ -7,9 +7,10 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from spatialembed.convert import (
+    Tool,
     cellpose,
     coco,
     cvat,
@@ -25,8 +26,6 @@ from spatialembed.convert.source import Source
 from spatialembed.data.data_set import Crowds
 from spatialembed.data.open import scan_data
 from spatialembed.errors import UserError
-
-Tool = Literal["training", "labelme", "cvat", "label_studio", "ultralytics", "cellpose", "coco"]
 
 FORMATS: dict[str, Any] = {
     "LabelMe": labelme,
@@ -119,7 +118,7 @@ def _read(source: Source, to: Tool, found: Path | None) -> tuple[str, list[Pictu
     else:
         name = next((name for name, form in FORMATS.items() if form.recognize(source)), "")
         if not name:
-            scan_data(source.root)  # says what it is and what to do
+            scan_data(source.root)  # raises what it is and what to do
         form = FORMATS[name]
         if form is label_folders and to == "training":
             raise UserError(f"{source.root} is read as it is: `spatialembed check {source.root}`")

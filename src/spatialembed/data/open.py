@@ -115,6 +115,7 @@ def _unknown(root: Path) -> str:
     return (
         f"{root} holds no layout that is known; it needs leftImg8bit/ and gtFine/ (Cityscapes), "
         "annotations/*.json and images/ (COCO), {train,val,test}/images and masks with equal "
-        f"stems, or x.png beside x_masks.png (label folders); it holds {held}; of images without "
-        f"masks `spatialembed check {root} --label_first 5` names those to label first"
+        "stems, x.png beside x_masks.png (label folders), or what `spatialembed convert` takes; "
+        f"it holds {held}; of images without masks `spatialembed check {root} --label_first 5` "
+        "names those to label first"
     )

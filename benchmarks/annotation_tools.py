@@ -71,8 +71,8 @@ def write_via(root: Path, pictures: list[Picture]) -> None:
             regions = []
             for name, mask in picture.objects:
                 x, y, cut = cut_out(mask)
-                for outer, *_ in rings_of(cut):
-                    xs, ys = (outer[:-1] + np.array([x, y])).T.tolist()
+                for outer, *_ in rings_of(cut, y, x):
+                    xs, ys = outer[:-1].T.tolist()
                     shape = {"name": "polygon", "all_points_x": xs, "all_points_y": ys}
                     facts = {"shape_attributes": shape, "region_attributes": {"type": name}}
                     regions.append(facts)

@@ -54,7 +54,7 @@ def blobs(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """What the examples name: DATA, VOLUMES, IMAGES, STACKS, image.png, runs/x, and others."""
+    """What the examples name: DATA, VOLUMES, IMAGES, STACKS, image.png, runs/x and v, and more."""
     folder = tmp_path_factory.mktemp("examples")
     for split, count in (("train", 6), ("test", 2)):
         for k in range(count):
@@ -78,6 +78,10 @@ def prepared(tmp_path_factory):
     small = ["--network_options.widths=[8,16,16]", "--network_options.blocks=[1,1,1]"]
     assert main(["train", str(data), "--config=nuclei", f"--out={run}", "--steps=2", *small]) == 0
     assert main(["export", str(run), str(folder / "x.onnx")]) == 0
+    voxels = tifffile.imread(folder / "VOLUMES" / "test" / "images" / "volume_000.tif")
+    zarr.create_array(folder / "volume.zarr", data=voxels, dimension_names=("z", "y", "x"))
+    given = ["--config=volumes", f"--out={folder / 'runs' / 'v'}", "--steps=1", "--batch=1"]
+    assert main(["train", str(folder / "VOLUMES"), *given, *TINY.split()]) == 0
     return folder
 
 

@@ -9,8 +9,6 @@ Importing the package is quick: a public name loads what it needs when it is fir
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.1.0"
-
 _PUBLIC = {
     "load": "spatialembed.inference.loading",
     "Model": "spatialembed.inference.predictor",
@@ -26,6 +24,8 @@ __all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
     if name not in _PUBLIC:
         raise AttributeError(f"module 'spatialembed' has no attribute '{name}'")
     return getattr(import_module(_PUBLIC[name]), name)
@@ -33,3 +33,13 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def _version() -> str:
+    """Of the tag that was built or the commit that was installed; of sources on a path, none."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("spatialembed")
+    except PackageNotFoundError:
+        return "not installed"

@@ -9,7 +9,7 @@ import spatialembed as se
 from spatialembed.app.kept import Kept
 from spatialembed.app.stage import MOST_SIDE, stage
 from spatialembed.app.study import study, write_results
-from spatialembed.app.web_page import AWAY, _again, _files, _gone, _take, build
+from spatialembed.app.web_page import AWAY, EMPTY, _again, _files, _gone, _take, build
 from spatialembed.errors import UserError
 from spatialembed.instances import Instances
 
@@ -95,5 +95,5 @@ def test_a_page_whose_image_was_put_away_says_so(model, tmp_path):
     assert kept.get(token) is None
     assert _again(kept, token, "instances", 0.9, 0.5, 16) == (AWAY, "")
     assert not any(file["interactive"] for file in _files(kept, token, 0.9, 0.5, 16))
-    assert _gone(kept, newer)[0] is None
+    assert _gone(kept, EMPTY, newer)[0] is None
     assert kept.get(newer) is None

@@ -8,6 +8,8 @@ import pytest
 import tifffile
 from PIL import Image
 from test_study import blobs
+from test_visitors import free_port
+from test_volume_study import seeing, written
 
 import spatialembed as se
 from spatialembed.app.web_page import serve
@@ -27,7 +29,7 @@ DROP = """([zone, name, content]) => {
 
 @pytest.fixture(scope="module")
 def address():
-    page, address = serve(se.load("nuclei"), port=7871, browser=False)
+    page, address = serve(se.load("nuclei"), port=free_port(), browser=False)
     assert "127.0.0.1" in address
     yield address
     page.close()
@@ -143,5 +145,57 @@ def test_says_what_is_wrong_and_takes_the_next_image(page, tmp_path):
 
 
 def test_a_port_that_is_taken(address):
-    with pytest.raises(UserError, match=r"127\.0\.0\.1 cannot be listened on at port 7871"):
-        serve(se.load("nuclei"), port=7871, browser=False)
+    port = int(address.rstrip("/").rpartition(":")[2])
+    with pytest.raises(UserError, match=rf"127\.0\.0\.1 cannot be listened on at port {port}"):
+        serve(se.load("nuclei"), port=port, browser=False)
+
+
+@pytest.fixture
+def page_of_volumes(browser):
+    page, address = serve(seeing(), port=free_port(), browser=False)
+    opened = browser.new_page(viewport={"width": 1280, "height": 1000})
+    opened.set_default_timeout(60_000)
+    opened.goto(address)
+    opened.wait_for_selector("input[type=file]", state="attached")
+    yield opened
+    opened.close()
+    page.close()
+
+
+def test_a_stack_is_walked_through_and_cut(page_of_volumes, tmp_path):
+    page, path = page_of_volumes, written(tmp_path)
+    give(page, path)
+    page.get_by_text("of them at z = 7").wait_for()
+    slider = page.locator("input[type=range]").nth(3)
+    assert slider.get_attribute("max") == "13"
+    slider.focus()
+    for z, count in ((6, 1), (5, 2), (4, 2)):
+        page.keyboard.press("ArrowLeft")
+        page.get_by_text(f"{count} of them at z = {z}").wait_for()
+    assert page.locator(".stage path").count() == 2
+    page.locator(".stage path").first.hover()
+    told = page.locator(".told")
+    told.wait_for(state="visible")
+    assert "voxels" in told.inner_text()
+
+    page.get_by_label("cuts at y").check()
+    page.get_by_text("of them at y = 22").wait_for()
+    drag(page, slider, to=12 / 43)
+    page.get_by_text("2 of them at y = 12").wait_for()
+    before = page.locator(".stage img").get_attribute("src")
+    page.get_by_label("offsets").check()
+    page.wait_for_function(f"document.querySelector('.stage img').src != {before!r}")
+
+    size = page.locator("input[type=number]").nth(2)
+    size.fill("900")
+    size.press("Enter")
+    page.get_by_text("0 found in a").wait_for()
+    size.fill("20")
+    size.press("Enter")
+    page.get_by_text("3 found in a").wait_for()
+    page.wait_for_timeout(1500)
+    with page.expect_download() as download:
+        page.get_by_text("Label map").click()
+    with tifffile.TiffFile(download.value.path()) as file:
+        assert file.series[0].shape == (14, 44, 56)
+        assert file.imagej_metadata["spacing"] == 0.5

@@ -135,6 +135,18 @@ def test_evaluate(run, data, capsys) -> None:
     assert len(list((run / "evaluation_test" / "worst").iterdir())) == 2
 
 
+def test_evaluate_with_other_settings(run, data, tmp_path, capsys) -> None:
+    asked = ["evaluate", run, data, "--out", tmp_path / "out", "--pictures", "1"]
+    settings = {"seed_threshold": 0.2, "foreground_threshold": 0.3, "min_size": 1000}
+    given = [str(one) for name, value in settings.items() for one in (f"--{name}", value)]
+    assert main([*map(str, asked), *given]) == 0
+    written = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert {name: written["settings"][name] for name in settings} == settings
+    assert sum(image["n_found"] for image in written["images"]) == 0  # all are smaller
+    said = errors_of(capsys, *asked, "--seed_threshold", "1.5")
+    assert "the seed threshold lies between 0 and 1" in said
+
+
 def test_errors_are_one_line(run, data, tmp_path, capsys) -> None:
     images = data / "test" / "images"
     said = errors_of(capsys, "predict", tmp_path / "none", images, "--out", tmp_path / "f")

@@ -44,6 +44,7 @@ def test_train(run, data) -> None:
     _, spec = load_model(run)
     assert spec.dims == 3
     assert spec.spacing == pytest.approx(SPACING)
+    assert spec.training["spacing_stated"]
     assert spec.n_sigma == 3
     x, y, z = spec.pitch
     assert x == pytest.approx(y)
@@ -137,10 +138,32 @@ def test_what_is_not_of_volumes_is_refused(run, data, tmp_path, capsys) -> None:
     )
     said = errors_of(capsys, "predict", run, stack, "--out", out, "--format", "coco")
     assert "format coco is of images" in said
-    labels = tmp_path / "labels.zarr"
-    assert "give --out a folder" in errors_of(capsys, "predict", run, stack, "--out", labels)
-    assert not labels.exists()
     assert not list(out.glob("*.tif"))
+
+
+def test_a_volume_past_memory_has_the_labels_of_the_whole(run, data, tmp_path, capsys) -> None:
+    zarr = pytest.importorskip("zarr")
+    stack, labels = data / "test" / "images" / "volume_000.tif", tmp_path / "labels.zarr"
+    settings = ["--seed_threshold", "0", "--foreground_threshold", "0.2", "--min_size", "1"]
+    assert main(["predict", str(run), str(stack), "--out", str(tmp_path), *settings]) == 0
+    whole = tifffile.imread(tmp_path / "volume_000.tif")
+    asked = ["predict", str(run), str(stack), "--out", str(labels), "--workers", "1", *settings]
+    assert main(asked) == 0
+    assert f"{whole.max()} instances in" in capsys.readouterr().out
+    group = zarr.open_group(labels, mode="r")
+    np.testing.assert_array_equal(group["0"][:], whole)
+    assert group["instances/box"].shape == (whole.max(), 6)
+    [scales] = group.attrs["ome"]["multiscales"]
+    steps = scales["datasets"][0]["coordinateTransformations"][0]["scale"]
+    assert steps == pytest.approx(SPACING)
+    assert "is there already; add --overwrite" in errors_of(capsys, *asked)
+
+
+def test_an_image_is_no_volume_past_memory(run, flat, tmp_path, capsys) -> None:
+    image, out = next((flat / "train" / "images").iterdir()), tmp_path / "labels.zarr"
+    said = errors_of(capsys, "predict", run, image, "--out", out)
+    assert f"{image.name} is no TIFF, OME-Zarr or folder of planes" in said
+    assert not list(tmp_path.glob("labels*"))
 
 
 def test_images_are_refused_by_a_model_of_volumes(run, flat, tmp_path, capsys) -> None:
@@ -161,6 +184,29 @@ def flat(tmp_path):
             array[4:12, 5:15] = 200 + k if kind == "images" else 1
             Image.fromarray(array).save(path)
     return tmp_path / "flat"
+
+
+def test_volumes_in_folders_of_planes(data, run, tmp_path, capsys) -> None:
+    for file in sorted((data / "test").glob("*/*.tif")):
+        folder = tmp_path / "planes" / "train" / file.parent.name / file.stem
+        folder.mkdir(parents=True)
+        for z, plane in enumerate(tifffile.imread(file)):
+            tifffile.imwrite(folder / f"{z}.tif", plane)
+    root = tmp_path / "planes"
+    assert main(["check", str(root)]) == 0
+    assert "train: 1 volume, " in capsys.readouterr().out.replace("volumes", "volume")
+    asked = ["--out", tmp_path / "run", "--steps", "1", "--device", "cpu"]
+    said = errors_of(capsys, "train", root, "--config", "nuclei", *asked)
+    assert "volume_000 are its planes; move images of their own into" in said
+    settings = ["--seed_threshold", "0", "--foreground_threshold", "0.2", "--no_overlay"]
+    images = [root / "train" / "images", data / "test" / "images"]
+    for number, given in enumerate(images):
+        out = tmp_path / str(number)
+        assert main(["predict", str(run), str(given), "--out", str(out), *settings]) == 0
+    heard = capsys.readouterr()
+    assert "are taken for the planes of one stack" in heard.out + heard.err
+    labels = [tifffile.imread(tmp_path / name / "volume_000.tif") for name in "01"]
+    np.testing.assert_array_equal(*labels)
 
 
 def test_recipes_of_the_other_kind_are_refused(data, flat, run, tmp_path, capsys) -> None:
@@ -211,6 +257,7 @@ def test_a_spacing_that_is_given_is_taken(data, tmp_path) -> None:
     assert main([str(one) for one in ("train", data, *asked)]) == 0
     _, spec = load_model(out)
     assert spec.spacing == (3, 1, 1.5)
+    assert not spec.training["spacing_stated"]
     assert np.array(spec.pitch) / spec.pitch[0] == pytest.approx(
         [1, 1 / 1.5, 2 * spec.zoom], rel=1e-4
     )

@@ -118,8 +118,53 @@ def test_measurements_are_those_of_the_pixels(tmp_path) -> None:
     assert len((tmp_path / "m.csv").read_text().splitlines()) == 1
 
 
-def test_volumes_are_refused() -> None:
-    volume = Instances.from_label_map(np.ones((2, 2, 2), np.int32))
-    for function in (geojson, measurements):
+def volume() -> Instances:
+    """One instance in three planes, with a hole in one and in two parts in another, and a dot."""
+    label_map = np.zeros((5, 12, 20), np.int32)
+    label_map[1:4, 2:9, 3:10] = 1
+    label_map[2, 4:6, 5:7] = 0
+    label_map[3, 5] = 0
+    label_map[4, 10, 17] = 2
+    return Instances.from_label_map(label_map, np.float32([0.9, 0.5]), class_names=("cell",))
+
+
+def test_geojson_of_a_volume_has_a_feature_a_plane() -> None:
+    instances = volume()
+    features = json.loads(json.dumps(geojson(instances)))["features"]
+    seen = np.zeros(instances.label_map.shape, int)
+    for feature in features:
+        geometry, name = feature["geometry"], int(feature["properties"]["name"])
+        plane = geometry["plane"]
+        assert (plane["c"], plane["t"]) == (-1, 0)
+        many = geometry["type"] == "MultiPolygon"
+        for rings in geometry["coordinates"] if many else [geometry["coordinates"]]:
+            enclosed = inside([np.array(ring) for ring in rings], seen.shape[1:])
+            seen[plane["z"]] += name * enclosed
+        assert feature["properties"]["measurements"]["score"] == pytest.approx((0.9, 0.5)[name - 1])
+    np.testing.assert_array_equal(seen, instances.label_map)
+    assert len(features) == 4
+    assert "plane" not in geojson(ring_and_dot())["features"][0]["geometry"]
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_rois_of_a_volume_say_their_plane(tmp_path, channels: int) -> None:
+    roifile = pytest.importorskip("roifile")
+    instances = volume()
+    write_imagej_rois(tmp_path / "rois.zip", instances, channels)
+    rois = {roi.name: roi for roi in roifile.roiread(tmp_path / "rois.zip")}
+    assert list(rois) == ["1-z2", "1-z3", "1-z4", "1-z4-2", "2-z5"]
+    for name, roi in rois.items():
+        z = int(name.split("-")[1][1:])
+        # Of an ROI ImageJ looks at one of both: a hyperstack's z, or a stack's plane.
+        assert (roi.position, roi.z_position) == ((z, 0) if channels == 1 else (0, z))
+        ring = np.vstack([c := roi.coordinates(), c[:1]])
+        enclosed = inside([ring], (12, 20))
+        own = instances.label_map[z - 1] == int(name[0])
+        assert enclosed.any()
+        assert (own | ~enclosed).all() or name == "1-z3"  # whose hole is filled
+
+
+def test_volumes_are_refused_by_functions_of_images() -> None:
+    for function in (lambda found: polygons(found, 0), measurements):
         with pytest.raises(ValueError, match="images"):
-            function(volume)
+            function(volume())

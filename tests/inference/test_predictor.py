@@ -311,3 +311,15 @@ def test_images_in_color_are_sent_to_a_model_for_color(tmp_path, monkeypatch) ->
     monkeypatch.setattr(shipped, "packaged", lambda *_: [tmp_path / "hues.safetensors"])
     with pytest.raises(UserError, match=r"a model for color \(hues\), or convert it to grey"):
         bright().predict(squares(3) * np.uint8([1, 2, 3]))
+
+
+def test_settings_that_are_asked_for_are_those_of_all_clustering() -> None:
+    model = bright()
+    other = model.asking(seed_threshold=0.4, min_size=3)
+    own = model.settings()
+    assert other.settings() == (0.4, own[1], 3)
+    assert other.settings(seed_threshold=0.6) == (0.6, own[1], 3)
+    assert other.seeing(None).settings() == other.settings()
+    assert model.settings() == own
+    with pytest.raises(UserError, match="foreground threshold lies between"):
+        model.asking(foreground_threshold=-1)

@@ -168,7 +168,10 @@ def test_the_command_says_what_stacks_do_not_go_with(tmp_path, capsys) -> None:
     given = ["predict", "nuclei", str(tmp_path / "a.tif"), "--stitch", "--out"]
     assert main([*given, str(tmp_path / "out"), "--format", "coco"]) == 1
     assert main([*given, str(tmp_path / "out.zarr")]) == 1
-    assert capsys.readouterr().err.count("of stacks label TIFFs are written") == 2
+    said = capsys.readouterr().err
+    assert "format coco is of images" in said
+    assert said.count("of stacks label TIFFs are written") == 1
+    assert not (tmp_path / "out").exists()
     assert main([*given, str(tmp_path / "out")]) == 0
     assert (tmp_path / "out" / "a.tif").is_file()
 

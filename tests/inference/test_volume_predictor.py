@@ -1,5 +1,6 @@
 """Volumes from voxels to instances: turned, enlarged, normalised, refused."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +25,8 @@ from spatialembed.inference.image_files import find_images
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.symmetries import SYMMETRIES, averaged
 from spatialembed.inference.torch_network import TorchNetwork
+from spatialembed.inference.zoom import Part
+from spatialembed.models import build
 from spatialembed.models.normalization import MOST_SIDE, Normalization
 from spatialembed.models.spec import ModelSpec
 
@@ -241,3 +244,25 @@ def test_an_image_in_color_is_no_volume() -> None:
     with pytest.raises(UserError, match="looks like an image in color"):
         seeing().predict(np.zeros((96, 96, 3), np.uint8))
     assert seeing().predict(np.zeros((20, 12, 3), np.uint8)).label_map.shape == (20, 12, 3)
+
+
+@pytest.mark.parametrize("zoom", [0.76, 1.0, 1.3])
+def test_a_part_of_a_volume_is_seen_as_in_the_whole(zoom) -> None:
+    """Its planes are enlarged, and the network's squares lie in it, as in those of the whole."""
+    torch.manual_seed(0)
+    network = build("residual_unet", 1, 3, 1, 3, widths=[4, 6], blocks=[1, 1], fine=2)
+    model = replace_network(seeing(zoom=zoom, n_sigma=3), TorchNetwork(network))
+    assert model.square == 4
+    voxels = np.random.default_rng(0).integers(0, 255, (60, 90, 110, 1), np.uint8)
+    whole = model.raw(voxels)
+    rows, columns = slice(7, 79), slice(22, 110)
+    part = model.raw(voxels[16:52, rows, columns], part=Part(rows, columns, (90, 110)))
+    margin = math.ceil(12 / zoom)
+    inner = slice(12, -12), slice(margin, -margin), slice(margin, None)
+    expected = whole[:, 16:52, rows, columns]
+    np.testing.assert_allclose(part[:, *inner], expected[:, *inner], atol=1e-5)
+
+
+def replace_network(model: Model, network: TorchNetwork) -> Model:
+    model.network = network
+    return model

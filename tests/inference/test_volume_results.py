@@ -1,22 +1,26 @@
 """Results of volumes state their spacing, and what volumes do not have is refused in a sentence."""
 
 import csv
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 import torch
+from PIL import Image
 from test_predictor import bright
 from torch import nn
 
 from spatialembed.cli.main import main
-from spatialembed.data.images.reading import read_stack, stack_spacing
+from spatialembed.data.images.reading import read_image, read_stack, stack_spacing
 from spatialembed.embedding import PITCH, margin_to_sigma
 from spatialembed.errors import UserError
 from spatialembed.formats.results_folder import Results
-from spatialembed.inference.folder import Outcome, other_spacing, predict_files
+from spatialembed.inference.folder import Outcome, predict_files
 from spatialembed.inference.image_files import find_images
+from spatialembed.inference.other_voxels import other_voxels
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.models.checkpoint import save_model
@@ -24,6 +28,7 @@ from spatialembed.models.normalization import Normalization
 from spatialembed.models.spec import ModelSpec
 
 SPACING = (0.5, 0.2, 0.25)
+RGB, GREY = {"photometric": "rgb"}, {"photometric": "minisblack"}
 
 SPEC = ModelSpec(
     "residual_unet",
@@ -98,17 +103,153 @@ def test_voxels_of_other_proportions_than_in_training_are_noted(tmp_path: Path) 
     outcome = predicted(written(tmp_path / "a.tif", (1.0, 0.2, 0.25)), Results(tmp_path / "out"))
     [note] = outcome.notes
     assert "those of training 0.5 x 0.2 x 0.25 µm (z, y, x)" in note
-    assert other_spacing(None, SPACING) == other_spacing(SPACING, None) == []
-    assert other_spacing((1.09, 1.0, 1.0), (1.0, 1.0, 1.0)) == []
-    assert other_spacing((10.0, 5.0, 5.0), (0.2, 0.1, 0.1)) == []  # larger, not other voxels
-    assert len(other_spacing((1.0, 1.0, 1.0), (1.12, 1.0, 1.0))) == 1
+    assert "resample it to such proportions" in note
+
+
+def note(spacing, trained, diameter=None, stated: bool = True) -> str:
+    """What is said of a volume's voxels, to a model of objects 20 pixels wide."""
+    training = {"spacing_stated": stated} if trained else {}
+    spec = replace(SPEC, spacing=trained, object_diameter=20.0, training=training)
+    return " ".join(other_voxels(spacing, Model(TorchNetwork(Bright()), spec, diameter=diameter)))
+
+
+def test_voxels_of_other_sizes_are_noted_with_what_to_do() -> None:
+    assert note(None, SPACING) == note(SPACING, None) == note(SPACING, SPACING) == ""
+    assert note((1.09, 1.0, 1.0), (1.0, 1.0, 1.0)) == ""
+    assert "flatter or longer" in note((1.0, 1.0, 1.0), (1.12, 1.0, 1.0))
+    # Larger on all axes: no diameter mends that, which is of planes.
+    assert "look 0.02 times as large in it" in note((10.0, 5.0, 5.0), (0.2, 0.1, 0.1))
+    assert note((10.0, 5.0, 5.0), (2.0, 1.0, 1.0), stated=False) == ""  # may be in proportion
+    # Finer in the planes alone: a diameter shows them as those of training were.
+    said = note((0.4, 0.1, 0.1), (0.4, 0.2, 0.2))
+    assert "say --diameter 40, by which" in said
+    assert note((0.4, 0.1, 0.1), (0.4, 0.2, 0.2), diameter=40.0) == ""
+    assert "resample it" in note((0.4, 0.1, 0.1), (0.4, 0.2, 0.2), stated=False)
+    assert "say --diameter 20," in note((0.4, 0.2, 0.2), (0.4, 0.2, 0.2), diameter=10.0)
 
 
 def test_an_image_is_none_of_a_model_of_volumes(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", blocks()[1])
     outcome = predicted(tmp_path / "a.tif", Results(tmp_path / "out"))
-    assert "a.tif is an image, and" in (outcome.error or "")
-    assert "is of volumes: give it stacks" in (outcome.error or "")
+    assert "a.tif is no stack of planes in z" in (outcome.error or "")
+    assert "give an image to a model of images" in (outcome.error or "")
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "told"),
+    [
+        # tifffile's own choice of three planes: samples of one image in color.
+        (
+            (3, 40, 48),
+            RGB | {"planarconfig": "separate"},
+            "if its channels are planes in z, store it so (tifffile takes three or f",
+        ),
+        (
+            (2, 40, 48),
+            GREY | {"metadata": {"axes": "CYX"}},
+            "if its channels are planes in z, store it",
+        ),
+        ((40, 48, 3), RGB, "a folder of their own, of one size and named such as z001.tif"),
+        ((4, 40, 48), GREY | {"metadata": {"axes": "TYX"}}, "store times as separate files"),
+        ((6, 2, 40, 48), {"metadata": {"axes": "ZCYX"}}, "train a model for such volumes"),
+        (
+            (6, 40, 48, 3),
+            RGB | {"metadata": {"axes": "ZYXS"}},
+            "train a model for such volumes",
+        ),
+    ],
+)
+def test_what_is_no_volume_of_the_model_says_what_to_do(tmp_path, shape, options, told) -> None:
+    values = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", values, **options)
+    outcome = predicted(tmp_path / "a.tif", Results(tmp_path / "out"))
+    assert told in (outcome.error or "")
+    assert "convert the image" not in (outcome.error or "")
+
+
+def test_a_zarr_without_axes_says_how_to_name_them(tmp_path: Path) -> None:
+    zarr = pytest.importorskip("zarr")
+    zarr.save_array(tmp_path / "a.zarr", blocks())
+    zarr.save_array(tmp_path / "b.zarr", np.zeros((40, 40, 40), np.uint8))
+    [image] = find_images([tmp_path / "a.zarr"], tmp_path / "out", stacks=True)
+    model = Model(TorchNetwork(Bright()), SPEC)
+    [outcome] = predict_files(model, [image], Results(tmp_path / "out"))
+    assert "with dimension_names such as z, y, x" in (outcome.error or "")
+    with pytest.raises(UserError, match="dimension_names such as z, y, x, and predict it with --s"):
+        read_image(tmp_path / "b.zarr")
+
+
+def in_planes(folder: Path, start: int = 1, suffix: str = ".png") -> Path:
+    folder.mkdir(parents=True)
+    for number, plane in enumerate(blocks(), start):
+        Image.fromarray(plane).save(folder / f"plane_{number}{suffix}")
+    return folder
+
+
+def test_folders_of_planes_and_zarrs_are_stacks(tmp_path: Path) -> None:
+    images, told = tmp_path / "in", list[str]()
+    in_planes(images / "day1" / "a.b")
+    in_planes(images / "c", 9)  # 9, 10: not in the order of letters
+    written(images / "d.tif", None)
+    (images / "e.zarr").mkdir()
+    (images / "f.czi").touch()
+    (images / "c" / ".hidden").touch()
+    found = find_images([images], tmp_path / "out", told.append, stacks=True)
+    assert [image.name for image in found] == ["c", "d", "day1/a.b", "e"]
+    assert told == [
+        f"{images}: 1 file of another format is left out (1 .czi); save as TIFF or PNG what is to "
+        "be read",
+        f"the files of {images / 'c'} are taken for the planes of one stack (2 such folders)",
+    ]
+    results = Results(tmp_path / "out")
+    files = [image for image in found if image.name != "e"]
+    model = Model(TorchNetwork(Bright()), SPEC)
+    assert [o.found for o in predict_files(model, files, results)] == [2, 2, 2]
+    for name in ("c", "d", "day1/a.b"):
+        np.testing.assert_array_equal(
+            tifffile.imread(results.out / f"{name}.tif") > 0, blocks() > 0
+        )
+    # Named by itself, or by a pattern, a folder is the same stack; to a model of images it is none.
+    for given in (images / "c", images / "c*", f"{images / 'c'}/"):
+        [image] = find_images([given], tmp_path / "out", stacks=True)
+        assert image == (images / "c", "c", None)
+    assert len(find_images([images / "**"], tmp_path / "out", stacks=True)) == 4
+    assert len(find_images([images / "c"], tmp_path / "out")) == 8
+
+
+@pytest.mark.parametrize("spoil", ["gap", "size", "name", "stacks"])
+def test_images_that_are_no_planes_are_no_stack(tmp_path: Path, spoil: str) -> None:
+    folder = in_planes(tmp_path / "in", suffix=".tif")
+    if spoil == "gap":
+        (folder / "plane_3.tif").unlink()
+    elif spoil == "size":
+        Image.fromarray(blocks()[0, 1:]).save(folder / "plane_3.tif")
+    elif spoil == "name":
+        (folder / "plane_3.tif").rename(folder / "other.tif")
+    else:
+        for file in folder.iterdir():
+            written(file, None)
+    told: list[str] = []
+    files = find_images([folder], tmp_path / "out", told.append, stacks=True)
+    reasons = {
+        "gap": "leave a gap",
+        "size": "make all planes of one size",
+        "name": "differ in more",
+    }
+    assert [reasons[spoil] in line for line in told] == [True] * (spoil in reasons)
+    assert len(files) == (7 if spoil == "gap" else 8)
+    model = Model(TorchNetwork(Bright()), SPEC)
+    for outcome in predict_files(model, files, Results(tmp_path / "out", pictures=False)):
+        told = "is no stack of planes in z" if spoil != "stacks" else ""
+        assert told in (outcome.error or "")
+        assert (outcome.found == 2) == (spoil == "stacks")
+
+
+def test_results_never_lie_among_planes(tmp_path: Path) -> None:
+    folder = in_planes(tmp_path / "in")
+    for out in (folder, tmp_path, folder / "found"):
+        with pytest.raises(UserError, match="would lie beside it"):
+            find_images([folder], out, stacks=True)
 
 
 def test_stacks_joined_of_planes_state_their_spacing_too(tmp_path: Path) -> None:
@@ -120,12 +261,43 @@ def test_stacks_joined_of_planes_state_their_spacing_too(tmp_path: Path) -> None
     assert "volume_um3" in (tmp_path / "out" / "a.csv").read_text().partition("\n")[0]
 
 
-@pytest.mark.parametrize("name", ["coco", "geojson", "imagej", "cityscapes"])
-def test_formats_of_images_are_refused(tmp_path: Path, name: str) -> None:
+def test_every_format_of_volumes_is_written(tmp_path: Path) -> None:
     pytest.importorskip("roifile")
-    with pytest.raises(UserError, match=f"format {name} is of images.*--format measurements"):
+    formats = ["geojson", "imagej", "measurements", "meshes"]
+    results = Results(tmp_path / "out", formats)
+    assert predicted(written(tmp_path / "a.tif", SPACING), results).error is None
+    made = {path.name for path in (tmp_path / "out").iterdir()}
+    assert made == {
+        *("a.tif", "a_overlay.png", "a.geojson", "a_rois.zip", "a.csv", "a.obj", "settings.json")
+    }
+    planes = {f["geometry"]["plane"]["z"] for f in read_json(tmp_path / "out" / "a.geojson")}
+    assert planes == {1, 2, 3, 5, 6}
+    corners = [line for line in (tmp_path / "out" / "a.obj").read_text().splitlines()]
+    assert max(float(line.split()[1]) for line in corners if line[0] == "v") == 39.5 * 0.25
+    stitched = Results(tmp_path / "stitched", formats)
+    file = find_images([tmp_path / "a.tif"], stitched.out)
+    [outcome] = predict_files(bright(), file, stitched, stitch=True)
+    assert (outcome.found, outcome.error) == (2, None)
+    assert {path.name for path in (tmp_path / "stitched").iterdir()} == made
+
+
+def read_json(path: Path) -> list[dict]:
+    return json.loads(path.read_text())["features"]
+
+
+@pytest.mark.parametrize("name", ["coco", "cityscapes"])
+def test_formats_of_images_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=f"format {name} is of images.*measurements, meshes"):
         predicted(written(tmp_path / "a.tif", None), Results(tmp_path / "out", [name]))
     assert not (tmp_path / "out").exists()
+
+
+def test_meshes_of_images_are_refused(tmp_path: Path) -> None:
+    pytest.importorskip("skimage")
+    tifffile.imwrite(tmp_path / "a.tif", blocks()[1])
+    results = Results(tmp_path / "out", ["meshes"])
+    with pytest.raises(UserError, match="format meshes is of volumes; leave it out"):
+        predict_files(bright(), find_images([tmp_path / "a.tif"], results.out), results)
 
 
 @pytest.fixture
@@ -147,9 +319,7 @@ def run(tmp_path: Path) -> Path:
         ("predict RUN a.tif --out found --stitch", "leave --stitch out"),
         ("crops data out", "holds volumes, and crops of images alone are stored"),
         ("export nuclei x.onnx --precision int8 --data data", "data holds volumes"),
-        ("serve RUN --port 47113", "use spatialembed predict"),
         ("check data/train/images --label_first 1", "--label_first chooses among images"),
-        ("train data --init RUN --careful true --config volumes --steps 1", "careful training"),
     ],
 )
 def test_what_takes_no_volumes_says_so(

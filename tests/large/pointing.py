@@ -1,6 +1,7 @@
-"""A network that is none: images whose pixels say where their object's center is."""
+"""A network that is none: images and volumes whose pixels say where their object's center is."""
 
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -21,47 +22,43 @@ SPEC = ModelSpec(
 )
 
 
-def pointing_image(shape: tuple[int, int], seed: int, spacing: int = 22) -> np.ndarray:
-    """(H, W, 3) uint8: steps to the center along x and y, plus 128, and how good a seed it is.
+def pointing_image(shape: tuple[int, ...], seed: int, spacing: int = 22) -> np.ndarray:
+    """(*S, D + 1) uint8: steps to the center along x, y (and z), plus 128, and how good a seed.
 
     Objects touch each other, some are too small, and pixels point at their center in a fashion, so
     that whose they are is decided by score, here and there between three objects.
     """
     rng = np.random.default_rng(seed)
-    height, width = shape
-    image = np.zeros((*shape, 3), np.uint8)
-    image[..., :2] = 128
+    dims = len(shape)
+    image = np.zeros((*shape, dims + 1), np.uint8)
+    image[..., :dims] = 128
     nearest = np.full(shape, np.inf)
-    for y in range(spacing // 2, height + spacing, spacing):
-        for x in range(spacing // 2, width + spacing, spacing):
-            cy, cx = y + rng.uniform(-7, 7), x + rng.uniform(-7, 7)
-            radius = rng.uniform(1, 0.7 * spacing)
-            top, left = max(0, int(cy - radius)), max(0, int(cx - radius))
-            window = (slice(top, int(cy + radius) + 2), slice(left, int(cx + radius) + 2))
-            yy, xx = np.indices(nearest[window].shape)
-            dy, dx = cy - top - yy, cx - left - xx
-            far = np.hypot(dy, dx) / radius
-            inside = (far < 1) & (far < nearest[window])
-            nearest[window][inside] = far[inside]
-            wobble = rng.normal(0, 2.0, (2, *far.shape))
-            values = np.stack(
-                [
-                    np.round(dx + wobble[0]) + 128,
-                    np.round(dy + wobble[1]) + 128,
-                    200 + rng.integers(0, 55) - 90 * far + rng.normal(0, 3, far.shape),
-                ],
-                -1,
-            )
-            image[window][inside] = values[inside].clip(0, 255).astype(np.uint8)
+    for corner in product(*(range(spacing // 2, n + spacing, spacing) for n in shape)):
+        center = [c + rng.uniform(-7, 7) for c in corner]
+        radius = rng.uniform(1, 0.7 * spacing)
+        first = [max(0, int(c - radius)) for c in center]
+        window = tuple(
+            slice(a, max(a, int(c + radius) + 2)) for a, c in zip(first, center, strict=True)
+        )
+        grid = np.indices(nearest[window].shape)
+        away = [c - a - at for c, a, at in zip(center, first, grid, strict=True)]
+        far = np.sqrt(sum(step**2 for step in away)) / radius
+        inside = (far < 1) & (far < nearest[window])
+        nearest[window][inside] = far[inside]
+        wobble = rng.normal(0, 2.0, (dims, *far.shape))
+        seeds = 200 + rng.integers(0, 55) - 90 * far + rng.normal(0, 3, far.shape)
+        steps = [np.round(d + w) + 128 for d, w in zip(away[::-1], wobble, strict=True)]
+        image[window][inside] = np.stack([*steps, seeds], -1)[inside].clip(0, 255).astype(np.uint8)
     return image
 
 
 def point(image: np.ndarray) -> np.ndarray:
     """The raw output that such an image, channels first, stands for."""
-    output = np.empty((4, *image.shape[1:]), np.float32)
-    output[:2] = np.arctanh((image[:2] - 128) * PITCH)
-    output[2] = margin_to_sigma(MARGIN)
-    output[3] = (image[2] - 128) / 16
+    dims = len(image) - 1
+    output = np.empty((dims + 2, *image.shape[1:]), np.float32)
+    output[:dims] = np.arctanh((image[:dims] - 128) * PITCH)
+    output[dims] = margin_to_sigma(MARGIN)
+    output[dims + 1] = (image[dims] - 128) / 16
     return output
 
 
@@ -73,10 +70,12 @@ class Pointing:
         once: a file that the first of these makes, and after which no other dies; None to die
             every time.
         refine: as in the model's spec.
+        dims: 2, or of volumes 3.
     """
 
     once: Path | None = None
     refine: bool = False
+    dims: int = 2
 
     def load(self) -> Model:
         import os
@@ -90,4 +89,5 @@ class Pointing:
                 os.kill(os.getpid(), signal.SIGKILL)
             return point(image)
 
-        return Model(network, replace(SPEC, refine=self.refine), "pointing")
+        of = {"dims": self.dims, "in_channels": self.dims + 1, "pitch": (PITCH,) * self.dims}
+        return Model(network, replace(SPEC, refine=self.refine, **of), "pointing")

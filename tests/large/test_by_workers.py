@@ -27,7 +27,7 @@ zarr = pytest.importorskip("zarr")
 LocalCluster = pytest.importorskip("distributed").LocalCluster
 
 SIDE = 400
-MOSAIC = Mosaic(SIDE, SIDE, 160, 96)
+MOSAIC = Mosaic((SIDE, SIDE), (160, 160), (96, 96))
 TWO = Workers(2)
 
 
@@ -155,7 +155,7 @@ def test_a_scheduler_of_ones_own_and_a_tiled_tiff_whose_half_labels_are_removed(
     image = pointing_image((SIDE, 200), 6)
     path, out = tmp_path / "a.tif", tmp_path / "labels.zarr"
     tifffile.imwrite(path, image, tile=(64, 64), compression="zlib", photometric="rgb")
-    mosaic = Mosaic(SIDE, 200, 96, 96)
+    mosaic = Mosaic((SIDE, 200), (96, 96), (96, 96))
     with (
         monkeypatch.context() as patch,
         LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
@@ -225,7 +225,7 @@ def test_it_goes_on_from_wherever_it_was_stopped(tmp_path, monkeypatch, stopped)
     """An old result stays until the end."""
     image = pointing_image((SIDE, 200), 7)
     path, out = store(tmp_path / "a.zarr", image), tmp_path / "labels.zarr"
-    mosaic = Mosaic(SIDE, 200, 96, 96)
+    mosaic = Mosaic((SIDE, 200), (96, 96), (96, 96))
     out.mkdir()
     (out / "old").touch()
 
@@ -261,7 +261,9 @@ def test_ids_that_32_bits_cannot_hold_have_64(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(large_image, "number", number)
     image = pointing_image((SIDE, 200), 7)
     path, out = store(tmp_path / "a.zarr", image), tmp_path / "labels.zarr"
-    count = predict_large(Pointing(), path, out, Workers(1), mosaic=Mosaic(SIDE, 200, 96, 96))
+    count = predict_large(
+        Pointing(), path, out, Workers(1), mosaic=Mosaic((SIDE, 200), (96, 96), (96, 96))
+    )
     found, whole = labels_of(out), Pointing().load().predict(image)
     assert found.dtype == np.uint64
     assert found[found > 0].min() == before + 1
@@ -286,7 +288,7 @@ def test_labels_lie_where_the_image_lies(tmp_path) -> None:
     image = pointing_image((SIDE, 200), 7)
     group.create_array("full", data=image.transpose(2, 0, 1))
     out = tmp_path / "labels.zarr"
-    mosaic = Mosaic(SIDE, 200, 96, 96)
+    mosaic = Mosaic((SIDE, 200), (96, 96), (96, 96))
     predict_large(Pointing(), tmp_path / "a.ome.zarr", out, Workers(1), mosaic=mosaic)
     [told] = zarr.open_group(out, mode="r").attrs["ome"]["multiscales"]
     assert [axis["unit"] for axis in told["axes"]] == ["micrometer"] * 2
@@ -306,7 +308,7 @@ def test_one_image_of_several(tmp_path) -> None:
         scales = {"axes": [*axes, {"name": "c", "type": "channel"}], "datasets": datasets}
         attributes = {"ome": {"version": "0.5", "multiscales": [scales]}}
         group.create_group(str(number), attributes=attributes).create_array("0", data=image)
-    out, mosaic = tmp_path / "labels.zarr", Mosaic(150, 120, 160, 96)
+    out, mosaic = tmp_path / "labels.zarr", Mosaic((150, 120), (160, 160), (96, 96))
     with pytest.raises(UserError, match=r"a\.zarr holds 2 images"):
         predict_large(Pointing(), tmp_path / "a.zarr", out, Workers(1), mosaic=mosaic)
     predict_large(Pointing(), tmp_path / "a.zarr", out, Workers(1), mosaic=mosaic, series=1)

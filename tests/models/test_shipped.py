@@ -1,5 +1,7 @@
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -62,3 +64,21 @@ def test_a_name_that_is_none_leads_to_the_list(blobs) -> None:
 
     with pytest.raises(UserError, match=r"shipped model: blobs \(`spatialembed models`"):
         load("dots")
+
+
+def test_the_first_page_lists_them_as_they_are() -> None:
+    page = Path(__file__).parents[2] / "docs" / "pages" / "index.md"
+    rows = {
+        row.split("`")[1]: row
+        for row in page.read_text(encoding="utf-8").splitlines()
+        if row.startswith("| `")
+    }
+    models = shipped.shipped()
+    assert set(rows) == {model.name for model in models}
+    for model in models:
+        row = rows[model.name]
+        assert f"| {model.megabytes:.1f} MB, {model.spec.licence.partition(';')[0]} |" in row
+        assert ("color and grey" if model.spec.takes_grey else "grey, 1 channel") in row
+        card = (shipped.shipped_models()[model.name]).with_suffix(".md").read_text("utf-8")
+        figures = re.findall(r"\.\d{3}", row)
+        assert all(figure in card for figure in figures), f"{model.name}: not on its card"

@@ -56,7 +56,7 @@ class Kept:
             self._studies.pop(token or "", None)
 
     def _bytes(self) -> int:
-        return sum(s.image.nbytes + s.output.nbytes for _, s in self._studies.values())
+        return sum(study.nbytes for _, study in self._studies.values())
 
     def _watch(self) -> None:
         """See to it that the oldest goes in time."""

@@ -5,7 +5,9 @@ The outlines are what a visitor points at. They scale with the picture and need 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -49,36 +51,63 @@ element.addEventListener('mouseleave', () => {
 """
 
 
-def stage(picture: RGB, found: Instances, view: str) -> str:
+class Shown(NamedTuple):
+    """How an instance is shown: its color, and what pointing at it tells."""
+
+    color: str
+    told: str
+
+
+def stage(picture: RGB, found: Instances, view: str, objects: Sequence[Shown] | None = None) -> str:
     """A picture of a view with the outlines over it, as one piece of HTML.
 
     Args:
-        picture: (s H, s W, 3) uint8 of an image (H, W).
-        found: its instances; pointing at one tells its number, class, score and size.
+        picture: (s H, t W, 3) uint8 of an image (H, W), or a plane of a volume.
+        found: its instances.
         view: what the picture shows; over "instances" the outlines are seen, not only felt.
+        objects: how these are shown; None as those of an image: pointing at one tells its number,
+            class, score and size.
     """
+    objects = shown(found) if objects is None else objects
     height, width = found.label_map.shape
     coarse = " coarse" if max(picture.shape) <= MOST_SIDE // 2 else ""
     return (
         f'<div class="stage {escape(view)}{coarse}">'
         f'<img src="{data_address(_small(picture))}" alt="{escape(view)}">'
         f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none">'
-        f'{"".join(_paths(found))}</svg><div class="told"></div></div>'
+        f'{"".join(_paths(found, objects))}</svg><div class="told"></div></div>'
     )
 
 
-def _paths(found: Instances) -> list[str]:
-    colors = colors_of_objects(found.label_map)[1][1:]
+def shown(
+    found: Instances, rows: Sequence[int] | None = None, colors: RGB | None = None
+) -> list[Shown]:
+    """Instances of an image or volume as they are shown.
+
+    Args:
+        found: all of them.
+        rows: those that are; None for all.
+        colors: (N, 3) of these; None for those of an image.
+    """
+    unit = "voxels" if found.label_map.ndim == 3 else "pixels"
+    rows = range(len(found)) if rows is None else rows
+    colors = colors_of_objects(found.label_map)[1][1:] if colors is None else colors
     return [
-        f'<path fill-rule="evenodd" style="--c:#{bytes(colors[k].tolist()).hex()}" '
-        f'data-told="{escape(_told(found, k))}" d="{_line(found, k)}"/>'
-        for k in range(len(found))
+        Shown(
+            f"#{bytes(color).hex()}",
+            f"{found.class_names[found.classes[k]]} {k + 1} · score {found.scores[k]:.3f} · "
+            f"{found.areas[k]:,} {unit}",
+        )
+        for k, color in zip(rows, colors.tolist(), strict=True)
     ]
 
 
-def _told(found: Instances, k: int) -> str:
-    kind = found.class_names[found.classes[k]]
-    return f"{kind} {k + 1} · score {found.scores[k]:.3f} · {found.areas[k]:,} pixels"
+def _paths(found: Instances, objects: Sequence[Shown]) -> list[str]:
+    return [
+        f'<path fill-rule="evenodd" style="--c:{color}" data-told="{escape(told)}" '
+        f'd="{_line(found, k)}"/>'
+        for k, (color, told) in enumerate(objects)
+    ]
 
 
 def _line(found: Instances, k: int) -> str:

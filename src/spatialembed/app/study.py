@@ -1,62 +1,143 @@
-"""An image that was given to the page, and what comes of it: kept free of the page's library.
+"""An image or volume that was given to the page, and what comes of it: kept free of its library.
 
-The network runs once an image; every move of a threshold clusters its output again.
+The network runs once an image; a threshold that moves clusters its output again, what is looked at
+does not.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+import threading
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
-from spatialembed.data.images.reading import pixels_of, read_image
+from spatialembed.data.images.reading import (
+    pixels_of,
+    read_image,
+    read_stack,
+    stack_size,
+    stack_spacing,
+)
+from spatialembed.data.images.spacing import Spacing
 from spatialembed.errors import UserError
 from spatialembed.formats.label_images import save_label_tiff
 from spatialembed.formats.measurements import write_measurements
+from spatialembed.inference.other_voxels import other_voxels
 from spatialembed.inference.predictor import Model
 from spatialembed.instances import Instances
+from spatialembed.pictures import Explanation, Plane, VolumeExplanation
 
 MOST_MEGAPIXELS = 25
-"""Of an image on the page; ``spatialembed predict`` takes larger ones."""
+"""Of an image on the page, and of a volume millions of voxels; ``spatialembed predict`` takes
+larger ones."""
+
+Settings: TypeAlias = tuple[float, float, int]
+"""Seed threshold, foreground threshold and minimum size."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Study:
     """An image and the network's output of it.
 
     Attributes:
         name: of the file, without folder and suffix.
-        image: (H, W, C) pixels as stored.
-        output: (2 + n_sigma + K, H, W) raw output.
+        image: (H, W, C) pixels as stored, of a volume (Z, H, W, C).
+        output: (D + n_sigma + K, *S) raw output.
         model: what it is of, at the size of the image's objects.
+        spacing: micrometres between the voxels of a volume, where its file states them.
     """
 
     name: str
     image: np.ndarray
     output: np.ndarray
     model: Model
+    spacing: Spacing | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _found: tuple[Settings, Instances] | None = None
+    _volume: VolumeExplanation | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Of all that is held."""
+        found = 0 if self._found is None else self._found[1].label_map.nbytes
+        drawn = 0 if self._volume is None else self._volume.rgb.nbytes
+        return self.image.nbytes + self.output.nbytes + found + drawn
+
+    @property
+    def is_volume(self) -> bool:
+        """Whether it has planes."""
+        return self.image.ndim == 4
+
+    def found(self, settings: Settings) -> Instances:
+        """What is found with these settings; the last is kept."""
+        with self._lock:
+            if self._found is None or self._found[0] != settings:
+                self._found = settings, self.model.cluster(self.output, *settings)
+            return self._found[1]
+
+    def explanation(self, settings: Settings, plane: Plane) -> Explanation:
+        """Pictures of what is found with these settings; of a volume, in a plane."""
+        found = self.found(settings)
+        if not self.is_volume:
+            return self.model.explanation(self.image, self.output, found)
+        with self._lock:
+            if self._volume is None or self._volume.found is not found:
+                given = (self.image, self.output, found, self.spacing)
+                new = self.model.volume_explanation(*given)
+                if self._volume is not None:
+                    new.rgb = self._volume.rgb
+                self._volume = new
+            return self._volume.at(plane)
+
+    @property
+    def size(self) -> str:
+        """In words, x first."""
+        unit = "voxels" if self.is_volume else "pixels"
+        return f"{' × '.join(map(str, self.image.shape[-2::-1]))} {unit}"
+
+    @property
+    def note(self) -> str:
+        """What to know of a volume before its result is believed; empty for nothing."""
+        return "; ".join(other_voxels(self.spacing, self.model))
 
 
 def study(model: Model, path: Path) -> Study:
-    """Read an image and run the network on it.
+    """Read an image, or a stack for a model of volumes, and run the network on it.
 
     Raises:
         UserError: no image, one too large for the page, or channels that are not the model's;
             the sentence names the file without its folder, which is none of the visitor's.
     """
     try:
-        megapixels = pixels_of(path) / 1e6  # before they fill the memory
-        if megapixels > MOST_MEGAPIXELS:
-            raise UserError(
-                f"{path.name} has {megapixels:.0f} megapixels, this page takes up to "
-                f"{MOST_MEGAPIXELS}: cut it, or use spatialembed predict, which takes any size"
-            )
-        image = read_image(path)
-        sized = model.for_image(image, path.name)
-        return Study(path.stem, image, sized.raw(image, path.name), sized)
+        return (_image if model.spec.dims == 2 else _volume)(model, path)
     except UserError as error:
         raise UserError(str(error).replace(str(path), path.name)) from error
+
+
+def _image(model: Model, path: Path) -> Study:
+    megapixels = pixels_of(path) / 1e6  # before they fill the memory
+    if megapixels > MOST_MEGAPIXELS:
+        raise UserError(
+            f"{path.name} has {megapixels:.0f} megapixels, this page takes up to "
+            f"{MOST_MEGAPIXELS}: cut it, or use spatialembed predict, which takes any size"
+        )
+    image = read_image(path)
+    sized = model.for_image(image, path.name)
+    return Study(path.stem, image, sized.raw(image, path.name), sized)
+
+
+def _volume(model: Model, path: Path) -> Study:
+    millions = math.prod(stack_size(path)) / 1e6
+    if millions > MOST_MEGAPIXELS:
+        raise UserError(
+            f"{path.name} has {millions:.0f} million voxels, this page takes up to "
+            f"{MOST_MEGAPIXELS}: cut it, or use spatialembed predict"
+        )
+    image, spacing = read_stack(path), stack_spacing(path)
+    return Study(path.stem, image, model.raw(image, path.name), model, spacing)
 
 
 def write_results(folder: Path, given: Study, found: Instances) -> tuple[Path, Path]:
@@ -66,6 +147,6 @@ def write_results(folder: Path, given: Study, found: Instances) -> tuple[Path, P
         UserError: a file cannot be written.
     """
     labels, table = folder / f"{given.name}.tif", folder / f"{given.name}.csv"
-    save_label_tiff(labels, found.label_map)
-    write_measurements(table, found, given.image)
+    save_label_tiff(labels, found.label_map, given.spacing)
+    write_measurements(table, found, given.image, given.spacing)
     return labels, table

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spatialembed.app.kept import Kept
-from spatialembed.app.stage import HOVER, STYLE, stage
+from spatialembed.app.stage import HOVER, STYLE, shown, stage
 from spatialembed.app.study import MOST_MEGAPIXELS, study, write_results
 from spatialembed.app.temporary import keep_together
 from spatialembed.app.visitors import OwnVisitorsOnly
 from spatialembed.errors import UserError, missing_extra
 from spatialembed.inference.predictor import Model
-from spatialembed.pictures import VIEWS
+from spatialembed.pictures import VIEWS, Plane, PlaneExplanation
 
 if TYPE_CHECKING:
     import gradio
@@ -29,6 +29,11 @@ KEPT = 24 * 3600
 AWAY = "This image was put away, to make room or since it lay here for long: drop it in again."
 
 EMPTY = "Drop an image in: PNG, TIFF or JPEG."
+
+EMPTY_OF_VOLUMES = "Drop a stack in: a TIFF whose planes lie in z."
+
+ACROSS = [("planes at z", 0), ("cuts at y", 1), ("cuts at x", 2)]
+"""Ways through a volume, and their axes."""
 
 
 def serve(
@@ -46,12 +51,8 @@ def serve(
         The page and its address.
 
     Raises:
-        UserError: a model of volumes, gradio is missing, or host or port cannot be listened on.
+        UserError: gradio is missing, or host or port cannot be listened on.
     """
-    if model.spec.dims == 3:
-        raise UserError(
-            f"{model.name} is of volumes, and the page shows images; use spatialembed predict"
-        )
     gr = _gradio()
     require_free(host, port)
     keep_together()
@@ -111,6 +112,11 @@ def build(model: Model) -> gradio.Blocks:
     gr = _gradio()
     kept = Kept()
     seed, foreground, size = model.settings()
+    volumes = model.spec.dims == 3
+    kind, unit, empty = "Image", "pixel", EMPTY
+    if volumes:
+        kind, unit, empty = "Stack", "voxel", EMPTY_OF_VOLUMES
+    largest = f"{MOST_MEGAPIXELS} {'million voxels' if volumes else 'megapixels'}"
     page: gradio.Blocks
     with gr.Blocks(
         title=f"spatialembed: {model.name}", analytics_enabled=False, delete_cache=(3600, KEPT)
@@ -120,41 +126,57 @@ def build(model: Model) -> gradio.Blocks:
         gr.Markdown(f"## {model.name}" + (f"\nFinds {finds}." if finds else ""))
         with gr.Row():
             with gr.Column(scale=1, min_width=280):
-                file = gr.File(label=f"Image, up to {MOST_MEGAPIXELS} megapixels", height=130)
+                file = gr.File(label=f"{kind}, up to {largest}", height=130)
                 settings = [
                     gr.Slider(0, 1, seed, step=0.01, label="Seed threshold",
                               info="How sure an object's center must be; lower finds more."),
                     gr.Slider(0, 1, foreground, step=0.01, label="Foreground threshold",
-                              info="How sure a pixel must be; lower makes objects larger."),
+                              info=f"How sure a {unit} must be; lower makes objects larger."),
                     gr.Slider(1, max(1000, 10 * size), size, step=1, label="Minimum size",
-                              info="Fewest pixels of an object."),
+                              info=f"Fewest {unit}s of an object."),
                 ]  # fmt: skip
                 with gr.Row():
                     labels = gr.DownloadButton("Label map", interactive=False, size="sm")
                     table = gr.DownloadButton("Measurements", interactive=False, size="sm")
             with gr.Column(scale=3):
-                said = gr.Markdown(EMPTY)
+                said = gr.Markdown(empty)
                 titles = [(title, view) for view, title in VIEWS.items()]
                 view = gr.Radio(titles, value="instances", show_label=False)
-                shown = gr.HTML(js_on_load=HOVER)
-        answer = [said, shown]
+                ways = _ways(gr) if volumes else []
+                picture = gr.HTML(js_on_load=HOVER)
+        answer = [said, picture]
         files = [labels, table]
         again, write = partial(_again, kept), partial(_files, kept)
-        inputs, settled = [token, view, *settings], [token, *settings]
+        inputs, settled = [token, view, *settings, *ways], [token, *settings]
         # Whatever is asked for while an answer is on its way is answered after it, the last alone.
         last = {"trigger_mode": "always_last"}
         quiet = last | {"show_progress": "hidden"}
         given = file.upload(
             partial(_take, model, kept), [token, file], [token, said, *files], **last
         )
+        if volumes:
+            axis, at = ways
+            middle = partial(_middle, kept)
+            given = given.then(middle, [token, axis], [at], **last)
+            turned = axis.change(middle, [token, axis], [at], **quiet)
+            turned.then(again, inputs, answer, **quiet)
+            at.input(again, inputs, answer, **quiet)
         given.then(again, inputs, answer, **last).then(write, settled, files, **last)
-        gone = file.clear(partial(_gone, kept), [token], [token, said, *files])
+        gone = file.clear(partial(_gone, kept, empty), [token], [token, said, *files])
         gone.then(again, inputs, answer)
         view.change(again, inputs, answer, **quiet)
         for slider in settings:
             moved = slider.change(partial(_moved, kept), inputs, [*answer, *files], **quiet)
             moved.then(write, settled, files, **quiet)
     return page
+
+
+def _ways(gr: Any) -> list[Any]:
+    """What is moved through a volume: along which axis, and where."""
+    with gr.Row():
+        axis = gr.Radio(ACROSS, value=0, show_label=False, min_width=380)
+        at = gr.Slider(0, 1, 0, step=1, label="Plane, from 0", interactive=False)
+    return [axis, at]
 
 
 def _take(model: Model, kept: Kept, token: str | None, path: str) -> tuple[Any, ...]:
@@ -171,9 +193,20 @@ def _take(model: Model, kept: Kept, token: str | None, path: str) -> tuple[Any, 
     return None, f"**{text[:1].upper()}{text[1:]}**", *_no_files()
 
 
-def _gone(kept: Kept, token: str | None) -> tuple[Any, ...]:
+def _gone(kept: Kept, empty: str, token: str | None) -> tuple[Any, ...]:
     kept.drop(token)
-    return None, EMPTY, *_no_files()
+    return None, empty, *_no_files()
+
+
+def _middle(kept: Kept, token: str | None, axis: int) -> Any:
+    """The slider through a volume along an axis, on the middle."""
+    gr = _gradio()
+    given = None if token is None else kept.get(token)
+    if given is None:
+        return gr.update(interactive=False)
+    count = given.image.shape[axis]
+    label = f"{'zyx'[axis]}, 0 to {count - 1}"
+    return gr.update(maximum=count - 1, value=count // 2, label=label, interactive=True)
 
 
 def _no_files() -> tuple[Any, Any]:
@@ -189,20 +222,30 @@ def _again(
     seed: float,
     foreground: float,
     size: float,
+    axis: int = 0,
+    at: float = 0,
 ) -> tuple[Any, str]:
-    """Cluster with these settings and draw; without an image, what was said stays."""
+    """Cluster with these settings and draw; without an image, what was said stays.
+
+    Of a volume what is drawn is the plane ``at`` along an axis.
+    """
     gr = _gradio()
     if token is None:
         return gr.skip(), ""
     given = kept.get(token)
     if given is None:
         return AWAY, ""
-    found = given.model.cluster(given.output, seed, foreground, int(size))
-    shows = "image" if view == "instances" else view  # the outlines show the instances
-    picture = given.model.explanation(given.image, given.output, found).picture(shows)
-    height, width = given.image.shape[:2]
-    counted = f"**{len(found)}** found in {given.name}, {width} × {height} pixels"
-    return counted, stage(picture, found, view)
+    settings = seed, foreground, int(size)
+    plane = Plane(axis, min(int(at), given.image.shape[axis] - 1))
+    explanation = given.explanation(settings, plane)
+    picture = explanation.picture("image" if view == "instances" else view)  # outlines show them
+    found = given.found(settings)
+    counted = f"**{len(found)}** found in {given.name}, {given.size}"
+    if not isinstance(explanation, PlaneExplanation):
+        return counted, stage(picture, found, view)
+    rows = explanation.rows.tolist()
+    counted += f"; **{len(rows)}** of them at {plane}" + (f" ({given.note})" if given.note else "")
+    return counted, stage(picture, explanation.found, view, shown(found, rows, explanation.colors))
 
 
 def _moved(kept: Kept, *inputs: Any) -> tuple[Any, ...]:
@@ -217,7 +260,7 @@ def _files(
     given = None if token is None else kept.get(token)
     if given is None:
         return _no_files()
-    found = given.model.cluster(given.output, seed, foreground, int(size))
+    found = given.found((seed, foreground, int(size)))
     # As they lie in the page's own folder, which gradio clears, it makes no copies of them.
     paths = write_results(Path(tempfile.mkdtemp()), given, found)
     return tuple(gr.update(value=str(path), interactive=True) for path in paths)

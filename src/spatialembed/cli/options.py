@@ -46,7 +46,8 @@ _LISTS = {
     "also": "folders of further sets, such as of other kinds of image, to train on with the first",
     "classes": "classes to take, in this order",
     "images": "files, folders or patterns",
-    "format": "further results: cityscapes, coco, geojson (QuPath), imagej (ROIs), measurements",
+    "format": "further results: cityscapes, coco, geojson (QuPath), imagej (ROIs), measurements, "
+    "meshes (OBJ, of volumes)",
     "spacing": "micrometres between the voxels of volumes along z, y and x; else what files say",
 }
 

@@ -38,15 +38,15 @@ def run_predict(
 ) -> int:
     """Find the instances in images: a label TIFF and a picture each, other formats on demand.
 
-    One image that does not fit in memory (OME-Zarr, Zarr or TIFF) becomes OME-Zarr labels where
-    --out ends in .zarr.
+    One image or volume that does not fit in memory (OME-Zarr, Zarr or TIFF) becomes OME-Zarr
+    labels where --out ends in .zarr.
 
     Args:
         model: a shipped model (`spatialembed models` lists them), run folder, model file, exported
             .onnx or authors' file.
         images: files, folders or patterns.
         out: folder for the results; ending in .zarr, for the labels of one image of any size.
-        format: further results: cityscapes, coco, geojson, imagej, measurements.
+        format: further results: cityscapes, coco, geojson, imagej, measurements, meshes.
         annotations: COCO json whose image and category ids the COCO results take.
         overlay: write a picture of every image with its instances; none of an image of any size.
         overwrite: predict again where results exist; what other formats hold of them is removed.
@@ -67,15 +67,14 @@ def run_predict(
         scheduler: address of a dask scheduler whose workers share the work instead.
     """
     from spatialembed.data.images.reading import further_images
-    from spatialembed.formats.results_folder import Results, require_of_volumes
+    from spatialembed.data.images.single_plane import is_image
+    from spatialembed.formats.results_folder import Results
     from spatialembed.inference.folder import predict_files
     from spatialembed.inference.image_files import find_images
     from spatialembed.inference.loading import load
     from spatialembed.inference.summary import cautions, summary
 
     require_writable(out)
-    if stitch:
-        require_of_volumes(format or ())
     if stitch and (annotations or workers or scheduler or out.suffix == ".zarr"):
         raise UserError(
             "of stacks label TIFFs are written, by one process: leave --annotations, --workers and "
@@ -93,7 +92,7 @@ def run_predict(
         source, image, who = ModelSource(*given), Path(images[0]), Workers(workers, scheduler)
         count = predict_large(source, image, out, who, overwrite, *settings, None, track, series)
         console.print(f"{count} instances in {out}", soft_wrap=True)
-        if further := further_images(image, series):
+        if is_image(image, series) and (further := further_images(image, series)):
             warn([f"{image} {further}"])
         return 0
     results = Results(out, format or (), overlay, annotations)

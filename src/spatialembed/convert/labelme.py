@@ -154,7 +154,7 @@ def write(out: Path, pictures: Sequence[Picture], source: Source) -> str:
 
 def _shapes(number: int, name: str, mask: Any) -> Iterator[dict[str, Any]]:
     x, y, cut = cut_out(mask)
-    parts = rings_of(cut)
+    parts = rings_of(cut, y, x)
     common = {"label": name, "flags": {}, "description": ""}
     if any(len(rings) > 1 for rings in parts):  # LabelMe's polygons have no holes
         file = io.BytesIO()
@@ -167,5 +167,5 @@ def _shapes(number: int, name: str, mask: Any) -> Iterator[dict[str, Any]]:
         return
     group = number if len(parts) > 1 else None
     for (ring,) in parts:
-        points = (ring[:-1] + np.array([x, y])).tolist()
+        points = ring[:-1].tolist()
         yield {**common, "points": points, "shape_type": "polygon", "group_id": group, "mask": None}

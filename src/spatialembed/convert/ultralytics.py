@@ -178,7 +178,7 @@ def write(out: Path, pictures: Sequence[Picture], source: Source) -> str:
         size, lines = np.array(each.picture.size[::-1]), []
         for name, mask in each.picture.objects:
             x, y, cut = cut_out(mask)
-            rings = [ring + np.array([x, y]) for part in rings_of(cut) for ring in part]
+            rings = [ring for part in rings_of(cut, y, x) for ring in part]
             line = _bridged(rings) / size
             corners = " ".join(f"{value:.6f}".rstrip("0") for value in line.ravel())
             lines.append(f"{names.index(name)} {corners}\n")

@@ -79,6 +79,11 @@ class FileDataSet(ABC):
         return 2
 
     @property
+    def things(self) -> str:
+        """What it holds, in a word for a person."""
+        return "images" if self.dims == 2 else "volumes"
+
+    @property
     def reading(self) -> str:
         """What the truth depends on besides files and classes, in words."""
         return ""

@@ -19,6 +19,7 @@ from spatialembed.formats.coco_ids import annotated_ids, numbered
 from spatialembed.formats.coco_results import image_part, read_part
 from spatialembed.formats.label_images import save_label_tiff
 from spatialembed.formats.measurements import write_measurements
+from spatialembed.formats.meshes import write_meshes
 from spatialembed.formats.outlines import geojson, write_imagej_rois
 from spatialembed.pictures import overlay, save_picture
 from spatialembed.pictures.overlays import projected
@@ -26,7 +27,7 @@ from spatialembed.pictures.overlays import projected
 if TYPE_CHECKING:
     from spatialembed.instances import Instances
 
-Format = Literal["cityscapes", "coco", "geojson", "imagej", "measurements"]
+Format = Literal["cityscapes", "coco", "geojson", "imagej", "measurements", "meshes"]
 
 PLACES = {
     "cityscapes": "cityscapes/{}.txt",
@@ -34,6 +35,7 @@ PLACES = {
     "geojson": "{}.geojson",
     "imagej": "{}_rois.zip",
     "measurements": "{}.csv",
+    "meshes": "{}.obj",
     "picture": "{}_overlay.png",
     "labels": "{}.tif",
 }
@@ -42,13 +44,18 @@ PLACES = {
 COCO_FILES = "coco_results.json", "coco_images.json"
 """Of all images together."""
 
-OF_VOLUMES = ("measurements",)
-"""Formats that hold what was found in a volume."""
+OF_ONE_KIND = {"cityscapes": 2, "coco": 2, "meshes": 3}
+"""Formats that hold what was found in images alone, or in volumes, by their axes."""
 
 SETTINGS_FILE = "settings.json"
 """What the results of a folder were made with."""
 
-LIBRARIES = {"geojson": ["skimage"], "imagej": ["skimage", "roifile"], "measurements": ["skimage"]}
+LIBRARIES = {
+    "geojson": ["skimage"],
+    "imagej": ["skimage", "roifile"],
+    "measurements": ["skimage"],
+    "meshes": ["skimage"],
+}
 """What formats need beyond the core."""
 
 
@@ -59,11 +66,12 @@ class Results:
     An image called ``a/b`` has its labels in ``a/b.tif`` (0 background, then instances from 1 in
     order of score), its picture in ``a/b_overlay.png``, and, where asked for, its instances in
     ``cityscapes/a/b.txt`` with mask files beside it, as rows of ``coco_results.json``, as polygons
-    in ``a/b.geojson`` (QuPath) and ``a/b_rois.zip`` (ImageJ), or as a table in ``a/b.csv``.
+    in ``a/b.geojson`` (QuPath) and ``a/b_rois.zip`` (ImageJ), as a table in ``a/b.csv``, or as
+    surfaces in ``a/b.obj``.
 
     Args:
         out: the folder, made if it is not there.
-        formats: further formats: "cityscapes", "coco", "geojson", "imagej", "measurements".
+        formats: further formats: those of :data:`Format`.
         pictures: whether overlays are written.
         annotations: a COCO json whose image and category ids the COCO results take; None numbers
             images and categories from 1 and says so in ``coco_images.json``.
@@ -102,12 +110,12 @@ class Results:
             dims: spatial axes of these.
 
         Raises:
-            UserError: a format that volumes do not have, a class that Cityscapes does not have,
+            UserError: a format that such do not have, a class that Cityscapes does not have,
                 for its results, or annotations that cannot be read, or lack a class or one of the
                 images of these names.
         """
-        if dims == 3:
-            require_of_volumes(self.formats)
+        for name in self.formats:
+            _require_kind(name, dims)
         if "cityscapes" in self.formats:
             cityscapes_ids(class_names)
         if self.annotations is not None:
@@ -152,8 +160,9 @@ class Results:
             ),
             "coco": lambda path: write_json(path, image_part(found)),
             "geojson": lambda path: write_json(path, geojson(found)),
-            "imagej": lambda path: write_imagej_rois(path, found),
+            "imagej": lambda path: write_imagej_rois(path, found, image.shape[-1]),
             "measurements": lambda path: write_measurements(path, found, image, spacing),
+            "meshes": lambda path: write_meshes(path, found, spacing),
             "picture": lambda path: save_picture(path, overlay(*_flat(image, found.label_map))),
             "labels": lambda path: save_label_tiff(path, found.label_map, spacing),
         }
@@ -248,14 +257,14 @@ class Results:
             self._path(kind, name).unlink(missing_ok=True)
 
 
-def require_of_volumes(formats: Iterable[str]) -> None:
-    """Raise a UserError of the first format that does not hold what was found in a volume."""
-    for name in formats:
-        if name not in OF_VOLUMES:
-            raise UserError(
-                f"format {name} is of images: of stacks label TIFFs are written, and with "
-                f"--format {' '.join(OF_VOLUMES)} a table; leave {name} out"
-            )
+def _require_kind(name: str, dims: int) -> None:
+    """Raise a UserError of a format that does not hold what was found in images, or in volumes."""
+    if OF_ONE_KIND.get(name, dims) != dims:
+        others = [other for other in get_args(Format) if OF_ONE_KIND.get(other, dims) == dims]
+        raise UserError(
+            f"format {name} is of {'volumes' if dims == 2 else 'images'}; leave it out: of "
+            f"{'images' if dims == 2 else 'stacks'} there are label TIFFs and {', '.join(others)}"
+        )
 
 
 def _flat(image: np.ndarray, label_map: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

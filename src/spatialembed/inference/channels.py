@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 def require_channels(model: str, spec: ModelSpec, channels: int, name: str) -> None:
     """Raise a UserError for an image called ``name`` that has not the channels of a model."""
     count = spec.in_channels
-    if count == 1 and channels in (3, 4):
+    if channels == count or (channels == 1 and spec.takes_grey):
+        return
+    grey = " (or one, grey)" if spec.takes_grey else ""
+    if count == 1 and channels in (3, 4) and spec.dims == 2:
         raise UserError(f"{name} is in color, {model} takes grey images; {for_color()}")
-    if channels != count and not (channels == 1 and spec.takes_grey):
-        grey = " (or one, grey)" if spec.takes_grey else ""
-        raise UserError(
-            f"the model expects {count} channel{'s' * (count > 1)}{grey}, {name} has {channels}: "
-            "convert the image (of a stack, save planes one by one, or --stitch those of one "
-            "channel), or train a model for such images"
-        )
+    raise UserError(
+        f"the model expects {count} channel{'s' * (count > 1)}{grey}, {name} has {channels}: keep "
+        "those that it learned from in a file of their own, or train a model for such "
+        f"{'images' if spec.dims == 2 else 'volumes'}"
+    )
 
 
 def fitting(model: str, spec: ModelSpec, pixels: np.ndarray, name: str) -> np.ndarray:

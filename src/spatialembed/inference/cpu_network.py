@@ -43,6 +43,11 @@ class CpuNetwork:
         self._network: Network = TorchNetwork(module)
         self._seen = 0
 
+    @property
+    def stride(self) -> int:
+        """Of what the sides of planes are multiples in the network."""
+        return int(self.module.stride)  # type: ignore[arg-type]
+
     def __call__(self, image: Float[np.ndarray, "C *S"]) -> Float[np.ndarray, "M *S"]:
         """Raw output (D + n_sigma + K, *S) float32 of a normalised image of any size."""
         if self._seen < WORTH:

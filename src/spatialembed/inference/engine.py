@@ -42,6 +42,11 @@ class EngineNetwork:
         self._strides = strides
         self._one_at_a_time = threading.Lock()  # OpenVINO refuses another, and uses all cores
 
+    @property
+    def stride(self) -> int:
+        """That of planes."""
+        return self._strides[-1]
+
     def __call__(self, image: Float[np.ndarray, "C *S"]) -> Float[np.ndarray, "M *S"]:
         """Raw output (D + n_sigma + K, *S) float32 of a normalised image of any size."""
         sides = image.shape[1:]

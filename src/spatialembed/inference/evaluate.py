@@ -91,8 +91,7 @@ def evaluate(
     remarks = dataset.remarks()
     refuse(remarks, dataset.root)
     if dataset.dims != model.spec.dims:
-        held = "volumes" if dataset.dims == 3 else "images"
-        raise UserError(f"{dataset.root} holds {held}, and {model.name} is not of such")
+        raise UserError(f"{dataset.root} holds {dataset.things}, and {model.name} is not of such")
     remarks += about_masks(dataset) if dataset.dims == 2 else []
     clock = {"network": 0.0, "clustering": 0.0}
     record = ObjectRecord(dataset.class_names)
@@ -173,4 +172,4 @@ def ranked(model: Model, output: np.ndarray) -> Instances:
 
     The official AP ranks instances by their score and wants those of low scores too.
     """
-    return model.cluster(output, min(model.spec.seed_threshold, RANKED_SEED_THRESHOLD))
+    return model.cluster(output, min(model.settings()[0], RANKED_SEED_THRESHOLD))

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from spatialembed.data.images.reading import read_image, read_stack, stack_spacing
-from spatialembed.data.images.single_plane import is_image
-from spatialembed.data.images.spacing import Spacing, in_words, unlike
+from spatialembed.data.images.spacing import Spacing
 from spatialembed.errors import ImageWarning, UserError
 from spatialembed.files.writing import sweep
 from spatialembed.inference.card_memory import image_within_memory
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.image_files import ImageFile
 from spatialembed.inference.looks import look_of, sampled_seeds
+from spatialembed.inference.other_voxels import other_voxels
 from spatialembed.inference.overlap import Done, overlapped
 from spatialembed.inference.stack import median_diameter, predict_stack
 from spatialembed.models.looks import Look
@@ -246,35 +246,13 @@ def find_in_volume(
     """Find the instances of a volume whose voxels (Z, H, W, C) ``read`` gives; raises as `find`."""
     name = str(image.path)
     with _noting(name) as notes:
-        voxels = _voxels(model, image, read)
+        voxels = read()
         found = model.cluster(model.output(voxels, name), *settings)
     depths = found.boxes[:, 3] - found.boxes[:, 0]
     widths = median_diameter(found.areas / depths * 1.5)  # of ellipsoids, in their widest plane
     spacing = stack_spacing(image.path, image.series)
-    notes += other_spacing(spacing, model.spec.spacing)
+    notes += other_voxels(spacing, model)
     return Found(image, voxels, found, lambda: (widths, None), tuple(notes), spacing)
-
-
-def _voxels(model: Model, image: ImageFile, read: Callable[[], np.ndarray]) -> np.ndarray:
-    try:
-        return read()
-    except UserError as error:
-        if not is_image(image.path, image.series):
-            raise
-        raise UserError(
-            f"{image.path} is an image, and {model.name} is of volumes: give it stacks in z, or "
-            "take a model of images"
-        ) from error
-
-
-def other_spacing(spacing: Spacing | None, trained: Spacing | None) -> list[str]:
-    """A note where the voxels of a volume are of other proportions than those of training."""
-    if spacing is None or trained is None or not unlike(spacing, trained):
-        return []
-    return [
-        f"its voxels are {in_words(spacing)}, those of training {in_words(trained)}, so that "
-        "objects look flatter or longer than the model knows them: resample it to such proportions"
-    ]
 
 
 @contextmanager

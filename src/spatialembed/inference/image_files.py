@@ -9,7 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from spatialembed.data.images.kinds import SUFFIXES, is_zarr
+from spatialembed.data.images.kinds import SUFFIXES, ZARR, is_zarr
+from spatialembed.data.images.reading import is_stack, stack_size
 from spatialembed.data.layouts.unread_files import DOCUMENTS, STORES, in_words, is_visible, walk
 from spatialembed.errors import UserError
 from spatialembed.files.names import composed
@@ -36,11 +37,16 @@ def find_images(
     it holds is left out, so that results are never taken for images. Hidden files and folders are
     no images.
 
+    Where stacks are meant, an OME-Zarr is one, and so is a folder of planes, as
+    :func:`~spatialembed.data.images.reading.read_stack` takes it: it holds nothing but images of
+    one plane and size, numbered without gaps. That a folder is taken for one is told.
+
     Args:
         inputs: files, folders and patterns.
         out: where results will go.
-        tell: takes a sentence on files of other formats, which are left out.
-        stacks: whether stacks are meant, of which OME-Zarr ones are named, or meant by a pattern.
+        tell: takes sentences: on files of other formats, which are left out, and on folders that
+            are taken for stacks, or are not.
+        stacks: whether stacks are meant.
 
     Raises:
         UserError: an input that does not exist or holds no image, two images whose results would
@@ -57,11 +63,19 @@ def find_images(
                     f"{other.path} and {image.path} would both write '{image.name}'; "
                     "predict them into two folders"
                 )
-            if place((out / image.name).parent) == place(image.path.parent):
+            into = place((out / image.name).parent)
+            inside = stacks and place(image.path) in (into, *into.parents)
+            if inside or into == place(image.path.parent):
                 raise UserError(
                     f"results of {image.path} would lie beside it, where label maps could replace "
                     "images; choose another folder"
                 )
+    folders = [
+        i.path for i in images.values() if stacks and i.path.is_dir() and not is_zarr(i.path)
+    ]
+    if folders:
+        such = f" ({len(folders)} such folders)" * (len(folders) > 1)
+        tell(f"the files of {folders[0]} are taken for the planes of one stack{such}")
     return list(images.values())
 
 
@@ -69,16 +83,17 @@ def _expand(
     given: str, out: Path, tell: Callable[[str], None], stacks: bool
 ) -> Iterator[ImageFile]:
     path = Path(given)
-    if stacks and is_zarr(path) and path.is_dir():
-        yield ImageFile(path, path.stem)
+    if stacks and path.is_dir() and (is_zarr(path) or is_stack(path)):
+        yield ImageFile(path, _name(Path(path.resolve().name)))
     elif path.suffix == ".zarr" and not stacks:
         raise UserError(f"{path} is predicted by itself: give --out a name ending in .zarr")
     elif path.is_dir():
-        inside, others = walk(path, None if out.resolve() == path.resolve() else out.resolve())
+        skip = None if out.resolve() == path.resolve() else out.resolve()
+        inside, others = walk(path, skip, (*SUFFIXES, ZARR) if stacks else SUFFIXES)
         if others:
             tell(f"{path}: {in_words(others)}")
-        for file in inside:
-            yield ImageFile(file, file.relative_to(path).with_suffix("").as_posix())
+        for file in _joined(inside, tell) if stacks else inside:
+            yield ImageFile(file, _name(file.relative_to(path)))
         if not inside:
             raise UserError(f"{path} has no image; expected files ending in {', '.join(SUFFIXES)}")
     elif path.exists():
@@ -93,7 +108,28 @@ def _expand(
             tell(f"{given}: {told}")
         if not images:
             raise UserError(f"{given} does not exist; give images, folders or a pattern")
-        yield from (ImageFile(image, image.stem) for image in images)
+        folders = {image for image in images if stacks and image.is_dir()}
+        yield from (ImageFile(i, _name(Path(i.name))) for i in images if i.parent not in folders)
+
+
+def _joined(files: list[Path], tell: Callable[[str], None]) -> list[Path]:
+    """Files; those of a folder of planes are one, the folder. Of others it is told why not, where
+    the first file is no stack either.
+    """
+    folders: set[Path] = set()
+    for folder, first in {file.parent: file for file in reversed(files)}.items():
+        try:
+            stack_size(folder)
+            folders.add(folder)
+        except UserError as error:
+            if not is_stack(first):
+                tell(str(error))
+    return sorted({file.parent if file.parent in folders else file for file in files})
+
+
+def _name(path: Path) -> str:
+    """A path without the suffix of an image; the name of a folder may have a dot."""
+    return (path.with_suffix("") if path.suffix.lower() in (*SUFFIXES, ZARR) else path).as_posix()
 
 
 def _without_results(images: list[Path], out: Path) -> list[Path]:
@@ -107,6 +143,6 @@ def _without_results(images: list[Path], out: Path) -> list[Path]:
 
 
 def _is_image(path: Path, stacks: bool) -> bool:
-    if is_zarr(path):
-        return stacks and path.is_dir()
+    if path.is_dir():
+        return stacks and (is_zarr(path) or is_stack(path))
     return path.suffix.lower() in SUFFIXES and path.is_file()

@@ -6,7 +6,8 @@ Prediction, evaluation and the validation inside training go through it, so they
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from copy import copy
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -20,11 +21,15 @@ from spatialembed.inference.own_size import SEED, typical_diameter
 from spatialembed.inference.sight import Sight
 from spatialembed.inference.zoom import Part
 from spatialembed.kernels.foreground import take_foreground
-from spatialembed.pictures import Explanation
+from spatialembed.pictures import Explanation, VolumeExplanation, explain, fullest
+from spatialembed.pictures.colors import RGB
 from spatialembed.refinement import refine, refine_foreground
 
 if TYPE_CHECKING:
     from spatialembed.instances import Instances
+
+
+T = TypeVar("T")
 
 
 class Model(Sight):
@@ -45,12 +50,29 @@ class Model(Sight):
         normalize: from stored pixels to what the network sees; the spec's, unless the pixels are
             part of a larger image, by which they are to be normalised.
         size_ratio: width of the training objects over that of the objects to come.
+        asked: what clustering takes for settings that it is not given, as :meth:`asking` has it.
         weights: a digest of the file it was loaded from; empty where there is none.
 
     Raises:
         UserError: a diameter that is no positive number, or of a model that does not say how wide
             its training objects were; to invert where a normalisation has no black and white.
     """
+
+    def asking(
+        self,
+        seed_threshold: float | None = None,
+        foreground_threshold: float | None = None,
+        min_size: int | None = None,
+    ) -> Model:
+        """The same model, which clusters with these settings instead of those stored with it.
+
+        Raises:
+            UserError: a setting out of its range.
+        """
+        other = copy(self)
+        other.asked = (seed_threshold, foreground_threshold, min_size)
+        other.settings()
+        return other
 
     def for_image(self, image: ImageLike, name: str | None = None) -> Model:
         """The model at the size of an image's objects, where it finds that by itself; else this.
@@ -98,7 +120,7 @@ class Model(Sight):
     ) -> Instances:
         """Instances of a raw output, refined if the model says so.
 
-        A setting that is None is the one stored with the model.
+        A setting that is None is that of :meth:`asking`, or the one stored with the model.
 
         Args:
             output: (D + n_sigma + K, *S), as :meth:`raw` or :meth:`output` gives it.
@@ -137,16 +159,16 @@ class Model(Sight):
         foreground_threshold: float | None = None,
         min_size: int | None = None,
     ) -> tuple[float, float, int]:
-        """Seed threshold, foreground threshold and minimum size: what is given, or the model's.
+        """Seed threshold, foreground threshold and minimum size: given, asked, or the model's.
 
         Raises:
             UserError: a setting out of its range.
         """
         spec, size = self.spec, max(1, round(self.spec.min_size / self.size_ratio**2))
-        seed = spec.seed_threshold if seed_threshold is None else seed_threshold
-        foreground = spec.foreground_threshold
-        foreground = foreground if foreground_threshold is None else foreground_threshold
-        size = size if min_size is None else min_size
+        asked_seed, asked_foreground, asked_size = self.asked
+        seed = _first(seed_threshold, asked_seed, spec.seed_threshold)
+        foreground = _first(foreground_threshold, asked_foreground, spec.foreground_threshold)
+        size = _first(min_size, asked_size, size)
         for name, value in (("seed", seed), ("foreground", foreground)):
             if not 0 <= value <= 1:
                 raise UserError(f"the {name} threshold lies between 0 and 1, not {value}")
@@ -193,11 +215,50 @@ class Model(Sight):
             return sized.cluster(output, *given, whole=None if part is None else part.shape)
 
     def explanation(self, image: np.ndarray, output: np.ndarray, found: Instances) -> Explanation:
-        """Pictures of how :meth:`cluster` came to what it found in a raw output of an image.
+        """Pictures of how :meth:`cluster` came to what it found in a raw output of an image."""
+        return Explanation(image, output, found, **self.geometry(output.shape[1:]))
 
-        Of a volume, of one of its planes; see :func:`spatialembed.pictures.shown`.
+    def volume_explanation(
+        self,
+        image: np.ndarray,
+        output: np.ndarray,
+        found: Instances,
+        spacing: tuple[float, float, float] | None = None,
+    ) -> VolumeExplanation:
+        """:meth:`explanation` of a volume.
+
+        Args:
+            image: (Z, H, W, C).
+            output: its raw output.
+            found: what was found in it.
+            spacing: between its voxels along (z, y, x); None for that of training.
         """
         geometry = self.geometry(output.shape[1:])
-        geometry["n_sigma"] = min(geometry["n_sigma"], 2)
-        geometry["pitch"] = geometry["pitch"][:2]
-        return Explanation(image, output, found, **geometry)
+        spacing = spacing or self.spec.spacing
+        return VolumeExplanation(image, output, found, spacing=spacing, **geometry)
+
+
+def sheet_of(
+    model: Model, image: np.ndarray, output: np.ndarray, found: Instances, truth: np.ndarray
+) -> RGB:
+    """A sheet of :func:`~spatialembed.pictures.explain`; of a volume, of its fullest plane.
+
+    Args:
+        model: at the size of the image's objects.
+        image: (*S, C).
+        output: its raw output.
+        found: what was found in it.
+        truth: (*S) its label mask.
+    """
+    if truth.ndim == 2:
+        return explain(model.explanation(image, output, found), truth)
+    plane = fullest(truth if truth.any() else found.label_map)
+    seen = model.volume_explanation(image, output, found).at(plane)
+    return explain(seen, plane.of(truth))
+
+
+def _first(given: T | None, asked: T | None, own: T) -> T:
+    """The first that is not None."""
+    if given is not None:
+        return given
+    return own if asked is None else asked

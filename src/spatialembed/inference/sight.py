@@ -21,7 +21,7 @@ from spatialembed.inference.resizing import resized, sampled
 from spatialembed.inference.symmetries import Symmetry, averaged, averaged_together
 from spatialembed.inference.tiles import tiled
 from spatialembed.inference.volume_tiles import resized_volume, tiled_volume
-from spatialembed.inference.zoom import Enlarged, Part
+from spatialembed.inference.zoom import SQUARE, Enlarged, Part
 from spatialembed.kernels.foreground import as_float32
 from spatialembed.models.input_warnings import tell
 from spatialembed.models.normalization import (
@@ -57,6 +57,7 @@ class Sight:
         self.invert = inverted(self.name, spec, invert)
         self.finds_size = spec.finds_size and diameter is None
         self.weights = ""
+        self.asked: tuple[float | None, float | None, int | None] = (None, None, None)
 
     def seeing(self, diameter: float | None) -> Self:
         """The same model for images whose objects are ``diameter`` pixels wide."""
@@ -76,6 +77,18 @@ class Sight:
     def zoom(self) -> float:
         """Magnification at which the network sees images, but for whole numbers of lines."""
         return self.spec.zoom * self.size_ratio
+
+    @property
+    def square(self) -> int:
+        """Of what the first line of a part is a multiple, so that the network's squares lie in it
+        as in the whole: its own stride where parts are small, as of volumes.
+        """
+        known = getattr(self.network, "stride", SQUARE) if self.spec.dims == 3 else SQUARE
+        return min(int(known), SQUARE)
+
+    def enlarged(self, part: Part) -> Enlarged:
+        """The lines that the network sees of a part of an image, or of planes."""
+        return part.enlarged(self.zoom, self.square)
 
     def __repr__(self) -> str:
         classes = ", ".join(self.spec.class_names)
@@ -124,7 +137,7 @@ class Sight:
         if count > 1 and place.is_whole and (card := self._card_for(place)):
 
             def at(how: Symmetry) -> Enlarged:
-                return place.turned(*how).enlarged(self.zoom)
+                return self.enlarged(place.turned(*how))
 
             return averaged_together(card, self._there(card, pixels, place), at, n_sigma, count)
 
@@ -135,7 +148,7 @@ class Sight:
 
     def _forward(self, pixels: np.ndarray, part: Part) -> Array:
         card = self._card_for(part)
-        to = part.enlarged(self.zoom)
+        to = self.enlarged(part)
         if card:
             return sampled(card(self._there(card, pixels, part)), to)
         # What is too large for a card before or after is resized here.
@@ -146,7 +159,7 @@ class Sight:
         """The network, if it is on a card that takes such a part at once."""
         if not isinstance(self.network, CardNetwork):
             return None
-        sizes = part.size, part.enlarged(self.zoom).shape
+        sizes = part.size, self.enlarged(part).shape
         fits = all(height * width <= self.network.side**2 for height, width in sizes)
         return self.network if fits else None
 
@@ -159,7 +172,7 @@ class Sight:
             seen = card.looked_up(levels, sight._planes(every[:, None])[:, :, 0].T)
         else:
             seen = card.uploaded(self._planes(pixels))
-        return resized(seen, part.enlarged(self.zoom))
+        return resized(seen, self.enlarged(part))
 
     def _counted(self, card: CardNetwork, levels: Array, values: int) -> Self | None:
         """:meth:`fixed` by what is counted on a card, where percentiles of all pixels are taken."""
@@ -181,7 +194,7 @@ class Sight:
         Raises:
             UserError: not numbers, or too many pixels.
         """
-        to = (part or Part.whole(pixels.shape[-3:-1])).enlarged(self.zoom)
+        to = self.enlarged(part or Part.whole(pixels.shape[-3:-1]))
         planes = self._planes(pixels, to)
         prepared: np.ndarray = (resized if planes.ndim == 3 else resized_volume)(planes, to)
         return prepared

@@ -53,10 +53,10 @@ class Part:
         height, width = self.shape
         return _ratio(width, zoom), _ratio(height, zoom)
 
-    def enlarged(self, zoom: float) -> Enlarged:
-        """The lines of the enlarged whole that lie in the part."""
+    def enlarged(self, zoom: float, square: int = SQUARE) -> Enlarged:
+        """The lines of the enlarged whole that lie in the part, from a multiple of that on."""
         sides = zip((self.rows, self.columns), self.shape, strict=True)
-        return Enlarged(*(_side(own.start, own.stop, side, zoom) for own, side in sides))
+        return Enlarged(*(_side(own.start, own.stop, side, zoom, square) for own, side in sides))
 
 
 @dataclass(frozen=True)
@@ -117,9 +117,9 @@ def _ratio(side: int, zoom: float) -> float:
     return _lines(side, zoom) / max(side, 1)
 
 
-def _side(start: int, stop: int, side: int, zoom: float) -> Side:
+def _side(start: int, stop: int, side: int, zoom: float, square: int) -> Side:
     lines, zoom = _lines(side, zoom), _ratio(side, zoom)
-    first = math.ceil(start * zoom / SQUARE) * SQUARE
+    first = math.ceil(start * zoom / square) * square
     last = lines if stop == side else math.floor(stop * zoom)
     if first >= last:  # a part too narrow to have squares of its own
         first = min(math.floor(start * zoom), lines - 1)

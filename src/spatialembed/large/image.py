@@ -1,10 +1,11 @@
-"""An image of any size to its labels: tiles, then seams, then pixels; each step by workers."""
+"""An image or volume of any size to its labels: tiles, then seams, then pixels; each by workers."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -13,16 +14,20 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from spatialembed.console.progress import Track, silent
-from spatialembed.data.images.zarr_image import plane_of
-from spatialembed.errors import UserError
+from spatialembed.data.images.reading import stack_spacing
+from spatialembed.data.images.stack_windows import stack_grid
+from spatialembed.data.images.windows import in_words, one_below_the_other
+from spatialembed.data.images.zarr_image import grid_of
+from spatialembed.errors import ImageWarning, UserError
 from spatialembed.files.described import fitting, read_json
 from spatialembed.files.writing import atomic_write
 from spatialembed.inference.channels import require_channels
 from spatialembed.inference.familiarity import tell_of_parts
+from spatialembed.inference.other_voxels import other_voxels
 from spatialembed.inference.own_size import middle
 from spatialembed.inference.tiles import most_of
-from spatialembed.large.labels import Paint, make_labels, number, write_table
-from spatialembed.large.mosaic import Mosaic, plan
+from spatialembed.large.labels import Paint, flat_of, make_labels, number, write_table
+from spatialembed.large.mosaic import Mosaic, plan, plan_volume
 from spatialembed.large.seams import Compare, pairs_of, settle
 from spatialembed.large.segment import Segment, file_of, open_image
 from spatialembed.large.work_table import TABLE, Failure, WorkTable, refuse_if_used
@@ -34,7 +39,9 @@ from spatialembed.models.looks import Look
 if TYPE_CHECKING:
     from distributed import Client
 
+    from spatialembed.data.images.spacing import Spacing
     from spatialembed.data.images.windows import WindowedImage
+    from spatialembed.data.images.zarr_image import Grid
     from spatialembed.inference.predictor import Model
 
 SETTINGS_FILE = "settings.json"
@@ -59,7 +66,7 @@ def predict_large(
     track: Track = silent,
     series: int | None = None,
 ) -> int:
-    """Instances of an image that need not fit in memory, as an OME-Zarr image of labels.
+    """Instances of an image or volume that need not fit in memory, as an OME-Zarr image of labels.
 
     The labels are those of the whole image, but for what the network sees beyond the overlap of
     tiles: no object that is smaller than that is cut at a seam, found twice or merged with another.
@@ -67,7 +74,8 @@ def predict_large(
 
     Args:
         source: of the model; percentiles are taken of the whole image.
-        image: an OME-Zarr or Zarr folder, or a TIFF; see data/images/windows.py.
+        image: an OME-Zarr or Zarr folder, or a TIFF; see data/images/windows.py. Of a model of
+            volumes a stack of planes in z.
         out: the folder that is made, ending in .zarr.
         workers: who does it; by default a process a core.
         overwrite: replace ``out``, and begin anew whatever is done; to go on with a run that was
@@ -90,17 +98,13 @@ def predict_large(
     replaces = overwrite or _read(part).get("overwrite", False)
     _refuse(image, out, replaces)
     model = source.load()
-    if model.spec.dims == 3:
-        raise UserError(
-            f"{model.name} is of volumes, which are predicted whole: give --out a folder, not "
-            f"{out.name}"
-        )
-    spec, reader = model.spec, _fitting(open_image(image, series), model)
+    spec = model.spec
+    reader = _fitting(open_image(image, series, spec.dims), model)
     if model.finds_size:  # of all tiles the same
         window = reader.read(*middle(reader.shape, LOOKED_AT))
         diameter = model.own_diameter(window)
         source, model = source.seeing(diameter), model.seeing(diameter)
-    plane = plane_of(image, series)
+    grid, spacing = _placed(image, series, model)
     refuse_if_used(part / TABLE)
     if overwrite or not _read(part):
         _remove(part)
@@ -109,12 +113,14 @@ def predict_large(
     tiles = {} if mosaic is None else {"tiles": (mosaic.core, mosaic.overlap)}
     held = _agree(part, used | tiles | {"image": str(image), "shape": reader.shape})
     if mosaic is None:
-        most = most_of(model.network)
-        planned = plan(reader.shape, workers.here, model.zoom, _largest(model), most)
-        mosaic = Mosaic(*reader.shape, *held.get("tiles", (planned.core, planned.overlap)))
+        mosaic = _planned(reader.shape, workers.here, model, spacing)
+        core, overlap = held.get("tiles", (mosaic.core, mosaic.overlap))
+        mosaic = Mosaic(reader.shape, tuple(core), tuple(overlap))
     _write(part, held | {"tiles": (mosaic.core, mosaic.overlap), "overwrite": replaces})
-    normalize = spec.normalization.fixed(reader)
-    tell_sampled(spec.normalization, reader, str(image))
+    as_one = one_below_the_other(reader)
+    normalize = spec.normalization.fixed(as_one)
+    tell_sampled(spec.normalization, as_one, str(image))
+    paint = Paint(mosaic, part, flat_of(spacing) if spec.dims == 3 else 0)
     segment = Segment(source, image, mosaic, normalize, settings, part, workers.threads, series)
     with closing(WorkTable(part / TABLE)) as table, workers.client() as client:
         run = Run(table, client, mosaic, track)
@@ -124,9 +130,9 @@ def predict_large(
         count = number(mosaic, part, settle(mosaic, part, run.with_pairs()))
         table.add(["labels"])
         if not table.is_done("labels"):
-            make_labels(mosaic, part, count, spec.class_names, plane)
+            make_labels(paint, count, spec.class_names, grid)
             table.done("labels", {"count": count})
-        run.through("paint", Paint(mosaic, part), "Writing labels")
+        run.through("paint", paint, "Writing labels")
         write_table(mosaic, part, count)
         looks = [Look(*note["look"]) for _, note in table.notes() if note.get("look")]
     tell_of_parts(looks, model, str(image))
@@ -208,9 +214,31 @@ def _fitting(image: WindowedImage, model: Model) -> WindowedImage:
     """
     wanted = model.spec.in_channels
     if wanted == 1 and image.channels in (3, 4):
-        return replace(image, channels=1, reader=lambda y, x: image.reader(y, x)[..., :1])
+        return replace(image, channels=1, reader=lambda *window: image.reader(*window)[..., :1])
     require_channels(model.name, model.spec, image.channels, str(image.path))
     return image
+
+
+def _placed(image: Path, series: int | None, model: Model) -> tuple[Grid, Spacing]:
+    """Where pixels lie by what the file says; of a volume also how far apart by it or the model.
+
+    Warns of voxels unlike the model's.
+    """
+    if model.spec.dims == 2:
+        return grid_of(image, series), (1.0, 1.0, 1.0)
+    stated = stack_spacing(image, series)
+    for note in other_voxels(stated, model):
+        warnings.warn(ImageWarning(note, str(image)), stacklevel=3)
+    return stack_grid(image, series), stated or model.spec.spacing or (1.0, 1.0, 1.0)
+
+
+def _planned(shape: tuple[int, ...], workers: int, model: Model, spacing: Spacing) -> Mosaic:
+    """Tiles for a model and so many workers of this machine."""
+    largest = _largest(model)
+    if len(shape) == 2:
+        return plan(shape, workers, model.zoom, largest, most_of(model.network))
+    flatness = spacing[0] / max(spacing[1:])
+    return plan_volume(shape, workers, model.zoom, largest, flatness, model.square)
 
 
 def _remove(folder: Path) -> None:
@@ -247,7 +275,7 @@ def _read(part: Path) -> dict[str, Any]:
     content = read_json(path, "add --overwrite to begin anew") if path.is_file() else {}
     if not isinstance(content, dict):
         raise UserError(f"{path} is no settings of a run; add --overwrite to begin anew")
-    fitting(tuple[int, int] | None, content.get("tiles"), "tiles", str(path))
+    fitting(list[list[int]] | None, content.get("tiles"), "tiles", str(path))
     return content
 
 
@@ -259,9 +287,8 @@ def _write(part: Path, settings: dict[str, Any]) -> None:
 def _told(failures: Sequence[Failure], mosaic: Mosaic) -> str:
     """A sentence about parts of the image that failed."""
     first = failures[0]
-    rows, columns = mosaic.core_of(int(first.name.split()[1]))
+    where = in_words(mosaic.core_of(int(first.name.split()[1])))
     return (
-        f"{len(failures)} of {len(mosaic)} parts of the image failed, first that of rows "
-        f"{rows.start} to {rows.stop}, columns {columns.start} to {columns.stop}: {first.reason}; "
-        "repair this and run the same command, which does only what is left"
+        f"{len(failures)} of {len(mosaic)} parts of the image failed, first that of {where}: "
+        f"{first.reason}; repair this and run the same command, which does only what is left"
     )

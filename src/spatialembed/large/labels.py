@@ -1,4 +1,4 @@
-"""Labels of a large image as OME-Zarr: one id an object, and smaller copies for viewers.
+"""Labels of a large image or volume as OME-Zarr: one id an object, and smaller copies for viewers.
 
 OME-Zarr 0.5 (https://ngff.openmicroscopy.org/0.5): an image of labels in a group, its axes and
 scales in the group's ``ome`` attributes, ``image-label`` among them.
@@ -6,13 +6,15 @@ scales in the group's ``ome`` attributes, ``image-label`` among them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from spatialembed.data.images.zarr_image import Plane
+from spatialembed.data.images.spacing import Spacing
+from spatialembed.data.images.zarr_image import Grid
 from spatialembed.large.mosaic import LEVELS, Mosaic
 from spatialembed.large.seams import KEY, claims
 from spatialembed.large.segment import read_arrays, read_objects, write_arrays
@@ -20,7 +22,9 @@ from spatialembed.large.segment import read_arrays, read_objects, write_arrays
 IDS = "ids.npz"
 """The dropped keys, and the ids that come before those of each tile."""
 
-LARGEST_CHUNK = 1024
+LARGEST_CHUNK = {2: 1024, 3: 128}
+"""Side of a chunk, by the number of axes."""
+
 TABLE_CHUNK = 2**18
 """Objects in a chunk of their table."""
 
@@ -32,25 +36,42 @@ class Paint:
     Attributes:
         mosaic: the tiles.
         folder: where their objects are and :data:`IDS` of :func:`number`, and the labels.
+        flat: as :func:`steps` has it.
     """
 
     mosaic: Mosaic
     folder: Path
+    flat: int = 0
 
     def __call__(self, tile: int) -> dict[str, Any]:
         """Write them."""
         import zarr
 
-        rows, columns = self.mosaic.core_of(tile)
+        core = self.mosaic.core_of(tile)
         labels = painted(self.mosaic, self.folder, tile)
         group = zarr.open_group(self.folder / "labels", mode="r+")
         for level in range(LEVELS + 1):
-            step = 2**level
-            part = labels[::step, ::step]
-            y, x = rows.start // step, columns.start // step
+            by = steps(level, len(core), self.flat)
+            part = labels[tuple(slice(None, None, step) for step in by)]
+            starts = [side.start // step for side, step in zip(core, by, strict=True)]
             array: Any = group[str(level)]
-            array[y : y + part.shape[0], x : x + part.shape[1]] = part
+            array[tuple(slice(a, a + n) for a, n in zip(starts, part.shape, strict=True))] = part
         return {}
+
+
+def steps(level: int, dims: int, flat: int = 0) -> tuple[int, ...]:
+    """Of how many pixels along each axis a level has the first.
+
+    Along z it begins after ``flat`` levels: where planes lie far apart pixels are halved first.
+    """
+    depth = () if dims == 2 else (2 ** max(0, level - flat),)
+    return (*depth, 2**level, 2**level)
+
+
+def flat_of(spacing: Spacing) -> int:
+    """How many levels leave z alone, until voxels are about cubes."""
+    z, y, x = spacing
+    return min(max(round(math.log2(z / math.sqrt(y * x))), 0), LEVELS)
 
 
 def number(mosaic: Mosaic, folder: Path, dropped: np.ndarray) -> int:
@@ -66,7 +87,7 @@ def number(mosaic: Mosaic, folder: Path, dropped: np.ndarray) -> int:
 
 
 def painted(mosaic: Mosaic, folder: Path, tile: int) -> np.ndarray:
-    """(h, w) int64 ids of a tile's core."""
+    """(*s,) int64 ids of a tile's core."""
     window = mosaic.core_of(tile)
     dropped, before = read_arrays(folder / IDS).values()
     core = read_objects(folder, tile).core(window)
@@ -92,34 +113,41 @@ def _ids(folder: Path, tile: int, dropped: np.ndarray, before: np.ndarray) -> np
     return np.where(left, before[tile] + left.cumsum(), 0)
 
 
-def make_labels(
-    mosaic: Mosaic, folder: Path, count: int, class_names: tuple[str, ...], plane: Plane
-) -> None:
-    """Make the arrays that :class:`Paint` writes to, all background, in "labels" of ``folder``.
+def make_labels(paint: Paint, count: int, class_names: tuple[str, ...], grid: Grid) -> None:
+    """Make the arrays that :class:`Paint` writes to, all background, in "labels" of its folder.
 
-    Ids are uint32 where ``count`` fits, else uint64; units, pixel size and place are the plane's.
+    Ids are uint32 where ``count`` fits, else uint64; units, pixel size and place are the grid's.
     """
     import zarr
 
     group = zarr.create_group(
-        folder / "labels",
+        paint.folder / "labels",
         zarr_format=3,
         overwrite=True,
-        attributes={"ome": _metadata(plane), "class_names": list(class_names)},
+        attributes={"ome": _metadata(grid, paint.flat), "class_names": list(class_names)},
     )
     dtype = np.uint32 if count < 2**32 else np.uint64
-    chunk = mosaic.core
-    while chunk > LARGEST_CHUNK and chunk % 2 == 0:
-        chunk //= 2
+    shape, core = paint.mosaic.shape, paint.mosaic.core
+    largest = [_chunk(side, LARGEST_CHUNK[len(shape)]) for side in core]
     for level in range(LEVELS + 1):
-        step = 2**level
+        by = steps(level, len(shape), paint.flat)
         group.create_array(
             str(level),
-            shape=(-(-mosaic.height // step), -(-mosaic.width // step)),
-            chunks=(min(chunk, mosaic.core // step),) * 2,  # a tile's own at every scale
+            shape=tuple(-(-n // step) for n, step in zip(shape, by, strict=True)),
+            chunks=tuple(  # a tile's own at every scale
+                min(chunk, side // step)
+                for chunk, side, step in zip(largest, core, by, strict=True)
+            ),
             dtype=dtype,
-            dimension_names=("y", "x"),
+            dimension_names=tuple("zyx"[-len(shape) :]),
         )
+
+
+def _chunk(core: int, largest: int) -> int:
+    """Side of a chunk of which a core has a whole number."""
+    while core > largest and core % 2 == 0:
+        core //= 2
+    return core
 
 
 def write_table(mosaic: Mosaic, folder: Path, count: int) -> None:
@@ -129,7 +157,8 @@ def write_table(mosaic: Mosaic, folder: Path, count: int) -> None:
     dropped, before = read_arrays(folder / IDS).values()
     group = zarr.open_group(folder / "labels", mode="r+").require_group("instances")
     columns: dict[str, tuple[tuple[int, ...], Any]] = {
-        "score": ((), np.float32), "class": ((), np.int32), "box": ((4,), np.int64),
+        "score": ((), np.float32), "class": ((), np.int32),
+        "box": ((2 * len(mosaic.shape),), np.int64),
     }  # fmt: skip
     arrays = {
         name: group.create_array(
@@ -147,15 +176,21 @@ def write_table(mosaic: Mosaic, folder: Path, count: int) -> None:
                 array[rows] = values[left]
 
 
-def _metadata(plane: Plane) -> dict[str, Any]:
+def _metadata(grid: Grid, flat: int) -> dict[str, Any]:
     """The attributes of labels of an image."""
-    axes, size, place = plane
+    axes, size, place = grid
     moved = [{"type": "translation", "translation": place}] if any(place) else []
     levels = [
         {
             "path": str(level),
             "coordinateTransformations": [
-                {"type": "scale", "scale": [2.0**level * side for side in size]},
+                {
+                    "type": "scale",
+                    "scale": [
+                        float(step) * side
+                        for step, side in zip(steps(level, len(size), flat), size, strict=True)
+                    ],
+                },
                 *moved,
             ],
         }

@@ -107,7 +107,7 @@ def settle(mosaic: Mosaic, folder: Path, compared: Iterator[int]) -> np.ndarray:
         >>> from tempfile import TemporaryDirectory
         >>> from spatialembed.instances import Instances
         >>> from spatialembed.large.segment import file_of, taken
-        >>> mosaic = Mosaic(height=4, width=8, core=4, overlap=2)
+        >>> mosaic = Mosaic(shape=(4, 8), core=(4, 4), overlap=(2, 2))
         >>> seen = [np.array([[0, 0, 0, 0, 0, 0],
         ...                   [0, 0, 1, 1, 1, 0],
         ...                   [0, 0, 1, 1, 1, 0],

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from spatialembed.data.images.reading import open_windowed
+from spatialembed.data.images.stack_windows import open_windowed_stack
 from spatialembed.data.images.windows import WindowedImage
 from spatialembed.errors import UserError
 from spatialembed.files.writing import atomic_write
@@ -41,29 +42,30 @@ class Objects(NamedTuple):
     area: np.ndarray
     """(N,) int64 pixels."""
     box: np.ndarray
-    """(N, 4) int64: y0, x0, y1, x1 in the image, half-open."""
+    """(N, 2 D) int64 in the image: lower corner, then upper corner, half-open; y0, x0, y1, x1."""
     run_label: np.ndarray
     """(R,) int32: number + 1 of the object of each run of the core's pixels, 0 for none."""
     run_length: np.ndarray
     """(R,) int32 pixels of it, row by row."""
     outer_place: np.ndarray
-    """(M, 2) int32 y, x in the image of the pixels outside of the core."""
+    """(M, D) int32 place in the image, y, x, of the pixels outside of the core."""
     outer_number: np.ndarray
     """(M,) int32 number of the object of each of them."""
 
     def core(self, window: Window) -> np.ndarray:
-        """(h, w) int32: number + 1 of the object of each pixel of the core."""
-        rows, columns = window
+        """(*s,) int32: number + 1 of the object of each pixel of the core."""
         flat = np.repeat(self.run_label, self.run_length)
-        return flat.reshape(rows.stop - rows.start, columns.stop - columns.start)
+        return flat.reshape([side.stop - side.start for side in window])
 
     def outer_in(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """Flat place in a window, and object, of the pixels outside of the core that lie there."""
-        rows, columns = window
-        y, x = self.outer_place[:, 0], self.outer_place[:, 1]
-        inside = (y >= rows.start) & (y < rows.stop) & (x >= columns.start) & (x < columns.stop)
-        place = (y[inside] - rows.start).astype(np.int64) * (columns.stop - columns.start)
-        return place + x[inside] - columns.start, self.outer_number[inside]
+        inside = np.ones(len(self.outer_place), bool)
+        for side, at in zip(window, self.outer_place.T, strict=True):
+            inside &= (at >= side.start) & (at < side.stop)
+        place = np.zeros(np.count_nonzero(inside), np.int64)
+        for side, at in zip(window, self.outer_place[inside].T, strict=True):
+            place = place * (side.stop - side.start) + (at - side.start)
+        return place, self.outer_number[inside]
 
 
 @dataclass(frozen=True)
@@ -90,32 +92,35 @@ class Segment:
             UserError: the part of the image cannot be read, or the file not be written.
         """
         seen, core = self.mosaic.seen_by(tile), self.mosaic.core_of(tile)
-        pixels = open_image(self.image, self.series).read(*seen)
+        pixels = open_image(self.image, self.series, len(seen)).read(*seen)
         model = copy.copy(model_here(self.source, self.threads))  # which others use after this
         model.normalize = self.normalize
-        part = Part(*seen, (self.mosaic.height, self.mosaic.width))
+        height, width = self.mosaic.shape[-2:]
+        part = Part(seen[-2], seen[-1], (height, width))
         output = model.output(pixels, str(self.image), part)
         found = model.cluster(output, *self.settings, whole=part.shape)
-        fitted = fitting(model.name, model.spec, pixels, str(self.image))
-        look = look_at(model, fitted, output, found)
+        look = None
+        if len(seen) == 2:  # of volumes nobody knows what is usual
+            fitted = fitting(model.name, model.spec, pixels, str(self.image))
+            look = look_at(model, fitted, output, found)
         objects = taken(found, seen, core)
         write_arrays(file_of(self.folder, tile), objects._asdict())
         return {"found": len(objects.score), "look": look}
 
 
-def open_image(path: Path, series: int | None = None) -> WindowedImage:
-    """An image to be read in parts, the only one of its file or that of a number.
+def open_image(path: Path, series: int | None = None, dims: int = 2) -> WindowedImage:
+    """An image or a volume to be read in parts, the only one of its file or that of a number.
 
     Raises:
-        UserError: it cannot be, or only as a whole.
+        UserError: it cannot be, or only as a whole, or has not as many axes as ``dims``.
     """
-    image = open_windowed(path, series=series)
-    if image is None:
+    opened = open_windowed_stack(path, series) if dims == 3 else open_windowed(path, series=series)
+    if opened is None:
         raise UserError(
             f"{path} cannot be read in parts; predict it into a folder (--out found), or store it "
             "as OME-Zarr or as a tiled TIFF"
         )
-    return image
+    return opened
 
 
 def file_of(folder: Path, tile: int) -> Path:
@@ -159,9 +164,9 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 def taken(found: Instances, seen: Window, core: Window) -> Objects:
     """Of the instances of what a tile sees, those that may belong to its core."""
-    corner = np.array([seen[0].start, seen[1].start])
+    corner = np.array([side.start for side in seen])
     box = found.boxes.astype(np.int64) + np.tile(corner, 2)
-    middle = (box[:, :2] + box[:, 2:]) / 2
+    middle = (box[:, : len(seen)] + box[:, len(seen) :]) / 2
     low = np.array([side.start for side in core]) - TOLERANCE
     high = np.array([side.stop for side in core]) + TOLERANCE
     own = np.flatnonzero(((middle >= low) & (middle < high)).all(1))

@@ -43,12 +43,12 @@ class Windows(Protocol):
     """
 
     @property
-    def shape(self) -> tuple[int, int]: ...
+    def shape(self) -> tuple[int, ...]: ...
 
-    def read(self, rows: slice, columns: slice) -> npt.NDArray[Any]: ...
+    def read(self, *window: slice) -> npt.NDArray[Any]: ...
 
 
-def sampled(shape: tuple[int, int]) -> list[tuple[slice, slice]]:
+def sampled(shape: Sequence[int]) -> list[tuple[slice, slice]]:
     """Windows of an image of ``shape`` (H, W) that its percentiles are taken from.
 
     A side of up to 4096 pixels is taken whole, of a longer one 16 evenly spaced parts of 256: an

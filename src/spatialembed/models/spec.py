@@ -24,6 +24,7 @@ LEAST_ZOOM, MOST_ZOOM = 0.001, 100.0
 
 NOTES = {
     "symmetries": int,
+    "spacing_stated": bool,
     "holdout": float,
     "held_out": list[str],
     "diameters": tuple[float, float],

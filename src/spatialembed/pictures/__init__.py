@@ -4,9 +4,8 @@ Bottom layer, so that training and reports draw with the same hand: numpy and pi
 """
 
 from spatialembed.pictures.colors import colors_of_objects, distinct_colors, to_rgb
-from spatialembed.pictures.cuts import cuts, fullest, step_of
+from spatialembed.pictures.cuts import cuts
 from spatialembed.pictures.explanation import VIEWS, Explanation, explain, found_seeds
-from spatialembed.pictures.fullest_plane import Shown, shown
 from spatialembed.pictures.outputs import (
     bandwidth_ellipses,
     embedding_space,
@@ -22,13 +21,17 @@ from spatialembed.pictures.overlays import (
     verdict_key,
 )
 from spatialembed.pictures.panels import Tile, data_address, panel, save_picture
+from spatialembed.pictures.planes import Plane, fullest
+from spatialembed.pictures.volume_explanation import PlaneExplanation, VolumeExplanation
 
 __all__ = [
     "VIEWS",
     "Explanation",
     "Judgement",
-    "Shown",
+    "Plane",
+    "PlaneExplanation",
     "Tile",
+    "VolumeExplanation",
     "bandwidth_ellipses",
     "colors_of_objects",
     "cuts",
@@ -46,8 +49,6 @@ __all__ = [
     "panel",
     "save_picture",
     "seed_picture",
-    "shown",
-    "step_of",
     "to_rgb",
     "verdict_key",
 ]

@@ -109,10 +109,10 @@ def colors_of_objects(label_map: NDArray[Any]) -> tuple[NDArray[Any], RGB]:
     500 touching nuclei read as well as five. Deterministic.
 
     Args:
-        label_map: (H, W) integer, 0 is background; ids may have gaps.
+        label_map: (H, W) or (Z, H, W) integer, 0 is background; ids may have gaps.
 
     Returns:
-        The ranks (H, W) of the objects by id, 0 being background, and their colours
+        The ranks (*S) of the objects by id, 0 being background, and their colours
         (n + 1, 3) uint8; row 0 belongs to the background and is black.
     """
     ranks, n = _ranked(label_map)
@@ -122,14 +122,17 @@ def colors_of_objects(label_map: NDArray[Any]) -> tuple[NDArray[Any], RGB]:
     # A few displacements instead of distances between all objects: a colour may be chosen with an
     # object missed that lies askew, and a picture of thousands of objects takes no longer for it.
     steps = [step for s in (1, REACH // 2, REACH) for step in ((0, s), (s, 0), (s, s), (s, -s))]
-    near = np.unique(pairs_at(ranks, np.array(steps), n))
+    if ranks.ndim == 3:  # its planes below each other, where the next one is so many rows away
+        steps.append((ranks.shape[1], 0))
+    flat = ranks.reshape(-1, ranks.shape[-1])
+    near = np.unique(pairs_at(flat, np.array(steps), n))
     colors = distinct_colors(palette)[chosen_apart(near, distance, n)]
     colors[0] = 0
     return ranks, colors
 
 
 def _ranked(label_map: NDArray[Any]) -> tuple[NDArray[np.int32], int]:
-    """The ranks (H, W) of the objects by id, and how many there are."""
+    """The ranks (*S) of the objects by id, and how many there are."""
     highest = int(label_map.max(initial=0))
     if highest <= label_map.size and label_map.min(initial=0) == 0:  # counted, not sorted
         there = np.bincount(label_map.ravel().astype(np.intp), minlength=highest + 1) > 0

@@ -1,4 +1,4 @@
-"""Three cuts through a volume side by side, as one image: along its planes and across them."""
+"""A volume on one sheet: three cuts through it, and the whole of it seen along z."""
 
 from __future__ import annotations
 
@@ -8,47 +8,97 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-GAP = 2
-"""Pixels between cuts, 0 in all that is shown."""
+from spatialembed.pictures.colors import RGB, to_rgb
+from spatialembed.pictures.overlays import (
+    first_along_z,
+    judge,
+    judged,
+    parted,
+    verdict_key,
+)
+from spatialembed.pictures.panels import PAPER, Tile, panel
+from spatialembed.pictures.planes import (
+    Plane,
+    across,
+    fullest,
+    proportions,
+    stretched,
+    volume_rgb,
+)
+
+WIDE = 640
+"""Pixels across that a cut is enlarged to about."""
+
+LEAST = 480
+"""Pixels across that titles need."""
+
+LINE = 2
+"""Pixels of an outline."""
+
+MARK = (240, 240, 240)
 
 
-def cuts(voxels: NDArray[Any], point: tuple[int, int, int], step: int = 1) -> NDArray[Any]:
-    """The plane (y, x) of a point, below it (z, x), to its right (y, z).
+def cuts(
+    image: NDArray[Any],
+    label_map: NDArray[Any],
+    label_mask: NDArray[Any],
+    spacing: Sequence[float] | None = None,
+) -> RGB:
+    """Found against truth in the fullest plane of a volume, across it along x and along y, and in
+    all of it seen along z; all at one scale and in true proportions.
+
+    Marks at the edges of a cut show where the others go through it. Seen along z, of what was hit,
+    of what was missed and of what was found beside, that is outlined which is met first.
 
     Args:
-        voxels: (Z, H, W) or (Z, H, W, C), of anything: an image, a label map.
-        point: z, y, x that the cuts go through.
-        step: how often each plane is repeated in the cuts across, where planes lie further apart
-            than pixels.
-
-    Returns:
-        (H + 2 + Z step, W + 2 + Z step, ...) of the type of ``voxels``, 0 elsewhere.
+        image: (Z, H, W, C).
+        label_map: (Z, H, W) integer, found objects.
+        label_mask: (Z, H, W) integer, the truth.
+        spacing: micrometres between voxels along (z, y, x), or their proportions; None for cubes.
     """
-    z, y, x = point
-    depth, height, width = voxels.shape[:3]
-    deep = depth * step
-    sheet = np.zeros((height + GAP + deep, width + GAP + deep, *voxels.shape[3:]), voxels.dtype)
-    sheet[:height, :width] = voxels[z]
-    sheet[height + GAP :, :width] = voxels[:, y].repeat(step, 0)
-    sheet[:height, width + GAP :] = voxels[:, :, x].swapaxes(0, 1).repeat(step, 1)
+    labels = label_mask if label_mask.any() else label_map
+    planes = [fullest(labels, axis) for axis in range(3)]
+    verdict, rgb, ratios = judge(label_map, label_mask), volume_rgb(image), proportions(spacing)
+    deep, high, broad = (n * ratio for n, ratio in zip(label_map.shape, ratios, strict=True))
+    wide = max(deep / 2, high, broad)  # of a deep volume less, or its cuts would be long
+    enlarged = [ratio * max(1, round(WIDE / wide)) for ratio in ratios]
+
+    def drawn(plane: Plane) -> RGB:
+        how = across(enlarged, plane.axis)
+        seen, found, true = (stretched(plane.of(e), how) for e in (rgb, label_map, label_mask))
+        compared = judged(seen, *parted(found, true, verdict), LINE)
+        return _marked(compared, plane, planes, enlarged)
+
+    whole = map(first_along_z, parted(label_map, label_mask, verdict))
+    hit, missed, extra = (stretched(each, across(enlarged, 0)) for each in whole)
+    seen = stretched(to_rgb(image.max(0)), across(enlarged, 0))
+    along = judged(seen, hit, missed, extra, LINE, fill=0)
+    z, y, x = planes
+    tiles = [
+        Tile(f"plane {z} (0 to {len(image) - 1})", drawn(z), verdict_key(verdict)),
+        Tile("all planes, brightest along z", along),
+        Tile(f"cut at {y}: z down, x to the right", drawn(y)),
+        Tile(f"cut at {x}: z down, y to the right", drawn(x)),
+    ]
+    width = max(LEAST, *(tile.rgb.shape[1] for tile in tiles))
+    return panel([t._replace(rgb=_padded(t.rgb, width)) for t in tiles], 2, min(width, 2 * WIDE))
+
+
+def _marked(rgb: RGB, plane: Plane, planes: Sequence[Plane], enlarged: Sequence[float]) -> RGB:
+    """A picture of a plane with marks at its edges where the others cut it."""
+    marked = rgb.copy()
+    others = [other for other in planes if other.axis != plane.axis]
+    for axis, other in enumerate(others):
+        lines = np.moveaxis(marked, axis, 0)  # a view
+        middle = min(int((other.at + 0.5) * enlarged[other.axis]), len(lines) - 1)
+        length = max(4, lines.shape[1] // 40)
+        lines[max(0, middle - 1) : middle + 1, :length] = MARK
+        lines[max(0, middle - 1) : middle + 1, -length:] = MARK
+    return marked
+
+
+def _padded(rgb: RGB, width: int) -> RGB:
+    """A picture with paper at its right, so that all have one scale."""
+    sheet = np.full((len(rgb), width, 3), PAPER, np.uint8)
+    sheet[:, : rgb.shape[1]] = rgb
     return sheet
-
-
-def fullest(labels: NDArray[np.integer]) -> tuple[int, int, int]:
-    """The plane, the row and the column of a label map (Z, H, W) that each cut most objects."""
-    z, y, x = (fullest_along(labels, axis) for axis in range(3))
-    return z, y, x
-
-
-def fullest_along(labels: NDArray[np.integer], axis: int) -> int:
-    """Which cut across an axis of a label map cuts most objects."""
-    return int(np.argmax([_count(cut) for cut in np.moveaxis(labels, axis, 0)]))
-
-
-def step_of(spacing: Sequence[float] | None) -> int:
-    """How often a plane is repeated where voxels lie so far apart along (z, y, x); 1 for None."""
-    return 1 if spacing is None else max(1, round(spacing[0] / spacing[2]))
-
-
-def _count(labels: NDArray[np.integer]) -> int:
-    return len(np.unique(labels[labels > 0]))

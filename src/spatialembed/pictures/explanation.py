@@ -20,13 +20,14 @@ from spatialembed.embedding import (
 )
 from spatialembed.pictures.colors import RGB, colors_of_objects, to_rgb
 from spatialembed.pictures.outputs import (
-    bandwidth_ellipses,
     embedding_space,
     offset_wheel,
     seed_picture,
+    with_ellipses,
 )
-from spatialembed.pictures.overlays import found_against_truth, judge, overlay, verdict_key
+from spatialembed.pictures.overlays import against_truth, judge, tinted, verdict_key
 from spatialembed.pictures.panels import Tile, comfortable, panel
+from spatialembed.pictures.planes import stretched
 
 if TYPE_CHECKING:
     from spatialembed.instances import Instances
@@ -59,7 +60,16 @@ class Explanation:
         n_sigma: bandwidth channels, 1 or 2.
         pitch: coordinate step per pixel, one for both axes or (x, y).
         margin: radius in pixels of a fixed bandwidth, None where it is learned.
+
+    Attributes:
+        ratios: how many times as many rows and columns pictures have as the image.
+        enlarged: how many times as large a picture's pixel is drawn that is told of in numbers.
+        where: in a volume, as titles say it; empty for an image.
     """
+
+    ratios = (1.0, 1.0)
+    enlarged = 1
+    where = ""
 
     def __init__(
         self,
@@ -84,34 +94,63 @@ class Explanation:
         drawn: RGB = getattr(self, f"_{view}")()
         return drawn
 
-    def _image(self) -> RGB:
+    def drawn(self, plane: NDArray[Any]) -> NDArray[Any]:
+        """(H, W, ...) at the size of pictures."""
+        return stretched(plane, self.ratios)
+
+    @cached_property
+    def rgb(self) -> RGB:
+        """The image as a picture, at its own size."""
         return to_rgb(self.image)
 
+    @cached_property
+    def colors(self) -> RGB:
+        """(N, 3) of the objects."""
+        return colors_of_objects(self.found.label_map)[1][1:]
+
+    def _image(self) -> RGB:
+        return self.drawn(self.rgb)
+
     def _instances(self) -> RGB:
-        return overlay(self.image, self.found.label_map)
+        colors = np.concatenate([np.zeros((1, 3), np.uint8), self.colors])
+        return tinted(self._image(), self.drawn(self.found.label_map), colors)
 
     def _offsets(self) -> RGB:
         grid = pixel_coordinates(self._score.shape, self._steps, like=self._score)
         offset = (self._embedded.position - grid) / np.array(self._steps, np.float32)[:, None, None]
-        return offset_wheel(offset, where=self._score > FOREGROUND)
+        seen = np.stack([self.drawn(d) for d in self._longer(offset, 0)]) / self.enlarged
+        return offset_wheel(seen, where=self.drawn(self._score > FOREGROUND))
 
     def _margins(self) -> RGB:
-        return bandwidth_ellipses(self.image, *self._ellipses, self._colors)
+        return with_ellipses((self._image() * 0.6).astype(np.uint8), *self._drawn_ellipses())
 
     def _seeds(self) -> RGB:
-        return seed_picture(self._score)
+        return self.drawn(seed_picture(self._score))
 
     def _embeddings(self) -> RGB:
         label_map = self.found.label_map
         where = (self._score > FOREGROUND) | (label_map > 0)
         position = self._embedded.position[:, where] / np.array(self._steps)[:, None]
-        return embedding_space(
-            position, label_map[where], self._score.shape, *self._ellipses, self._colors
-        )
+        height, width = self.drawn(self._score).shape
+        seen = self._longer(position, 0.5)
+        return embedding_space(seen, label_map[where], (height, width), *self._drawn_ellipses())
 
-    @cached_property
-    def _colors(self) -> RGB:
-        return colors_of_objects(self.found.label_map)[1][1:]
+    def _longer(self, along: NDArray[Any], center: float) -> NDArray[Any]:
+        """Lengths or positions (2, ...), order x, y, at the size of pictures.
+
+        Args:
+            along: at the image's size.
+            center: of pixel 0 from the image's edge: .5 of positions, 0 of lengths.
+        """
+        seen = along.copy()
+        for d, ratio in enumerate(reversed(self.ratios)):
+            if ratio != 1:
+                seen[d] = (along[d] + center) * ratio - center
+        return seen
+
+    def _drawn_ellipses(self) -> tuple[NDArray[Any], NDArray[Any], RGB]:
+        centers, margins = self._ellipses
+        return self._longer(centers.T, 0.5).T, self._longer(margins.T, 0).T, self.colors
 
     @cached_property
     def _ellipses(self) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -136,14 +175,15 @@ def explain(
     """
     tiles = {view: Tile(title, explanation.picture(view)) for view, title in VIEWS.items()}
     found = explanation.found
-    tiles["instances"] = tiles["instances"]._replace(title=f"{len(found)} found")
+    tiles["instances"] = tiles["instances"]._replace(title=f"{len(found)} found{explanation.where}")
     tiles["seeds"] = tiles["seeds"]._replace(key=SEED_KEY)
-    width = comfortable(found.label_map.shape[1])
+    width = comfortable(explanation.drawn(found.label_map).shape[1])
     if label_mask is None:
         return panel(list(tiles.values()), columns, width)
-    compared = found_against_truth(explanation.image, found.label_map, label_mask)
-    key = verdict_key(judge(found.label_map, label_mask))
-    truth = Tile("against truth", compared, key)
+    verdict = judge(found.label_map, label_mask)
+    rgb, labels, mask = map(explanation.drawn, (explanation.rgb, found.label_map, label_mask))
+    title = "truth in this plane" if explanation.where else "against truth"
+    truth = Tile(title, against_truth(rgb, labels, mask, verdict), verdict_key(verdict))
     del tiles["image"]  # the comparison shows it
     return panel([tiles.pop("instances"), truth, *tiles.values()], columns, width)
 

@@ -67,12 +67,13 @@ def bandwidth_ellipses(
 
     Objects with a value that is not finite are left out.
     """
-    return _with_ellipses((to_rgb(image) * 0.6).astype(np.uint8), centers, margins, colors)
+    return with_ellipses((to_rgb(image) * 0.6).astype(np.uint8), centers, margins, colors)
 
 
-def _with_ellipses(
+def with_ellipses(
     rgb: RGB, centers: NDArray[Any], margins: NDArray[Any], colors: RGB | None
 ) -> RGB:
+    """:func:`bandwidth_ellipses` over a picture as it is."""
     height, width = rgb.shape[:2]
     centers = np.asarray(centers, np.float64).reshape(-1, 2)
     margins = np.broadcast_to(np.asarray(margins, np.float64), centers.shape)
@@ -136,7 +137,7 @@ def embedding_space(
         many = max(2.0, float(np.percentile(count[landed], 95)))
         rgb[landed] *= 0.4 + 0.6 * np.minimum(1, np.log(count[landed]) / np.log(many))[:, None]
     picture = rgb.astype(np.uint8).reshape(height, width, 3)
-    return _with_ellipses(picture, (centers + 0.5) * scale - 0.5, margins * scale, colors)
+    return with_ellipses(picture, (centers + 0.5) * scale - 0.5, margins * scale, colors)
 
 
 def seed_picture(seed: NDArray[Any]) -> RGB:

@@ -64,9 +64,18 @@ def overlay(
     """
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha is between 0 and 1, not {alpha}")
-    rgb = _matching_rgb(image, label_map)
-    ranks, colors = colors_of_objects(label_map)
-    width = _line_width(label_map) if outline is None else int(outline)
+    return tinted(_matching_rgb(image, label_map), *colors_of_objects(label_map), alpha, outline)
+
+
+def tinted(
+    rgb: RGB,
+    ranks: NDArray[Any],
+    colors: RGB,
+    alpha: float = 0.4,
+    outline: int | bool | None = None,
+) -> RGB:
+    """:func:`overlay` over a picture as it is, of objects 1 to N, in colors (N + 1, 3)."""
+    width = _line_width(ranks) if outline is None else int(outline)
     return np.asarray(tint(rgb, ranks, near_borders(ranks, width), colors, np.float32(alpha)))
 
 
@@ -80,8 +89,13 @@ def projected(stack: NDArray[Any], label_map: NDArray[Any]) -> tuple[NDArray[Any
     Returns:
         (H, W, C) and (H, W).
     """
+    return stack.max(0), first_along_z(label_map)
+
+
+def first_along_z(label_map: NDArray[Any]) -> NDArray[Any]:
+    """The first object (H, W) along z of a label map (Z, H, W)."""
     nearest = (label_map > 0).argmax(0)[None]
-    return stack.max(0), np.take_along_axis(label_map, nearest, 0)[0]
+    return np.asarray(np.take_along_axis(label_map, nearest, 0)[0])
 
 
 def judge(label_map: NDArray[Any], label_mask: NDArray[Any], threshold: float = 0.5) -> Judgement:
@@ -116,10 +130,7 @@ def judge(label_map: NDArray[Any], label_mask: NDArray[Any], threshold: float = 
 
 
 def found_against_truth(
-    image: NDArray[Any],
-    label_map: NDArray[Any],
-    label_mask: NDArray[Any],
-    verdict: Judgement | None = None,
+    image: NDArray[Any], label_map: NDArray[Any], label_mask: NDArray[Any]
 ) -> RGB:
     """Hits outlined in green, misses hatched in orange, extra finds tinted pink.
 
@@ -127,27 +138,61 @@ def found_against_truth(
         image: (H, W) or (H, W, C).
         label_map: (H, W) integer, found objects.
         label_mask: (H, W) integer, the truth.
-        verdict: which objects are what, where these are cuts of a volume; None for what
-            :func:`judge` says of the image.
 
     Raises:
         ValueError: sizes differ.
     """
     rgb = _matching_rgb(image, label_map)
     _matching_rgb(image, label_mask)
-    verdict = verdict or judge(label_map, label_mask)
+    return against_truth(rgb, label_map, label_mask, judge(label_map, label_mask))
+
+
+def against_truth(
+    rgb: RGB, label_map: NDArray[Any], label_mask: NDArray[Any], verdict: Judgement
+) -> RGB:
+    """:func:`found_against_truth` over a picture as it is, by a verdict that is known.
+
+    That of a volume holds for all that is cut of it.
+    """
+    return judged(rgb, *parted(label_map, label_mask, verdict))
+
+
+def parted(
+    label_map: NDArray[Any], label_mask: NDArray[Any], verdict: Judgement
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Labels (*S) of what was hit and of what was missed, and of what was found beside."""
+    return (
+        np.where(np.isin(label_map, verdict.hit), label_map, 0),
+        np.where(np.isin(label_mask, verdict.missed), label_mask, 0),
+        np.where(np.isin(label_map, verdict.extra), label_map, 0),
+    )
+
+
+def judged(
+    rgb: RGB,
+    hit: NDArray[Any],
+    missed: NDArray[Any],
+    extra: NDArray[Any],
+    line: int | None = None,
+    fill: float = 1,
+) -> RGB:
+    """What is :func:`parted`, each (H, W), over a picture as it is.
+
+    Args:
+        rgb: (H, W, 3).
+        hit, missed, extra: labels.
+        line: width of outlines in pixels; None grows it with the picture.
+        fill: of tints and hatches, 0 (outlines alone) to 1.
+    """
     rgb = (rgb * 0.8).astype(np.uint8)
-    width = _line_width(label_map)
-    hit = np.where(np.isin(label_map, verdict.hit), label_map, 0)
-    missed = np.where(np.isin(label_mask, verdict.missed), label_mask, 0)
-    extra = np.where(np.isin(label_map, verdict.extra), label_map, 0)
-    rows, columns = np.ogrid[: label_map.shape[0], : label_map.shape[1]]
+    width = line or _line_width(hit)
+    rows, columns = np.ogrid[: hit.shape[0], : hit.shape[1]]
     hatch = (rows + columns) % (5 * width) < 2 * width
-    missing = np.maximum(_opacity(missed, 0.2, width), 0.7 * hatch * (missed != 0))
+    missing = np.maximum(_opacity(missed, 0.2 * fill, width), 0.7 * fill * hatch * (missed != 0))
     rgb = _paint(rgb, MISSED, missing)
     # Over the hatch, which would hide how what was missed has been cut.
-    rgb = _paint(rgb, HIT, _opacity(hit, 0.1, width))
-    return _paint(rgb, EXTRA, _opacity(extra, 0.25, width))
+    rgb = _paint(rgb, HIT, _opacity(hit, 0.1 * fill, width))
+    return _paint(rgb, EXTRA, _opacity(extra, 0.25 * fill, width))
 
 
 def verdict_key(verdict: Judgement) -> list[tuple[str, Color]]:

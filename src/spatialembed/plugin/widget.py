@@ -21,9 +21,19 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from spatialembed.data.checks.report import some
 from spatialembed.errors import UserError
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.loading import load
+from spatialembed.plugin.layers import (
+    Channels,
+    channels_of,
+    find,
+    pixels_of,
+    require_dims,
+    shape_of,
+    spacing_of,
+)
 from spatialembed.plugin.painted import Painted, training_command, write_data
 
 if TYPE_CHECKING:
@@ -35,7 +45,7 @@ FOUND = "spatialembed_found"
 """Metadata of a labels layer: the label map as the model gave it."""
 
 OF = "spatialembed_image"
-"""Metadata of a labels layer: its image layer."""
+"""Metadata of a labels layer: the image layers, one a channel, that it is of."""
 
 
 class Widget(QWidget):  # type: ignore[misc, unused-ignore]
@@ -89,21 +99,25 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
         self.setLayout(layout)
 
     def find_instances(self) -> Labels:
-        """Run the model on the selected image layer and add its instances as a labels layer.
+        """Run the model on the selected image or stack and add its instances as a labels layer.
 
         Raises:
             UserError: no image is selected, or the model does not take it.
         """
-        layer = self._image()
-        found = self._loaded().predict(_pixels(layer), name=layer.name)
+        layer, model = self._image(), self._loaded()
+        require_dims(model, layer.name, shape_of(layer))
+        channels = channels_of(layer, self._chosen(), model.spec)
+        found, notes = find(model, channels)
         labels = self.viewer.add_labels(found.label_map.copy(), name=f"{layer.name} instances")
         labels.selected_label = len(found) + 1  # what is painted is an object of its own
-        labels.metadata = {FOUND: found.label_map, OF: layer}
-        labels.scale, labels.translate = layer.scale[-2:], layer.translate[-2:]
-        self.said.setText(
-            f"{len(found)} instances. Correct some: paint, erase, fill; then train. Whatever you "
-            "leave alone is not used."
-        )
+        labels.metadata = {FOUND: found.label_map, OF: channels}
+        labels.scale, labels.translate, labels.units = layer.scale, layer.translate, layer.units
+        labels.n_edit_dimensions = model.spec.dims
+        told = (
+            f"{len(found)} instances.", *notes, "Correct some: paint, erase, fill; then train.",
+            "Whatever you leave alone is not used.",
+        )  # fmt: skip
+        self.said.setText(" ".join(told))
         return labels
 
     def train(self) -> None:
@@ -118,11 +132,8 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
         here, run = self.folder / f"{self._runs:02}", self.folder / f"run{self._runs:02}"
         model = self._loaded()
         painted = list(self._painted(model))
-        if not painted and (deep := self._deep()):
-            raise UserError(
-                f"{deep} is painted on a volume, and training here is on images: save it with its "
-                "volume as a data set, and use spatialembed train with --config volumes"
-            )
+        if not painted and (other := self._elsewhere(model)):
+            raise UserError(other)
         write_data(here / "data", painted)
         length = self.length or {"minutes": self.minutes.value()}
         program, *arguments = training_command(
@@ -135,34 +146,44 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
         self.train_button.setEnabled(False)
         self.process.start(program, arguments)
         self._said = ""
-        self.said.setText(f"Training from {len(painted)} images …")
+        thing = "image" if model.spec.dims == 2 else "volume"
+        self.said.setText(f"Training from {some(len(painted), thing)} …")
 
     def _painted(self, model: Model) -> Iterator[Painted]:
-        """The topmost labels layer of each image: found here, or begun by the user."""
+        """The topmost labels layer of each image: found here, or begun by the user.
+
+        Of a stack the planes are images to a model of images.
+        """
         done: list[Image] = []
         for layer in reversed(self.viewer.layers):
-            if not isinstance(layer, Labels) or layer.data.ndim != 2:
+            if not isinstance(layer, Labels) or not model.spec.dims <= layer.data.ndim <= 3:
                 continue
-            image = layer.metadata.get(OF) or self._image_under(layer)
-            if image is None or image in done or image not in self.viewer.layers:
+            channels = layer.metadata.get(OF) or self._channels_under(layer, model)
+            if not channels or channels[0] in done or channels[0] not in self.viewer.layers:
                 continue
-            done.append(image)
-            pixels = _pixels(image)
-            color = pixels.reshape(*pixels.shape[:2], -1)
-            fitted = fitting(model.name, model.spec, color, image.name)
-            yield Painted(
-                fitted[..., 0] if fitted.shape[2] == 1 else fitted,
+            done.append(channels[0])
+            fitted = fitting(model.name, model.spec, pixels_of(channels), channels[0].name)
+            deep = layer.data.ndim == 3
+            painted = Painted(
+                fitted[..., 0] if fitted.shape[-1] == 1 else fitted,
                 np.asarray(layer.data),
                 layer.metadata.get(FOUND),
                 self.complete.isChecked(),
+                (spacing_of(channels[0]) or model.spec.spacing) if deep else None,
             )
+            yield from painted.planes() if layer.data.ndim > model.spec.dims else [painted]
 
-    def _deep(self) -> str | None:
-        """The name of a labels layer of more than two axes on which something is painted."""
-        labels = [layer for layer in self.viewer.layers if isinstance(layer, Labels)]
-        return next((one.name for one in labels if one.data.ndim > 2 and np.any(one.data)), None)
+    def _elsewhere(self, model: Model) -> str | None:
+        """Why a labels layer on which something is painted is none of the model's."""
+        for layer in self.viewer.layers:
+            if isinstance(layer, Labels) and np.any(layer.data):
+                try:
+                    require_dims(model, layer.name, layer.data.shape)
+                except UserError as error:
+                    return str(error)
+        return None
 
-    def _image_under(self, labels: Labels) -> Image | None:
+    def _channels_under(self, labels: Labels, model: Model) -> Channels | None:
         """The image that a layer of the user's own was painted on; None of an empty one.
 
         Raises:
@@ -170,16 +191,18 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
         """
         if not np.any(labels.data):
             return None
-        images = [image for image in self._images() if _shape(image) == labels.data.shape]
+        images = [image for image in self._images() if shape_of(image) == labels.data.shape]
         chosen = self.viewer.layers.selection
         if len(images) > 1 and labels in chosen:  # an image that was just opened is alone in it
             images = [layer for layer in images if layer in chosen] or images
+        if images and len(channels := channels_of(images[0], images, model.spec)) > 1:
+            return channels
         if len(images) > 1:
             raise UserError(
                 f"{labels.name} could be painted on any of {len(images)} images of its size: "
                 "select the layer and its image together, and train again"
             )
-        return next(iter(images), None)
+        return images
 
     def _progress(self) -> None:
         assert self.process is not None
@@ -202,25 +225,20 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
     def _images(self) -> list[Image]:
         return [layer for layer in self.viewer.layers if isinstance(layer, Image)]
 
+    def _chosen(self) -> list[Image]:
+        """The selected images, in the order of the list, from below."""
+        return [layer for layer in self._images() if layer in self.viewer.layers.selection]
+
     def _image(self) -> Image:
-        selected = [layer for layer in self.viewer.layers.selection if isinstance(layer, Image)]
-        images = selected or self._images()
+        images = self._chosen() or self._images()
         if not images:
             raise UserError("there is no image layer: open an image first")
-        layer = images[-1]
-        if len(_shape(layer)) != 2:
-            raise UserError(
-                f"{layer.name} has shape {_shape(layer)}; select a single 2D image, grey or RGB"
-            )
-        return layer
+        return images[-1]
 
     def _loaded(self) -> Model:
         key = self.model.text(), self.diameter.value() or None
         if self._held is None or self._held[0] != key:
-            loaded = load(key[0], diameter=key[1])
-            if loaded.spec.dims == 3:
-                raise UserError(f"{key[0]} is of volumes, this is for images: use its command line")
-            self._held = key, loaded
+            self._held = key, load(key[0], diameter=key[1])
         return self._held[1]
 
     def _saying(self, action: Any) -> None:
@@ -235,15 +253,3 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
         if self.process is not None:
             self.process.kill()
         super().closeEvent(event)
-
-
-def _pixels(layer: Image) -> np.ndarray:
-    """(H, W) or (H, W, 3) pixels of an image layer, of a pyramid the largest."""
-    pixels = np.asarray(layer.data[0] if layer.multiscale else layer.data)
-    return pixels[..., :3] if layer.rgb else pixels
-
-
-def _shape(layer: Image) -> tuple[int, ...]:
-    """Of the image, without channels."""
-    shape = tuple((layer.data[0] if layer.multiscale else layer.data).shape)
-    return shape[:-1] if layer.rgb else shape

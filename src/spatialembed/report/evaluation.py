@@ -10,18 +10,10 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from spatialembed.inference.predictor import sheet_of
 from spatialembed.metrics.average_precision import worst_first
 from spatialembed.models.checkpoint import MODEL_FILE
-from spatialembed.pictures import (
-    cuts,
-    explain,
-    found_against_truth,
-    fullest,
-    judge,
-    save_picture,
-    shown,
-    step_of,
-)
+from spatialembed.pictures import cuts, found_against_truth, save_picture
 from spatialembed.report.page import WAYS, cut_note, write_page
 
 if TYPE_CHECKING:
@@ -103,8 +95,7 @@ def explained(
         sample = dataset[dataset.names.index(row["name"])]
         sized = model.for_image(sample.image, sample.name)
         output = sized.raw(sample.image, sample.name)
-        seen = shown(sample.image, output, sized.cluster(output), sample.label_mask)
-        sheet = explain(sized.explanation(seen.image, seen.output, seen.found), seen.truth)
+        sheet = sheet_of(sized, sample.image, output, sized.cluster(output), sample.label_mask)
         yield f"How the model sees {sample.name}", f"AP50 {row['ap50']:.3f}", sheet
 
 
@@ -125,17 +116,16 @@ def compared(
             f"AP {row['ap']:.3f}, AP50 {row['ap50']:.3f}; "
             f"{row['n_true']} objects, {row['n_found']} found"
         )
+        if sample.label_mask.ndim == 3:
+            caption += "; marks at the edges show where the other cuts go through"
         yield sample.name, caption, _against_truth(model, sample, found.label_map)
 
 
 def _against_truth(model: Model, sample: Sample, found: np.ndarray) -> np.ndarray:
-    """What was found in an image and its truth; of a volume in three cuts through it."""
-    image, truth = sample.image, sample.label_mask
-    if truth.ndim == 2:
-        return found_against_truth(image, found, truth)
-    point, step = fullest(truth), step_of(model.spec.spacing)
-    image, in_cuts, true = (cuts(voxels, point, step) for voxels in (image, found, truth))
-    return found_against_truth(image, in_cuts, true, judge(found, truth))
+    """What was found in an image and its truth; of a volume in cuts through it."""
+    if sample.label_mask.ndim == 3:
+        return cuts(sample.image, found, sample.label_mask, model.spec.spacing)
+    return found_against_truth(sample.image, found, sample.label_mask)
 
 
 def _figures(measures: dict[str, Any]) -> list[str]:

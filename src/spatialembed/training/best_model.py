@@ -6,11 +6,11 @@ import time
 from dataclasses import asdict, replace
 
 from spatialembed.inference.looks import usual_looks
-from spatialembed.inference.predictor import Model
+from spatialembed.inference.predictor import Model, sheet_of
 from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.models.axes import in_layout
 from spatialembed.models.checkpoint import MODEL_FILE, save_model
-from spatialembed.pictures import explain, save_picture, shown
+from spatialembed.pictures import save_picture
 from spatialembed.training.calibrate import calibrate
 from spatialembed.training.run import Best, Run
 from spatialembed.training.validation import validate
@@ -95,6 +95,5 @@ def _picture(run: Run, model: Model, seed_threshold: float) -> None:
         sized = model if (sizes := run.material.diameters) is None else model.seeing(sizes[i])
         output = sized.raw(sample.image)
         found = sized.cluster(output, seed_threshold)
-        seen = shown(sample.image, output, found, sample.label_mask)
-        sheet = explain(sized.explanation(seen.image, seen.output, seen.found), seen.truth)
+        sheet = sheet_of(sized, sample.image, output, found, sample.label_mask)
         save_picture(run.config.out / "pictures" / f"{run.step:07}_{sample.name}.png", sheet)

@@ -73,7 +73,7 @@ class TrainConfig:
             takes instead of its own.
         careful: with ``init``, learn from few images without losing what the start knows: by a
             schedule of its own, and only as far as it helps on images that were held back. None:
-            where there are fewer than 30 training images.
+            where there are fewer than 30 training images, or 6 volumes.
         resume: go on with the run in ``out``, from its checkpoint and the same data alone.
         device: "auto", "cpu", "cuda".
         devices: processes that share every batch: a GPU each, or cores of the CPU. torchrun, which

@@ -95,7 +95,7 @@ def gather(config: TrainConfig, spec: ModelSpec | None = None, hold_out: bool = 
     require_dims(config, train, None if config.init is None else start)
     roots = ", ".join(str(one.root) for one in sets_of(train))
     told = f"Reading {roots}: {len(train)} training"
-    told += " images" if val is train else f" and {len(val)} validation images"
+    told += f" {train.things}" if val is train else f" and {len(val)} validation {train.things}"
     console.print(told, markup=False, highlight=False, soft_wrap=True)
     remarks = val.remarks()
     refuse(remarks, config.data)
@@ -106,7 +106,7 @@ def gather(config: TrainConfig, spec: ModelSpec | None = None, hold_out: bool = 
     normalization, values = look_at_values(start.normalization, train)
     seen += [Problem(config.data, text, warning=True) for text in values]
     if spec is None and train.dims == 3:
-        spacing, told_of = spacing_of(config, train)
+        spacing, told_of = spacing_of(config, train, start.spacing)
         start, seen = replace(start, spacing=spacing), [*seen, *told_of]
     warnings = dict.fromkeys((*train.problems, *val.problems, *remarks, *seen))
     start = replace(start, normalization=normalization)
@@ -187,6 +187,8 @@ def _described(
             **({} if config.groups is None else {"held_out": val.names}),
             "crowds": config.crowds,
             "symmetries": _symmetries(config.stages[-1].augmentation),
+            # By --spacing it may be in proportion alone.
+            **({"spacing_stated": config.spacing is None} if start.spacing is not None else {}),
         },
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from spatialembed.data.data_set import FileDataSet, Problem
+from spatialembed.data.images.kinds import is_zarr
 from spatialembed.data.images.reading import stack_spacing
 from spatialembed.data.images.spacing import Spacing, in_words, unlike
 from spatialembed.embedding import PITCH
@@ -19,19 +20,26 @@ def require_dims(config: TrainConfig, train: FileDataSet, start: ModelSpec | Non
     Raises:
         UserError: they do not fit.
     """
-    held = "volumes" if train.dims == 3 else "images"
     if start is not None and start.dims != train.dims:
-        raise UserError(f"{train.root} holds {held}, and {config.init} is not of such")
+        raise UserError(f"{train.root} holds {train.things}, and {config.init} is not of such")
     if train.dims > config.dims:
         raise UserError(
-            f"{train.root} holds volumes: train by --config volumes, or by a recipe whose stages "
-            "have a crop_depth"
+            f"{train.root} holds volumes{_in_planes(train)}: train by --config volumes, or by a "
+            "recipe whose stages have a crop_depth"
         )
     if train.dims < config.dims:
         raise UserError(
             f"{train.root} holds images, and the recipe is of volumes, whose masks are stacks: "
-            "take one such as --config nuclei, or store each volume and its mask in one file"
+            "take one such as --config nuclei, or store each volume, and its mask, as one file or "
+            "as a folder of planes in images and masks"
         )
+
+
+def _in_planes(train: FileDataSet) -> str:
+    """What to do where images of their own are taken for planes."""
+    if not (image := train.items[0].image).is_dir() or is_zarr(image):
+        return ""
+    return f" (files of {image} are its planes; move images of their own into {image.parent})"
 
 
 def comes_to_two_planes(config: TrainConfig) -> bool:
@@ -44,8 +52,11 @@ def comes_to_two_planes(config: TrainConfig) -> bool:
     return any(depth > 1 and depth & (depth - 1) == 0 for depth in depths)
 
 
-def spacing_of(config: TrainConfig, train: FileDataSet) -> tuple[Spacing | None, list[Problem]]:
-    """Spacing of the training volumes: what was asked for, or what their files say.
+def spacing_of(
+    config: TrainConfig, train: FileDataSet, own: Spacing | None
+) -> tuple[Spacing | None, list[Problem]]:
+    """Spacing of the training volumes: what was asked for, what their files say, or ``own``, that
+    of the model that the run starts from.
 
     Returns:
         It, None where nobody says; and what to tell of it.
@@ -62,14 +73,20 @@ def spacing_of(config: TrainConfig, train: FileDataSet) -> tuple[Spacing | None,
         silent = train.items[stated.index(None)].image
         message = (
             f"{silent} does not say how far its voxels lie apart; "
-            + ("the others' distances are taken" if known else "they are taken for cubes")
+            + (
+                "the others' distances are taken"
+                if known
+                else f"the distances of {config.init} are taken"
+                if own
+                else "they are taken for cubes"
+            )
             + ": give them with --spacing Z Y X"
         )
         told = [Problem(config.data, message, warning=True)]
     else:
         told = []
     if not known:
-        return None, told
+        return own, told
     first = known[0][1]
     for i, other in known[1:]:
         if unlike(other, first):

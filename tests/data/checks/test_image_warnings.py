@@ -1,7 +1,5 @@
 """A check names images with pixels that are no number, and ranges that mislead."""
 
-import re
-
 import numpy as np
 import pytest
 import tifffile
@@ -31,25 +29,12 @@ def ramp(dtype, top):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "top", "words"),
-    [
-        ("uint8", 20, None),
-        ("uint16", 65000, None),
-        ("float32", 1, None),
-        ("uint16", 3012, "uint16 from 0 to 3012, .* 4095 becomes 1"),
-        ("int64", 255, "255 becomes 1"),
-        ("float32", 255, "255 becomes 1"),
-        ("float32", 9, "it is taken as it is"),
-    ],
+    ("dtype", "top"),
+    [("uint8", 20), ("uint16", 3012), ("int64", 255), ("float32", 255), ("float32", 9)],
 )
-def test_a_range_that_has_to_be_guessed_is_named(tmp_path, dtype, top, words):
-    found = warnings(folder(tmp_path, {"a": ramp(dtype, top), "b": ramp(dtype, top)}))
-    if words is None:
-        assert found == {}
-    else:
-        assert list(found) == ["a"]
-        assert re.search(words, found["a"])
-        assert "(2 such images)" in found["a"]
+def test_a_range_that_does_not_fill_its_type_is_no_fault(tmp_path, dtype, top):
+    """Percentiles do not go by it, and training by the range of a type says it itself."""
+    assert warnings(folder(tmp_path, {"a": ramp(dtype, top), "b": ramp(dtype, top)})) == {}
 
 
 def test_images_of_another_range_than_most_are_named(tmp_path):
@@ -78,4 +63,4 @@ def test_a_large_image_is_looked_at_by_windows(tmp_path):
     report = check_data(root, holdout=0)
     told = [problem.message for problem in report.warnings]
     assert told[0].startswith("has 9 pixels")
-    assert "255 becomes 1" in told[1]
+    assert "has one training image" in told[1]

@@ -65,7 +65,7 @@ def test_times_and_channels_are_no_planes(tmp_path, axes, options) -> None:
 
 def test_other_files_are_refused(tmp_path) -> None:
     tifffile.imwrite(tmp_path / "plane.tif", STACK[0])
-    with pytest.raises(UserError, match=r"plane\.tif is no stack .*no --stitch"):
+    with pytest.raises(UserError, match=r"plane\.tif is no stack .*without --stitch"):
         read_stack(tmp_path / "plane.tif")
     with pytest.raises(UserError, match="does not exist"):
         read_stack(tmp_path / "none.tif")

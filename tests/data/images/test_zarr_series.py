@@ -12,7 +12,7 @@ from spatialembed.data.images.reading import (
     read_image,
     read_mask,
 )
-from spatialembed.data.images.zarr_image import plane_of
+from spatialembed.data.images.zarr_image import grid_of
 from spatialembed.errors import UserError
 
 zarr = pytest.importorskip("zarr")
@@ -67,7 +67,7 @@ def test_the_full_resolution_is_read_wherever_it_is_listed(tmp_path, version):
     for path, step in zip(paths, (4, 1, 2), strict=True):
         group.create_array(path, data=FULL[::step, ::step], chunks=(16, 16))
     np.testing.assert_array_equal(read_image(tmp_path / "x.zarr")[..., 0], FULL)
-    assert plane_of(tmp_path / "x.zarr")[1] == [0.5, 0.5]
+    assert grid_of(tmp_path / "x.zarr")[1] == [0.5, 0.5]
     assert further_images(tmp_path / "x.zarr") is None
 
 

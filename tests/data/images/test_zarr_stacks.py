@@ -129,7 +129,9 @@ def test_damaged_chunks_are_refused(tmp_path):
     if not chunk.exists():
         chunk = path / "0" / "2" / "0" / "1"
     chunk.write_bytes(chunk.read_bytes()[:9])
-    with pytest.raises(UserError, match=r"x\.zarr holds no image"):
+    with pytest.raises(
+        UserError, match=r"x\.zarr cannot be read at planes 0 to 5, rows 0 .*damaged"
+    ):
         read_stack(path)
 
 

@@ -5,7 +5,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from spatialembed.data import open_data
+from spatialembed.data import check_data, open_data
+from spatialembed.data.index import object_index
 from spatialembed.data.layouts.label_folder import scan
 from spatialembed.data.mixture import mixed
 from spatialembed.errors import UserError
@@ -221,3 +222,77 @@ def test_a_slab_holds_its_share_of_the_objects_wherever_they_lie(tmp_path) -> No
     train, val = (open_data(tmp_path, split, holdout=0.2)[0] for split in ("train", "val"))
     assert set(np.unique(val.label_mask)) == {0, 9, 10}
     assert set(np.unique(train.label_mask)) == {0, *range(1, 9)}
+
+
+def planes(folder, voxels, numbers=None):
+    for number, plane in zip(numbers or range(len(voxels)), voxels, strict=True):
+        write(folder / f"z{number:02}.tif", plane, "YX")
+
+
+@pytest.mark.parametrize("file", [False, True])
+def test_a_folder_in_images_with_its_mask_is_a_volume(tmp_path, file) -> None:
+    for number, name in enumerate(("v1.5um", "v2.5um"), start=1):
+        mask = volume(label=number)
+        planes(tmp_path / "train" / "images" / name, (mask > 0).astype(np.uint8) * 200)
+        planes(tmp_path / "train" / "ignore" / name, (mask > 0) * np.uint8(number == 2))
+        if file:
+            write(tmp_path / "train" / "masks" / f"{name}.tif", mask)
+        else:
+            planes(tmp_path / "train" / "masks" / name, mask)
+    data = open_data(tmp_path, holdout=0)
+    assert (data.dims, data.names) == (3, ["v1.5um", "v2.5um"])
+    for number in (1, 2):
+        np.testing.assert_array_equal(data[number - 1].label_mask, volume(label=number))
+        assert data[number - 1].image.shape == (4, 6, 9, 1)
+        assert data[number - 1].ignore.any() == (number == 2)
+    [told] = data.problems
+    assert told.warning
+    assert str(told).endswith(
+        "images: holds folders, each taken for a volume and its files for the planes of it"
+    )
+    planes(tmp_path / "train" / "images" / "w", volume())
+    with pytest.raises(UserError, match=r"w: has no mask; expected .*w \(a folder of planes\) or"):
+        open_data(tmp_path)
+
+
+def test_planes_that_changed_are_read_anew(tmp_path) -> None:
+    planes(tmp_path / "images" / "a", volume() * 9)
+    planes(tmp_path / "masks" / "a", volume())
+    data = open_data(tmp_path, holdout=0)
+    assert object_index(data).label.tolist() == [5]
+    write(tmp_path / "masks" / "a" / "z02.tif", volume(label=7)[2], "YX")
+    assert object_index(open_data(tmp_path, holdout=0)).label.tolist() == [5, 7]
+
+
+def test_what_is_no_volume_of_planes(tmp_path) -> None:
+    """A mask an object in a folder named as its image, plates beside images, and splits."""
+    write(tmp_path / "a" / "images" / "x.tif", volume()[1], "YX")
+    planes(tmp_path / "a" / "masks" / "x", volume())
+    with pytest.raises(UserError, match="has no mask"):
+        open_data(tmp_path / "a")
+    write(tmp_path / "a" / "masks" / "x.tif", volume()[1], "YX")
+    planes(tmp_path / "a" / "images" / "plate", volume())
+    planes(tmp_path / "a" / "masks" / "plate", volume())
+    data = open_data(tmp_path / "a")
+    assert (data.dims, data.names) == (2, ["x"])
+    assert {p.file.name for p in data.problems if p.warning} == {"plate", "x"}
+    for part in ("images", "masks"):
+        planes(tmp_path / "b" / part / "train", volume())
+    with pytest.raises(UserError, match="other way round"):
+        open_data(tmp_path / "b")
+
+
+def test_planes_with_a_gap_are_an_error_of_their_volume(tmp_path) -> None:
+    for part in ("images", "masks"):
+        planes(tmp_path / part / "w", volume())
+        planes(tmp_path / part / "x", volume(), [1, 2, 3, 5])
+    data = open_data(tmp_path, holdout=0)
+    assert data.dims == 3
+    with pytest.raises(
+        UserError, match=r"x is no folder of planes: z03.tif and z05.tif leave a gap"
+    ):
+        data[1]
+    (tmp_path / "masks" / "x" / "z05.tif").rename(tmp_path / "masks" / "x" / "z04.tif")
+    [error] = [p for p in check_data(tmp_path).problems if not p.warning]
+    assert error.file == tmp_path / "images" / "x"
+    assert "leave a gap" in error.message

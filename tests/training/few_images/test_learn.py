@@ -154,7 +154,7 @@ def test_validation_images_judge_and_one_training_is_enough(start, tmp_path, mon
 
 
 def test_a_recipe_is_followed_if_asked_for_or_on_many_images(start, tmp_path, monkeypatch):
-    monkeypatch.setattr("spatialembed.training.few_images.careful.FEW", 4)
+    monkeypatch.setattr("spatialembed.training.few_images.careful.FEW", {2: 4})
     data = write_discs(tmp_path / "data" / "train", 4).parent
     for name, careful in (("many", None), ("asked", False)):
         out = train(config(data, tmp_path / name, start, careful=careful, steps=1))

@@ -35,7 +35,11 @@ def file_warnings(files: Sequence[Path]) -> Iterator[Problem]:
 
 
 def value_warnings(values: Mapping[Path, Values]) -> Iterator[Problem]:
-    """Warnings about the images of one split, whose values are given by file."""
+    """Warnings about the images of one split, whose values are given by file.
+
+    Not that images do not fill their type: that matters by the normalization "range" alone, and
+    training by it says so (training/look_at_data.py).
+    """
     for file, found in values.items():
         if found.not_finite:
             share = found.not_finite / found.pixels
@@ -57,13 +61,3 @@ def value_warnings(values: Mapping[Path, Values]) -> Iterator[Problem]:
                 "--normalization range convert it to theirs, percentile goes by each image's own"
             )
             yield Problem(files[0], message, warning=True)
-        elif not found.fills_type:
-            yield Problem(files[0], _guessed(found) + of, warning=True)
-
-
-def _guessed(values: Values) -> str:
-    white = "it is taken as it is" if values.is_standardised else f"{values.white:g} becomes 1"
-    return (
-        f"is {values.words}, which does not fill its type: with --normalization range {white}, "
-        "percentile goes by each image's own values"
-    )

@@ -25,7 +25,7 @@ from spatialembed.data.images.kinds import (
 from spatialembed.data.images.label_values import as_mask
 from spatialembed.data.images.pillow_image import picture_header, read_picture
 from spatialembed.data.images.plane_folder import planes_of, planes_size, read_planes
-from spatialembed.data.images.reading_errors import lossy, too_large
+from spatialembed.data.images.reading_errors import AN_IMAGE, lossy, too_large
 from spatialembed.data.images.series import Header, beside
 from spatialembed.data.images.spacing import Spacing
 from spatialembed.data.images.tiff_file import tiff_header, tiff_stack_size
@@ -170,7 +170,10 @@ def stated_shape(path: Path) -> tuple[int, int, int] | None:
     """
     if is_zarr(path) or is_tiff(path):
         opened = open_windowed(path)
-        return None if opened is None else (*opened.shape, opened.channels)
+        if opened is None:
+            return None
+        height, width = opened.shape
+        return height, width, opened.channels
     header = _header(path)
     return None if header.channels is None else (*header.size, header.channels)
 
@@ -235,6 +238,8 @@ def _is_image(entry: os.DirEntry[str]) -> bool:
 
 def _existing(path: str | Path) -> Path:
     path = Path(path)
+    if path.is_dir() and not is_zarr(path):
+        raise UserError(f"{path} is a folder; give an image file")
     if not path.is_file() and not (is_zarr(path) and path.exists()):
         raise UserError(f"{path} does not exist; give an image file")
     return path
@@ -282,8 +287,7 @@ def _existing_stack(path: str | Path) -> Path:
         return path
     if not is_tiff(_existing(path)):
         raise UserError(
-            f"{path} is no TIFF, OME-Zarr or folder of planes, as which stacks are read; store it "
-            "as one of them"
+            f"{path} is no TIFF, OME-Zarr or folder of planes, as which stacks are read; {AN_IMAGE}"
         )
     return path
 

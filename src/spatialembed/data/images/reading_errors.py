@@ -11,6 +11,12 @@ from PIL import Image
 
 from spatialembed.errors import UserError
 
+AN_IMAGE = (
+    "give an image to a model of images, without --stitch, and the planes of a stack in a folder "
+    "of their own, of one size and named such as z001.tif, z002.tif"
+)
+"""What to do with a file that is no stack."""
+
 # What tifffile logs of odd files is said in our sentence, or is nothing that a user can act on.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 

@@ -83,8 +83,8 @@ def take(path: Path, held: Sequence[Held], series: int | None) -> int:
             f"{path} is a stack of {len(own)} planes of {first.width}x{first.height} pixels that "
             "does not say what they are: if they are the channels of one image, store it with its "
             "axes (tifffile: metadata={'axes': 'CYX'}; ImageJ: as a hyperstack with channels); if "
-            "they are planes in z, predict it with --stitch; if they are images, store each as a "
-            "file, or predict one with --series N"
+            "they are planes in z, predict it with --stitch or by a model of volumes; if they are "
+            "images, store each as a file, or predict one with --series N"
         )
     raise UserError(
         f"{path} holds {_count(own)} ({_listed(held, own)}); predict one of them with --series N, "

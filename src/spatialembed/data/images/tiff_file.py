@@ -15,7 +15,7 @@ import numpy as np
 import tifffile
 
 from spatialembed.data.images.orientation import TAG, known, turned_size
-from spatialembed.data.images.reading_errors import readable
+from spatialembed.data.images.reading_errors import AN_IMAGE, readable
 from spatialembed.data.images.series import Header, Held, take
 from spatialembed.errors import UserError
 
@@ -170,21 +170,32 @@ def _require_image(path: Path, file: tifffile.TiffFile, pages: Any, axes: str, s
     shape, sorted_letters = tuple(pages.shape[i] for i in kept), "".join(sorted(letters))
     if stack and sorted_letters not in ("XYZ", "CXYZ", "SXYZ"):
         raise UserError(
-            f"{path} is no stack of planes in z: it has the shape {shape} (axes {letters}); an "
-            "image takes a model of images and no --stitch; store times as separate files, and "
-            "planes with their axes "
-            "(tifffile: metadata={'axes': 'ZYX'}; ImageJ: as a hyperstack with slices)"
+            f"{path} is no stack of planes in z: it has the shape {shape} (axes {letters}); "
+            + _in_place_of_a_stack(letters)
         )
     if not stack and sorted_letters not in ("XY", "CXY", "SXY"):
         raise UserError(
             f"{path} is a stack of shape {shape} (axes {letters}), not a 2D image; store its "
-            "planes as separate files, or, if they are planes in z, predict it with --stitch"
+            "planes as separate files, or, if they are planes in z, predict it with --stitch or by "
+            "a model of volumes"
         )
     if any(page is None or page.parent is not file for page in pages.pages):
         raise UserError(
             f"{path} lacks planes of its image, or is one file of a set that belongs together; "
             "store the image in one file"
         )
+
+
+def _in_place_of_a_stack(letters: str) -> str:
+    """What to do with a file of such axes, where stacks are read."""
+    by = "tifffile: metadata={'axes': 'ZYX'}; ImageJ: as a hyperstack with slices"
+    if letters == "SYX":
+        by = "tifffile takes three or four planes for colors without metadata={'axes': 'ZYX'}"
+    if letters in ("CYX", "SYX"):
+        return f"if its channels are planes in z, store it so ({by}); else {AN_IMAGE}"
+    if set(letters) <= set("YXCS"):
+        return AN_IMAGE
+    return f"store times as separate files, and planes with their axes ({by})"
 
 
 def _images(file: tifffile.TiffFile, series: Any, stack: bool) -> list[_Stored]:

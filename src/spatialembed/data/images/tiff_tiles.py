@@ -7,7 +7,9 @@ processes must not share; and it gives zeros where a file has lost the places of
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -59,22 +61,46 @@ def open_tiff(path: Path, indices: bool, least: int, series: int | None) -> Wind
             return None
         image = image_of(path, file, series)
         colors = _colors(image, indices)
-        # A view of one value: says where the channels lie without reading.
-        like = np.broadcast_to(False, image.pages.shape)
-        height, width, samples = arranged(like, image.axes).shape
-        found = _mapped(image, file) or _segmented(image, (height, width, samples))
-        if found is None:
-            return None
-        reader, chunk = found
-        orientation = image.orientation
-        shape = turned_size((height, width), orientation)
+        return _windowed(file, image, colors)
 
-        def read(rows: slice, columns: slice) -> np.ndarray:
-            part = reader(*stored_window((rows, columns), shape, orientation))
-            return turned(colors(part), orientation)
 
-        channels, dtype = colors.channels(samples), colors.dtype(np.dtype(image.pages.dtype))
-        return WindowedImage(path, shape, channels, dtype, turned_size(chunk, orientation), read)
+def open_tiff_stack(path: Path, series: int | None) -> WindowedImage | None:
+    """See :func:`spatialembed.data.images.stack_windows.open_windowed_stack`."""
+    with opened(path) as file:
+        image = image_of(path, file, series, stack=True)
+        found = _windowed(file, image, _colors(image, indices=False))
+    if found is None:
+        return None
+
+    def read(planes: slice, rows: slice, columns: slice) -> np.ndarray:
+        return np.moveaxis(found.reader(rows, columns, planes), 2, 0)
+
+    def planes_first(sides: tuple[int, ...]) -> tuple[int, ...]:
+        return (*sides[2:], *sides[:2])
+
+    shape, chunk = planes_first(found.shape), planes_first(found.chunk)
+    return replace(found, shape=shape, chunk=chunk, reader=read)
+
+
+def _windowed(file: tifffile.TiffFile, image: TiffImage, colors: Colors) -> WindowedImage | None:
+    """An image, or a stack whose axes are rows, columns, planes."""
+    # A view of one value: says where the channels lie without reading.
+    like = np.broadcast_to(False, image.pages.shape)
+    height, width, *depth, samples = arranged(like, image.axes).shape
+    found = _mapped(image, file) or _segmented(image, (height, width, *depth, samples))
+    if found is None:
+        return None
+    reader, chunk = found
+    orientation = image.orientation
+    size = turned_size((height, width), orientation)
+
+    def read(rows: slice, columns: slice, *planes: slice) -> np.ndarray:
+        part = reader(*stored_window((rows, columns), size, orientation), *planes)
+        return turned(colors(part), orientation)
+
+    channels, dtype = colors.channels(samples), colors.dtype(np.dtype(image.pages.dtype))
+    decoded = (*turned_size(chunk, orientation), *(1 for _ in depth))
+    return WindowedImage(image.path, (*size, *depth), channels, dtype, decoded, read)
 
 
 def _colors(image: TiffImage, indices: bool) -> Colors:
@@ -97,16 +123,17 @@ def _mapped(image: TiffImage, file: tifffile.TiffFile) -> tuple[Reader, tuple[in
     axes = image.axes
     mapped = partial(np.memmap, image.path, dtype, "r", pages.dataoffset, pages.shape)
 
-    def read(rows: slice, columns: slice) -> np.ndarray:
-        return np.array(arranged(mapped(), axes)[rows, columns])
+    def read(*window: slice) -> np.ndarray:
+        return np.array(arranged(mapped(), axes)[window])
 
     return read, (1, image.size[1])
 
 
-def _segmented(
-    image: TiffImage, shape: tuple[int, int, int]
-) -> tuple[Reader, tuple[int, int]] | None:
-    """Reads tiles, or strips of rows, that are compressed each on their own."""
+def _segmented(image: TiffImage, shape: tuple[int, ...]) -> tuple[Reader, tuple[int, int]] | None:
+    """Reads tiles, or strips of rows, that are compressed each on their own.
+
+    ``shape``: rows, columns, of a stack planes, and samples.
+    """
     pages, page = list(image.pages.pages), image.pages.keyframe
     _, depth, height, width, _ = page.shaped
     tall, wide = page.chunks[:2]
@@ -115,34 +142,48 @@ def _segmented(
     if (
         depth > 1
         or page.tiledepth > 1
-        or shape != (height, width, page.samplesperpixel * len(pages))
-        or math.prod(chunk) > most
+        or shape[:2] != (height, width)
+        or math.prod(shape[2:]) != page.samplesperpixel * len(pages)
+        or (len(shape) == 3 and math.prod(chunk) > most)  # planes alone are parts of a stack
+        or math.prod(chunk) > MOST_CHUNK
     ):
         return None
     # All that is kept of the page, which holds on to the file: a thousand images may be open.
     path, empty = image.path, page.nodata
     across, dtype = math.ceil(width / wide), page.dtype.newbyteorder("=")
     decode = partial(page.decode, **({"jpegtables": page.jpegtables} if page.jpegtables else {}))
-    planes = [plane for one in pages for plane in _planes(one)]
-    step = shape[2] // len(planes)
+    planes = [[p for one in own for p in _planes(pages[one])] for own in _pages_of_planes(image)]
+    step = shape[-1] // len(planes[0])
 
-    def read(rows: slice, columns: slice) -> np.ndarray:
-        window = np.empty((rows.stop - rows.start, columns.stop - columns.start, shape[2]), dtype)
+    def read(rows: slice, columns: slice, deep: slice = slice(0, 1)) -> np.ndarray:
+        sides = [side.stop - side.start for side in (rows, columns, deep)]
+        window = np.empty((*sides, shape[-1]), dtype)
         with path.open("rb") as file:  # anew each time: processes must not share a position
             for y in range(rows.start // tall * tall, rows.stop, tall):
                 into_y, from_y = _overlap(y, tall, rows)
                 for x in range(columns.start // wide * wide, columns.stop, wide):
                     into_x, from_x = _overlap(x, wide, columns)
                     number = y // tall * across + x // wide
-                    for channel, plane in enumerate(planes):
+                    for z, channel in product(range(sides[2]), range(len(planes[0]))):
+                        plane = planes[deep.start + z][channel]
                         tile, _, size = decode(_stored(file, *plane[number].tolist()), number)
                         if tile is None:  # it has no bytes
                             tile = np.full(size, empty, dtype)
-                        into = into_y, into_x, slice(channel * step, channel * step + step)
+                        into = into_y, into_x, z, slice(channel * step, channel * step + step)
                         window[into] = tile[0, from_y, from_x]
-        return window
+        return window if len(shape) == 4 else window[:, :, 0]
 
     return read, chunk
+
+
+def _pages_of_planes(image: TiffImage) -> np.ndarray:
+    """(Z, C) numbers of the pages of each plane in z, of an image (1, C)."""
+    before = image.axes[: min(image.axes.index(axis) for axis in "YXS" if axis in image.axes)]
+    lengths = image.pages.shape[: len(before)]
+    numbers = np.arange(math.prod(lengths)).reshape(lengths)
+    if "Z" not in before:
+        return numbers.reshape(1, -1)
+    return np.moveaxis(numbers, before.index("Z"), 0).reshape(lengths[before.index("Z")], -1)
 
 
 def _planes(page: Any) -> list[np.ndarray]:

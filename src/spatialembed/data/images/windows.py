@@ -1,13 +1,15 @@
-"""Images that are read by windows: zarr and TIFF, of which only the chunks asked for are decoded.
+"""Images and volumes that are read by windows: zarr and TIFF, of which only the chunks asked for
+are decoded.
 
-``open_windowed`` of reading.py opens them; training cuts its crops so, whatever the image's size.
+``open_windowed`` of reading.py opens images, training cuts its crops so, whatever their size;
+``open_windowed_stack`` of stack_windows.py opens volumes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,58 +22,63 @@ from spatialembed.errors import UserError
 BLOCK = 2**22
 """About how many pixels :func:`blocks` gives at a time."""
 
-Reader = Callable[[slice, slice], np.ndarray]
+Reader = Callable[..., np.ndarray]
+"""The pixels of a window, a slice an axis."""
 
 
 @dataclass(frozen=True, eq=False)
 class WindowedImage:
-    """An image whose pixels are read when they are asked for.
+    """An image or a volume whose pixels are read when they are asked for.
 
     It keeps no file open and no pixels, so it may be used in any process and thread.
 
     Attributes:
         path: the file, or the folder of a zarr array.
-        shape: height and width in pixels.
+        shape: height and width in pixels, of a volume planes, height and width.
         channels: of each pixel, as :func:`~.reading.read_image` counts them.
         dtype: of the pixels as stored: integer, float or bool.
-        chunk: rows and columns that are stored and decoded together.
+        chunk: how many along each axis are stored and decoded together.
     """
 
     path: Path
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     channels: int
     dtype: np.dtype[Any]
-    chunk: tuple[int, int]
+    chunk: tuple[int, ...]
     reader: Reader
 
     def __post_init__(self) -> None:
         require_pixels(self.path, (*self.shape, self.channels), self.dtype)
 
-    def read(self, rows: slice, columns: slice) -> Shaped[np.ndarray, "h w C"]:
+    def read(self, *window: slice) -> Shaped[np.ndarray, "*s C"]:
         """The pixels of a window, equal to that part of the whole image.
 
         Args:
-            rows, columns: without a step; what lies outside of the image is cut off.
+            window: rows and columns, of a volume planes first, without a step; what lies outside
+                of the image is cut off.
 
         Raises:
             UserError: a part of the file that is needed is damaged or missing.
         """
-        window = [
-            slice(*side.indices(n)) for side, n in zip((rows, columns), self.shape, strict=True)
-        ]
+        window = tuple(slice(*side.indices(n)) for side, n in zip(window, self.shape, strict=True))
         if any(side.stop <= side.start for side in window):
-            height, width = (max(side.stop - side.start, 0) for side in window)
-            return np.zeros((height, width, self.channels), self.dtype)
-        rows, columns = window
-        where = f"rows {rows.start} to {rows.stop}, columns {columns.start} to {columns.stop}"
+            sides = [max(side.stop - side.start, 0) for side in window]
+            return np.zeros((*sides, self.channels), self.dtype)
         remedy = "it may be truncated or damaged: replace it"
-        with told(f"{self.path} cannot be read at {where}", remedy):
-            part = self.reader(rows, columns)
+        with told(f"{self.path} cannot be read at {in_words(window)}", remedy):
+            part = self.reader(*window)
         return np.ascontiguousarray(part, dtype=self.dtype)
 
-    def whole(self) -> Shaped[np.ndarray, "H W C"]:
+    def whole(self) -> Shaped[np.ndarray, "*S C"]:
         """All pixels, in memory."""
-        return self.read(slice(None), slice(None))
+        return self.read(*[slice(None)] * len(self.shape))
+
+
+def in_words(window: Sequence[slice]) -> str:
+    """Where a window lies."""
+    names = ("planes", "rows", "columns")[-len(window) :]
+    sides = zip(names, window, strict=True)
+    return ", ".join(f"{name} {side.start} to {side.stop}" for name, side in sides)
 
 
 def require_pixels(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
@@ -84,13 +91,33 @@ def require_pixels(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> 
 
 
 def in_memory(name: str, array: np.ndarray) -> WindowedImage:
-    """An image (H, W, C) that is decoded already, by the name that messages give it."""
-    height, width, channels = array.shape
+    """An image (*S, C) that is decoded already, by the name that messages give it."""
+    *sides, channels = array.shape
+
+    def read(*window: slice) -> np.ndarray:
+        return array[window]
+
+    return WindowedImage(Path(name), tuple(sides), channels, array.dtype, tuple(sides), read)
+
+
+def one_below_the_other(volume: WindowedImage) -> WindowedImage:
+    """The planes of a volume as one image (Z * H, W), by which it is normalised as a whole.
+
+    Of an image itself.
+    """
+    if len(volume.shape) == 2:
+        return volume
+    depth, height, width = volume.shape
 
     def read(rows: slice, columns: slice) -> np.ndarray:
-        return array[rows, columns]
+        first, last = rows.start // height, (rows.stop - 1) // height
+        top, stop = rows.start - first * height, rows.stop - first * height
+        inside = slice(top, stop) if first == last else slice(0, height)
+        part = volume.reader(slice(first, last + 1), inside, columns)
+        lines = part.reshape(-1, *part.shape[2:])
+        return lines if first == last else lines[top:stop]
 
-    return WindowedImage(Path(name), (height, width), channels, array.dtype, (height, width), read)
+    return replace(volume, shape=(depth * height, width), chunk=volume.chunk[1:], reader=read)
 
 
 def blocks(image: WindowedImage, pixels: int = BLOCK) -> Iterator[tuple[slice, slice]]:

@@ -19,6 +19,9 @@ from spatialembed.data.images.windows import WindowedImage
 from spatialembed.data.images.zarr_series import ZarrImage, image_of, require_mask
 from spatialembed.errors import UserError, missing_extra
 
+TO_NAME_AXES = "store it as OME-Zarr, or in zarr 3 with dimension_names such as z, y, x"
+"""What to do with an array that does not say what its axes are."""
+
 _PLANE, _LETTERS = "yxc", tuple("tczyx")
 _CHANNELS = dict.fromkeys(("channel", "channels", "band", "bands", "sample", "s"), "c")
 
@@ -43,7 +46,7 @@ def open_zarr(path: Path, indices: bool = False, series: int | None = None) -> W
     """
     node, image, _, _ = opened(path, series)
     with named(path):
-        windowed = _windowed(path, image)
+        windowed = _plane_of(path, image)
         if indices:
             require_mask(path, node, image)
         return windowed
@@ -53,11 +56,12 @@ def zarr_header(path: Path, series: int | None) -> Header:
     """What the metadata of a zarr say; raises as :func:`open_zarr`."""
     _, image, held, number = opened(path, series)
     with named(path):
-        return Header(_windowed(path, image).shape, 1, held, number)
+        height, width = _plane_of(path, image).shape
+        return Header((height, width), 1, held, number)
 
 
-class Plane(NamedTuple):
-    """What OME-Zarr says of the full resolution's y and x."""
+class Grid(NamedTuple):
+    """What OME-Zarr says of the full resolution's y and x, of a volume z first."""
 
     axes: list[dict[str, str]]
     size: list[float]
@@ -66,24 +70,29 @@ class Plane(NamedTuple):
     """Of the first pixel."""
 
 
-def plane_of(path: Path, series: int | None = None) -> Plane:
-    """The plane of an image; without such metadata axes have no units, pixels size 1, place 0.
+def grid_of(path: Path, series: int | None = None, names: str = "yx") -> Grid:
+    """Where pixels lie along axes of these names.
+
+    Without such metadata axes have no units, pixels size 1, place 0.
 
     Raises:
         UserError: the metadata cannot be read.
     """
+    grid = Grid(
+        [{"name": name, "type": "space"} for name in names], [1.0] * len(names), [0.0] * len(names)
+    )
     if not is_zarr(path):
-        return _plane({}, {})
+        return grid
     image = opened(path, series)[1]
     with named(path):
-        return _plane(image.scales, image.level)
+        return _stated(grid, image.scales, image.level)
 
 
-def _plane(scales: dict[str, Any], level: dict[str, Any]) -> Plane:
-    plane = Plane([{"name": name, "type": "space"} for name in "yx"], [1.0, 1.0], [0.0, 0.0])
+def _stated(plane: Grid, scales: dict[str, Any], level: dict[str, Any]) -> Grid:
     said = [axis for axis in scales.get("axes") or [] if isinstance(axis, dict)]
-    at = [i for name in "yx" for i, axis in enumerate(said) if axis["name"] == name]
-    if len(at) != 2:
+    names = [axis["name"] for axis in plane.axes]
+    at = [i for name in names for i, axis in enumerate(said) if axis["name"] == name]
+    if len(at) != len(names):
         return plane
     for d, i in enumerate(at):
         plane.axes[d] |= {key: said[i][key] for key in ("unit",) if key in said[i]}
@@ -115,24 +124,29 @@ def named(path: Path) -> AbstractContextManager[None]:
     return told(f"{path} holds no image in zarr", remedy, named=True)
 
 
-def _windowed(path: Path, image: ZarrImage) -> WindowedImage:
-    array, axes = image.array, _axes(path, image.array, image.names)
-    kept = [axis for axis in axes if axis in _PLANE]
-    order = [kept.index(axis) for axis in _PLANE if axis in kept]
+def _plane_of(path: Path, image: ZarrImage) -> WindowedImage:
+    return windowed(path, image.array, _axes(path, image.array, image.names), _PLANE)
 
-    def read(rows: slice, columns: slice) -> np.ndarray:
-        wanted = {"y": rows, "x": columns, "c": slice(None)}
-        part = np.asarray(array[tuple(wanted.get(axis, 0) for axis in axes)]).transpose(order)
-        return part if part.ndim == 3 else part[..., None]
+
+def windowed(path: Path, array: Any, axes: str, wanted: str) -> WindowedImage:
+    """An array of these axes, a letter each, in the order of those ``wanted``, c the last."""
+    kept = [axis for axis in axes if axis in wanted]
+    order = [kept.index(axis) for axis in wanted if axis in kept]
+    sides = wanted.removesuffix("c")
+
+    def read(*window: slice) -> np.ndarray:
+        of = dict(zip(sides, window, strict=True)) | {"c": slice(None)}
+        part = np.asarray(array[tuple(of.get(axis, 0) for axis in axes)]).transpose(order)
+        return part if "c" in kept else part[..., None]
 
     length = dict(zip(axes, map(int, array.shape), strict=True))
     chunk = dict(zip(axes, map(int, array.chunks), strict=True))
     return WindowedImage(
         path,
-        (length["y"], length["x"]),
+        tuple(length[axis] for axis in sides),
         length.get("c", 1),
         np.dtype(array.dtype).newbyteorder("="),
-        (chunk["y"], chunk["x"]),
+        tuple(chunk[axis] for axis in sides),
         read,
     )
 
@@ -151,8 +165,9 @@ def _axes(path: Path, array: Any, names: list[str] | None) -> str:
     if not are_axes(axes, shape, _PLANE):
         raise UserError(
             f"{path} is a stack of shape {shape} (axes {', '.join(names) or 'unknown'}), not a 2D "
-            "image; store its planes as separate arrays, or, if they are planes in z, predict it "
-            "with --stitch"
+            "image; store its planes as separate arrays, or, if they are planes in z, "
+            f"{'' if names else f'{TO_NAME_AXES}, and '}predict it with --stitch or by a model of "
+            "volumes"
         )
     return axes
 

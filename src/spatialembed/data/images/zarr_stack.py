@@ -9,8 +9,18 @@ from typing import Any
 import numpy as np
 
 from spatialembed.data.images.kinds import require_few_voxels
+from spatialembed.data.images.reading_errors import AN_IMAGE
 from spatialembed.data.images.spacing import Spacing, stated
-from spatialembed.data.images.zarr_image import are_axes, letters, named, names_of, opened
+from spatialembed.data.images.windows import WindowedImage
+from spatialembed.data.images.zarr_image import (
+    TO_NAME_AXES,
+    are_axes,
+    letters,
+    named,
+    names_of,
+    opened,
+    windowed,
+)
 from spatialembed.data.images.zarr_series import ZarrImage, require_mask
 from spatialembed.errors import UserError
 
@@ -27,17 +37,19 @@ def read_zarr_stack(path: Path, indices: bool, series: int | None) -> np.ndarray
         indices: for masks: the codecs must keep every id.
         series: which of its images.
     """
+    stack = open_zarr_stack(path, indices, series)
+    require_few_voxels(path, (*stack.shape, stack.channels))
+    return stack.whole()
+
+
+def open_zarr_stack(path: Path, indices: bool, series: int | None) -> WindowedImage:
+    """The same, to be read by windows."""
     node, image, _, _ = opened(path, series)
     with named(path):
-        axes = _axes(path, image)
-        require_few_voxels(path, image.array.shape)
+        stack = windowed(path, image.array, _axes(path, image), _VOLUME)
         if indices:
             require_mask(path, node, image)
-        voxels = np.asarray(image.array[tuple(slice(None) if a in _VOLUME else 0 for a in axes)])
-        kept = [axis for axis in axes if axis in _VOLUME]
-        voxels = voxels.transpose([kept.index(axis) for axis in _VOLUME if axis in kept])
-        voxels = voxels.astype(voxels.dtype.newbyteorder("="), copy=False)
-        return voxels if "c" in kept else voxels[..., None]
+        return stack
 
 
 def zarr_stack_size(path: Path, series: int | None) -> tuple[int, int, int]:
@@ -84,14 +96,12 @@ def _axes(path: Path, image: ZarrImage) -> str:
         names = list(_FIVE)
     if len(names) != len(shape):
         raise UserError(
-            f"{path} does not say what the axes of its shape {shape} are; store it as OME-Zarr, or "
-            "in zarr 3 with dimension_names such as z, y, x"
+            f"{path} does not say what the axes of its shape {shape} are; {TO_NAME_AXES}"
         )
     axes = letters(names)
     if not are_axes(axes, shape, _VOLUME) or shape[axes.index("z")] < 2:
         raise UserError(
             f"{path} is no stack of planes in z: it has the shape {shape} (axes "
-            f"{', '.join(names)}); an image takes a model of images and no --stitch; store times "
-            "as separate arrays"
+            f"{', '.join(names)}); store times as separate arrays, and {AN_IMAGE}"
         )
     return axes

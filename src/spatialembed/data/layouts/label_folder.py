@@ -1,6 +1,7 @@
 """Folders of images and label masks: images/ and masks/ with equal stems, or x beside x_masks.
 
-One class; of images, or of volumes where masks are stacks. In the first form
+One class; of images, or of volumes where masks are stacks. Where images/ holds folders
+alone, each of the planes of one, these are the volumes. In the first form
 ``{train,val,test}/{images,masks}``, in Cellpose's ``x.png`` and
 ``x_masks.png`` in ``{train,val,test}/``; both also without a folder per split, which is "train".
 Beside images/ and masks/ there may be ignore/ with images that are above 0 where nobody knows.
@@ -9,7 +10,7 @@ Beside images/ and masks/ there may be ignore/ with images that are above 0 wher
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from spatialembed.data.data_set import FileDataSet, Problem
-from spatialembed.data.images.kinds import LOSSY_SUFFIXES
+from spatialembed.data.images.kinds import LOSSY_SUFFIXES, is_zarr
 from spatialembed.data.images.reading import (
     image_names,
     is_stack,
@@ -26,12 +27,18 @@ from spatialembed.data.images.reading import (
 )
 from spatialembed.data.large_sample import LargeSample, open_parts
 from spatialembed.data.layouts.other_layouts import other_layout
-from spatialembed.data.layouts.splits import beside, share_of, source_split, splits_in
+from spatialembed.data.layouts.splits import (
+    beside,
+    share_of,
+    source_split,
+    split_of,
+    splits_in,
+)
 from spatialembed.data.layouts.unread_files import left_out_of
 from spatialembed.data.sample import Sample, Truth, Window
 from spatialembed.data.sample_files import Items, row
 from spatialembed.errors import UserError
-from spatialembed.files.names import stem
+from spatialembed.files.names import composed, is_hidden, stem
 
 _MASKS = "_masks"
 _CELLPOSE_MASKS = "_cp_masks"  # as its window and its command write them
@@ -50,7 +57,10 @@ class LabelFolder(FileDataSet):
     @cached_property
     def dims(self) -> int:
         """3 where the first mask is a stack; an image of several planes may have channels."""
-        return 3 if self.items and is_stack(self.items[0].truth) else 2
+        if not self.items:
+            return 2
+        _, image, truth, _ = self.items[0]
+        return 3 if is_folder(image) or is_stack(truth) else 2
 
     @property
     def reading(self) -> str:
@@ -110,6 +120,11 @@ def _truth(mask: np.ndarray, unknown: np.ndarray | None) -> Truth:
     return Truth(mask, class_map, ignore)
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a sample's file is the folder of a volume's planes."""
+    return path.is_dir() and not is_zarr(path)
+
+
 def recognize(root: Path) -> bool:
     """Whether ``root`` is a label folder, with or without a folder per split."""
     return bool(splits_in(root)[0]) or _holds_pairs(root)
@@ -160,7 +175,12 @@ def _pairs(root: Path, folder: Path) -> tuple[list[str], list[Problem]]:
         images, masks = _Named(folder / "images", "_img"), _Named(folder / "masks", _MASKS)
         unknown = _Named(folder / "ignore", "_ignore")
         where = str(folder / "masks" / "{}.png (or .tif)")
-        left = [problem for part in _PARTS for problem in left_out_of(folder / part)]
+        if taken := _add_folders((images, masks, unknown)):
+            where = str(folder / "masks" / "{0}") + " (a folder of planes) or {0}.tif"
+        left = [each for part in _PARTS for each in left_out_of(folder / part, taken=taken)]
+        if taken:
+            message = "holds folders, each taken for a volume and its files for the planes of it"
+            left.append(Problem(images.folder, message, warning=True))
         if folder != root or not splits_in(root)[0]:
             left += beside(folder, _PARTS, f"put them into {folder / 'images'} and masks")
     else:
@@ -183,6 +203,36 @@ def _pairs(root: Path, folder: Path) -> tuple[list[str], list[Problem]]:
     return rows, [*problems, *left]
 
 
+def _add_folders(parts: Sequence[_Named]) -> set[str]:
+    """Where folders are volumes add them to images, masks and ignore, and give their names.
+
+    They are where images/ holds no image but folders, one of which, and its mask, is a stack; a
+    folder of a split's name is none. That of plates may look the same, so that it is told.
+    """
+    images, masks, _ = parts
+    inside = [_folders_in(part.folder) for part in parts]
+    if images.by_stem or not any(
+        is_stack(images.folder / folder)
+        and (name in masks.by_stem or is_stack(masks.folder / inside[1].get(name, name)))
+        for name, folder in inside[0].items()
+        if split_of(name) is None
+    ):
+        return set()
+    for part, folders in zip(parts, inside, strict=True):
+        part.add((folder, name) for name, folder in folders.items())
+    return {folder for folders in inside for folder in folders.values()}
+
+
+def _folders_in(folder: Path) -> dict[str, str]:
+    """Names of folders by these, composed."""
+    if not folder.is_dir():
+        return {}
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_dir())
+    kept = (name for name in names if not is_hidden(name) and not is_zarr(Path(name)))
+    return {composed(name): name for name in kept}
+
+
 def _masks_of(names: Sequence[str]) -> list[str]:
     """Names of masks beside images; those that Cellpose wrote where there are no others."""
     own = [name for name in names if _ends(name, _MASKS) and not _ends(name, _CELLPOSE_MASKS)]
@@ -198,11 +248,15 @@ class _Named:
         self.folder = folder
         self.by_stem: dict[str, str] = {}
         self.problems: list[Problem] = []
-        for name in image_names(folder) if names is None else names:
-            plain = stem(name, _CELLPOSE_MASKS, ending)
+        found = image_names(folder) if names is None else names
+        self.add((name, stem(name, _CELLPOSE_MASKS, ending)) for name in found)
+
+    def add(self, named: Iterable[tuple[str, str]]) -> None:
+        """Add files of such stems."""
+        for name, plain in named:
             if (other := self.by_stem.setdefault(plain, name)) is not name:
-                message = f"has the stem of {folder / other}; remove one of them"
-                self.problems.append(Problem(folder / name, message))
+                message = f"has the stem of {self.folder / other}; remove one of them"
+                self.problems.append(Problem(self.folder / name, message))
 
 
 def _match(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -26,18 +26,21 @@ MOST = 10_000
 """Files below a folder that is left out that are counted."""
 
 
-def walk(folder: Path, skip: Path | None = None) -> tuple[list[Path], Counter[str]]:
+def walk(
+    folder: Path, skip: Path | None = None, suffixes: Sequence[str] = SUFFIXES
+) -> tuple[list[Path], Counter[str]]:
     """Images below a folder, sorted, and how many files there are of each other suffix.
 
     Args:
         folder: hidden files and folders in it are no data.
         skip: a folder, resolved, whose content does not count.
+        suffixes: of images, in lower case.
     """
     images: list[Path] = []
     others: Counter[str] = Counter()
     for path in _below(folder, skip):
         suffix = path.suffix.lower()
-        if suffix in SUFFIXES:
+        if suffix in suffixes:
             images.append(path)
         elif suffix not in DOCUMENTS:
             others[suffix] += 1
@@ -74,12 +77,15 @@ def in_words(others: Mapping[str, int]) -> str:
     return f"{count} {verb} left out ({counts}); save as TIFF or PNG what is to be read{alone}"
 
 
-def left_out_of(folder: Path, ours: tuple[str, ...] = ()) -> Iterator[Problem]:
+def left_out_of(
+    folder: Path, ours: tuple[str, ...] = (), taken: Collection[str] = ()
+) -> Iterator[Problem]:
     """Files of other formats and folders of images in a folder whose images are read.
 
     Args:
         folder: of images.
         ours: how names end that are no images and yet known.
+        taken: names of the folders that are read.
     """
     if not folder.is_dir():
         return
@@ -88,7 +94,7 @@ def left_out_of(folder: Path, ours: tuple[str, ...] = ()) -> Iterator[Problem]:
         found = sorted(entries, key=lambda entry: entry.name)
     for entry in found:
         suffix = os.path.splitext(entry.name)[1].lower()
-        if is_hidden(entry.name) or suffix == ZARR:
+        if is_hidden(entry.name) or suffix == ZARR or entry.name in taken:
             continue
         if entry.is_dir():
             yield from images_left_out(Path(entry.path), f"move them into {folder}")

@@ -1,4 +1,4 @@
-"""Learns from few images without losing what a model knows already.
+"""Learns from few images, or volumes, without losing what a model knows already.
 
 1. The images are parted in two (folds.py). From each part the start is trained by the same careful
    schedule (careful.py, tuning.py), and judged on the other.

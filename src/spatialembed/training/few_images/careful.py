@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from spatialembed.data.crops.augmentation import Augmentation
 from spatialembed.data.data_set import FileDataSet
 from spatialembed.data.open import open_data
 from spatialembed.errors import UserError
+from spatialembed.models import strides
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.config import TrainConfig
 from spatialembed.training.stage_config import StageConfig
 
-FEW = 30
-"""Training images from which on a recipe is followed as it stands."""
+FEW = {2: 30, 3: 6}
+"""Training images, or volumes (of as many objects as several images), from which on a recipe is
+followed as it stands; by their axes."""
+
+VOLUME_CROP = (24, 48)
+"""Planes and side of crops of volumes where no recipe says them: about those of ``volumes``."""
 
 HEADS, ALL, ANEW = 5e-4, 3e-4, 1e-3
 """Learning rates: of the two stages, and of the one where the start finds next to nothing."""
@@ -35,14 +41,12 @@ def is_careful(config: TrainConfig) -> bool:
             raise UserError("careful training is on one folder: leave out --careful, or --also")
         return False
     images = _training_images(config)
-    if images.dims == 3 and config.careful:
-        raise UserError("careful training is of images, not of volumes: leave out --careful")
-    if images.dims == 3 or (config.careful is None and len(images) >= FEW):
+    if config.careful is None and len(images) >= FEW[images.dims]:
         return False
     if config.processes > 1:
         raise UserError(
-            "few images are learned from by one process: leave out --devices, or add --careful "
-            "false to train by the recipe"
+            f"few {images.things} are learned from by one process: leave out --devices, or add "
+            "--careful false to train by the recipe"
         )
     return True
 
@@ -66,8 +70,10 @@ def careful(config: TrainConfig, start: ModelSpec) -> TrainConfig:
         brightness=0.1, contrast=0.2, gamma=0.4, noise=0.05, blur=1.0,
     )  # fmt: skip
     stages = config.scheduled()
+    depth, size = _crop_of(config, start)
     heads = StageConfig(
-        crop_size=stages[-1].crop_size,
+        crop_size=size,
+        crop_depth=depth,
         batch_size=config.batch or min(4, stages[-1].batch_size),
         steps=1,
         learning_rate=HEADS,
@@ -93,6 +99,15 @@ def careful(config: TrainConfig, start: ModelSpec) -> TrainConfig:
         batch=None,
         stages=[heads, replace(heads, freeze_encoder=False, learning_rate=ALL)],
     )
+
+
+def _crop_of(config: TrainConfig, start: ModelSpec) -> tuple[int | None, int]:
+    """Planes, of volumes, and side of a crop: the recipe's; without one what fits the start."""
+    last = config.stages[-1]
+    if start.dims == 2 or config.stages != TrainConfig().stages:
+        return last.crop_depth, last.crop_size
+    (planes, side), (depth, stride, _) = VOLUME_CROP, strides(start.build(), 3)
+    return math.ceil(planes / depth) * depth, math.ceil(side / stride) * stride
 
 
 def anew(stages: list[StageConfig]) -> list[StageConfig]:

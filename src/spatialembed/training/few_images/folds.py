@@ -84,22 +84,24 @@ def _objects(sample: Sample) -> int:
 def halves(sample: Sample) -> tuple[Sample, Sample]:
     """An image twice, each with the truth of one half; the other half is to be ignored there.
 
-    It is cut across its longer side, so that half of the objects lie to each side. An object on
-    the cut belongs whole to the side of its center.
+    It is cut across its longer side, of a volume that of its planes, so that half of the objects
+    lie to each side. An object on the cut belongs whole to the side of its center.
     """
-    label_mask, axis = sample.label_mask, int(np.argmax(sample.label_mask.shape))
+    label_mask = sample.label_mask
+    axis = label_mask.ndim - 2 + int(np.argmax(label_mask.shape[-2:]))
     ids = np.unique(label_mask[label_mask > 0])
     centers = np.array(ndimage.center_of_mass(label_mask > 0, label_mask, ids))[:, axis]
     order = np.argsort(centers, kind="stable")
     middle = len(ids) // 2
     cut = centers[order[[middle - 1, middle]]].mean() if len(ids) > 1 else centers.mean()
-    second = np.broadcast_to(np.indices(label_mask.shape)[axis] > cut, label_mask.shape)
+    place: np.ndarray = np.indices(label_mask.shape, sparse=True)[axis]
+    second = np.broadcast_to(place > cut, label_mask.shape)
     second = np.where(label_mask > 0, np.isin(label_mask, ids[order[middle:]]), second)
     return known(sample, ~second), known(sample, second)
 
 
 def known(sample: Sample, where: np.ndarray) -> Sample:
-    """The same image with its truth where (H, W) bool ``where`` says; elsewhere it is ignored."""
+    """The same image with its truth where bool ``where`` says; elsewhere it is ignored."""
     return replace(
         sample,
         label_mask=np.where(where, sample.label_mask, np.int32(0)),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from spatialembed.console.output import console, warn
+from spatialembed.data.data_set import Problem
+from spatialembed.data.images.spacing import Spacing, in_words, unlike
 from spatialembed.inference.loading import load_network
 from spatialembed.training.config import TrainConfig
 from spatialembed.training.few_images.budget import Budget
@@ -41,12 +44,14 @@ def learn_carefully(config: TrainConfig, began: float, run_stage: Callable[[Run]
     stages, start = config.scheduled(), load_network(config.init)[1]
     config = careful(config, start)
     fabric, material = connect(config), gather(config, hold_out=False)
-    warn(material.warnings)
+    warn(
+        [*material.warnings, *_flatter_or_longer(config.data, material.spec.spacing, start.spacing)]
+    )
     weights = Best.of(build_network(config, material), start).weights
     tuning = Tuning.of(config, material, fabric, start, weights, run_stage)
     console.print(
-        f"few images: learning carefully from {config.init}, no further than helps on images that "
-        "are held back (--careful false trains by the recipe)",
+        f"few {tuning.things}: learning carefully from {config.init}, no further than helps on "
+        f"{tuning.things} that are held back (--careful false trains by the recipe)",
         soft_wrap=True,
     )
     folds = _folds(material)
@@ -58,6 +63,17 @@ def learn_carefully(config: TrainConfig, began: float, run_stage: Callable[[Run]
     folds = budget.thinned(folds, _seconds_to_judge(tuning, folds[0]))
     tuning, base = _at_size(tuning, folds)
     (go_on if ap(base) >= LOST else begin_anew)(tuning, folds, budget, base)
+
+
+def _flatter_or_longer(data: Path, spacing: Spacing | None, start: Spacing | None) -> list[Problem]:
+    """A warning where the start was trained on voxels of other proportions."""
+    if spacing is None or start is None or not unlike(spacing, start):
+        return []
+    note = (
+        f"its voxels are {in_words(spacing)}, those that the start learned from {in_words(start)}, "
+        "so that objects look flatter or longer than it knows them: resample to such proportions"
+    )
+    return [Problem(data, note, warning=True)]
 
 
 def _folds(material: Material) -> list[Fold]:
@@ -90,8 +106,8 @@ def _at_size(tuning: Tuning, folds: Sequence[Fold]) -> tuple[Tuning, list[Tally]
     spec, base = sized(tuning.spec, diameter, shown, lambda spec: found_so(tuning.used_so(spec)))
     if spec.zoom != tuning.spec.zoom:
         console.print(
-            f"your objects are about {diameter:.0f} pixels wide: images are shown to it at "
-            f"{spec.zoom:g} times their size, no more at {tuning.spec.zoom:g}",
+            f"your objects are about {diameter:.0f} pixels wide: {tuning.things} are shown to it "
+            f"at {spec.zoom:g} times their size, no more at {tuning.spec.zoom:g}",
             soft_wrap=True,
         )
     return tuning.used_so(spec), base

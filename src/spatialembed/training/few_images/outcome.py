@@ -75,9 +75,9 @@ def leave(
     _save(tuning, weights, spec)
     kept = f"{choice.share:.0%} of the way from the start" if choice.share < 1 else "all of it"
     console.print(
-        f"On images that were held back AP rose from {notes['start_ap']:.3f} to {notes['ap']:.3f} "
-        f"(± {notes['error']:.3f}; {notes['objects']} objects); kept {kept}, seed threshold "
-        f"{setting.seed_threshold:g}",
+        f"On {tuning.things} that were held back AP rose from {notes['start_ap']:.3f} to "
+        f"{notes['ap']:.3f} (± {notes['error']:.3f}; {notes['objects']} objects); kept {kept}, "
+        f"seed threshold {setting.seed_threshold:g}",
         soft_wrap=True,
     )
 

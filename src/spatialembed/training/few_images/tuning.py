@@ -66,6 +66,11 @@ class Tuning:
         return cls(config, material, fabric, weights, run_stage, described)
 
     @property
+    def things(self) -> str:
+        """What it learns from, in a word."""
+        return self.material.train.things
+
+    @property
     def smallest(self) -> int:
         """Least size of an object, by those of the images."""
         return self.described.min_size

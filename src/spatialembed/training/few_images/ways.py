@@ -44,7 +44,7 @@ def go_on(tuning: Tuning, folds: Sequence[Fold], budget: Budget, base: Sequence[
     choice = choose(found)
     if choice.share == 0:
         best = max(found.values(), key=ap)
-        keep(tuning, "your images do not show that training makes it better", base, best)
+        keep(tuning, f"your {tuning.things} do not show that training makes it better", base, best)
         return
     trained = [weights[choice.stages - 1] for weights in reached]
     setting = _others_chosen(tuning, folds, trained, choice)
@@ -52,7 +52,9 @@ def go_on(tuning: Tuning, folds: Sequence[Fold], budget: Budget, base: Sequence[
     if len(folds) > 1:
         took *= HEADS_SHARE if choice.stages == 1 else 1.0
         steps = round(min(1.0, budget.left() / took) * steps)  # fewer where the machine was slow
-        console.print(f"training {budget.trainings} of {budget.trainings}: from all images")
+        console.print(
+            f"training {budget.trainings} of {budget.trainings}: from all {tuning.things}"
+        )
         tuned = tuning.lasting(max(2, steps)).trained(stages=choice.stages)[-1]
     weights = mixed(tuning.start, tuned, choice.share)
     leave(tuning, weights, replace(choice, setting=setting), steps, base, found[choice])
@@ -66,7 +68,10 @@ def begin_anew(
     Where the start finds next to nothing there is nothing to keep, and no time to lose. What it
     knows of outlines and textures helps all the same. Arguments are as in :func:`go_on`.
     """
-    console.print("it finds next to nothing in these images: all of it is trained, in larger steps")
+    console.print(
+        f"it finds next to nothing in these {tuning.things}: all of it is trained, in larger steps",
+        soft_wrap=True,
+    )
     budget.trainings, budget.candidates = min(2, budget.trainings), 1
     stages = anew(tuning.config.stages)
     tuning = replace(tuning, config=replace(tuning.config, stages=stages))
@@ -84,7 +89,7 @@ def begin_anew(
     setting = _others_chosen(tuning, [fold], [trained], choice)
     if len(folds) > 1:
         more = max(2, round(min(1.0, budget.left() / took) * steps))
-        console.print("training 2 of 2: on from there, from all images")
+        console.print(f"training 2 of 2: on from there, from all {tuning.things}")
         [trained] = replace(tuning.lasting(more), start=trained).trained()
         steps += more
     leave(tuning, trained, replace(choice, setting=setting), steps, base, found[choice.setting])

@@ -1,0 +1,52 @@
+"""Volumes whose voxels lie further apart, or less far, than those that a model was trained on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spatialembed.data.images.spacing import ALIKE, Spacing, in_words, unlike
+
+if TYPE_CHECKING:
+    from spatialembed.inference.predictor import Model
+
+
+def other_voxels(spacing: Spacing | None, model: Model) -> list[str]:
+    """A note where objects of a volume look unlike those of training for its voxels alone.
+
+    Of other proportions they look flatter or longer; where the files of training stated
+    micrometres, and not the option ``spacing`` numbers in proportion, of other sizes they look
+    larger or smaller, too. A diameter changes the planes alone, so it mends what differs in them.
+
+    Args:
+        spacing: of the volume; None where its file does not state it.
+        model: of volumes, with the diameter that was asked for.
+    """
+    spec, trained = model.spec, model.spec.spacing
+    if spacing is None or trained is None:
+        return []
+    z, y, x = spacing
+    ratio, measured = model.size_ratio, spec.training.get("spacing_stated", False)
+    both = f"its voxels are {in_words(spacing)}, those of training {in_words(trained)}"
+    if unlike((z, y / ratio, x / ratio), trained):
+        in_planes = _is_one(z / trained[0]) and _is_one(y / trained[1] / (x / trained[2]))
+        if measured and in_planes and spec.object_diameter is not None:
+            wide = spec.object_diameter * trained[2] / x
+            return [
+                f"{both}: where its objects are as large as those, say --diameter {wide:.3g}, by "
+                "which its planes are shown as those were"
+            ]
+        return [
+            f"{both}, so that objects look flatter or longer than the model knows them: resample "
+            "it to such proportions"
+        ]
+    larger = trained[2] / (x / ratio)
+    if not measured or _is_one(larger):
+        return []
+    return [
+        f"{both}: objects of one size look {larger:.2g} times as large in it, so resample it to "
+        "such voxels, unless its objects are as many voxels wide and deep as those"
+    ]
+
+
+def _is_one(ratio: float) -> bool:
+    return abs(ratio - 1) <= ALIKE

@@ -1,0 +1,108 @@
+"""What napari's layers hold, and what a model finds in it: of images, stacks and their channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from spatialembed.data.images.spacing import Spacing, stated
+from spatialembed.errors import UserError
+from spatialembed.inference.other_voxels import other_voxels
+from spatialembed.inference.stack import predict_stack
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+    from spatialembed.inference.predictor import Model
+    from spatialembed.instances import Instances
+    from spatialembed.models.spec import ModelSpec
+
+Channels: TypeAlias = "Sequence[Image]"
+"""The layers of one image: a layer a channel, or a single one, grey or in color."""
+
+BY_PLANES = (
+    "Planes were looked at one by one, and what overlaps was joined; a model of volumes sees more."
+)
+
+
+def shape_of(layer: Image) -> tuple[int, ...]:
+    """Of the image, without channels; of a pyramid the largest."""
+    shape = tuple((layer.data[0] if layer.multiscale else layer.data).shape)
+    return shape[:-1] if layer.rgb else shape
+
+
+def pixels_of(channels: Channels) -> np.ndarray:
+    """(*S, C) pixels, alpha left out."""
+    arrays = [np.asarray(one.data[0] if one.multiscale else one.data) for one in channels]
+    parts = [
+        array[..., :3] if one.rgb else array[..., None]
+        for one, array in zip(channels, arrays, strict=True)
+    ]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, -1)
+
+
+def spacing_of(layer: Image) -> Spacing | None:
+    """How far the voxels of a stack lie apart along z, y and x, as the layer's scale says.
+
+    In micrometres where its units are lengths, else as it stands, in proportion. None where it is
+    1 throughout in pixels: so napari has it where nobody says.
+    """
+    z, y, x = (abs(float(step)) for step in layer.scale[-3:])
+    known = stated((z, y, x), [str(unit) for unit in layer.units[-3:]])
+    return known or (None if z == y == x == 1 else (z, y, x))
+
+
+def channels_of(layer: Image, chosen: Channels, spec: ModelSpec) -> Channels:
+    """The layers of a layer's image for a model of several channels: those chosen with it.
+
+    Raises:
+        UserError: they are not as many as the model takes.
+    """
+    if layer.rgb or spec.in_channels == 1 or spec.takes_grey:
+        return [layer]
+    layers = [one for one in chosen if not one.rgb and shape_of(one) == shape_of(layer)]
+    if len(layers) != spec.in_channels:
+        raise UserError(
+            f"the model takes {spec.in_channels} channels: select the image layers of all of them "
+            f"together ({layer.name} and {len(layers) - 1} of its size are)"
+        )
+    return layers
+
+
+def require_dims(model: Model, name: str, shape: Sequence[int]) -> None:
+    """Refuse a layer of this shape, without channels, that a model cannot see.
+
+    Raises:
+        UserError: it is neither image nor stack, or an image for a model of volumes.
+    """
+    if len(shape) not in (2, 3):
+        raise UserError(
+            f"{name} has {len(shape)} axes, {tuple(shape)}; select an image or a stack (z, y, x), "
+            "grey or in color: split channels and times into layers of their own"
+        )
+    if len(shape) < model.spec.dims:
+        raise UserError(
+            f"{name} is an image, and {model.name} is of volumes: select a stack (z, y, x), or "
+            "take a model of images"
+        )
+
+
+def find(model: Model, channels: Channels) -> tuple[Instances, list[str]]:
+    """Instances of an image or a stack, and what to know of them, in sentences.
+
+    Of a stack a model of images looks at the planes, and objects are joined where they overlap.
+
+    Raises:
+        UserError: the model does not take it.
+    """
+    first = channels[0]
+    pixels, name = pixels_of(channels), first.name
+    require_dims(model, name, pixels.shape[:-1])
+    if pixels.ndim == 3:
+        return model.predict(pixels, name=name), []
+    if model.spec.dims == 2:
+        return predict_stack(model, pixels, name=name).instances, [BY_PLANES]
+    notes = other_voxels(spacing_of(first), model)
+    return model.predict(pixels, name=name), [f"{name}: {note}." for note in notes]

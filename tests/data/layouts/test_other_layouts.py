@@ -68,11 +68,6 @@ def text(path: Path, content: str) -> None:
         ({"train/a.png": "", "train/a_seg.npy": "x"}, "a_seg.npy", "Cellpose.*convert .* OUT"),
         ({"01/t000.tif": "", "01_GT/SEG/man_seg000.tif": ""}, "01_GT/SEG", "train/masks"),
         ({"gtFine/default/a_gtFine_instanceIds.png": "", "imgsFine/x.txt": ""}, "imgsFine", "CVAT"),
-        (
-            {"train/a/images/a.png": "", "train/a/masks/1.png": ""},
-            "train/a/masks",
-            "convert .* OUT",
-        ),
         ({"data.zip": ""}, "data.zip", "unpack it"),
         ({"train/images/a.png": "", "train/labels/a.png": ""}, "train/labels", "name the two"),
         ({"img/a.png": "", "mask/a.png": ""}, "mask", "/images and .*/masks"),

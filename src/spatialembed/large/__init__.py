@@ -1,4 +1,4 @@
-"""Past one image in memory and one process: images of any size, and files without number.
+"""Past one image in memory and one process: images and volumes of any size, files without number.
 
 Both are pieces of work that dask's workers do and a table remembers:
 

@@ -26,7 +26,7 @@ LEVELS = [
     {"data.held_out"},
     {"data.checks"},
     {"data", "formats"},
-    {"inference"},
+    {"inference", "convert"},
     {"training", "export", "large"},
     {"report", "app", "plugin"},
     {"demo"},

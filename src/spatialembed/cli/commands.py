@@ -11,6 +11,7 @@ from shlex import quote
 from threading import Event
 from typing import Any, Literal
 
+from spatialembed.cli.convert import run_convert
 from spatialembed.cli.evaluate import run_evaluate
 from spatialembed.cli.export import run_export
 from spatialembed.cli.options import read_recipe
@@ -199,6 +200,7 @@ def run_models() -> int:
 COMMANDS: dict[str, Callable[..., int]] = {
     "demo": run_demo,
     "check": run_check,
+    "convert": run_convert,
     "crops": run_crops,
     "train": run_train,
     "evaluate": run_evaluate,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any, cast
 
 from spatialembed.data.data_set import HOLDOUT, SPLITS, Crowds, FileDataSet, Problem, Split
@@ -102,7 +103,8 @@ def _data_sets_inside(root: Path) -> str | None:
     if found:
         return (
             f"{root} is no data set, but {found[0]} and others in it are: give one of them; if "
-            "each holds one image and a mask for each object, make label masks of these first"
+            "each holds one image and a mask for each object, "
+            f"`spatialembed convert {quote(str(root))} OUT` makes one data set of them"
         )
     return None
 
@@ -113,6 +115,7 @@ def _unknown(root: Path) -> str:
     return (
         f"{root} holds no layout that is known; it needs leftImg8bit/ and gtFine/ (Cityscapes), "
         "annotations/*.json and images/ (COCO), {train,val,test}/images and masks with equal "
-        f"stems, or x.png beside x_masks.png (label folders); it holds {held}; of images without "
-        f"masks `spatialembed check {root} --label_first 5` names those to label first"
+        "stems, x.png beside x_masks.png (label folders), or what `spatialembed convert` takes; "
+        f"it holds {held}; of images without masks `spatialembed check {root} --label_first 5` "
+        "names those to label first"
     )

@@ -39,7 +39,7 @@ def polygons(instances: Instances, k: int) -> list[list[Ring]]:
     if instances.label_map.ndim != 2:
         raise ValueError(f"outlines are for images, not {instances.label_map.ndim} axes")
     y, x = instances.boxes[k, :2]
-    return _outlined(instances.mask(k), int(y), int(x))
+    return rings_of(instances.mask(k), int(y), int(x))
 
 
 def outlines(instances: Instances, k: int) -> Iterator[tuple[int | None, list[list[Ring]]]]:
@@ -55,11 +55,15 @@ def outlines(instances: Instances, k: int) -> Iterator[tuple[int | None, list[li
     z, y, x = map(int, instances.boxes[k, :3])
     for depth, plane in enumerate(instances.mask(k), z):
         if plane.any():
-            yield depth, _outlined(plane, y, x)
+            yield depth, rings_of(plane, y, x)
 
 
-def _outlined(mask: np.ndarray, y: int, x: int) -> list[list[Ring]]:
-    """Of a mask (H, W) whose upper left pixel lies there."""
+def rings_of(mask: np.ndarray, y: int, x: int) -> list[list[Ring]]:
+    """The :func:`polygons` of a mask (H, W) bool whose upper left pixel is at x, y.
+
+    Raises:
+        UserError: scikit-image is missing.
+    """
     try:
         from skimage.measure import find_contours
     except ImportError as error:

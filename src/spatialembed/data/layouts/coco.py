@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -207,7 +208,11 @@ def _match(
             same = f"is listed twice, as images {ids}; list it once, with all its annotations"
             problems.append(Problem(path, same if other == path else message))
         elif not is_file(path):
-            problems.append(Problem(path, f"does not exist, though {file} names it"))
+            message = (
+                f"does not exist, though {file} names it; where it lies in another folder, "
+                f"`spatialembed convert {quote(str(root))} OUT` finds it"
+            )
+            problems.append(Problem(path, message))
         else:
             record = _Record(image, tuple(rows.get(str(key(image.id)), ())))
             found[name] = Item(name, path, file), record

@@ -58,7 +58,7 @@ def annotation_files(root: Path) -> tuple[dict[str, Path], list[Problem]]:
     files = [*_coco_jsons(root / "annotations"), *_coco_jsons(root)]
     if not files:
         others = _jsons(root / "annotations")
-        known = next((text for file in others if (text := about_json(file))), None)
+        known = next((text for file in others if (text := about_json(file, root))), None)
         names = ", ".join(file.name for file in others[:3])
         raise UserError(known or f"{root / 'annotations'} has no COCO instances file ({names})")
     return _by_words(root, files)
@@ -72,7 +72,7 @@ def _named(folder: Path) -> dict[str, Path]:
     for split, word in best.items():
         files = [file for file, own in words.items() if own == word]
         found[split] = _the_one(folder, files, f"files for {split}")
-        if told := about_json(found[split]):
+        if told := about_json(found[split], folder.parent):
             raise UserError(told)
     return found
 

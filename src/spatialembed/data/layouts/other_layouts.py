@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import chain, islice, permutations
 from pathlib import Path
+from shlex import quote
 
 from spatialembed.data.images.reading import image_names
 from spatialembed.files.names import is_hidden, stem
@@ -32,6 +33,7 @@ KINDS: tuple[tuple[bytes, tuple[bytes, ...], str], ...] = (
     (_LIST, (b'"Feature"', b'"geometry"'), "QuPath"),
     (_LIST, (b'"image_id"', b'"category_id"', b'"score"'), "COCO results"),
     (_LIST, (b'"annotations"', b'"result"'), "Label Studio"),
+    (_LIST, (b'"predictions"', b'"result"'), "Label Studio"),
     (_LIST, (b'"lead_time"',), "Label Studio"),
     (_LIST, (b'"annotations"', b'"coordinates"'), "CreateML"),
 )
@@ -45,25 +47,24 @@ COCO_OF = {
 }
 """How to get a COCO export, which is read as it is unpacked, of the tools that give one."""
 
+CONVERT = "`spatialembed convert IN OUT` makes a data set of it that is"
+"""What is to be done about what `convert` reads; IN is the folder."""
+
 STEPS = {
     "COCO panoptic": "take the set's file of instances",
     "COCO results": "this is what a model found; put the file of the annotations there",
     "Datumaro": COCO_OF["CVAT"],
-    "LabelMe": "convert it with labelme2coco of LabelMe's examples, and give the folder it writes",
-    "VGG Image Annotator": "there, choose Export Annotations (COCO format), and put it in "
-    "annotations/",
+    "LabelMe": CONVERT,
+    "VGG Image Annotator": CONVERT,
     "Supervisely": "there, run the app Export to COCO",
     "QuPath": "in QuPath, export label images with a LabeledImageServer and useInstanceLabels(), "
     "and put them in masks/, named as their images",
-    "Label Studio": COCO_OF["Label Studio"],
+    "Label Studio": CONVERT,
     "CreateML": COCO_OF["Roboflow"],
 }
 """What to do about a json of each kind."""
 
-_YOLO = (
-    "YOLO",
-    f"export as COCO instead: {COCO_OF['Roboflow']}; {COCO_OF['CVAT']}; " + COCO_OF["Label Studio"],
-)
+_YOLO = "YOLO", CONVERT
 _VOC = (
     "Pascal VOC",
     f"{COCO_OF['CVAT']}; of another tool, put JPEGImages in train/images and SegmentationObject "
@@ -71,18 +72,17 @@ _VOC = (
 )
 _BOXES = "Pascal VOC", "boxes have no outlines to learn from; annotate polygons and export as COCO"
 _ROIS = "ImageJ", "make label images of the ROIs and put them in masks/, named as their images"
-_PICKLE = "it is a pickle, which is not opened: in Cellpose choose File > Save masks as PNG/tif, "
 _LABELS = "it has a mask for each label, not for each object: "
 _SEG = "put the images in train/images and SEG in train/masks, with equal names"
 
 SIGNS = {
-    "annotations.xml": ("CVAT", COCO_OF["CVAT"]),
+    "annotations.xml": ("CVAT", CONVERT),
     "imgsFine": ("CVAT's Cityscapes", COCO_OF["CVAT"]),
     "SegmentationObject": _VOC,
     "SegmentationClass": _VOC,
     "Annotations/*.xml": _BOXES,
     "*.xml": _BOXES,
-    "*_seg.npy": ("Cellpose", _PICKLE + "which writes X_cp_masks.png"),
+    "*_seg.npy": ("Cellpose", CONVERT),
     "task-*-annotation-*": ("Label Studio", _LABELS + COCO_OF["Label Studio"]),
     "_classes.csv": ("Roboflow", f"masks of classes: {COCO_OF['Roboflow']}"),
     **dict.fromkeys(("data.yaml", "obj.names", "labels/*.txt", "labels/*/*.txt"), _YOLO),
@@ -113,19 +113,34 @@ def other_layout(root: Path) -> str | None:
 
     A sentence that names the file at fault; None where nothing is recognised.
     """
+    return _of(root, _told(root))
+
+
+def _told(root: Path) -> str | None:
     folders = _folders(root)
     # What is sure comes first; the same sign may lie in the folder of a split, or one deeper.
     for place in (root, *folders[:20]):
         jsons = islice(_visible(place, "*.json"), JSON_FILES)
-        if told := next(filter(None, chain(map(about_json, jsons), _signs(place))), None):
+        abouts = (about_json(file, root) for file in jsons)
+        if told := next(filter(None, chain(abouts, _signs(place))), None):
             return told
     return next(_renames(root, folders), None)
 
 
-def about_json(file: Path) -> str | None:
-    """What to do about a json of another kind than COCO's instances, if it is known."""
+def about_json(file: Path, root: Path) -> str | None:
+    """What to do about a json of another kind than COCO's instances, if it is known.
+
+    Args:
+        file: the json.
+        root: folder of the data set.
+    """
     kind = kind_of_json(file)
-    return None if kind is None or kind == COCO else _sentence(file, kind, STEPS[kind])
+    return None if kind is None or kind == COCO else _of(root, _sentence(file, kind, STEPS[kind]))
+
+
+def _of(root: Path, told: str | None) -> str | None:
+    """A sentence with the folder to convert."""
+    return told.replace(" IN OUT`", f" {quote(str(root))} OUT`") if told else None
 
 
 def _sentence(file: Path, name: str, step: str) -> str:

@@ -1,0 +1,202 @@
+"""Ultralytics' text polygons (YOLO): a line an object in labels/x.txt, and the names in data.yaml.
+
+A line is the number of a class and corners in shares of the image's size. A line has one outline:
+parts and holes are joined by bridges without width, as Ultralytics' own converter joins parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from spatialembed.convert.canvas import Canvas
+from spatialembed.convert.images import copy_image
+from spatialembed.convert.picture import Picture, class_names, cut_out, placed
+from spatialembed.convert.source import Source
+from spatialembed.data.data_set import SPLITS, Split
+from spatialembed.data.layouts.splits import split_of
+from spatialembed.errors import UserError
+from spatialembed.formats.outlines import rings_of
+
+_BOX = 4
+"""Numbers of a box: x, y of its center, width, height."""
+
+
+WHOLE = (
+    "outlines of whole pixels: where OpenCV drew them around masks, as supervision and Ultralytics "
+    "do, the objects are half a pixel smaller all around"
+)
+
+ROUNDING = 0.02
+"""Pixels that a share of few digits may be off."""
+
+
+def recognize(source: Source) -> bool:
+    """Whether there are texts of labels, or darknet's file of names."""
+    inside = (file.relative_to(source.root) for file in source.ending(".txt"))
+    return any("labels" in file.parts[:-1] for file in inside) or bool(source.ending("obj.names"))
+
+
+def _names_file(source: Source) -> Path:
+    """The file that names the classes: data.yaml as any tool calls it, classes.txt, obj.names."""
+    named = [file for file in source.ending(".yaml", ".yml") if _names(file)]
+    found = [*named, *source.ending("classes.txt", "obj.names")]
+    if not found:
+        raise UserError(
+            f"{source.root} has texts of labels, but nothing names their classes; put data.yaml "
+            "there, with a line such as `names: [cell, nucleus]`"
+        )
+    return found[0]
+
+
+def _names(file: Path) -> dict[int, str]:
+    """Names of classes by their numbers; none where the file has none."""
+    text = file.read_text(encoding="utf-8", errors="replace")
+    if file.suffix.lower() not in (".yaml", ".yml"):
+        return dict(enumerate(text.split("\n")[: len(text.splitlines())]))
+    names = (_content(file) or {}).get("names")
+    pairs = names.items() if isinstance(names, dict) else enumerate(names or ())
+    try:
+        return {int(number): str(name) for number, name in pairs}
+    except (TypeError, ValueError):
+        return {}
+
+
+def _content(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def read(source: Source) -> Iterator[Picture]:
+    """The pictures of all splits; an image without a text has no object.
+
+    Raises:
+        UserError: a folder of images is missing, or a line is of an unknown class or no outline.
+    """
+    file = _names_file(source)
+    names = _names(file)
+    taken: dict[Path, Split] = {}
+    for split, folder in _folders(source, file):
+        for image in source.images:
+            if not image.is_relative_to(folder) or "labels" in image.parts[-2:-1]:
+                continue
+            if taken.setdefault(image, split) != split:
+                first = f"{image}, which is {taken[image]} too"
+                source.notes.add(f"images of {split} that are of another split: left out", first)
+            else:
+                yield _picture(source, file, names, image, split)
+
+
+def _folders(source: Source, file: Path) -> list[tuple[Split, Path]]:
+    """Folders of images of every split, as data.yaml says; else by their names."""
+    content = _content(file) if file.suffix.lower() in (".yaml", ".yml") else {}
+    found: list[tuple[Split, Path]] = []
+    for key, value in content.items():
+        split = split_of(str(key))
+        for entry in value if isinstance(value, list) else [value]:
+            if split and isinstance(entry, str):
+                found.append((split, _folder(file, str(content.get("path") or ""), entry)))
+    found.sort(key=lambda each: SPLITS.index(each[0]))
+    if not found:
+        folders = {image.parent for image in source.images}
+        found = [(source.split(folder / "x"), folder) for folder in sorted(folders)]
+    return found
+
+
+def _folder(file: Path, path: str, entry: str) -> Path:
+    # Tools write paths of the machine they ran on, Roboflow ../train/images from beside data.yaml.
+    inside = "/".join(part for part in entry.replace("\\", "/").split("/") if part != "..")
+    for place in (file.parent / path / entry, file.parent / entry, file.parent / inside):
+        if place.is_dir():
+            return place.resolve() if ".." in place.parts else place
+    raise UserError(f"{file} names the images {entry}, which are no folder; correct it there")
+
+
+def _picture(
+    source: Source, named: Path, names: dict[int, str], image: Path, split: Split
+) -> Picture:
+    size = source.size(image, image)
+    text = _text_of(image)
+    canvas = Canvas(text, size, source.notes)
+    if text.is_file():
+        for number, line in enumerate(text.read_text(encoding="utf-8").splitlines(), 1):
+            if line.strip():
+                _draw(canvas, f"line {number}", line.split(), named, names)
+    return Picture(image, source.name(image), split, size, canvas.objects(), canvas.ignored())
+
+
+def _text_of(image: Path) -> Path:
+    """The text of an image: in labels/ where the image is in images/, else beside it."""
+    parts = list(image.parts)
+    if "images" in parts:
+        last = len(parts) - 1 - parts[::-1].index("images")
+        parts[last] = "labels"
+    return Path(*parts).with_suffix(".txt")
+
+
+def _draw(canvas: Canvas, what: str, words: list[str], named: Path, names: dict[int, str]) -> None:
+    try:
+        number, shares = int(float(words[0])), np.array([float(word) for word in words[1:]])
+    except ValueError as error:
+        raise canvas.wrong(what, "is no class and shares of the image's size") from error
+    if number not in names:
+        raise UserError(
+            f"{canvas.file}: {what} is of class {number}, and {named} names "
+            f"{', '.join(map(str, names))}; name it there"
+        )
+    if (np.abs(shares) > 2).any():  # a little beyond the border is usual
+        raise canvas.wrong(what, "is not in shares of the image's size, from 0 to 1")
+    pixels = shares * np.resize(canvas.size[::-1], len(shares))
+    name = names[number]
+    if len(shares) == _BOX:
+        x, y, w, h = pixels
+        canvas.box(what, name, (x - w / 2, y - h / 2, x + w / 2, y + h / 2))
+    elif len(shares) % 2:
+        raise canvas.wrong(what, f"has {len(shares)} numbers, which are no pairs x, y")
+    else:
+        if (np.abs(pixels - pixels.round()) < ROUNDING).all():
+            canvas.notes.add(WHOLE, f"{canvas.file}, {what}")
+        canvas.polygon(what, name, pixels.reshape(-1, 2).tolist())
+
+
+def write(out: Path, pictures: Sequence[Picture], source: Source) -> str:
+    """images/SPLIT, labels/SPLIT and data.yaml.
+
+    Returns:
+        What to do with it.
+    """
+    names = class_names(pictures)
+    for each in placed(pictures):
+        copy_image(each, out / "images")
+        size, lines = np.array(each.picture.size[::-1]), []
+        for name, mask in each.picture.objects:
+            x, y, cut = cut_out(mask)
+            rings = [ring for part in rings_of(cut, y, x) for ring in part]
+            line = _bridged(rings) / size
+            corners = " ".join(f"{value:.6f}".rstrip("0") for value in line.ravel())
+            lines.append(f"{names.index(name)} {corners}\n")
+        path = out / "labels" / each.folder / f"{each.name}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(lines), encoding="utf-8")
+        if each.picture.ignored:
+            source.notes.add("images with ignored regions, which texts have not", each.file)
+    splits = [s for s in SPLITS if any(p.split == s for p in pictures)]
+    said: dict[str, Any] = {split: f"images/{split}" for split in splits}
+    for needed in ("train", "val"):  # Ultralytics wants both
+        said.setdefault(needed, said[splits[0]])
+    content = yaml.safe_dump({**said, "names": dict(enumerate(names))}, sort_keys=False)
+    (out / "data.yaml").write_text(content, encoding="utf-8")
+    return f"train with `yolo segment train data={out / 'data.yaml'}`"
+
+
+def _bridged(rings: Sequence[np.ndarray]) -> np.ndarray:
+    """One line (N, 2) through all rings, there and back from the first corner of the first."""
+    start = rings[0][:1]
+    return np.concatenate([line for ring in rings for line in (ring, start)][:-1])

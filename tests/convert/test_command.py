@@ -1,0 +1,33 @@
+"""The command, as a person uses it."""
+
+import json
+
+import numpy as np
+from PIL import Image
+
+from spatialembed.cli.main import main
+
+
+def test_convert_then_check(tmp_path, capsys) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for name in "ab":
+        image = np.random.default_rng(ord(name)).integers(0, 99, (40, 60)).astype(np.uint8)
+        Image.fromarray(image).save(folder / f"{name}.png")
+        points = [[5, 5], [25, 5], [25, 25], [5, 25]]
+        shapes = [{"label": "cell", "points": points, "shape_type": "polygon"}]
+        shapes.append({"label": "cell", "points": points[:2], "shape_type": "line"})
+        content = {"shapes": shapes, "imagePath": f"{name}.png", "imageData": None}
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    assert main(["check", str(folder)]) == 1
+    assert f"`spatialembed convert {folder} OUT`" in capsys.readouterr().out
+    assert main(["convert", str(folder), str(out)]) == 0
+    said = capsys.readouterr().out.replace("\n", " ")
+    assert "label folders of the class cell" in said
+    assert "objects: 2 cell" in said
+    assert "note: 2 points, lines and texts" in said
+    assert main(["check", str(out)]) == 0
+    assert main(["convert", str(folder), str(out)]) == 1
+    assert "exists already; remove it" in capsys.readouterr().err
+    assert main(["convert", str(folder), str(tmp_path / "x"), "--to", "paper"]) == 1
+    assert "to must be one of 'training', 'labelme'" in capsys.readouterr().err

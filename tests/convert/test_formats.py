@@ -1,0 +1,381 @@
+"""Files of each tool, written by hand as its documentation has them, and faults in them."""
+
+import base64
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from spatialembed.convert.run import convert
+from spatialembed.data import check_data, open_data
+from spatialembed.errors import UserError
+
+SQUARE = [[5, 5], [15, 5], [15, 15], [5, 15]]
+"""100 pixels."""
+OTHER = [[30, 5], [35, 5], [35, 10], [30, 10]]
+"""25 pixels."""
+
+
+def put_image(path: Path, size: tuple[int, int] = (40, 60)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full(size, len(path.name), np.uint8)).save(path)
+
+
+def put(path: Path, content: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+
+
+def truth(out: Path, split: str = "train"):
+    """Label mask, and areas by class, of the one image of a split."""
+    data = open_data(out, split, holdout=0)
+    assert len(data) == 1
+    assert not [each for each in check_data(out).errors if "no object" not in each.message]
+    mask, classes, ignore = data.truth(0)
+    ids, areas = np.unique(mask[mask > 0], return_counts=True)
+    kinds = [data.class_names[classes[mask == one][0]] for one in ids]
+    return sorted(zip(kinds, areas.tolist(), strict=True)), ignore
+
+
+def labelme(root: Path, *shapes: dict, **rest: object) -> None:
+    content = {"version": "5.4.1", "flags": {}, "imagePath": "a.png", "imageData": None}
+    rows = [{"label": "cell", "group_id": None, "shape_type": "polygon", **each} for each in shapes]
+    put(root / "a.json", {**content, "shapes": rows, "imageHeight": 40, "imageWidth": 60, **rest})
+
+
+def png(mask: np.ndarray) -> str:
+    file = io.BytesIO()
+    Image.fromarray(mask).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def test_labelme(tmp_path) -> None:
+    put_image(tmp_path / "in" / "a.png")
+    ring = np.ones((6, 6), bool)
+    ring[2:4, 2:4] = False
+    labelme(
+        tmp_path / "in",
+        {"points": SQUARE, "group_id": 3},
+        {"points": OTHER, "group_id": 3},
+        {"points": [[50, 20], [55, 25]], "shape_type": "mask", "mask": png(ring), "label": "ring"},
+        {"points": [[20, 30], [24, 30]], "shape_type": "circle", "label": "disc"},
+        {"points": [[40, 30], [45, 35]], "shape_type": "rectangle"},
+        {"points": [[1, 1], [2, 2]], "shape_type": "line"},
+    )
+    done = convert(tmp_path / "in", tmp_path / "out")
+    objects, ignore = truth(tmp_path / "out")
+    assert objects[0] == ("cell", 125)
+    assert objects[1][0] == "disc"
+    assert objects[1][1] == pytest.approx(np.pi * 16, rel=0.1)
+    assert objects[2] == ("ring", 32)
+    assert ignore.sum() == ignore[30:35, 40:45].sum() == 25
+    assert "several classes" in done.written
+    assert sorted(line.partition(",")[0] for line in done.lost) == ["1 boxes", "1 points"]
+
+
+def test_an_image_within_the_json(tmp_path) -> None:
+    mask = np.arange(2400, dtype=np.uint8).reshape(40, 60)
+    labelme(tmp_path / "in", {"points": SQUARE}, imageData=png(mask))
+    convert(tmp_path / "in", tmp_path / "out")
+    np.testing.assert_array_equal(open_data(tmp_path / "out", holdout=0)[0].image[..., 0], mask)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["in", "out"]
+
+
+CVAT = """<?xml version="1.0" encoding="utf-8"?>
+<annotations><version>1.1</version><meta><task><id>1</id></task></meta>
+<image id="0" name="a.png" subset="Validation" width="60" height="40">
+  <polygon label="cell" source="manual" occluded="0" z_order="0"
+    points="5.00,5.00;15.00,5.00;15.00,15.00;5.00,15.00"/>
+  <mask label="ring" rle="0, 14, 2, 4, 2, 14" left="50" top="20" width="6" height="6" z_order="1"/>
+  <ellipse label="disc" cx="20" cy="30" rx="6" ry="3" rotation="90" z_order="0"/>
+  <box label="cell" xtl="40" ytl="30" xbr="45" ybr="35" z_order="0"/>
+  <polyline label="cell" points="1,1;2,2"/><tag label="good"/>
+</image></annotations>"""
+
+
+def test_cvat(tmp_path) -> None:
+    put_image(tmp_path / "in" / "images" / "a.png")
+    put(tmp_path / "in" / "annotations.xml", CVAT)
+    done = convert(tmp_path / "in", tmp_path / "out")
+    objects, ignore = truth(tmp_path / "out", "val")
+    assert [objects[0], objects[2]] == [("cell", 100), ("ring", 32)]
+    assert objects[1][1] == pytest.approx(np.pi * 18, rel=0.1)
+    rows = open_data(tmp_path / "out", "val").truth(0).class_map[:, 20] == 1
+    assert rows.sum() > 10  # upright, once it is turned
+    assert ignore.sum() == 25
+    assert len(done.lost) == 2
+
+
+def studio(*results: dict, **rest: object) -> list[dict]:
+    size = {"original_width": 60, "original_height": 40, "image_rotation": 0}
+    rows = [{"id": str(k), "to_name": "image", **size, **each} for k, each in enumerate(results)]
+    data = {"image": "/data/upload/1/0a1b2c3d-a.png"}
+    return [{"id": 7, "data": data, "annotations": [{"id": 1, "result": rows}], **rest}]
+
+
+def in_percent(points: list[list[int]]) -> list[list[float]]:
+    return [[x / 60 * 100, y / 40 * 100] for x, y in points]
+
+
+def test_label_studio(tmp_path) -> None:
+    put_image(tmp_path / "in" / "test" / "a.png")
+    polygon = {"points": in_percent(SQUARE), "polygonlabels": ["cell"]}
+    apart = {"points": in_percent(OTHER)}
+    round_ = {"x": 50, "y": 75, "radiusX": 10, "radiusY": 15, "rotation": 0}
+    tasks = studio(
+        {"type": "polygonlabels", "value": polygon},
+        {"type": "polygon", "value": apart, "id": "p"},
+        {"type": "labels", "value": {**apart, "labels": ["nucleus"]}, "id": "p"},
+        {"type": "ellipselabels", "value": {**round_, "ellipselabels": ["disc"]}},
+        {"type": "keypointlabels", "value": {"x": 1, "y": 1, "keypointlabels": ["cell"]}},
+    )
+    tasks[0]["annotations"].insert(0, {"was_cancelled": True, "result": []})
+    put(tmp_path / "in" / "project-1-at-2026.json", tasks)
+    done = convert(tmp_path / "in", tmp_path / "out")
+    objects, _ = truth(tmp_path / "out", "test")
+    assert [objects[0], objects[2]] == [("cell", 100), ("nucleus", 25)]
+    assert objects[1][1] == pytest.approx(np.pi * 36, rel=0.1)
+    assert len(done.lost) == 1
+
+
+def texts(root: Path, *lines: str, data: str = "names: [cell, nucleus]\ntrain: ../train/images\n"):
+    put_image(root / "train" / "images" / "a.png")
+    put(root / "train" / "labels" / "a.txt", "\n".join(lines))
+    put(root / "data.yaml", data)
+
+
+def line(points: list[list[float]], kind: int = 0) -> str:
+    return f"{kind} " + " ".join(f"{x / 60:.6f} {y / 40:.6f}" for x, y in points)
+
+
+def test_ultralytics(tmp_path) -> None:
+    texts(tmp_path / "in", line(SQUARE), line(OTHER, 1), "0 0.75 0.75 0.1 0.1")
+    done = convert(tmp_path / "in", tmp_path / "out")
+    objects, ignore = truth(tmp_path / "out")
+    assert objects == [("cell", 100), ("nucleus", 25)]
+    assert ignore.sum() == 24
+    assert [line.partition(" ")[0] for line in done.lost] == ["2", "1"]
+    assert "half a pixel" in done.lost[0]
+
+
+def test_an_image_without_a_text_has_no_object(tmp_path) -> None:
+    texts(tmp_path / "in", line(SQUARE), data="names: {0: cell}\ntrain: train/images\nval: val\n")
+    put_image(tmp_path / "in" / "val" / "empty.png")
+    convert(tmp_path / "in", tmp_path / "out")
+    assert (tmp_path / "out" / "val" / "masks" / "empty.tif").is_file()
+    assert not open_data(tmp_path / "out", "val").truth(0).label_mask.any()
+
+
+@pytest.mark.parametrize("of_version_1", [True, False])
+def test_via(tmp_path, of_version_1) -> None:
+    put_image(tmp_path / "in" / "a.png")
+    xs, ys = zip(*SQUARE, strict=True)
+    shapes = [
+        {"name": "polygon", "all_points_x": xs, "all_points_y": ys},
+        {"name": "circle", "cx": 40, "cy": 20, "r": 5},
+        {"name": "rect", "x": 1, "y": 30, "width": 4, "height": 4},
+        {"name": "point", "cx": 1, "cy": 1},
+    ]
+    facts = [{"Type": "cell", "note": "x"}, {"Type": {"disc": True}}, {"Type": "cell"}, {}]
+    pairs = zip(shapes, facts, strict=True)
+    regions = [{"shape_attributes": s, "region_attributes": f} for s, f in pairs]
+    numbered = {str(k): region for k, region in enumerate(regions)}
+    entry = {"filename": "a.png", "size": 1, "regions": numbered if of_version_1 else regions}
+    content = {"a.png1": entry}
+    put(tmp_path / "in" / "via.json", content if of_version_1 else {"_via_img_metadata": content})
+    done = convert(tmp_path / "in", tmp_path / "out")
+    objects, ignore = truth(tmp_path / "out")
+    assert objects[0] == ("cell", 100)
+    assert objects[1][1] == pytest.approx(np.pi * 25, rel=0.1)
+    assert ignore.sum() == 16
+    assert len(done.lost) == 2
+
+
+def test_livecell_images_are_found_in_folders_of_other_names(tmp_path) -> None:
+    put_image(tmp_path / "in" / "images" / "livecell_train_val_images" / "A172" / "a.png")
+    flat = [value for point in SQUARE for value in point]
+    content = {
+        "images": [{"id": 4, "file_name": "a.png", "height": 40, "width": 60}],
+        "annotations": [
+            {"id": 0, "image_id": 4, "category_id": 1, "segmentation": [flat], "iscrowd": 0}
+        ],
+        "categories": [{"id": 1, "name": "cell"}],
+    }
+    put(tmp_path / "in" / "livecell_coco_val.json", content)
+    convert(tmp_path / "in", tmp_path / "out")
+    assert truth(tmp_path / "out", "val")[0] == [("object", 100)]
+
+
+def test_crowds_of_datumaro_become_objects(tmp_path) -> None:
+    put_image(tmp_path / "in" / "images" / "a.png")
+    counts = [45 * 40 + 5, 10, 30, 10, 2400 - 45 * 40 - 55]
+    row = {"id": 1, "image_id": 1, "category_id": 1, "iscrowd": 1}
+    content = {
+        "images": [{"id": 1, "file_name": "a.png", "height": 40, "width": 60}],
+        "annotations": [{**row, "segmentation": {"size": [40, 60], "counts": counts}}],
+        "categories": [{"id": 1, "name": "cell"}],
+    }
+    put(tmp_path / "in" / "annotations" / "instances_default.json", content)
+    done = convert(tmp_path / "in", tmp_path / "ignored")
+    assert "--crowds objects" in done.lost[0]
+    assert truth(tmp_path / "ignored")[1].sum() == 20
+    assert convert(tmp_path / "in", tmp_path / "out", crowds="objects").lost == []
+    assert truth(tmp_path / "out")[0] == [("object", 20)]
+
+
+def test_objects_that_overlap_are_kept_whole(tmp_path) -> None:
+    put_image(tmp_path / "in" / "a.png")
+    over = [[10, 5], [20, 5], [20, 15], [10, 15]]
+    labelme(tmp_path / "in", {"points": SQUARE}, {"points": over})
+    done = convert(tmp_path / "in", tmp_path / "out")
+    assert "objects that overlap" in done.written
+    rows = json.loads((tmp_path / "out" / "annotations" / "instances_train.json").read_text())
+    assert [row["area"] for row in rows["annotations"]] == [100, 100]
+    assert min(row["id"] for row in rows["annotations"]) == 1
+
+
+def test_images_of_one_name_stay_apart(tmp_path) -> None:
+    for place in ("one", "two"):
+        put_image(tmp_path / "in" / place / "a.png")
+        labelme(tmp_path / "in" / place, {"points": SQUARE if place == "one" else OTHER})
+    convert(tmp_path / "in", tmp_path / "out")
+    data = open_data(tmp_path / "out", holdout=0)
+    assert data.names == ["one_a", "two_a"]
+    assert [(data.truth(i).label_mask > 0).sum() for i in range(2)] == [100, 25]
+
+
+def test_what_predict_found_is_corrected_in_a_tool(tmp_path) -> None:
+    put_image(tmp_path / "in" / "sub" / "a.png")
+    put_image(tmp_path / "in" / "b.png")
+    found = np.zeros((40, 60), np.uint8)
+    found[5:15, 5:15] = 1
+    (tmp_path / "found" / "sub").mkdir(parents=True)
+    tifffile.imwrite(tmp_path / "found" / "sub" / "a.tif", found)
+    done = convert(tmp_path / "in", tmp_path / "tool", "labelme", tmp_path / "found")
+    assert "1 images without results" in done.lost[0]
+    convert(tmp_path / "tool", tmp_path / "out")
+    assert truth(tmp_path / "out")[0] == [("object", 100)]
+    with pytest.raises(UserError, match=r"in has no x\.tif for an image"):
+        convert(tmp_path / "in", tmp_path / "o", "labelme", tmp_path / "in")
+
+
+def break_labelme(root: Path, **change: object) -> None:
+    put_image(root / "a.png", change.pop("size", (40, 60)))  # type: ignore[arg-type]
+    labelme(root, {"points": SQUARE, **change})
+
+
+BROKEN = {
+    "polygon of 2 points": (
+        lambda root: break_labelme(root, points=SQUARE[:2]),
+        r"a\.json: shape 1 \(cell\) is a polygon of 2 points; draw it anew",
+    ),
+    "no numbers": (
+        lambda root: break_labelme(root, points=[["a", 1]] * 3),
+        r"a\.json: shape 1 \(cell\) is no polygon that can be drawn",
+    ),
+    "another size": (
+        lambda root: break_labelme(root, size=(60, 40)),
+        r"a\.png is 40x60, its truth .*a\.json is 60x40 with width and height swapped",
+    ),
+    "missing image": (
+        lambda root: labelme(root, {"points": SQUARE}),
+        r"a\.json names the image a\.png, which is not below .*; put it there",
+    ),
+    "broken mask": (
+        lambda root: break_labelme(root, shape_type="mask", mask="!"),
+        r"a\.json: shape 1 \(cell\) is a mask that cannot be read",
+    ),
+    "cvat, missing image": (
+        lambda root: put(root / "annotations.xml", CVAT),
+        r"annotations\.xml names the image a\.png, which is not below",
+    ),
+    "cvat, broken run lengths": (
+        lambda root: (
+            put_image(root / "a.png"),
+            put(root / "annotations.xml", CVAT.replace("0, 14, 2", "0, 15, 2")),
+        ),
+        r"annotations\.xml: shape 2 of a\.png \(ring\) has run lengths that are none of 6x6",
+    ),
+    "cvat, cut off": (
+        lambda root: put(root / "annotations.xml", CVAT[:300]),
+        r"annotations\.xml cannot be read as xml",
+    ),
+    "unknown class": (
+        lambda root: texts(root, line(SQUARE, 7)),
+        r"a\.txt: line 1 is of class 7, and .*data\.yaml names 0, 1; name it there",
+    ),
+    "pixels for shares": (
+        lambda root: texts(root, "0 5 5 15 5 15 15"),
+        r"a\.txt: line 1 is not in shares",
+    ),
+    "no names": (
+        lambda root: texts(root, line(SQUARE), data="train: ../train/images\n"),
+        r"nothing names their classes; put data\.yaml there",
+    ),
+    "brush of another size": (
+        lambda root: (
+            put_image(root / "a.png"),
+            put(
+                root / "x.json",
+                studio(
+                    {"type": "brushlabels", "value": {"format": "rle", "rle": [0, 0, 0, 9] * 9}}
+                ),
+            ),
+        ),
+        r"x\.json: result 1 of task 7 \(object\) is a brush that cannot be read \(they are of",
+    ),
+    "stated size of another image": (
+        lambda root: (
+            put_image(root / "a.png"),
+            put(
+                root / "x.json",
+                studio({"type": "polygon", "value": {"points": SQUARE}, "original_width": 61}),
+            ),
+        ),
+        r"a\.png is 60x40, its truth .*x\.json is 61x40",
+    ),
+    "seg without an image": (
+        lambda root: np.save(root / "a_seg.npy", {"masks": np.ones((3, 3), int)}),
+        r"a_seg\.npy has no image; put a\.png",
+    ),
+    "several ids in a mask of one": (
+        lambda root: (
+            put_image(root / "a" / "images" / "a.png", (4, 4)),
+            (root / "a" / "masks").mkdir(),
+            Image.fromarray(np.arange(16, dtype=np.uint8).reshape(4, 4)).save(
+                root / "a" / "masks" / "1.png"
+            ),
+        ),
+        r"1\.png has several ids",
+    ),
+    "nothing": (lambda root: None, r"in holds no layout that is known"),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_what_is_wrong_is_one_sentence_and_nothing_is_left(tmp_path, fault) -> None:
+    make, words = BROKEN[fault]
+    (tmp_path / "in").mkdir()
+    make(tmp_path / "in")
+    with pytest.raises(UserError, match=words) as told:
+        convert(tmp_path / "in", tmp_path / "out")
+    assert "\n" not in str(told.value)
+    assert [each.name for each in tmp_path.iterdir()] == ["in"]
+
+
+def test_places_that_are_refused(tmp_path) -> None:
+    break_labelme(tmp_path / "in")
+    (tmp_path / "there").mkdir()
+    with pytest.raises(UserError, match="there exists already"):
+        convert(tmp_path / "in", tmp_path / "there")
+    with pytest.raises(UserError, match="is within"):
+        convert(tmp_path / "in", tmp_path / "in" / "out")
+    with pytest.raises(UserError, match=r"a\.png is no folder"):
+        convert(tmp_path / "in" / "a.png", tmp_path / "out")
+    convert(tmp_path / "in", tmp_path / "out")
+    with pytest.raises(UserError, match=r"out is read as it is: `spatialembed check"):
+        convert(tmp_path / "out", tmp_path / "again")

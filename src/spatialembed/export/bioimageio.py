@@ -68,7 +68,7 @@ def write_package(
     try:
         from bioimageio.spec import ValidationContext, save_bioimageio_package_as_folder
     except ImportError as error:
-        raise missing_extra("packages of bioimage.io", "bioimageio") from error
+        raise missing_extra("a package of bioimage.io", "bioimageio") from error
     made, used, notes = torchscript(model, diameter, pixel_size)
     card = _card(model)
     names = list(authors) or ([OURS] if card else [])

@@ -1,5 +1,6 @@
 """Who is answered: real requests to a real page, and the rule alone for other addresses."""
 
+import multiprocessing.util
 import socket
 import tempfile
 from types import SimpleNamespace
@@ -22,6 +23,9 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
+    # Kept for the life of the process, and a socket's path: not below a folder of pytest's, which
+    # is too long for one. Workers of a data loader in a later test would wait without end.
+    multiprocessing.util.get_temp_dir()
     patch = pytest.MonkeyPatch()
     patch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
     patch.delenv("GRADIO_TEMP_DIR", raising=False)

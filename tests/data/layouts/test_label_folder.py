@@ -61,6 +61,16 @@ def test_cellpose_pairs(tmp_path, image, split):
     assert [data[i].label_mask.max() for i in range(4)] == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("mask", ["masks/{}_img.tif", "masks/{}_img_masks.tif"])
+def test_equal_stems_are_a_pair_whatever_they_end_in(tmp_path, mask):
+    for number, name in enumerate("ab", start=1):
+        write_pair(tmp_path / f"images/{name}_img.tif", tmp_path / mask.format(name), number)
+        write_pair(tmp_path / f"images/{name}.tif", tmp_path / f"masks/{name}.tif", number + 2)
+    data = open_data(tmp_path, holdout=0)
+    assert data.names == ["a", "a_img", "b", "b_img"]
+    assert [data[i].label_mask.max() for i in range(4)] == [3, 1, 4, 2]
+
+
 def test_images_and_masks_without_a_split(tmp_path):
     write_pair(tmp_path / "images" / "a.png", tmp_path / "masks" / "a.png")
     assert open_data(tmp_path).names == ["a"]

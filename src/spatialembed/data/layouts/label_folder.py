@@ -10,7 +10,7 @@ Beside images/ and masks/ there may be ignore/ with images that are above 0 wher
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -172,7 +172,8 @@ def _holds_pairs(folder: Path) -> bool:
 
 def _pairs(root: Path, folder: Path) -> tuple[list[str], list[Problem]]:
     if (folder / "images").is_dir() or (folder / "masks").is_dir():
-        images, masks = _Named(folder / "images", "_img"), _Named(folder / "masks", _MASKS)
+        masks = _Named(folder / "masks", _MASKS)
+        images = _Named(folder / "images", "_img", kept=masks.by_stem)
         unknown = _Named(folder / "ignore", "_ignore")
         where = str(folder / "masks" / "{}.png (or .tif)")
         if taken := _add_folders((images, masks, unknown)):
@@ -187,7 +188,7 @@ def _pairs(root: Path, folder: Path) -> tuple[list[str], list[Problem]]:
         names = image_names(folder)
         masks = _Named(folder, _MASKS, _masks_of(names))
         plain = [name for name in names if not _ends(name, _MASKS, *_OTHER)]
-        images = _Named(folder, "_img", plain)
+        images = _Named(folder, "_img", plain, kept=masks.by_stem)
         unknown = _Named(folder / "ignore", "_ignore", [])
         where = str(folder / ("{}" + _MASKS + ".png (or .tif)"))
         left = [*left_out_of(folder, ("_seg.npy",))]
@@ -242,14 +243,22 @@ def _masks_of(names: Sequence[str]) -> list[str]:
 
 
 class _Named:
-    """Files of one folder by stem without ``ending``; of two of one stem, either may be meant."""
+    """Files of one folder by stem without ``ending``, or whole where it is one of ``kept``.
 
-    def __init__(self, folder: Path, ending: str, names: list[str] | None = None) -> None:
+    Of two of one stem, either may be meant.
+    """
+
+    def __init__(
+        self, folder: Path, ending: str, names: list[str] | None = None, kept: Container[str] = ()
+    ) -> None:
         self.folder = folder
         self.by_stem: dict[str, str] = {}
         self.problems: list[Problem] = []
         found = image_names(folder) if names is None else names
-        self.add((name, stem(name, _CELLPOSE_MASKS, ending)) for name in found)
+        for name in found:
+            whole = stem(name)
+            plain = whole if whole in kept else stem(name, _CELLPOSE_MASKS, ending)
+            self.add([(name, plain)])
 
     def add(self, named: Iterable[tuple[str, str]]) -> None:
         """Add files of such stems."""

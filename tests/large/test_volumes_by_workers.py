@@ -156,6 +156,25 @@ def test_voxels_of_other_proportions_are_told(tmp_path) -> None:
         predict_large(Trained(dims=3), path, out, Workers(1))
 
 
+class Grey(Pointing):
+    """The same by a model that says that it takes one channel."""
+
+    def load(self):
+        model = super().load()
+        object.__setattr__(model.spec, "in_channels", 1)
+        return model
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_channels_that_are_too_many_are_refused_before_a_tile_is_begun(tmp_path, channels) -> None:
+    volume = pointing_image((20, 30, 30), 5)[..., :channels]
+    path, out = store(tmp_path / "a.zarr", volume), tmp_path / "labels.zarr"
+    with pytest.raises(UserError, match=rf"expects 1 channel, .*a\.zarr has {channels}: keep") as e:
+        predict_large(Grey(dims=3), path, out, Workers(1))
+    assert "parts of the image failed" not in str(e.value)
+    assert not list(tmp_path.glob("labels*"))
+
+
 def _arrays(folder: Path) -> dict[str, Path]:
     """What is no volume, or does not say so."""
     made = {}
@@ -180,7 +199,7 @@ def _arrays(folder: Path) -> dict[str, Path]:
 @pytest.mark.parametrize(
     ("dims", "name", "message"),
     [
-        (3, "image", r"is no stack of planes in z.* an image takes a model of images"),
+        (3, "image", r"is no stack of planes in z.* give an image to a model of images"),
         (3, "unnamed", r"does not say what the axes .*dimension_names such as z, y, x"),
         (3, "times", r"is no stack of planes in z.* store times as separate arrays"),
         (3, "plane", r"is no stack of planes in z"),

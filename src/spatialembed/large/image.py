@@ -23,6 +23,7 @@ from spatialembed.files.described import fitting, read_json
 from spatialembed.files.writing import atomic_write
 from spatialembed.inference.channels import require_channels
 from spatialembed.inference.familiarity import tell_of_parts
+from spatialembed.inference.image_like import is_grey
 from spatialembed.inference.other_voxels import other_voxels
 from spatialembed.inference.own_size import middle
 from spatialembed.inference.tiles import most_of
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 SETTINGS_FILE = "settings.json"
 
 LOOKED_AT = 2048
-"""Side of the square in an image that the size of its objects is taken from, in pixels."""
+"""Side of the square in an image that its objects' size and colors are taken from, in pixels."""
 
 STEPS = ("segment", "compare", "labels", "paint")
 """In their order."""
@@ -210,10 +211,11 @@ def _refuse(image: Path, out: Path, overwrite: bool) -> None:
 def _fitting(image: WindowedImage, model: Model) -> WindowedImage:
     """The image with the model's channels: a grey one that is stored in color has one.
 
-    That it is grey is looked at tile by tile.
+    That it is grey is looked at in the middle, and then tile by tile.
     """
-    wanted = model.spec.in_channels
-    if wanted == 1 and image.channels in (3, 4):
+    plane = [slice(n // 2, n // 2 + 1) for n in image.shape[:-2]]
+    window = (*plane, *middle(image.shape[-2:], LOOKED_AT))
+    if model.spec.in_channels == 1 and image.channels in (3, 4) and is_grey(image.read(*window)):
         return replace(image, channels=1, reader=lambda *window: image.reader(*window)[..., :1])
     require_channels(model.name, model.spec, image.channels, str(image.path))
     return image

@@ -159,6 +159,13 @@ def test_a_volume_past_memory_has_the_labels_of_the_whole(run, data, tmp_path, c
     assert "is there already; add --overwrite" in errors_of(capsys, *asked)
 
 
+def test_a_folder_of_planes_is_no_volume_past_memory(run, data, tmp_path, capsys) -> None:
+    out = tmp_path / "labels.zarr"
+    said = errors_of(capsys, "predict", run, data / "test" / "images", "--out", out)
+    assert "folder of planes as a TIFF stack or OME-Zarr" in said
+    assert not list(tmp_path.glob("labels*"))
+
+
 def test_an_image_is_no_volume_past_memory(run, flat, tmp_path, capsys) -> None:
     image, out = next((flat / "train" / "images").iterdir()), tmp_path / "labels.zarr"
     said = errors_of(capsys, "predict", run, image, "--out", out)

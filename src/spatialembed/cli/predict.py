@@ -86,7 +86,10 @@ def run_predict(
         if format or annotations:
             raise UserError(f"{out} takes labels alone; leave --format and --annotations out")
         if len(images) != 1 or (Path(images[0]).is_dir() and Path(images[0]).suffix != ".zarr"):
-            raise UserError(f"{out} takes the labels of one image; for many give --out a folder")
+            raise UserError(
+                f"{out} takes the labels of one image; for many give --out a folder, and store one "
+                "that is a folder of planes as a TIFF stack or OME-Zarr"
+            )
         from spatialembed.large import ModelSource, Workers, predict_large
 
         source, image, who = ModelSource(*given), Path(images[0]), Workers(workers, scheduler)

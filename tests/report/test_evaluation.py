@@ -99,6 +99,15 @@ def test_tables_say_how_they_averaged() -> None:
     assert "--max_found" not in text
 
 
+def test_tables_say_what_was_found_with() -> None:
+    used = {"seed_threshold": 0.3, "min_size": 0, "symmetries": False, "diameter": None}
+    console = Console(record=True, width=200)
+    for table in tables(evaluation() | {"settings": used}):
+        console.print(table)
+    text = console.export_text()
+    assert text.count("with seed_threshold 0.3, min_size 0\n") == text.count("AP = TP")
+
+
 def test_tables_say_where_found_objects_were_cut() -> None:
     held = evaluation()
     held["official"] |= {"max_found": 100, "images_cut": 3, "images": 16}

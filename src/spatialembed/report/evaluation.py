@@ -34,6 +34,8 @@ def tables(evaluation: dict[str, Any]) -> Iterator[Group]:
     first = thresholds[0].rstrip("0")
     seg = ", ".join(f"{name} {_figure(c['seg'])}" for name, c in evaluation["classes"].items())
     where += f"; SEG: {seg}"
+    if used := _settings(evaluation.get("settings") or {}):
+        where += f"\nwith {used}"
     for way, words in WAYS:
         columns = ("objects", *thresholds, "mean", f"F1{first}", f"PQ{first}")
         table = _table(columns)
@@ -44,6 +46,12 @@ def tables(evaluation: dict[str, Any]) -> Iterator[Group]:
         yield _titled(f"AP = TP / (TP + FP + FN), {words}\n{where}", table)
     if evaluation["official"]:
         yield _official_table(evaluation["official"])
+
+
+def _settings(used: dict[str, Any]) -> str:
+    """What was found with, as options are called; without what was not asked for."""
+    asked = (item for item in used.items() if item[1] is not None and item[1] is not False)
+    return ", ".join(f"{name} {value}" for name, value in asked)
 
 
 def folder_beside(model: Path, split: str) -> Path:

@@ -130,6 +130,17 @@ def test_evaluate(run, data, tmp_path, capsys) -> None:
         assert min(picture.size) > 40
 
 
+def test_evaluate_tells_of_other_voxels(run, tmp_path, capsys) -> None:
+    write_volumes(tmp_path / "data", 1, 1, 2, shape=(14, 40, 44), spacing=(0.3, 0.3, 0.3))
+    asked = ["--out", str(tmp_path / "out"), "--pictures", "0"]
+    assert main(["evaluate", str(run), str(tmp_path / "data"), *asked]) == 0
+    heard = capsys.readouterr()
+    said = " ".join((heard.out + heard.err).split())
+    assert "its voxels are 0.3 x 0.3 x 0.3" in said
+    assert said.count("(2 such volumes)") == 1
+    assert "with seed_threshold" in said
+
+
 def test_what_is_not_of_volumes_is_refused(run, data, tmp_path, capsys) -> None:
     stack = data / "test" / "images" / "volume_000.tif"
     out = tmp_path / "found"

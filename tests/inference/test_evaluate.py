@@ -236,6 +236,11 @@ def test_an_official_figure_that_is_missing_is_told(label_folder, coco, monkeypa
     assert evaluate(model(), label_folder)["warnings"] == []
 
 
+def test_that_no_object_was_found_is_told(label_folder) -> None:
+    [told] = evaluate(model().asking(seed_threshold=1.0), label_folder)["warnings"]
+    assert "no object was found in any image" in told
+
+
 OBJECTS = ModelSpec("residual_unet")
 CARS = ModelSpec("residual_unet", class_names=("car",))
 

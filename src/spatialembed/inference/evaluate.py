@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from spatialembed.console.progress import Track, silent
 from spatialembed.data.checks.one_image import about_masks
-from spatialembed.data.data_set import FileDataSet, Split
+from spatialembed.data.data_set import FileDataSet, Problem, Split
 from spatialembed.data.held_out import open_as_trained
+from spatialembed.data.images.reading import stack_spacing
 from spatialembed.data.layouts import coco
 from spatialembed.data.layouts.cityscapes import Cityscapes
 from spatialembed.data.open import refuse, scan_data
@@ -23,6 +24,7 @@ from spatialembed.errors import UserError
 from spatialembed.files.writing import atomic_write
 from spatialembed.inference.layout_scores import official_score, unscored
 from spatialembed.inference.loading import load
+from spatialembed.inference.other_voxels import other_voxels
 from spatialembed.inference.predictor import Model
 from spatialembed.metrics.average_precision import score_images
 from spatialembed.metrics.coco_ap import MAX_FOUND
@@ -38,6 +40,11 @@ if TYPE_CHECKING:
 
 UNTOLD = ("has no test split", "has no image", "has no list of annotations")
 """What is said of a data set without test images whose truth is public."""
+
+NOTHING = (
+    "no object was found in any image: are the objects of the kind and, with --diameter, of the "
+    "size that the model knows, and is --seed_threshold not too high?"
+)
 
 RANKED_SEED_THRESHOLD = 0.3
 """Least seed score of an instance that counts in an official AP, which ranks by score."""
@@ -71,7 +78,8 @@ def evaluate(
         (network, clustering: mean per image), "objects" (what
         :meth:`~spatialembed.metrics.object_record.ObjectRecord.summary` gives), "official": None or
         ``{"by": "cityscapesScripts" | "faster-coco-eval", ...}``, and "warnings": what was found
-        in the data that may not be meant, and an official score that is missing, sentences.
+        in the data that may not be meant, volumes of other voxels than those of training, an
+        official score that is missing, and that no object was found, sentences.
 
     Raises:
         UserError: data or model cannot be read, or their channels or classes differ.
@@ -92,7 +100,7 @@ def evaluate(
     refuse(remarks, dataset.root)
     if dataset.dims != model.spec.dims:
         raise UserError(f"{dataset.root} holds {dataset.things}, and {model.name} is not of such")
-    remarks += about_masks(dataset) if dataset.dims == 2 else []
+    remarks += about_masks(dataset) if dataset.dims == 2 else _about_voxels(dataset, model)
     clock = {"network": 0.0, "clustering": 0.0}
     record = ObjectRecord(dataset.class_names)
     folder = None if out is None else Path(out)
@@ -120,11 +128,26 @@ def evaluate(
             "official": score.figures(),
             "warnings": [*map(str, (*dataset.problems, *remarks)), *unscored(dataset)],
         }
+    if not any(row["n_found"] for row in evaluation["images"]):
+        evaluation["warnings"].append(NOTHING)
     evaluation["seconds"] = {part: total / len(dataset) for part, total in clock.items()}
     if folder is not None:
         with atomic_write(folder / "evaluation.json") as path:
             path.write_text(json.dumps(evaluation, indent=1), encoding="utf-8")
     return evaluation
+
+
+def _about_voxels(dataset: FileDataSet, model: Model) -> list[Problem]:
+    """Volumes of other voxels than those of training: of each kind the first, and their number."""
+    kinds: dict[str, list[Path]] = {}
+    for i in range(len(dataset)):
+        path = dataset.items[i].image
+        for note in other_voxels(stack_spacing(path), model):
+            kinds.setdefault(note, []).append(path)
+    return [
+        Problem(files[0], note + (f" ({len(files)} such volumes)" if files[1:] else ""), True)
+        for note, files in kinds.items()
+    ]
 
 
 def open_split(

@@ -239,6 +239,10 @@ def test_an_official_figure_that_is_missing_is_told(label_folder, coco, monkeypa
 def test_that_no_object_was_found_is_told(label_folder) -> None:
     [told] = evaluate(model().asking(seed_threshold=1.0), label_folder)["warnings"]
     assert "no object was found in any image" in told
+    for name in ("one", "two"):
+        for kind in ("images", "masks"):
+            (label_folder / "test" / kind / f"{name}.png").unlink()
+    assert evaluate(model(), label_folder)["warnings"] == []  # rightly so
 
 
 OBJECTS = ModelSpec("residual_unet")

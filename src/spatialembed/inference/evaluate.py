@@ -128,7 +128,8 @@ def evaluate(
             "official": score.figures(),
             "warnings": [*map(str, (*dataset.problems, *remarks)), *unscored(dataset)],
         }
-    if not any(row["n_found"] for row in evaluation["images"]):
+    rows = evaluation["images"]
+    if any(row["n_true"] for row in rows) and not any(row["n_found"] for row in rows):
         evaluation["warnings"].append(NOTHING)
     evaluation["seconds"] = {part: total / len(dataset) for part, total in clock.items()}
     if folder is not None:

@@ -182,7 +182,7 @@ def write(out: Path, pictures: Sequence[Picture], source: Source) -> str:
             line = _bridged(rings) / size
             corners = " ".join(f"{value:.6f}".rstrip("0") for value in line.ravel())
             lines.append(f"{names.index(name)} {corners}\n")
-        path = out / "labels" / each.folder / f"{each.name}.txt"
+        path = out / "labels" / Path(each.file).with_suffix(".txt")  # of x.ome.tif x.ome.txt
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(lines), encoding="utf-8")
         if each.picture.ignored:

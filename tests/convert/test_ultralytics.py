@@ -41,3 +41,35 @@ def test_the_text_of_an_ome_tiff_comes_back(tmp_path) -> None:
     convert(tmp_path / "texts", tmp_path / "back")
     found = open_data(tmp_path / "back", "train", holdout=0).truth(0).label_mask
     assert (found > 0).sum() == 100
+
+
+@pytest.mark.parametrize(
+    ("images", "texts"),
+    [("images/train", "labels/foo"), ("Images/train", "labels/train"), (".", "labels")],
+)
+def test_texts_in_another_place_are_named(tmp_path, images, texts) -> None:
+    root = put(tmp_path / "in", images, texts, "names: [cell]\n")
+    with pytest.raises(UserError, match=rf"{texts}.a\.txt has labels of no image \(2 such texts"):
+        convert(root, tmp_path / "out")
+
+
+def test_a_text_without_its_image_is_named(tmp_path) -> None:
+    root = put(tmp_path / "in", "images/train", "labels/train", "names: [cell]\n")
+    (root / "labels" / "train" / "notes.txt").write_text("drawn by hand\n")
+    (root / "labels" / "train" / "b.txt").rename(root / "labels" / "train" / "b_mask.txt")
+    with pytest.raises(UserError, match=r"b_mask\.txt has labels of no image \(1 such texts"):
+        convert(root, tmp_path / "out")
+
+
+def test_folders_above_the_one_that_is_read_are_not_looked_at(tmp_path) -> None:
+    root = put(tmp_path / "images" / "in", "pics", "pics", "names: [cell]\n")
+    (root / "obj.names").write_text("cell\n")  # darknet's texts lie beside the images
+    assert objects(convert(root, tmp_path / "out")) == "2 cell"
+
+
+def test_images_that_data_yaml_does_not_name_are_counted(tmp_path) -> None:
+    put(tmp_path / "in", "x/images", "x/labels", "")
+    root = put(tmp_path / "in", "y/images", "y/labels", "names: [cell]\ntrain: y/images\n")
+    done = convert(root, tmp_path / "out")
+    assert objects(done) == "2 cell"
+    assert "2 images with labels that data.yaml does not name" in " ".join(done.lost)

@@ -6,6 +6,7 @@ parts and holes are joined by bridges without width, as Ultralytics' own convert
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from spatialembed.formats.outlines import rings_of
 _BOX = 4
 """Numbers of a box: x, y of its center, width, height."""
 
+_LINE = re.compile(r"\s*[\d.]+(\s+[-+.\de]+){4}")
+"""How a text of labels begins; lists of images and of names do not."""
 
 WHOLE = (
     "outlines of whole pixels: where OpenCV drew them around masks, as supervision and Ultralytics "
@@ -78,20 +81,55 @@ def read(source: Source) -> Iterator[Picture]:
     """The pictures of all splits; an image without a text has no object.
 
     Raises:
-        UserError: a folder of images is missing, or a line is of an unknown class or no outline.
+        UserError: a folder of images, or the image of a text, is missing, or a line is of an
+            unknown class or no outline.
     """
     file = _names_file(source)
     names = _names(file)
+    images = [each for each in source.images if "labels" not in _inside(source, each)[-2:-1]]
+    _require_images(source, images)
     taken: dict[Path, Split] = {}
     for split, folder in _folders(source, file):
-        for image in source.images:
-            if not image.is_relative_to(folder) or "labels" in image.parts[-2:-1]:
+        for image in images:
+            if not image.is_relative_to(folder):
                 continue
             if taken.setdefault(image, split) != split:
                 first = f"{image}, which is {taken[image]} too"
                 source.notes.add(f"images of {split} that are of another split: left out", first)
             else:
                 yield _picture(source, file, names, image, split)
+    for image in images:
+        if image not in taken and _text_of(source, image).is_file():
+            source.notes.add(f"images with labels that {file.name} does not name: left out", image)
+
+
+def _require_images(source: Source, images: Sequence[Path]) -> None:
+    """Refuse texts of labels that are of no image: its objects would be missing without a word."""
+    known = {_text_of(source, image) for image in images}
+    folders = {image.parent for image in images}
+    alone = [
+        text
+        for text in source.ending(".txt")
+        if text not in known
+        and (text.parent in folders or "labels" in _inside(source, text)[:-1])
+        and _has_labels(text)
+    ]
+    if alone:
+        raise UserError(
+            f"{alone[0]} has labels of no image ({len(alone)} such texts): that of labels/x.txt is "
+            "images/x.png, else it lies beside x.txt; rename or move the one or the other, or "
+            "delete the text"
+        )
+
+
+def _has_labels(text: Path) -> bool:
+    with text.open(encoding="utf-8", errors="replace") as stream:
+        return bool(_LINE.match(stream.read(4096)))
+
+
+def _inside(source: Source, file: Path) -> tuple[str, ...]:
+    """Names of the folders below the one that is read, and the file's."""
+    return file.relative_to(source.root).parts
 
 
 def _folders(source: Source, file: Path) -> list[tuple[Split, Path]]:
@@ -123,7 +161,7 @@ def _picture(
     source: Source, named: Path, names: dict[int, str], image: Path, split: Split
 ) -> Picture:
     size = source.size(image, image)
-    text = _text_of(image)
+    text = _text_of(source, image)
     canvas = Canvas(text, size, source.notes)
     if text.is_file():
         for number, line in enumerate(text.read_text(encoding="utf-8").splitlines(), 1):
@@ -132,13 +170,13 @@ def _picture(
     return Picture(image, source.name(image), split, size, canvas.objects(), canvas.ignored())
 
 
-def _text_of(image: Path) -> Path:
+def _text_of(source: Source, image: Path) -> Path:
     """The text of an image: in labels/ where the image is in images/, else beside it."""
-    parts = list(image.parts)
+    parts = list(_inside(source, image))
     if "images" in parts:
         last = len(parts) - 1 - parts[::-1].index("images")
         parts[last] = "labels"
-    return Path(*parts).with_suffix(".txt")
+    return source.root.joinpath(*parts).with_suffix(".txt")
 
 
 def _draw(canvas: Canvas, what: str, words: list[str], named: Path, names: dict[int, str]) -> None:

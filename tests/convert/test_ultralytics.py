@@ -10,7 +10,7 @@ from spatialembed.convert.run import Converted, convert
 from spatialembed.data import open_data
 from spatialembed.errors import UserError
 
-TRIANGLE = "0 0.1 0.1 0.5 0.1 0.5 0.5\n"
+TRIANGLE = "0 0.11 0.11 0.5 0.1 0.5 0.5\n"
 BOXED = "0 0.1 0.1 0.5 0.1 0.5 0.5 0.1 0.5\n"
 
 
@@ -73,3 +73,53 @@ def test_images_that_data_yaml_does_not_name_are_counted(tmp_path) -> None:
     done = convert(root, tmp_path / "out")
     assert objects(done) == "2 cell"
     assert "2 images with labels that data.yaml does not name" in " ".join(done.lost)
+
+
+def test_poses_are_refused(tmp_path) -> None:
+    data = "names: [cell]\ntrain: images\nkpt_shape: [2, 2]\n"
+    with pytest.raises(UserError, match=r"data\.yaml has kpt_shape"):
+        convert(put(tmp_path / "in", "images", "labels", data), tmp_path / "out")
+
+
+def test_what_may_be_rotated_boxes_is_said(tmp_path) -> None:
+    root = put(tmp_path / "in", "images", "labels", "names: [cell]\n", BOXED)
+    assert "2 outlines, all of four corners" in " ".join(convert(root, tmp_path / "out").lost)
+    (root / "labels" / "a.txt").write_text(BOXED + TRIANGLE)
+    assert "four corners" not in " ".join(convert(root, tmp_path / "other").lost)
+
+
+@pytest.mark.parametrize(("split", "needed"), [("train", 1), ("val", 1), ("test", 2)])
+def test_splits_that_only_ultralytics_wants_are_said_and_not_read(tmp_path, split, needed) -> None:
+    data = f"names: [cell]\n{split}: images\n"
+    done = convert(put(tmp_path / "in", "images", "labels", data), tmp_path / "x", "ultralytics")
+    assert len(done.lost) == 1
+    assert f"{needed} splits that are not there" in done.lost[0]
+    back = convert(tmp_path / "x", tmp_path / "back")
+    assert f"images: 2 {split};" in back.written
+    assert "split" not in " ".join(back.lost)
+
+
+@pytest.mark.parametrize("start", ["", "./", "data/"])  # data/ is what CVAT writes
+def test_lists_of_images_are_read(tmp_path, start) -> None:
+    data = "names: [cell]\npath: .\ntrain: train.txt\nval: val.txt\n"
+    root = put(tmp_path / "in", "images/all", "labels/all", data)
+    (root / "train.txt").write_text(f"{start}images/all/a.tif\n")
+    (root / "val.txt").write_text(f"{start}images/all/b.tif\n")
+    assert "images: 1 train, 1 val; objects: 2 cell" in convert(root, tmp_path / "out").written
+    (root / "val.txt").unlink()
+    with pytest.raises(UserError, match=r"names the images val\.txt.* or remove that line"):
+        convert(root, tmp_path / "other")
+
+
+def test_folders_beside_that_of_data_yaml(tmp_path, monkeypatch) -> None:
+    put(tmp_path / "in", "images", "labels", "")
+    (tmp_path / "in" / "data.yaml").unlink()
+    (tmp_path / "in" / "about").mkdir()
+    (tmp_path / "in" / "about" / "data.yaml").write_text("names: [cell]\nval: ../images\n")
+    monkeypatch.chdir(tmp_path)
+    assert "images: 2 val" in convert("in", "out").written
+
+
+def test_one_name_that_is_no_list_is_the_class(tmp_path) -> None:
+    root = put(tmp_path / "in", "images", "labels", "names: cell\n")
+    assert objects(convert(root, tmp_path / "out")) == "2 cell"

@@ -99,7 +99,7 @@ def read(source: Source) -> Iterator[Picture]:
     """
     file = _names_file(source)
     names = _names(file)
-    if "kpt_shape" in _content(file):
+    if _content(file).get("kpt_shape"):
         raise UserError(
             f"{file} has kpt_shape: its texts are boxes and points of poses, which have no "
             "outlines; export outlines (YOLO segmentation), or remove kpt_shape if they are"

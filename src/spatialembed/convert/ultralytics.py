@@ -6,6 +6,9 @@ parts and holes are joined by bridges without width, as Ultralytics' own convert
 
 from __future__ import annotations
 
+import os
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,18 @@ from spatialembed.formats.outlines import rings_of
 _BOX = 4
 """Numbers of a box: x, y of its center, width, height."""
 
+_TURNED = 8
+"""Numbers of a rotated box (OBB): its corners."""
+
+TURNED = (
+    "outlines, all of four corners, as rotated boxes (OBB) have: taken as outlines; "
+    "of boxes the objects are too large"
+)
+
+NEEDED = "splits that are not there and Ultralytics wants: data.yaml names the images of another"
+
+_LINE = re.compile(r"\s*[\d.]+(\s+[-+.\de]+){4}")
+"""How a text of labels begins; lists of images and of names do not."""
 
 WHOLE = (
     "outlines of whole pixels: where OpenCV drew them around masks, as supervision and Ultralytics "
@@ -59,6 +74,7 @@ def _names(file: Path) -> dict[int, str]:
     if file.suffix.lower() not in (".yaml", ".yml"):
         return dict(enumerate(text.split("\n")[: len(text.splitlines())]))
     names = (_content(file) or {}).get("names")
+    names = [names] if isinstance(names, str) else names
     pairs = names.items() if isinstance(names, dict) else enumerate(names or ())
     try:
         return {int(number): str(name) for number, name in pairs}
@@ -78,67 +94,139 @@ def read(source: Source) -> Iterator[Picture]:
     """The pictures of all splits; an image without a text has no object.
 
     Raises:
-        UserError: a folder of images is missing, or a line is of an unknown class or no outline.
+        UserError: a folder of images, or the image of a text, is missing, or a line is of an
+            unknown class or no outline, or texts are of poses.
     """
     file = _names_file(source)
     names = _names(file)
+    if _content(file).get("kpt_shape"):
+        raise UserError(
+            f"{file} has kpt_shape: its texts are boxes and points of poses, which have no "
+            "outlines; export outlines (YOLO segmentation), or remove kpt_shape if they are"
+        )
+    images = [each for each in source.images if "labels" not in _inside(source, each)[-2:-1]]
+    _require_images(source, images)
     taken: dict[Path, Split] = {}
-    for split, folder in _folders(source, file):
-        for image in source.images:
-            if not image.is_relative_to(folder) or "labels" in image.parts[-2:-1]:
+    kinds: Counter[int] = Counter()
+    for split, places in _places(source, file).items():
+        for image in images:
+            if places.isdisjoint((image, *image.parents)):
                 continue
             if taken.setdefault(image, split) != split:
                 first = f"{image}, which is {taken[image]} too"
                 source.notes.add(f"images of {split} that are of another split: left out", first)
             else:
-                yield _picture(source, file, names, image, split)
+                yield _picture(source, file, names, image, split, kinds)
+    if set(kinds) == {_TURNED}:
+        source.notes.add(TURNED, file, kinds[_TURNED])
+    for image in images:
+        if image not in taken and _text_of(source, image).is_file():
+            source.notes.add(f"images with labels that {file.name} does not name: left out", image)
 
 
-def _folders(source: Source, file: Path) -> list[tuple[Split, Path]]:
-    """Folders of images of every split, as data.yaml says; else by their names."""
+def _require_images(source: Source, images: Sequence[Path]) -> None:
+    """Refuse texts of labels that are of no image: its objects would be missing without a word."""
+    known = {_text_of(source, image) for image in images}
+    folders = {image.parent for image in images}
+    alone = [
+        text
+        for text in source.ending(".txt")
+        if text not in known
+        and (text.parent in folders or "labels" in _inside(source, text)[:-1])
+        and _has_labels(text)
+    ]
+    if alone:
+        raise UserError(
+            f"{alone[0]} has labels of no image ({len(alone)} such texts): that of labels/x.txt is "
+            "images/x.png, else it lies beside x.txt; rename or move the one or the other, or "
+            "delete the text"
+        )
+
+
+def _has_labels(text: Path) -> bool:
+    with text.open(encoding="utf-8", errors="replace") as stream:
+        return bool(_LINE.match(stream.read(4096)))
+
+
+def _inside(source: Source, file: Path) -> tuple[str, ...]:
+    """Names of the folders below the one that is read, and the file's."""
+    return file.relative_to(source.root).parts
+
+
+def _places(source: Source, file: Path) -> dict[Split, set[Path]]:
+    """Folders of images, or images, of every split, as data.yaml says; else by their folders."""
     content = _content(file) if file.suffix.lower() in (".yaml", ".yml") else {}
-    found: list[tuple[Split, Path]] = []
+    found: dict[Split, set[Path]] = {split: set() for split in SPLITS}
     for key, value in content.items():
         split = split_of(str(key))
         for entry in value if isinstance(value, list) else [value]:
             if split and isinstance(entry, str):
-                found.append((split, _folder(file, str(content.get("path") or ""), entry)))
-    found.sort(key=lambda each: SPLITS.index(each[0]))
-    if not found:
-        folders = {image.parent for image in source.images}
-        found = [(source.split(folder / "x"), folder) for folder in sorted(folders)]
+                place = _place(source, file, str(content.get("path") or ""), entry)
+                found[split].update([place] if place.is_dir() else _listed(source, place))
+    if not any(found.values()):
+        for image in source.images:
+            found[source.split(image)].add(image)
+    _once(source, found)
     return found
 
 
-def _folder(file: Path, path: str, entry: str) -> Path:
+def _once(source: Source, found: dict[Split, set[Path]]) -> None:
+    """Leave folders named for several splits, as Ultralytics wants train and val, to their own."""
+    for place in filter(Path.is_dir, set().union(*found.values())):
+        of = [split for split in SPLITS if place in found[split]]
+        said = source.split(place / "x")
+        for split in of:
+            if split != (said if said in of else of[0]):
+                found[split].discard(place)
+
+
+def _listed(source: Source, file: Path) -> list[Path]:
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [source.image(line.strip(), file) for line in lines if line.strip()]
+
+
+def _place(source: Source, file: Path, path: str, entry: str) -> Path:
+    """The folder, or the list of images, below the folder that is read."""
     # Tools write paths of the machine they ran on, Roboflow ../train/images from beside data.yaml.
     inside = "/".join(part for part in entry.replace("\\", "/").split("/") if part != "..")
-    for place in (file.parent / path / entry, file.parent / entry, file.parent / inside):
-        if place.is_dir():
-            return place.resolve() if ".." in place.parts else place
-    raise UserError(f"{file} names the images {entry}, which are no folder; correct it there")
+    root = os.path.abspath(source.root)
+    for written in (file.parent / path / entry, file.parent / entry, file.parent / inside):
+        place = Path(os.path.abspath(written))
+        read = place.is_dir() or (place.is_file() and place.suffix.lower() == ".txt")
+        if read and place.is_relative_to(root):
+            return source.root / place.relative_to(root)
+    raise UserError(
+        f"{file} names the images {entry}, which are no folder and no list (.txt) below "
+        f"{source.root}; correct it there, or remove that line"
+    )
 
 
 def _picture(
-    source: Source, named: Path, names: dict[int, str], image: Path, split: Split
+    source: Source,
+    named: Path,
+    names: dict[int, str],
+    image: Path,
+    split: Split,
+    kinds: Counter[int],
 ) -> Picture:
     size = source.size(image, image)
-    text = _text_of(image)
+    text = _text_of(source, image)
     canvas = Canvas(text, size, source.notes)
     if text.is_file():
         for number, line in enumerate(text.read_text(encoding="utf-8").splitlines(), 1):
             if line.strip():
                 _draw(canvas, f"line {number}", line.split(), named, names)
+                kinds[len(line.split()) - 1] += 1
     return Picture(image, source.name(image), split, size, canvas.objects(), canvas.ignored())
 
 
-def _text_of(image: Path) -> Path:
+def _text_of(source: Source, image: Path) -> Path:
     """The text of an image: in labels/ where the image is in images/, else beside it."""
-    parts = list(image.parts)
+    parts = list(_inside(source, image))
     if "images" in parts:
         last = len(parts) - 1 - parts[::-1].index("images")
         parts[last] = "labels"
-    return Path(*parts).with_suffix(".txt")
+    return source.root.joinpath(*parts).with_suffix(".txt")
 
 
 def _draw(canvas: Canvas, what: str, words: list[str], named: Path, names: dict[int, str]) -> None:
@@ -182,7 +270,7 @@ def write(out: Path, pictures: Sequence[Picture], source: Source) -> str:
             line = _bridged(rings) / size
             corners = " ".join(f"{value:.6f}".rstrip("0") for value in line.ravel())
             lines.append(f"{names.index(name)} {corners}\n")
-        path = out / "labels" / each.folder / f"{each.name}.txt"
+        path = out / "labels" / Path(each.file).with_suffix(".txt")  # of x.ome.tif x.ome.txt
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(lines), encoding="utf-8")
         if each.picture.ignored:
@@ -190,7 +278,8 @@ def write(out: Path, pictures: Sequence[Picture], source: Source) -> str:
     splits = [s for s in SPLITS if any(p.split == s for p in pictures)]
     said: dict[str, Any] = {split: f"images/{split}" for split in splits}
     for needed in ("train", "val"):  # Ultralytics wants both
-        said.setdefault(needed, said[splits[0]])
+        if said.setdefault(needed, said[splits[0]]) != f"images/{needed}":
+            source.notes.add(NEEDED, f"{needed}: {said[needed]}")
     content = yaml.safe_dump({**said, "names": dict(enumerate(names))}, sort_keys=False)
     (out / "data.yaml").write_text(content, encoding="utf-8")
     return f"train with `yolo segment train data={out / 'data.yaml'}`"

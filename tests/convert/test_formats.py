@@ -352,6 +352,29 @@ BROKEN = {
         ),
         r"1\.png has several ids",
     ),
+    "labelme, one cut off": (
+        lambda root: (
+            break_labelme(root),
+            put(root / "b.json", (root / "a.json").read_text().partition('"imagePath"')[0]),
+        ),
+        r"b\.json cannot be read as json \(.*\); export it again, or take it away",
+    ),
+    "labelme, one empty": (
+        lambda root: (break_labelme(root), put(root / "b.json", "")),
+        r"b\.json cannot be read as json",
+    ),
+    "labelme, all cut off": (
+        lambda root: (put_image(root / "a.png"), put(root / "a.json", '{"shapes": [[1, 2]')),
+        r"a\.json cannot be read as json",
+    ),
+    "coco, one cut off": (
+        lambda root: (
+            put_image(root / "a.png"),
+            put(root / "train.json", {"images": [], "annotations": [], "categories": []}),
+            put(root / "val.json", '{"images": [{"id": 1}'),
+        ),
+        r"val\.json cannot be read as json",
+    ),
     "nothing": (lambda root: None, r"in holds no layout that is known"),
 }
 

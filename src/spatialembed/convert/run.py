@@ -24,8 +24,10 @@ from spatialembed.convert import (
 from spatialembed.convert.picture import Picture, class_names, overlap
 from spatialembed.convert.source import Source
 from spatialembed.data.data_set import Crowds
+from spatialembed.data.layouts.other_layouts import kind_of_json
 from spatialembed.data.open import scan_data
 from spatialembed.errors import UserError
+from spatialembed.files.described import read_json
 
 FORMATS: dict[str, Any] = {
     "LabelMe": labelme,
@@ -39,6 +41,8 @@ FORMATS: dict[str, Any] = {
     "what training reads": label_folders,
 }
 """What is read: the first that recognises the folder."""
+
+_OF_JSON = (labelme, label_studio, via, coco)
 
 WRITERS: dict[str, Any] = {
     "labelme": labelme,
@@ -117,6 +121,8 @@ def _read(source: Source, to: Tool, found: Path | None) -> tuple[str, list[Pictu
         name, rows = f"results of {found}", label_folders.read_found(source, found)
     else:
         name = next((name for name, form in FORMATS.items() if form.recognize(source)), "")
+        if not name or FORMATS[name] in _OF_JSON:
+            _require_whole_jsons(source)
         if not name:
             scan_data(source.root)  # raises what it is and what to do
         form = FORMATS[name]
@@ -126,6 +132,13 @@ def _read(source: Source, to: Tool, found: Path | None) -> tuple[str, list[Pictu
     pictures = list(rows)
     _require(source.root, pictures)
     return name, pictures
+
+
+def _require_whole_jsons(source: Source) -> None:
+    """Of a json that is cut off nobody can tell whose it is: it would be passed over."""
+    for file in source.ending(".json"):
+        if kind_of_json(file) is None:
+            read_json(file, "export it again, or take it away from there", largest=None)
 
 
 def _require(root: Path, pictures: Iterable[Picture]) -> None:

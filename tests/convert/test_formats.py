@@ -85,6 +85,19 @@ def test_an_image_within_the_json(tmp_path) -> None:
     assert sorted(each.name for each in tmp_path.iterdir()) == ["in", "out"]
 
 
+def test_a_pair_that_was_renamed_stays_one(tmp_path) -> None:
+    put_image(tmp_path / "in" / "a.png")
+    put_image(tmp_path / "in" / "other" / "old.png")
+    labelme(tmp_path / "in", {"points": SQUARE}, imagePath="old.png")
+    convert(tmp_path / "in", tmp_path / "out")
+    assert open_data(tmp_path / "out", holdout=0).names == ["a"]
+    image = open_data(tmp_path / "out", holdout=0)[0].image
+    assert (image == len("a.png")).all()
+    labelme(tmp_path / "in", {"points": SQUARE}, imagePath="other\\old.png")
+    convert(tmp_path / "in", tmp_path / "again")
+    assert (open_data(tmp_path / "again", holdout=0)[0].image == len("old.png")).all()
+
+
 CVAT = """<?xml version="1.0" encoding="utf-8"?>
 <annotations><version>1.1</version><meta><task><id>1</id></task></meta>
 <image id="0" name="a.png" subset="Validation" width="60" height="40">
@@ -160,6 +173,25 @@ def test_ultralytics(tmp_path) -> None:
     assert ignore.sum() == 24
     assert [line.partition(" ")[0] for line in done.lost] == ["2", "1"]
     assert "half a pixel" in done.lost[0]
+
+
+def test_boxes_are_turned(tmp_path) -> None:
+    put_image(tmp_path / "cvat" / "a.png")
+    box = '<box label="cell" xtl="20" ytl="10" xbr="40" ybr="20" rotation="90.0" z_order="0"/>'
+    put(tmp_path / "cvat" / "annotations.xml", CVAT.replace('<tag label="good"/>', box))
+    convert(tmp_path / "cvat", tmp_path / "a")
+    ignore = truth(tmp_path / "a", "val")[1]
+    assert ignore[5:25, 25:35].all()  # around its middle
+    assert ignore.sum() == 200 + 25
+    put_image(tmp_path / "studio" / "a.png")
+    value = {"x": 50, "y": 25, "width": 20 / 60 * 100, "height": 25, "rotation": 90}
+    row = {"type": "rectanglelabels", "value": {**value, "rectanglelabels": ["cell"]}}
+    polygon = {"type": "polygonlabels", "value": {"points": in_percent(SQUARE)}}
+    put(tmp_path / "studio" / "x.json", studio(row, polygon))
+    convert(tmp_path / "studio", tmp_path / "b")
+    ignore = truth(tmp_path / "b")[1]
+    assert ignore[10:30, 20:30].all()  # around its upper left corner
+    assert ignore.sum() == 200
 
 
 def test_an_image_without_a_text_has_no_object(tmp_path) -> None:

@@ -127,7 +127,8 @@ def _draw(canvas: Canvas, what: str, shape: str, name: str, row: dict[str, Any])
         else:
             x, y = value["x"] * width / 100, value["y"] * height / 100
             far = x + value["width"] * width / 100, y + value["height"] * height / 100
-            canvas.box(what, name, (x, y, *far))
+            turn = value.get("rotation") or 0  # around the upper left corner
+            canvas.box(what, name, (x, y, *far), degrees=turn, center=(x, y))
     except UserError:
         raise
     except (KeyError, TypeError, ValueError) as error:

@@ -155,6 +155,33 @@ def test_label_studio(tmp_path) -> None:
     assert len(done.lost) == 1
 
 
+def test_tasks_that_nobody_labelled_are_left_out(tmp_path) -> None:
+    for name in "abc":
+        put_image(tmp_path / "in" / f"{name}.png")
+    tasks = studio({"type": "polygonlabels", "value": {"points": in_percent(SQUARE)}})
+    skipped = [{"was_cancelled": True, "result": []}]
+    tasks.append({"id": 8, "data": {"image": "b.png"}, "annotations": []})
+    tasks.append({"id": 9, "data": {"image": "c.png"}, "annotations": skipped})
+    put(tmp_path / "in" / "x.json", tasks)
+    done = convert(tmp_path / "in", tmp_path / "out")
+    assert truth(tmp_path / "out")[0] == [("object", 100)]
+    assert done.lost[0].startswith("2 tasks nobody labelled")
+    assert "task 8" in done.lost[0]
+    tasks[1]["annotations"] = [{"result": []}]  # looked at, and nothing is there
+    put(tmp_path / "in" / "x.json", tasks)
+    convert(tmp_path / "in", tmp_path / "two")
+    assert open_data(tmp_path / "two", holdout=0).names == ["a", "b"]
+
+
+def test_addresses_of_label_studio_are_quoted(tmp_path) -> None:
+    name = "50% #1+2 & 3.png"
+    put_image(tmp_path / "in" / name)
+    labelme(tmp_path / "in", {"points": SQUARE}, imagePath=name)
+    convert(tmp_path / "in", tmp_path / "tool", "label_studio")
+    convert(tmp_path / "tool", tmp_path / "out")
+    assert truth(tmp_path / "out")[0] == [("object", 100)]
+
+
 def texts(root: Path, *lines: str, data: str = "names: [cell, nucleus]\ntrain: ../train/images\n"):
     put_image(root / "train" / "images" / "a.png")
     put(root / "train" / "labels" / "a.txt", "\n".join(lines))

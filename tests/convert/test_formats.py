@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -325,6 +326,25 @@ def test_what_predict_found_is_corrected_in_a_tool(tmp_path) -> None:
 def break_labelme(root: Path, **change: object) -> None:
     put_image(root / "a.png", change.pop("size", (40, 60)))  # type: ignore[arg-type]
     labelme(root, {"points": SQUARE, **change})
+
+
+def test_cellpose_masks_of_images_that_were_not_opened(tmp_path) -> None:
+    masks = np.zeros((40, 60), np.uint8)
+    masks[5:15, 5:15] = 1
+    for name in "ab":
+        put_image(tmp_path / "in" / f"{name}.png")
+        tifffile.imwrite(tmp_path / "in" / f"{name}_cp_masks.tif", masks)
+    seg = tmp_path / "in" / "a_seg.npy"
+    np.save(seg, {"masks": np.roll(masks, 1) * (masks > 0)})
+    done = convert(tmp_path / "in", tmp_path / "out")
+    data = open_data(tmp_path / "out", holdout=0)
+    assert [(data.truth(i).label_mask > 0).sum() for i in range(2)] == [90, 100]
+    assert done.lost[0].startswith("1 masks beside a x_seg.npy")
+    os.utime(seg, (2e9, 2e9))
+    (told,) = [each for each in check_data(tmp_path / "in").warnings if "_seg" in str(each)]
+    assert "was saved after the masks beside it, which are read; `spatial" in told.message
+    os.utime(seg, (1e9, 1e9))  # as where Cellpose's command writes both
+    assert not [each for each in check_data(tmp_path / "in").warnings if "_seg" in str(each)]
 
 
 BROKEN = {

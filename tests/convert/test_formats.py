@@ -347,6 +347,26 @@ def test_cellpose_masks_of_images_that_were_not_opened(tmp_path) -> None:
     assert not [each for each in check_data(tmp_path / "in").warnings if "_seg" in str(each)]
 
 
+def test_what_is_left_out_is_counted(tmp_path) -> None:
+    for name in "abc":
+        put_image(tmp_path / "in" / f"{name}.png")
+    labelme(tmp_path / "in", {"points": SQUARE})
+    put(tmp_path / "in" / "annotations.xml", CVAT)
+    images, tools = convert(tmp_path / "in", tmp_path / "out").lost
+    assert images.startswith("2 image files without annotations: left out (first: ")
+    assert images.endswith("b.png)")
+    assert tools.startswith("1 tools' annotations")
+    assert tools.endswith("(first: CVAT)")
+
+
+def test_folders_of_one_image_that_lack_masks_are_counted(tmp_path) -> None:
+    for place in ("a/images/a", "a/masks/1", "b/images/b", "c/images/c", "c/images/d", "c/masks/1"):
+        put_image(tmp_path / "in" / f"{place}.png")
+    (line,) = convert(tmp_path / "in", tmp_path / "out").lost
+    assert line.startswith("3 image files without annotations")
+    assert line.endswith("b.png)")
+
+
 BROKEN = {
     "polygon of 2 points": (
         lambda root: break_labelme(root, points=SQUARE[:2]),
@@ -478,6 +498,8 @@ def test_places_that_are_refused(tmp_path) -> None:
         convert(tmp_path / "in", tmp_path / "in" / "out")
     with pytest.raises(UserError, match=r"a\.png is no folder"):
         convert(tmp_path / "in" / "a.png", tmp_path / "out")
+    with pytest.raises(UserError, match=r"as .*a\.png is no folder; choose another place"):
+        convert(tmp_path / "there", tmp_path / "in" / "a.png" / "x" / "out")
     convert(tmp_path / "in", tmp_path / "out")
     with pytest.raises(UserError, match=r"out is read as it is: `spatialembed check"):
         convert(tmp_path / "out", tmp_path / "again")

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,19 @@ def test_an_image_within_the_json(tmp_path) -> None:
     assert sorted(each.name for each in tmp_path.iterdir()) == ["in", "out"]
 
 
+def test_a_pair_that_was_renamed_stays_one(tmp_path) -> None:
+    put_image(tmp_path / "in" / "a.png")
+    put_image(tmp_path / "in" / "other" / "old.png")
+    labelme(tmp_path / "in", {"points": SQUARE}, imagePath="old.png")
+    convert(tmp_path / "in", tmp_path / "out")
+    assert open_data(tmp_path / "out", holdout=0).names == ["a"]
+    image = open_data(tmp_path / "out", holdout=0)[0].image
+    assert (image == len("a.png")).all()
+    labelme(tmp_path / "in", {"points": SQUARE}, imagePath="other\\old.png")
+    convert(tmp_path / "in", tmp_path / "again")
+    assert (open_data(tmp_path / "again", holdout=0)[0].image == len("old.png")).all()
+
+
 CVAT = """<?xml version="1.0" encoding="utf-8"?>
 <annotations><version>1.1</version><meta><task><id>1</id></task></meta>
 <image id="0" name="a.png" subset="Validation" width="60" height="40">
@@ -142,6 +156,33 @@ def test_label_studio(tmp_path) -> None:
     assert len(done.lost) == 1
 
 
+def test_tasks_that_nobody_labelled_are_left_out(tmp_path) -> None:
+    for name in "abc":
+        put_image(tmp_path / "in" / f"{name}.png")
+    tasks = studio({"type": "polygonlabels", "value": {"points": in_percent(SQUARE)}})
+    skipped = [{"was_cancelled": True, "result": []}]
+    tasks.append({"id": 8, "data": {"image": "b.png"}, "annotations": []})
+    tasks.append({"id": 9, "data": {"image": "c.png"}, "annotations": skipped})
+    put(tmp_path / "in" / "x.json", tasks)
+    done = convert(tmp_path / "in", tmp_path / "out")
+    assert truth(tmp_path / "out")[0] == [("object", 100)]
+    assert done.lost[0].startswith("2 tasks nobody labelled")
+    assert "task 8" in done.lost[0]
+    tasks[1]["annotations"] = [{"result": []}]  # looked at, and nothing is there
+    put(tmp_path / "in" / "x.json", tasks)
+    convert(tmp_path / "in", tmp_path / "two")
+    assert open_data(tmp_path / "two", holdout=0).names == ["a", "b"]
+
+
+def test_addresses_of_label_studio_are_quoted(tmp_path) -> None:
+    name = "50% #1+2 & 3.png"
+    put_image(tmp_path / "in" / name)
+    labelme(tmp_path / "in", {"points": SQUARE}, imagePath=name)
+    convert(tmp_path / "in", tmp_path / "tool", "label_studio")
+    convert(tmp_path / "tool", tmp_path / "out")
+    assert truth(tmp_path / "out")[0] == [("object", 100)]
+
+
 def texts(root: Path, *lines: str, data: str = "names: [cell, nucleus]\ntrain: ../train/images\n"):
     put_image(root / "train" / "images" / "a.png")
     put(root / "train" / "labels" / "a.txt", "\n".join(lines))
@@ -160,6 +201,25 @@ def test_ultralytics(tmp_path) -> None:
     assert ignore.sum() == 24
     assert [line.partition(" ")[0] for line in done.lost] == ["2", "1"]
     assert "half a pixel" in done.lost[0]
+
+
+def test_boxes_are_turned(tmp_path) -> None:
+    put_image(tmp_path / "cvat" / "a.png")
+    box = '<box label="cell" xtl="20" ytl="10" xbr="40" ybr="20" rotation="90.0" z_order="0"/>'
+    put(tmp_path / "cvat" / "annotations.xml", CVAT.replace('<tag label="good"/>', box))
+    convert(tmp_path / "cvat", tmp_path / "a")
+    ignore = truth(tmp_path / "a", "val")[1]
+    assert ignore[5:25, 25:35].all()  # around its middle
+    assert ignore.sum() == 200 + 25
+    put_image(tmp_path / "studio" / "a.png")
+    value = {"x": 50, "y": 25, "width": 20 / 60 * 100, "height": 25, "rotation": 90}
+    row = {"type": "rectanglelabels", "value": {**value, "rectanglelabels": ["cell"]}}
+    polygon = {"type": "polygonlabels", "value": {"points": in_percent(SQUARE)}}
+    put(tmp_path / "studio" / "x.json", studio(row, polygon))
+    convert(tmp_path / "studio", tmp_path / "b")
+    ignore = truth(tmp_path / "b")[1]
+    assert ignore[10:30, 20:30].all()  # around its upper left corner
+    assert ignore.sum() == 200
 
 
 def test_an_image_without_a_text_has_no_object(tmp_path) -> None:
@@ -268,6 +328,45 @@ def break_labelme(root: Path, **change: object) -> None:
     labelme(root, {"points": SQUARE, **change})
 
 
+def test_cellpose_masks_of_images_that_were_not_opened(tmp_path) -> None:
+    masks = np.zeros((40, 60), np.uint8)
+    masks[5:15, 5:15] = 1
+    for name in "ab":
+        put_image(tmp_path / "in" / f"{name}.png")
+        tifffile.imwrite(tmp_path / "in" / f"{name}_cp_masks.tif", masks)
+    seg = tmp_path / "in" / "a_seg.npy"
+    np.save(seg, {"masks": np.roll(masks, 1) * (masks > 0)})
+    done = convert(tmp_path / "in", tmp_path / "out")
+    data = open_data(tmp_path / "out", holdout=0)
+    assert [(data.truth(i).label_mask > 0).sum() for i in range(2)] == [90, 100]
+    assert done.lost[0].startswith("1 masks beside a x_seg.npy")
+    os.utime(seg, (2e9, 2e9))
+    (told,) = [each for each in check_data(tmp_path / "in").warnings if "_seg" in str(each)]
+    assert "was saved after the masks beside it, which are read; `spatial" in told.message
+    os.utime(seg, (1e9, 1e9))  # as where Cellpose's command writes both
+    assert not [each for each in check_data(tmp_path / "in").warnings if "_seg" in str(each)]
+
+
+def test_what_is_left_out_is_counted(tmp_path) -> None:
+    for name in "abc":
+        put_image(tmp_path / "in" / f"{name}.png")
+    labelme(tmp_path / "in", {"points": SQUARE})
+    put(tmp_path / "in" / "annotations.xml", CVAT)
+    images, tools = convert(tmp_path / "in", tmp_path / "out").lost
+    assert images.startswith("2 image files without annotations: left out (first: ")
+    assert images.endswith("b.png)")
+    assert tools.startswith("1 tools' annotations")
+    assert tools.endswith("(first: CVAT)")
+
+
+def test_folders_of_one_image_that_lack_masks_are_counted(tmp_path) -> None:
+    for place in ("a/images/a", "a/masks/1", "b/images/b", "c/images/c", "c/images/d", "c/masks/1"):
+        put_image(tmp_path / "in" / f"{place}.png")
+    (line,) = convert(tmp_path / "in", tmp_path / "out").lost
+    assert line.startswith("3 image files without annotations")
+    assert line.endswith("b.png)")
+
+
 BROKEN = {
     "polygon of 2 points": (
         lambda root: break_labelme(root, points=SQUARE[:2]),
@@ -352,6 +451,29 @@ BROKEN = {
         ),
         r"1\.png has several ids",
     ),
+    "labelme, one cut off": (
+        lambda root: (
+            break_labelme(root),
+            put(root / "b.json", (root / "a.json").read_text().partition('"imagePath"')[0]),
+        ),
+        r"b\.json cannot be read as json \(.*\); export it again, or take it away",
+    ),
+    "labelme, one empty": (
+        lambda root: (break_labelme(root), put(root / "b.json", "")),
+        r"b\.json cannot be read as json",
+    ),
+    "labelme, all cut off": (
+        lambda root: (put_image(root / "a.png"), put(root / "a.json", '{"shapes": [[1, 2]')),
+        r"a\.json cannot be read as json",
+    ),
+    "coco, one cut off": (
+        lambda root: (
+            put_image(root / "a.png"),
+            put(root / "train.json", {"images": [], "annotations": [], "categories": []}),
+            put(root / "val.json", '{"images": [{"id": 1}'),
+        ),
+        r"val\.json cannot be read as json",
+    ),
     "nothing": (lambda root: None, r"in holds no layout that is known"),
 }
 
@@ -376,6 +498,8 @@ def test_places_that_are_refused(tmp_path) -> None:
         convert(tmp_path / "in", tmp_path / "in" / "out")
     with pytest.raises(UserError, match=r"a\.png is no folder"):
         convert(tmp_path / "in" / "a.png", tmp_path / "out")
+    with pytest.raises(UserError, match=r"as .*a\.png is no folder; choose another place"):
+        convert(tmp_path / "there", tmp_path / "in" / "a.png" / "x" / "out")
     convert(tmp_path / "in", tmp_path / "out")
     with pytest.raises(UserError, match=r"out is read as it is: `spatialembed check"):
         convert(tmp_path / "out", tmp_path / "again")

@@ -314,7 +314,6 @@ def run(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("command", "told"),
     [
-        ("predict RUN a.tif --out found.zarr", "give --out a folder"),
         ("predict RUN a.tif --out found --format coco", "format coco is of images"),
         ("predict RUN a.tif --out found --stitch", "leave --stitch out"),
         ("crops data out", "holds volumes, and crops of images alone are stored"),

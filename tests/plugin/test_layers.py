@@ -125,5 +125,5 @@ def test_grey_in_color_and_narrow_stacks_are_volumes(model):
     color = find(model, [layer(np.stack([data] * 4, -1), rgb=True)])[0]
     np.testing.assert_array_equal(color.label_map, find(model, [layer(data)])[0].label_map)
     assert find(model, [layer(np.zeros((20, 20, 3), np.uint8))])[0].label_map.shape == (20, 20, 3)
-    with pytest.raises(UserError, match="in color"):
+    with pytest.raises(UserError, match="expects 1 channel, a has 3"):
         find(model, [layer(np.random.default_rng(0).random((6, 24, 28, 3)), rgb=True)])

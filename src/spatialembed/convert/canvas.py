@@ -63,19 +63,12 @@ class Canvas:
     ) -> None:
         """Add an ellipse: x, y of its center, its two radii and how it is turned, clockwise."""
         try:
-            (x, y), (a, b), turn = center, radii, math.radians(degrees)
+            (x, y), (a, b) = center, radii
             angles = np.arange(_TURNS) * (2 * math.pi / _TURNS)
-            across, down = a * np.cos(angles), b * np.sin(angles)
-            points = np.stack(
-                [
-                    x + across * math.cos(turn) - down * math.sin(turn),
-                    y + across * math.sin(turn) + down * math.cos(turn),
-                ],
-                axis=1,
-            )
+            points = _turned(x + a * np.cos(angles), y + b * np.sin(angles), center, degrees)
         except (TypeError, ValueError) as error:
             raise self.wrong(what, "is no ellipse of numbers") from error
-        self.polygon(what, name, points.tolist(), group)
+        self.polygon(what, name, points, group)
 
     def bitmap(self, name: str, mask: np.ndarray, x: int, y: int, group: Hashable = None) -> None:
         """Add what is not 0 of an array (h, w) whose upper left pixel is at x, y."""
@@ -84,11 +77,26 @@ class Canvas:
         inside = mask[top : max(height - y, 0), left : max(width - x, 0)] != 0
         self.add(name, compressed_rle(inside, (max(y, 0), max(x, 0)), self.size), group)
 
-    def box(self, what: str, name: str, corners: Any, group: Hashable = None) -> None:
-        """Note that something is within x0, y0, x1, y1, but not which pixels."""
+    def box(
+        self,
+        what: str,
+        name: str,
+        corners: Any,
+        group: Hashable = None,
+        degrees: Any = 0,
+        center: Any = None,
+    ) -> None:
+        """Note that something is within x0, y0, x1, y1, but not which pixels.
+
+        It may be turned, clockwise, around a point, or else around its middle.
+        """
         try:
             x0, y0, x1, y1 = map(float, corners)
             mask = box_mask((min(x0, x1), min(y0, y1), abs(x1 - x0), abs(y1 - y0)), *self.size)
+            if float(degrees):
+                xs, ys = np.array([x0, x1, x1, x0]), np.array([y0, y0, y1, y1])
+                points = _turned(xs, ys, center or ((x0 + x1) / 2, (y0 + y1) / 2), degrees)
+                mask = segmentation_mask([list(chain.from_iterable(points))], *self.size)
         except (TypeError, ValueError) as error:
             raise self.wrong(what, "is no box of four numbers") from error
         self._boxes.append((self._key(name, group), name, mask))
@@ -125,3 +133,13 @@ class Canvas:
 
     def _key(self, name: str, group: Hashable) -> Hashable:
         return (name, group) if group is not None else len(self._parts) + len(self._boxes)
+
+
+def _turned(xs: np.ndarray, ys: np.ndarray, center: Any, degrees: Any) -> list[list[float]]:
+    """Points, turned clockwise as they are seen, y down."""
+    (x, y), turn = center, math.radians(degrees)
+    across, down = xs - x, ys - y
+    right = x + across * math.cos(turn) - down * math.sin(turn)
+    below = y + across * math.sin(turn) + down * math.cos(turn)
+    points: list[list[float]] = np.stack([right, below], axis=1).tolist()
+    return points

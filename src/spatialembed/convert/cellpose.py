@@ -1,6 +1,7 @@
 """Cellpose: x_seg.npy beside x.png, as its window saves it; written as x_cp_masks.tif.
 
-The file is a pickle, whose array of masks is taken and of which nothing is run.
+Of an image without x_seg.npy x_cp_masks is read, as only images that are opened get one. The file
+is a pickle, whose array of masks is taken and of which nothing is run.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from spatialembed.convert.numpy_pickle import read_pickled
 from spatialembed.convert.picture import OBJECT, Picture, class_names, overlap, painted, placed
 from spatialembed.convert.source import Source
 from spatialembed.data.data_set import unequal
+from spatialembed.data.images.reading import read_mask
 from spatialembed.errors import UserError
 from spatialembed.formats.label_images import save_label_tiff
 
 ENDING = "_seg.npy"
+WRITTEN = "_cp_masks"
 REMEDY = "save it anew in Cellpose's window (Ctrl+S)"
 
 
@@ -29,31 +32,47 @@ def recognize(source: Source) -> bool:
 
 
 def read(source: Source) -> Iterator[Picture]:
-    """The pictures of all x_seg.npy.
+    """The pictures of all x_seg.npy, and of x_cp_masks where there is none.
 
     Raises:
         UserError: the file or its image cannot be read, is missing, of another size or a stack.
     """
-    for file in source.ending(ENDING):
-        held = read_pickled(file, REMEDY)
-        masks = held.get("masks") if isinstance(held, dict) else None
-        if (
-            not isinstance(masks, np.ndarray)
-            or masks.dtype.kind not in "ui"
-            or masks.min(initial=0) < 0
-        ):
-            raise UserError(f"{file} has no masks; {REMEDY}")
-        masks = masks[0] if masks.ndim == 3 and len(masks) == 1 else masks
-        if masks.ndim != 2:
-            raise UserError(f"{file} has masks of {masks.ndim} axes; images are converted alone")
-        name = file.name[: -len(ENDING)]
-        image = source.beside(file, name)
-        if image is None:
-            raise UserError(f"{file} has no image; put {name}.png (or .tif) beside it")
-        if (size := source.size(image, file)) != masks.shape:
-            raise UserError(unequal(image, size, file, masks.shape))
-        objects = [(OBJECT, mask) for _, mask in label_objects(masks)]
-        yield Picture(image, source.name(image), source.split(file), size, objects, [])
+    segs = source.ending(ENDING)
+    for file in segs:
+        yield _picture(source, file, file.name[: -len(ENDING)], _masks(file))
+    opened = {file.with_name(file.name[: -len(ENDING)]) for file in segs}
+    for file in source.images:
+        if file.stem.endswith(WRITTEN):
+            name = file.stem.removesuffix(WRITTEN)
+            if file.with_name(name) in opened:
+                source.notes.add(f"masks beside a x{ENDING}, which is read: left out", file)
+            else:
+                yield _picture(source, file, name, read_mask(file))
+
+
+def _masks(file: Path) -> np.ndarray:
+    held = read_pickled(file, REMEDY)
+    masks = held.get("masks") if isinstance(held, dict) else None
+    if (
+        not isinstance(masks, np.ndarray)
+        or masks.dtype.kind not in "ui"
+        or masks.min(initial=0) < 0
+    ):
+        raise UserError(f"{file} has no masks; {REMEDY}")
+    masks = masks[0] if masks.ndim == 3 and len(masks) == 1 else masks
+    if masks.ndim != 2:
+        raise UserError(f"{file} has masks of {masks.ndim} axes; images are converted alone")
+    return masks
+
+
+def _picture(source: Source, file: Path, name: str, masks: np.ndarray) -> Picture:
+    image = source.beside(file, name)
+    if image is None:
+        raise UserError(f"{file} has no image; put {name}.png (or .tif) beside it")
+    if (size := source.size(image, file)) != masks.shape:
+        raise UserError(unequal(image, size, file, masks.shape))
+    objects = [(OBJECT, mask) for _, mask in label_objects(masks)]
+    return Picture(image, source.name(image), source.split(file), size, objects, [])
 
 
 def write(out: Path, pictures: Sequence[Picture], source: Source) -> str:

@@ -87,9 +87,10 @@ def _draw(canvas: Canvas, what: str, shape: xml.Element) -> None:
         canvas.bitmap(name, _mask(canvas, what, shape), left, top, group)
     elif shape.tag == "ellipse":
         x, y, a, b = _numbers(canvas, what, shape, "cx", "cy", "rx", "ry")
-        canvas.ellipse(what, name, (x, y), (a, b), float(shape.get("rotation") or 0), group)
+        canvas.ellipse(what, name, (x, y), (a, b), _turn(canvas, what, shape), group)
     elif shape.tag == "box":
-        canvas.box(what, name, _numbers(canvas, what, shape, "xtl", "ytl", "xbr", "ybr"), group)
+        corners = _numbers(canvas, what, shape, "xtl", "ytl", "xbr", "ybr")
+        canvas.box(what, name, corners, group, _turn(canvas, what, shape))
     elif shape.tag != "tag":  # which is of the whole image
         canvas.line(f"{what}, {shape.tag}")
 
@@ -107,6 +108,10 @@ def _numbers(canvas: Canvas, what: str, shape: xml.Element, *names: str) -> list
         return [float(shape.get(name, "")) for name in names]
     except ValueError as error:
         raise canvas.wrong(what, f"lacks one of {', '.join(names)}") from error
+
+
+def _turn(canvas: Canvas, what: str, shape: xml.Element) -> float:
+    return _numbers(canvas, what, shape, "rotation")[0] if shape.get("rotation") else 0.0
 
 
 def _mask(canvas: Canvas, what: str, shape: xml.Element) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Label Studio's JSON: tasks with results, polygons and ellipses in percent, brushes as bits.
 
 Of several annotations of a task the first that was not cancelled is taken, without any the first
-prediction. Results of one id are one: a shape and, where tools and labels are apart, its label.
+prediction; a task without either, or that was skipped, is left out. Results of one id are one: a
+shape and, where tools and labels are apart, its label.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from spatialembed.convert import brush_rle
 from spatialembed.convert.canvas import Canvas
@@ -56,14 +57,21 @@ def read(source: Source) -> Iterator[Picture]:
                 data, rows = task["data"], _results(source, file, what, task)
             except (KeyError, TypeError, AttributeError) as error:
                 raise UserError(f"{file}: {what} lacks data or annotations; {REMEDY}") from error
-            yield _picture(source, file, what, data, rows)
+            if rows is not None:
+                yield _picture(source, file, what, data, rows)
 
 
-def _results(source: Source, file: Path, what: str, task: Any) -> list[Any]:
-    made = [each for each in task.get("annotations") or () if not each.get("was_cancelled")]
+def _results(source: Source, file: Path, what: str, task: Any) -> list[Any] | None:
+    """What was drawn; None where nobody looked, as then it is not known that nothing is there."""
+    given = task.get("annotations") or ()
+    made = [each for each in given if not each.get("was_cancelled")]
     if len(made) > 1:
         source.notes.add("annotations beside the first of their task: left out", f"{file}, {what}")
-    return list((made or task.get("predictions") or [{}])[0].get("result") or [])
+    taken = made or ([] if given else task.get("predictions") or [])
+    if not taken:
+        source.notes.add("tasks nobody labelled, or skipped: left out", f"{file}, {what}")
+        return None
+    return list(taken[0].get("result") or [])
 
 
 def _picture(source: Source, file: Path, what: str, data: Any, rows: list[Any]) -> Picture:
@@ -127,7 +135,8 @@ def _draw(canvas: Canvas, what: str, shape: str, name: str, row: dict[str, Any])
         else:
             x, y = value["x"] * width / 100, value["y"] * height / 100
             far = x + value["width"] * width / 100, y + value["height"] * height / 100
-            canvas.box(what, name, (x, y, *far))
+            turn = value.get("rotation") or 0  # around the upper left corner
+            canvas.box(what, name, (x, y, *far), degrees=turn, center=(x, y))
     except UserError:
         raise
     except (KeyError, TypeError, ValueError) as error:
@@ -148,7 +157,8 @@ def write(out: Path, pictures: Sequence[Picture], source: Source) -> str:
         result = [_result(k, *row, each.picture.size) for k, row in enumerate(each.picture.objects)]
         if each.picture.ignored:
             source.notes.add("images with ignored regions, which brushes have not", each.file)
-        task = {"data": {"image": f"/data/local-files/?d={out.name}/images/{each.file}"}}
+        at = f"{out.name}/images/{each.file}"
+        task = {"data": {"image": f"/data/local-files/?d={quote(at)}"}}
         tasks.append({**task, "predictions": [{"model_version": "labels", "result": result}]})
     (out / "tasks.json").write_text(json.dumps(tasks), encoding="utf-8")
     from xml.sax.saxutils import quoteattr

@@ -67,12 +67,16 @@ def read(source: Source) -> Iterator[Picture]:
 
 
 def _image(source: Source, file: Path, content: dict[str, Any]) -> Path:
-    """The image file; where there is none, the image that the json holds."""
+    """The image file; where there is none, the image that the json holds.
+
+    That beside it comes before one of the name elsewhere: the two may have been renamed.
+    """
+    named = content.get("imagePath")
+    if near := source.at(named, file) or source.beside(file, file.stem):
+        return near
     try:
-        return source.image(content.get("imagePath"), file)
+        return source.image(named, file)
     except UserError:
-        if (beside := source.beside(file, file.stem)) is not None:
-            return beside
         if not content.get("imageData"):
             raise
     path = source.scratch / source.name(file)

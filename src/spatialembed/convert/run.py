@@ -24,8 +24,10 @@ from spatialembed.convert import (
 from spatialembed.convert.picture import Picture, class_names, overlap
 from spatialembed.convert.source import Source
 from spatialembed.data.data_set import Crowds
+from spatialembed.data.layouts.other_layouts import kind_of_json
 from spatialembed.data.open import scan_data
 from spatialembed.errors import UserError
+from spatialembed.files.described import read_json
 
 FORMATS: dict[str, Any] = {
     "LabelMe": labelme,
@@ -39,6 +41,8 @@ FORMATS: dict[str, Any] = {
     "what training reads": label_folders,
 }
 """What is read: the first that recognises the folder."""
+
+_OF_JSON = (labelme, label_studio, via, coco)
 
 WRITERS: dict[str, Any] = {
     "labelme": labelme,
@@ -93,6 +97,9 @@ def convert(
         raise UserError(f"{out} exists already; remove it or choose another folder")
     if out.resolve().is_relative_to(root.resolve()):
         raise UserError(f"{out} is within {root}, which is read; choose a folder beside it")
+    within = next((each for each in out.parents if os.path.lexists(each)), out.parent)
+    if not within.is_dir():
+        raise UserError(f"{out} cannot be made, as {within} is no folder; choose another place")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".convert-", dir=out.parent) as scratch:
@@ -117,6 +124,8 @@ def _read(source: Source, to: Tool, found: Path | None) -> tuple[str, list[Pictu
         name, rows = f"results of {found}", label_folders.read_found(source, found)
     else:
         name = next((name for name, form in FORMATS.items() if form.recognize(source)), "")
+        if not name or FORMATS[name] in _OF_JSON:
+            _require_whole_jsons(source)
         if not name:
             scan_data(source.root)  # raises what it is and what to do
         form = FORMATS[name]
@@ -125,7 +134,28 @@ def _read(source: Source, to: Tool, found: Path | None) -> tuple[str, list[Pictu
         rows = form.read(source)
     pictures = list(rows)
     _require(source.root, pictures)
+    if found is None and form is not label_folders:
+        _note_what_is_left(source, form, pictures)
     return name, pictures
+
+
+def _require_whole_jsons(source: Source) -> None:
+    """Of a json that is cut off nobody can tell whose it is: it would be passed over."""
+    for file in source.ending(".json"):
+        if kind_of_json(file) is None:
+            read_json(file, "export it again, or take it away from there", largest=None)
+
+
+def _note_what_is_left(source: Source, form: Any, pictures: list[Picture]) -> None:
+    """Note images that nothing annotates, and what other tools annotated."""
+    taken = {picture.image for picture in pictures}
+    for image in source.images if form is not ultralytics else ():
+        is_mask = image.parent.name == "masks" or image.stem.endswith(cellpose.WRITTEN)
+        if image not in taken and not is_mask:
+            source.notes.add("image files without annotations: left out", image)
+    for name, other in FORMATS.items():
+        if other not in (form, object_masks, label_folders) and other.recognize(source):
+            source.notes.add("tools' annotations beside those that are read: left out", name)
 
 
 def _require(root: Path, pictures: Iterable[Picture]) -> None:

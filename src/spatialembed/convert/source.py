@@ -88,10 +88,22 @@ class Source:
             )
         return best[0]
 
+    @cached_property
+    def _by_place(self) -> dict[str, Path]:
+        return {os.path.normpath(file): file for file in self.images}
+
+    def at(self, name: Any, told: Path) -> Path | None:
+        """The image at a path relative to the file that names it, if there is one."""
+        inside = file_in_json(name) if isinstance(name, str) else ""
+        return self._by_place.get(os.path.normpath(told.parent / inside))
+
+    @cached_property
+    def _by_stem(self) -> dict[Path, Path]:
+        return {file.with_suffix(""): file for file in reversed(self.images)}
+
     def beside(self, file: Path, name: str) -> Path | None:
         """The image of that stem in the folder of a file, if there is one."""
-        alike = (each for each in self.images if each.parent == file.parent)
-        return next((each for each in alike if each.stem == name), None)
+        return self._by_stem.get(file.parent / name)
 
     def size(self, image: Path, told: Path, height: Any = None, width: Any = None) -> Any:
         """Height and width of an image.

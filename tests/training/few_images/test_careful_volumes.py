@@ -116,7 +116,8 @@ def test_other_proportions_are_warned_of(start, data, tmp_path, capsys) -> None:
     out = tmp_path / "run"
     assert main(["train", str(data), f"--init={start}", f"--out={out}", *options]) == 0
     said = " ".join("".join(capsys.readouterr()).split())
-    assert "its voxels are 3 x 1 x 1.5 µm (z, y, x), those of training 0.8 x 0.3 x 0.3" in said
+    assert "its voxels are 3 x 1 x 1.5 µm (z, y, x)" in said
+    assert "those that the start learned from 0.8 x 0.3 x 0.3 µm" in said
     assert load_model(out / "model.safetensors")[1].pitch == load_model(start)[1].pitch
 
 

@@ -82,7 +82,7 @@ def load(file: Path) -> Content:
 
 @lru_cache(maxsize=2)
 def _load(file: Path, _modified: int) -> Content:
-    content = read_json(file, "it may be truncated", largest=None)
+    content = read_json(file, "it may be truncated: export it again", largest=None)
     rows = {name: list(_rows(file, content, name)) for name in NEEDED}
     ids = _categories(file, rows["categories"])
     return Content(

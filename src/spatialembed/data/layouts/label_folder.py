@@ -34,7 +34,7 @@ from spatialembed.data.layouts.splits import (
     split_of,
     splits_in,
 )
-from spatialembed.data.layouts.unread_files import left_out_of
+from spatialembed.data.layouts.unread_files import corrected_since, left_out_of
 from spatialembed.data.sample import Sample, Truth, Window
 from spatialembed.data.sample_files import Items, row
 from spatialembed.errors import UserError
@@ -192,6 +192,8 @@ def _pairs(root: Path, folder: Path) -> tuple[list[str], list[Problem]]:
         unknown = _Named(folder / "ignore", "_ignore", [])
         where = str(folder / ("{}" + _MASKS + ".png (or .tif)"))
         left = [*left_out_of(folder, ("_seg.npy",))]
+        written = [name for name in names if _ends(name, _CELLPOSE_MASKS)]
+        left += corrected_since(folder, written, root)
     complete = images.by_stem and masks.by_stem
     other = "" if complete or not (told := other_layout(root)) else f"; {told}"
     if not images.by_stem:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 
 from spatialembed.data.data_set import Problem
 from spatialembed.data.images.kinds import SUFFIXES, ZARR
@@ -102,6 +103,25 @@ def left_out_of(
             others[suffix] += 1
     if others:
         yield Problem(folder, in_words(others), warning=True)
+
+
+def corrected_since(folder: Path, masks: Sequence[str], root: Path) -> Iterator[Problem]:
+    """That Cellpose's window saved masks after those that are read.
+
+    Args:
+        folder: of the masks.
+        masks: names that begin as the window's x_seg.npy.
+        root: of the data set.
+    """
+    pairs = [(folder / name, folder / f"{name.rpartition('_cp_')[0]}_seg.npy") for name in masks]
+    newer = [s for m, s in pairs if s.is_file() and s.stat().st_mtime > m.stat().st_mtime]
+    if newer:
+        more = f" (so were {len(newer) - 1} more)" if len(newer) > 1 else ""
+        message = (
+            f"was saved after the masks beside it, which are read{more}; "
+            f"`spatialembed convert {quote(str(root))} OUT` takes what is in them"
+        )
+        yield Problem(newer[0], message, warning=True)
 
 
 def images_left_out(folder: Path, remedy: str) -> list[Problem]:

@@ -143,6 +143,7 @@ def test_evaluate_with_other_settings(run, data, tmp_path, capsys) -> None:
     written = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert {name: written["settings"][name] for name in settings} == settings
     assert sum(image["n_found"] for image in written["images"]) == 0  # all are smaller
+    assert "no object was found in any image" in capsys.readouterr().err
     said = errors_of(capsys, *asked, "--seed_threshold", "1.5")
     assert "the seed threshold lies between 0 and 1" in said
 

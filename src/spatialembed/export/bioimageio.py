@@ -204,7 +204,7 @@ def _described(
         inputs=[given],
         outputs=[labels],
         weights=v.WeightsDescr(torchscript=weights),
-        config=v.Config(spatialembed=json.loads(json.dumps(notes))),
+        config=v.Config(**{"spatialembed": json.loads(json.dumps(notes))}),
     )
 
 
@@ -227,8 +227,8 @@ def _steps(spec: ModelSpec) -> list[Any]:
     if normal.kind == "range":
         # Along an axis, since the extension reads lists of gains alone.
         gain = [1 / (normal.white or WHITE)] * spec.in_channels
-        scaled = v.ScaleLinearAlongAxisKwargs(axis=channel, gain=gain)
-        return [v.ScaleLinearDescr(kwargs=scaled), v.ClipDescr(kwargs=v.ClipKwargs(max=1.0))]
+        divided = v.ScaleLinearAlongAxisKwargs(axis=channel, gain=gain)
+        return [v.ScaleLinearDescr(kwargs=divided), v.ClipDescr(kwargs=v.ClipKwargs(max=1.0))]
     if normal.kind == "mean-std":
         fixed = v.FixedZeroMeanUnitVarianceAlongAxisKwargs(
             mean=list(normal.mean), std=list(normal.std), axis=channel

@@ -1,0 +1,163 @@
+"""Which mask is that of which image: by equal stems, in images/ and masks/ or side by side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Container, Iterable, Sequence
+from pathlib import Path
+
+from spatialembed.data.data_set import Problem
+from spatialembed.data.images.kinds import LOSSY_SUFFIXES, is_zarr
+from spatialembed.data.images.reading import image_names, is_stack
+from spatialembed.data.layouts.other_layouts import other_layout
+from spatialembed.data.layouts.splits import beside, split_of, splits_in
+from spatialembed.data.layouts.unread_files import corrected_since, left_out_of
+from spatialembed.data.sample_files import row
+from spatialembed.errors import UserError
+from spatialembed.files.names import composed, is_hidden, stem
+
+_MASKS = "_masks"
+_CELLPOSE_MASKS = "_cp_masks"  # as its window and its command write them
+_OTHER = ("_flows", "_overlay")  # its outputs that are neither images nor masks
+_PARTS = ("images", "masks", "ignore")
+
+
+def holds_pairs(folder: Path) -> bool:
+    """Whether a folder holds images and their masks, without folders of splits."""
+    return (folder / "masks").is_dir() or any(_ends(name, _MASKS) for name in image_names(folder))
+
+
+def pairs(root: Path, folder: Path) -> tuple[list[str], list[Problem]]:
+    """Rows of the files of each sample below ``root`` in a split's folder, and what is wrong.
+
+    Raises:
+        UserError: there is no image or no mask.
+    """
+    if (folder / "images").is_dir() or (folder / "masks").is_dir():
+        masks = _Named(folder / "masks", _MASKS)
+        images = _Named(folder / "images", "_img", kept=masks.by_stem)
+        unknown = _Named(folder / "ignore", "_ignore")
+        where = str(folder / "masks" / "{}.png (or .tif)")
+        if taken := _add_folders((images, masks, unknown)):
+            where = str(folder / "masks" / "{0}") + " (a folder of planes) or {0}.tif"
+        left = [each for part in _PARTS for each in left_out_of(folder / part, taken=taken)]
+        if taken:
+            message = "holds folders, each taken for a volume and its files for the planes of it"
+            left.append(Problem(images.folder, message, warning=True))
+        if folder != root or not splits_in(root)[0]:
+            left += beside(folder, _PARTS, f"put them into {folder / 'images'} and masks")
+    else:
+        names = image_names(folder)
+        masks = _Named(folder, _MASKS, _masks_of(names))
+        plain = [name for name in names if not _ends(name, _MASKS, *_OTHER)]
+        images = _Named(folder, "_img", plain, kept=masks.by_stem)
+        unknown = _Named(folder / "ignore", "_ignore", [])
+        where = str(folder / ("{}" + _MASKS + ".png (or .tif)"))
+        left = [*left_out_of(folder, ("_seg.npy",))]
+        written = [name for name in names if _ends(name, _CELLPOSE_MASKS)]
+        left += corrected_since(folder, written, root)
+    complete = images.by_stem and masks.by_stem
+    other = "" if complete or not (told := other_layout(root)) else f"; {told}"
+    if not images.by_stem:
+        other = other or "".join(f"; {problem}" for problem in left)
+        raise UserError(f"{images.folder} has no image; put images with their masks there{other}")
+    if not masks.by_stem:
+        needed = where.format("NAME")
+        raise UserError(f"{folder} has no mask; expected {needed} for every image{other}")
+    rows, problems = _match(root, images, masks, unknown, where)
+    return rows, [*problems, *left]
+
+
+def _add_folders(parts: Sequence[_Named]) -> set[str]:
+    """Where folders are volumes add them to images, masks and ignore, and give their names.
+
+    They are where images/ holds no image but folders, one of which, and its mask, is a stack; a
+    folder of a split's name is none. That of plates may look the same, so that it is told.
+    """
+    images, masks, _ = parts
+    inside = [_folders_in(part.folder) for part in parts]
+    if images.by_stem or not any(
+        is_stack(images.folder / folder)
+        and (name in masks.by_stem or is_stack(masks.folder / inside[1].get(name, name)))
+        for name, folder in inside[0].items()
+        if split_of(name) is None
+    ):
+        return set()
+    for part, folders in zip(parts, inside, strict=True):
+        part.add((folder, name) for name, folder in folders.items())
+    return {folder for folders in inside for folder in folders.values()}
+
+
+def _folders_in(folder: Path) -> dict[str, str]:
+    """Names of folders by these, composed."""
+    if not folder.is_dir():
+        return {}
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_dir())
+    kept = (name for name in names if not is_hidden(name) and not is_zarr(Path(name)))
+    return {composed(name): name for name in kept}
+
+
+def _masks_of(names: Sequence[str]) -> list[str]:
+    """Names of masks beside images; those that Cellpose wrote where there are no others."""
+    own = [name for name in names if _ends(name, _MASKS) and not _ends(name, _CELLPOSE_MASKS)]
+    held = {stem(name, _MASKS) for name in own}
+    written = (name for name in names if _ends(name, _CELLPOSE_MASKS))
+    return [*own, *(name for name in written if stem(name, _CELLPOSE_MASKS) not in held)]
+
+
+class _Named:
+    """Files of one folder by stem without ``ending``, or whole where it is one of ``kept``.
+
+    Of two of one stem, either may be meant.
+    """
+
+    def __init__(
+        self, folder: Path, ending: str, names: list[str] | None = None, kept: Container[str] = ()
+    ) -> None:
+        self.folder = folder
+        self.by_stem: dict[str, str] = {}
+        self.problems: list[Problem] = []
+        found = image_names(folder) if names is None else names
+        for name in found:
+            whole = stem(name)
+            plain = whole if whole in kept else stem(name, _CELLPOSE_MASKS, ending)
+            self.add([(name, plain)])
+
+    def add(self, named: Iterable[tuple[str, str]]) -> None:
+        """Add files of such stems."""
+        for name, plain in named:
+            if (other := self.by_stem.setdefault(plain, name)) is not name:
+                message = f"has the stem of {self.folder / other}; remove one of them"
+                self.problems.append(Problem(self.folder / name, message))
+
+
+def _match(
+    root: Path, images: _Named, masks: _Named, unknown: _Named, where: str
+) -> tuple[list[str], list[Problem]]:
+    problems = [*images.problems, *masks.problems, *unknown.problems]
+    # Joined as text: of a million files, paths take some fifteen times as long to make.
+    starts = [os.path.join(*n.folder.relative_to(root).parts, "") for n in (images, masks, unknown)]
+    rows = []
+    for name, image in sorted(images.by_stem.items()):
+        mask = masks.by_stem.get(name)
+        if mask is None:
+            message = f"has no mask; expected {where.format(name)}"
+            problems.append(Problem(images.folder / image, message))
+        elif mask.lower().endswith(LOSSY_SUFFIXES):
+            message = "is in a lossy format, which changes ids; use PNG or TIFF"
+            problems.append(Problem(masks.folder / mask, message))
+        else:
+            files = [image, mask, *filter(None, [unknown.by_stem.get(name)])]
+            rows.append(row(name, *map("".join, zip(starts, files, strict=False))))
+    for named in (masks, unknown):
+        message = "is a mask without an image; is it misnamed?"
+        problems += [
+            Problem(named.folder / named.by_stem[name], message, warning=True)
+            for name in sorted(set(named.by_stem) - set(images.by_stem))
+        ]
+    return rows, problems
+
+
+def _ends(name: str, *endings: str) -> bool:
+    return stem(name).endswith(endings)

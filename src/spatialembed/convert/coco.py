@@ -21,17 +21,13 @@ from spatialembed.data.annotations.coco_json import key, load
 from spatialembed.data.annotations.drawn import Sorted, draw, kind_at_sight
 from spatialembed.data.annotations.masks import Rle, area
 from spatialembed.data.data_set import Split
-from spatialembed.data.layouts.other_layouts import COCO, kind_of_json
+from spatialembed.data.layouts.other_layouts import COCO
 from spatialembed.errors import UserError
 
 
 def recognize(source: Source) -> bool:
     """Whether there are jsons of COCO instances."""
-    return bool(_files(source))
-
-
-def _files(source: Source) -> list[Path]:
-    return [file for file in source.ending(".json") if kind_of_json(file) == COCO]
+    return bool(source.jsons(COCO))
 
 
 def read(source: Source) -> Iterator[Picture]:
@@ -41,7 +37,7 @@ def read(source: Source) -> Iterator[Picture]:
         UserError: a json cannot be read, an image is missing or of another size, an annotation
             cannot be drawn or is of no image.
     """
-    for file in _files(source):
+    for file in source.jsons(COCO):
         content = load(file)
         rows, names = _rows(source, file), {one: name for name, one in content.categories.items()}
         for image in content.images:

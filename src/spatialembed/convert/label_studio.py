@@ -18,7 +18,6 @@ from spatialembed.convert.canvas import Canvas
 from spatialembed.convert.images import copy_image
 from spatialembed.convert.picture import OBJECT, Picture, class_names, cut_out, placed
 from spatialembed.convert.source import Source
-from spatialembed.data.layouts.other_layouts import kind_of_json
 from spatialembed.errors import UserError
 from spatialembed.files.described import read_json
 
@@ -37,11 +36,7 @@ _CONFIG = """<View>
 
 def recognize(source: Source) -> bool:
     """Whether there is a JSON of Label Studio's."""
-    return bool(_files(source))
-
-
-def _files(source: Source) -> list[Path]:
-    return [file for file in source.ending(".json") if kind_of_json(file) == "Label Studio"]
+    return bool(source.jsons("Label Studio"))
 
 
 def read(source: Source) -> Iterator[Picture]:
@@ -50,7 +45,7 @@ def read(source: Source) -> Iterator[Picture]:
     Raises:
         UserError: an image is missing or of another size, or a result cannot be drawn.
     """
-    for file in _files(source):
+    for file in source.jsons("Label Studio"):
         for number, task in enumerate(read_json(file, REMEDY, largest=None), 1):
             what = f"task {task.get('id', number)}" if isinstance(task, dict) else f"task {number}"
             try:

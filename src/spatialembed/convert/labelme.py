@@ -20,7 +20,6 @@ from spatialembed.convert.canvas import Canvas
 from spatialembed.convert.images import copy_image
 from spatialembed.convert.picture import OBJECT, Picture, cut_out, placed
 from spatialembed.convert.source import Source
-from spatialembed.data.layouts.other_layouts import kind_of_json
 from spatialembed.errors import UserError
 from spatialembed.files.described import read_json
 from spatialembed.formats.outlines import rings_of
@@ -33,11 +32,7 @@ REMEDY = "open it in LabelMe and save it anew"
 
 def recognize(source: Source) -> bool:
     """Whether there are LabelMe's jsons."""
-    return bool(_files(source))
-
-
-def _files(source: Source) -> list[Path]:
-    return [file for file in source.ending(".json") if kind_of_json(file) == "LabelMe"]
+    return bool(source.jsons("LabelMe"))
 
 
 def read(source: Source) -> Iterator[Picture]:
@@ -46,7 +41,7 @@ def read(source: Source) -> Iterator[Picture]:
     Raises:
         UserError: an image is missing or of another size, or a shape cannot be drawn.
     """
-    for file in _files(source):
+    for file in source.jsons("LabelMe"):
         content = read_json(file, REMEDY, largest=None)
         image = _image(source, file, content)
         size = source.size(image, file, content.get("imageHeight"), content.get("imageWidth"))

@@ -15,6 +15,7 @@ from spatialembed.convert.picture import Notes
 from spatialembed.data.data_set import Crowds, Split, unequal
 from spatialembed.data.images.kinds import SUFFIXES
 from spatialembed.data.images.reading import image_size
+from spatialembed.data.layouts.other_layouts import kind_of_json
 from spatialembed.data.layouts.splits import split_of
 from spatialembed.errors import UserError
 from spatialembed.files.names import composed, file_in_json, is_hidden
@@ -49,6 +50,10 @@ class Source:
     def ending(self, *ends: str) -> list[Path]:
         """The files whose names end so, in lower case."""
         return [file for file in self.files if file.name.lower().endswith(ends)]
+
+    def jsons(self, kind: str) -> list[Path]:
+        """The jsons that a tool wrote, by its name in ``other_layouts``."""
+        return [file for file in self.ending(".json") if kind_of_json(file) == kind]
 
     @cached_property
     def images(self) -> list[Path]:

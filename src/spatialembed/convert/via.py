@@ -12,7 +12,6 @@ from typing import Any
 from spatialembed.convert.canvas import Canvas
 from spatialembed.convert.picture import OBJECT, Picture
 from spatialembed.convert.source import Source
-from spatialembed.data.layouts.other_layouts import kind_of_json
 from spatialembed.errors import UserError
 from spatialembed.files.described import read_json
 
@@ -24,11 +23,7 @@ _NAMES = ("class", "label", "type", "name", "category", "object")
 
 def recognize(source: Source) -> bool:
     """Whether there is a json of VIA's."""
-    return bool(_files(source))
-
-
-def _files(source: Source) -> list[Path]:
-    return [f for f in source.ending(".json") if kind_of_json(f) == "VGG Image Annotator"]
+    return bool(source.jsons("VGG Image Annotator"))
 
 
 def read(source: Source) -> Iterator[Picture]:
@@ -37,7 +32,7 @@ def read(source: Source) -> Iterator[Picture]:
     Raises:
         UserError: an image is missing, or a region cannot be drawn.
     """
-    for file in _files(source):
+    for file in source.jsons("VGG Image Annotator"):
         content = read_json(file, REMEDY, largest=None)
         entries = content.get("_via_img_metadata", content) if isinstance(content, dict) else None
         if not isinstance(entries, dict):

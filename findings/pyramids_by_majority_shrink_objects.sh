@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # A pyramid of labels by majority shrinks every object and loses small ones: where votes are equal, background wins.
 # Guess before: edges round up as often as down, so that areas stay as they are on average, and a disc that is 13
-# pixels wide is one pixel or two at a factor of 8. Seen with ngff-zarr 0.50.0 (ITKWASM_LABEL_IMAGE, which its
-# documentation has for labels, and DASK_IMAGE_MODE alike): of 36 such discs 92, 71 and 39 % of the area are left at
+# pixels wide is one pixel or two at a factor of 8. Seen with ngff-zarr 0.50.0 (ITKWASM_LABEL_IMAGE, which is
+# meant for labels by its name, and DASK_IMAGE_MODE alike): of 36 such discs 92, 71 and 39 % of the area are left at
 # factors 2, 4 and 8, and 25 objects. tensorstore 0.1.86's downsample "mode" gives an equal vote to the smaller
 # number too: a line of one pixel's width is gone after one level.
 set -euo pipefail

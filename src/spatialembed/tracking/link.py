@@ -54,7 +54,9 @@ def track(
             of range, or laptrack is missing.
     """
     _require(frames, max_distance, max_gap)
-    steps = (1.0,) * frames[0].ndim if spacing is None else spacing
+    steps = (1.0,) * frames[0].ndim if spacing is None else tuple(spacing)
+    if len(steps) != frames[0].ndim or not all(0 < step < math.inf for step in steps):
+        raise UserError(f"spacing is a number above 0 for each axis of a frame, not {steps}")
     objects, pairs = _candidates(frames, max_gap + 1, max(FURTHEST, max_distance or 0), steps)
     reach = max_distance or reach_of_motion([p for (t, u), p in pairs.items() if u == t + 1])
     starts = [0, *accumulate(map(len, objects))]
@@ -84,18 +86,25 @@ def _candidates(
     objects: list[Objects] = []
     pairs: dict[tuple[int, int], Pairs] = {}
     before: deque[np.ndarray] = deque(maxlen=window)  # of these frames
+    shape = frames[0].shape
     for u in range(len(frames)):
         label_map = frames[u]
-        if label_map.dtype.kind not in "ui" or (label_map.shape != frames[0].shape):
-            raise UserError(
-                f"frame {u} is {label_map.dtype} of shape {label_map.shape}; frames are integers, "
-                f"all of one shape, as the first of {frames[0].shape}"
-            )
+        _require_labels(u, label_map, shape)
         objects.append(measured(u, label_map, steps))
         for t, earlier in enumerate(before, u - len(before)):
             pairs[t, u] = near(objects[t], objects[u], (earlier, label_map), reach)
         before.append(label_map)
     return objects, pairs
+
+
+def _require_labels(number: int, label_map: np.ndarray, shape: tuple[int, ...]) -> None:
+    if label_map.dtype.kind not in "ui" or label_map.shape != shape:
+        raise UserError(
+            f"frame {number} is {label_map.dtype} of shape {label_map.shape}; frames are integers, "
+            f"all of the shape of the first, {shape}"
+        )
+    if label_map.size and label_map.min() < 0:
+        raise UserError(f"frame {number} has negative labels; 0 is background, objects are above")
 
 
 def _costs(pairs: Pairs, first: int, second: int) -> Costs:
@@ -111,25 +120,24 @@ def _assigned(
     max_gap: int,
     divisions: bool,
 ) -> list[tuple[int, int]]:
-    """Rows of objects that laptrack links. To link costs less than to end a track and begin one."""
+    """Rows of objects that laptrack links. Each link costs less than to end a track and begin another."""
     try:
         from laptrack import LapTrack
     except ImportError as error:
         raise missing_extra("tracking", "track") from error
-    dearest = max(links.values())
-    cutoff = dearest + 1e-6
+    dear = max(links.values()) + 1  # than any link, so that what can be linked is
     ends = ("track", "segment")
     tracker = LapTrack(
         metric=_metric(links),
-        cutoff=cutoff,
+        cutoff=dear,
         gap_closing_metric=_metric(links),
-        gap_closing_cutoff=cutoff if max_gap else False,
+        gap_closing_cutoff=dear if max_gap else False,
         gap_closing_max_frame_count=max_gap + 1,
         splitting_metric=_metric({(b, a): cost for (a, b), cost in _halves(links, table).items()}),
-        splitting_cutoff=cutoff if divisions else False,
-        no_splitting_cost=dearest,
-        no_merging_cost=dearest,
-        **{f"{part}_{end}_cost": dearest for part in ends for end in ("start", "end")},
+        splitting_cutoff=dear if divisions else False,
+        no_splitting_cost=dear,
+        no_merging_cost=dear,
+        **{f"{part}_{end}_cost": dear for part in ends for end in ("start", "end")},
     )
     rows = [np.arange(*ends, dtype=float)[:, None] for ends in pairwise(starts)]
     graph = tracker.predict(rows)

@@ -177,4 +177,7 @@ def test_how_far_is_looked_follows_how_far_objects_go() -> None:
     assert reach_of_motion([pairs(0)]) == 0.6
     assert reach_of_motion([pairs(3)]) == pytest.approx(3 * 3 / wide + 0.4)
     assert reach_of_motion([pairs(15)]) == 2.0
-    assert reach_of_motion([near(*[measured(0, np.zeros((4, 4), int), (1.0, 1.0))] * 2, [], 2.0)]) == 0.6
+    assert (
+        reach_of_motion([near(*[measured(0, np.zeros((4, 4), int), (1.0, 1.0))] * 2, [], 2.0)])
+        == 0.6
+    )

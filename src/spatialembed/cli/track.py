@@ -30,8 +30,8 @@ def run_track(
     from spatialembed.tracking.frames import open_frames
     from spatialembed.tracking.results import write_tracks
 
-    sequence = open_frames(frames)
     with new_folder(out, frames) as made:
+        sequence = open_frames(frames)
         tracks = track(sequence, max_distance, max_gap, divisions, sequence.spacing)
         left_out = write_tracks(made, tracks, sequence.names, sequence.spacing)
     warn(left_out)

@@ -120,7 +120,10 @@ def _assigned(
     max_gap: int,
     divisions: bool,
 ) -> list[tuple[int, int]]:
-    """Rows of objects that laptrack links. Each link costs less than to end a track and begin another."""
+    """Rows of objects that laptrack links.
+
+    Each link costs less than to end a track and begin another.
+    """
     try:
         from laptrack import LapTrack
     except ImportError as error:

@@ -1,9 +1,10 @@
 """Tracks by the Cell Tracking Challenge's measures, ours beside a plain linker by overlap.
 
+    python benchmarks/tracking.py --environments PEERS
     python benchmarks/tracking.py --environments PEERS --sequence TRACKING
 
-Of generated cells, on which the costs were chosen, and of a real sequence, on which nothing was:
-TRACKING holds `test/images/*/*.tif`, `test/masks/*/*.tif` and `tracks.txt`. Its truth is silver,
+First of generated cells, on which the costs were chosen, then of a real sequence, on which nothing
+was: TRACKING holds `test/images/*/*.tif`, `test/masks/*/*.tif` and `tracks.txt`. Its truth is silver,
 made by a network and a tracker, without divisions. Linked are the truth's own masks, whose labels
 are drawn anew in every frame, and what the shipped model `phase` finds in the images. The measures
 are those of py-ctcmetrics, in an environment of its own below PEERS.
@@ -16,6 +17,7 @@ import json
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +58,10 @@ def by_overlap(frames: Maps) -> Tracks:
 
 
 LINKERS = {"spatialembed": se.track, "plain IoU": by_overlap}
+PLAINER = {
+    "spatialembed, `--divisions no --max_gap 0`": partial(se.track, max_gap=0, divisions=False)
+}
+"""For the real sequence, whose truth knows neither."""
 
 
 def write_truth(folder: Path, frames: Maps, rows: np.ndarray) -> None:
@@ -66,12 +72,19 @@ def write_truth(folder: Path, frames: Maps, rows: np.ndarray) -> None:
     np.savetxt(folder / "TRA" / "man_track.txt", rows, fmt="%d")
 
 
-def measures(python: Path, folder: Path, frames: Maps, rows: np.ndarray, works: dict[str, Maps]):
+def measures(
+    python: Path,
+    folder: Path,
+    frames: Maps,
+    rows: np.ndarray,
+    works: dict[str, Maps],
+    linkers: dict[str, Callable[[Maps], Tracks]],
+) -> Iterator[tuple[str, str, list[float]]]:
     """Of each work, label maps without tracks, what each linker makes of it, by SHOWN."""
     write_truth(folder / "truth", frames, rows)
     places = []
     for work, maps in works.items():
-        for name, link in LINKERS.items():
+        for name, link in linkers.items():
             places.append((work, name, folder / f"{work} {name}"))
             assert write_ctc(places[-1][2], link(maps))
     command = [python, HERE / "peers" / "of_ctcmetrics.py", folder / "truth"]
@@ -125,7 +138,9 @@ def generated(python: Path) -> Iterator[list[str]]:
             drawn = draw_sequence(seed, cells=(20, 45)[seed % 2], step=step, longest=longest)
             works = {"found": harmed(drawn.label_maps, np.random.default_rng(seed))}
             with tempfile.TemporaryDirectory() as folder:
-                done = measures(python, Path(folder), drawn.label_maps, rows_of(drawn), works)
+                done = measures(
+                    python, Path(folder), drawn.label_maps, rows_of(drawn), works, LINKERS
+                )
                 for _, name, row in done:
                     found[name].append(row)
         for name, rows in found.items():
@@ -146,7 +161,9 @@ def real(python: Path, root: Path) -> Iterator[list[str]]:
         f"`phase`, `--diameter {round(wide)}`": found,
     }
     with tempfile.TemporaryDirectory() as folder:
-        for work, name, row in measures(python, Path(folder), truth, rows, works):
+        for work, name, row in measures(
+            python, Path(folder), truth, rows, works, LINKERS | PLAINER
+        ):
             yield [work, name, *figures(row)]
 
 
@@ -164,13 +181,17 @@ def main() -> None:
     python = environment(given.environments / "ctcmetrics", CTC)
     if not isinstance(python, Path):
         raise SystemExit(python)
-    command = "--environments PEERS --sequence TRACKING"
-    table = {"given": command, "page": "tracking.md"}
-    header = ["way in diameters", "longest", "linker", *SHOWN]
-    write_table("tracking", header, list(generated(python)), table="generated", **table)
-    if given.sequence is not None:
-        header = ["masks", "linker", *SHOWN]
-        write_table("tracking", header, list(real(python, given.sequence)), table="real", **table)
+    if given.sequence is None:
+        header, rows = ["way in diameters", "longest", "linker"], generated(python)
+        write("generated", [*header, *SHOWN], list(rows), "")
+    else:
+        rows = real(python, given.sequence)
+        write("real", ["masks", "linker", *SHOWN], list(rows), " --sequence TRACKING")
+
+
+def write(table: str, header: Sequence[str], rows: Sequence[Sequence[str]], given: str) -> None:
+    """Put a table where it stands."""
+    write_table("tracking", header, rows, f"--environments PEERS{given}", "tracking.md", table)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,10 @@
     python benchmarks/tracking.py --environments PEERS --sequence TRACKING
 
 First of generated cells, on which the costs were chosen, then of a real sequence, on which nothing
-was: TRACKING holds `test/images/*/*.tif`, `test/masks/*/*.tif` and `tracks.txt`. Its truth is silver,
-made by a network and a tracker, without divisions. Linked are the truth's own masks, whose labels
-are drawn anew in every frame, and what the shipped model `phase` finds in the images. The measures
-are those of py-ctcmetrics, in an environment of its own below PEERS.
+was: TRACKING holds `test/images/*/*.tif`, `test/masks/*/*.tif` and `tracks.txt`. Its truth is
+silver, made by a network and a tracker, without divisions. Linked are the truth's own masks, whose
+labels are drawn anew in every frame, and what the shipped model `phase` finds in the images. The
+measures are those of py-ctcmetrics, in an environment of its own below PEERS.
 
 The plain linker takes the pairs of objects of two frames for one whose IoU add up to most.
 """

@@ -81,8 +81,11 @@ def speckled() -> np.ndarray:
         ({}, "holds no TIFF"),
         ({"t1": label_map() + 0.5, "t2": label_map()}, "t1.tif is not integer"),
         ({"t1": label_map().astype(np.int16) - 1, "t2": label_map()}, "t1.tif has negative"),
-        ({"t1": speckled(), "t2": label_map()}, "t1 has ids that lie in several parts"),
-        ({"t1": 255 * (label_map() == 1), "t2": label_map()}, "t1 holds no id but 255"),
+        (
+            {"t1": speckled(), "t2": label_map()},
+            "t1 is no map of instances: it has ids that lie in several parts",
+        ),
+        ({"t1": 255 * (label_map() == 1), "t2": label_map()}, "it holds no id but 255"),
         ({"t1": np.stack([label_map()] * 5), "t2": label_map()}, "t2.tif"),
         ({"t1": label_map(), "t2": np.stack([label_map()] * 5)}, "t2.tif"),
     ],

@@ -33,7 +33,8 @@ def read_tracks(path: str) -> Layers:
     layers: Layers = [(labels, {"name": f"{folder.name} labels", **place}, "labels")]
     rows = np.genfromtxt(folder / TABLE, delimiter=",", names=True, ndmin=1)
     if len(rows):
-        axes = [name for name in ("id", "frame", "z", "y", "x") if name in rows.dtype.names]
+        there = rows.dtype.names or ()
+        axes = [name for name in ("id", "frame", "z", "y", "x") if name in there]
         data = np.stack([rows[name] for name in axes], axis=1)
         born = rows["parent"] > 0
         pairs = zip(rows["id"][born].astype(int), rows["parent"][born].astype(int), strict=True)

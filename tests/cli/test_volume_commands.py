@@ -235,6 +235,7 @@ def test_recipes_of_the_other_kind_are_refused(data, flat, run, tmp_path, capsys
     said = errors_of(capsys, "train", flat, "--config", "volumes", *asked)
     assert "holds images" in said
     assert "--config nuclei" in said
+    assert "a label folder; COCO and Cityscapes are of images alone" in said
     said = errors_of(capsys, "train", flat, "--config", "nuclei", "--init", run, *asked)
     assert "holds images" in said
     said = errors_of(capsys, "train", data, "--config", "volumes", "--also", flat, *asked)

@@ -177,7 +177,7 @@ def _require_image(path: Path, file: tifffile.TiffFile, pages: Any, axes: str, s
         raise UserError(
             f"{path} is a stack of shape {shape} (axes {letters}), not a 2D image; store its "
             "planes as separate files, or, if they are planes in z, predict it with --stitch or by "
-            "a model of volumes"
+            "a model of volumes, which learns from label folders"
         )
     if any(page is None or page.parent is not file for page in pages.pages):
         raise UserError(

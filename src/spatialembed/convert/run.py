@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,6 +27,7 @@ from spatialembed.data.layouts.other_layouts import kind_of_json
 from spatialembed.data.open import scan_data
 from spatialembed.errors import UserError
 from spatialembed.files.described import read_json
+from spatialembed.files.writing import scratch_folder
 
 FORMATS: dict[str, Any] = {
     "LabelMe": labelme,
@@ -102,10 +102,10 @@ def convert(
         raise UserError(f"{out} cannot be made, as {within} is no folder; choose another place")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".convert-", dir=out.parent) as scratch:
-            held = Source(root, Path(scratch) / "within", crowds=crowds)
+        with scratch_folder(out.parent) as scratch:
+            held = Source(root, scratch / "within", crowds=crowds)
             name, pictures = _read(held, to, None if found is None else Path(found))
-            made = Path(scratch) / out.name
+            made = scratch / out.name
             made.mkdir()
             layout, further = _write(made, pictures, held, to)
             os.rename(made, out)

@@ -145,7 +145,8 @@ def _require_all_pages(path: Path, file: tifffile.TiffFile) -> None:
     handle.seek(last)
     pointer = handle.read(layout.offsetsize)
     following = int.from_bytes(pointer, "little" if layout.byteorder == "<" else "big")
-    if following and following not in {page.offset for page in file.pages}:  # of a circle
+    known = {0, *(page.offset for page in file.pages)}  # one that is known makes a circle
+    if len(pointer) < layout.offsetsize or following not in known:
         raise UserError(f"{path} is truncated: it ends before its pages do; replace it")
 
 

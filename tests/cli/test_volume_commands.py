@@ -117,8 +117,13 @@ def test_symmetries_and_a_diameter(run, data, tmp_path) -> None:
 
 def test_evaluate(run, data, tmp_path, capsys) -> None:
     out = tmp_path / "evaluation"
-    assert main(["evaluate", str(run), str(data), "--out", str(out), "--pictures", "1"]) == 0
-    assert "mean over images" in capsys.readouterr().out
+    asked = ["evaluate", str(run), str(data), "--out", str(out), "--pictures", "1"]
+    assert main(asked) == 0
+    said = capsys.readouterr().out
+    assert "mean over images" in said
+    assert "an earlier evaluation" not in said
+    assert main(asked) == 0
+    assert "In place of an earlier evaluation; another --out keeps both" in capsys.readouterr().out
     written = json.loads((out / "evaluation.json").read_text())
     assert written["split"] == "test"
     assert [row["name"] for row in written["images"]] == ["volume_000"]

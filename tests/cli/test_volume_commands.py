@@ -165,7 +165,9 @@ def test_a_volume_past_memory_has_the_labels_of_the_whole(run, data, tmp_path, c
     whole = tifffile.imread(tmp_path / "volume_000.tif")
     asked = ["predict", str(run), str(stack), "--out", str(labels), "--workers", "1", *settings]
     assert main(asked) == 0
-    assert f"{whole.max()} instances in" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert f"{whole.max()} instances in" in said.out
+    assert said.err.splitlines()[0] == f"{stack}: 44 x 40 x 14 in 1 tile, by 1 process"
     group = zarr.open_group(labels, mode="r")
     np.testing.assert_array_equal(group["0"][:], whole)
     assert group["instances/box"].shape == (whole.max(), 6)

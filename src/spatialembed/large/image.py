@@ -64,6 +64,7 @@ def predict_large(
     mosaic: Mosaic | None = None,
     track: Track = silent,
     series: int | None = None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> int:
     """Instances of an image or volume that need not fit in memory, as an OME-Zarr image of labels.
 
@@ -83,6 +84,7 @@ def predict_large(
         mosaic: the tiles; by default as large as memory allows, or those of the run under way.
         track: shows progress.
         series: which of the images that the file holds, from 0; None for the only one.
+        tell: takes a sentence on what is going to be done, before the first tile.
 
     Returns:
         How many instances there are.
@@ -116,6 +118,8 @@ def predict_large(
         core, overlap = held.get("tiles", (mosaic.core, mosaic.overlap))
         mosaic = Mosaic(reader.shape, tuple(core), tuple(overlap))
     _write(part, held | {"tiles": (mosaic.core, mosaic.overlap), "overwrite": replaces})
+    sides = " x ".join(map(str, reversed(reader.shape)))
+    tell(f"{image}: {sides} in {len(mosaic)} tile{'s' * (len(mosaic) > 1)}, by {workers.in_words}")
     as_one = one_below_the_other(reader)
     normalize = spec.normalization.fixed(as_one)
     tell_sampled(spec.normalization, as_one, str(image))

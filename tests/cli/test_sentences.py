@@ -279,8 +279,8 @@ def test_nothing_comes_before_the_sentence(tmp_path: Path) -> None:
 def test_a_diameter_that_would_fill_the_memory(run: Path) -> None:
     spec = ModelSpec("residual_unet", SPEC.network_options, in_channels=1, object_diameter=20)
     save_model(run / "model.safetensors", spec.build(), spec)
-    for diameter in (1e-6, 1e9):
-        with pytest.raises(UserError, match=r"check the diameter.*between 0\.001 and 100"):
+    for diameter, told in (1e-6, "less than 2 pixels"), (1e9, r"diameter.*between 0\.001 and 100"):
+        with pytest.raises(UserError, match=told):
             load(run, diameter=diameter)
 
 

@@ -117,8 +117,13 @@ def test_symmetries_and_a_diameter(run, data, tmp_path) -> None:
 
 def test_evaluate(run, data, tmp_path, capsys) -> None:
     out = tmp_path / "evaluation"
-    assert main(["evaluate", str(run), str(data), "--out", str(out), "--pictures", "1"]) == 0
-    assert "mean over images" in capsys.readouterr().out
+    asked = ["evaluate", str(run), str(data), "--out", str(out), "--pictures", "1"]
+    assert main(asked) == 0
+    said = capsys.readouterr().out
+    assert "mean over images" in said
+    assert "an earlier evaluation" not in said
+    assert main(asked) == 0
+    assert "In place of an earlier evaluation; another --out keeps both" in capsys.readouterr().out
     written = json.loads((out / "evaluation.json").read_text())
     assert written["split"] == "test"
     assert [row["name"] for row in written["images"]] == ["volume_000"]
@@ -160,7 +165,9 @@ def test_a_volume_past_memory_has_the_labels_of_the_whole(run, data, tmp_path, c
     whole = tifffile.imread(tmp_path / "volume_000.tif")
     asked = ["predict", str(run), str(stack), "--out", str(labels), "--workers", "1", *settings]
     assert main(asked) == 0
-    assert f"{whole.max()} instances in" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert f"{whole.max()} instances in" in said.out
+    assert said.err.splitlines()[0] == f"{stack}: 44 x 40 x 14 in 1 tile, by 1 process"
     group = zarr.open_group(labels, mode="r")
     np.testing.assert_array_equal(group["0"][:], whole)
     assert group["instances/box"].shape == (whole.max(), 6)
@@ -235,6 +242,7 @@ def test_recipes_of_the_other_kind_are_refused(data, flat, run, tmp_path, capsys
     said = errors_of(capsys, "train", flat, "--config", "volumes", *asked)
     assert "holds images" in said
     assert "--config nuclei" in said
+    assert "a label folder; COCO and Cityscapes are of images alone" in said
     said = errors_of(capsys, "train", flat, "--config", "nuclei", "--init", run, *asked)
     assert "holds images" in said
     said = errors_of(capsys, "train", data, "--config", "volumes", "--also", flat, *asked)

@@ -45,12 +45,23 @@ def test_the_text_of_an_ome_tiff_comes_back(tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("images", "texts"),
-    [("images/train", "labels/foo"), ("Images/train", "labels/train"), (".", "labels")],
+    [("images/train", "labels/foo"), ("Images/train", "labels/train"), ("a", "b/labels")],
 )
 def test_texts_in_another_place_are_named(tmp_path, images, texts) -> None:
     root = put(tmp_path / "in", images, texts, "names: [cell]\n")
     with pytest.raises(UserError, match=rf"{texts}.a\.txt has labels of no image \(2 such texts"):
         convert(root, tmp_path / "out")
+
+
+@pytest.mark.parametrize("data", ["names: [cell]\n", "train: .\nnames: [cell]\n"])
+def test_images_beside_labels_have_the_texts_in_it(tmp_path, data) -> None:
+    root = put(tmp_path / "in", ".", "labels", data)
+    done = convert(root, tmp_path / "out")
+    assert "images: 2 train; objects: 2 cell" in done.written
+    assert not done.lost
+    (root / "a.txt").write_text(TRIANGLE)
+    with pytest.raises(UserError, match=r"labels.a\.txt has labels of no image \(1 such texts"):
+        convert(root, tmp_path / "twice")
 
 
 def test_a_text_without_its_image_is_named(tmp_path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from spatialembed.errors import UserError
 from spatialembed.inference import cpu_network, engine, processor
 from spatialembed.inference.cpu_network import TOLERANCE, CpuNetwork
 from spatialembed.inference.engine import EngineNetwork
@@ -151,6 +152,25 @@ def test_a_model_can_be_sent_to_another_process(monkeypatch, precision: str | No
     sent = pickle.loads(pickle.dumps(model))
     assert (sent.name, sent.weights) == (model.name, model.weights)
     np.testing.assert_allclose(sent.raw(image), expected, atol=TOLERANCE, rtol=0)
+
+
+def test_a_sent_model_whose_file_is_another_by_now_is_refused(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("spatialembed.inference.onnx_file._is_whole", lambda content: True)
+    path = tmp_path / "m.onnx"
+    small = in_8_bits("nuclei")
+    assert small is not None
+    path.write_bytes(small.read_bytes())
+    sent = pickle.dumps(load(path, "cpu"))
+    assert pickle.loads(sent).name == str(path)
+    path.write_bytes(small.read_bytes() + b"\x12\x01x")  # another name of what made it
+    load(path, "cpu")
+    with pytest.raises(UserError, match=r"m\.onnx is another file than when the model was loaded"):
+        pickle.loads(sent)
+
+
+def test_a_diameter_below_what_has_an_outline_is_refused() -> None:
+    with pytest.raises(UserError, match="--diameter 1: objects of less than 2 pixels"):
+        load("nuclei", "cpu", diameter=1)
 
 
 class TestShippedIn8Bits:

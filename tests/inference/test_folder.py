@@ -314,7 +314,9 @@ def test_cityscapes_needs_its_classes(images, tmp_path) -> None:
 def test_bad_settings() -> None:
     with pytest.raises(UserError, match="format is one of"):
         Results("out", ["yolo"])
-    with pytest.raises(UserError, match="annotations are for COCO"):
+    with pytest.raises(
+        UserError, match=r"annotations are for COCO results.* of stacks leave them out"
+    ):
         Results("out", annotations="x.json")
 
 

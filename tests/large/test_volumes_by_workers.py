@@ -9,10 +9,12 @@ from pointing import Pointing, pointing_image
 from test_seams import same_objects
 
 from spatialembed.errors import ImageWarning, UserError
+from spatialembed.inference.channels import fitting_parts
 from spatialembed.large import Workers, predict_large
 from spatialembed.large import image as large_image
 from spatialembed.large.labels import flat_of
 from spatialembed.large.mosaic import Mosaic
+from spatialembed.large.segment import open_image
 
 zarr = pytest.importorskip("zarr")
 pytest.importorskip("distributed")
@@ -215,3 +217,21 @@ def test_wrong_axes_are_refused(tmp_path, dims, name, message) -> None:
         predict_large(Pointing(dims=dims), path, out, Workers(1))
     assert path.name in str(error.value)
     assert not list(tmp_path.glob("labels*"))
+
+
+def test_one_plane_in_color_makes_a_volume_one_in_color_before_any_work(tmp_path) -> None:
+    volume = np.random.default_rng(0).integers(0, 255, (20, 40, 40, 1), np.uint8).repeat(3, -1)
+    volume[17, 30, 31] = 1, 2, 3  # neither in the middle nor in the first tile
+    path = store(tmp_path / "a.zarr", volume)
+    source = Grey(dims=3)
+    with pytest.raises(UserError, match=r"expects 1 channel, .*a\.zarr has 3") as whole:
+        source.load().predict(path)
+    with pytest.raises(UserError, match=r"expects 1 channel, .*a\.zarr has 3") as by_parts:
+        predict_large(source, path, tmp_path / "labels.zarr", Workers(1))
+    assert str(whole.value) == str(by_parts.value)
+    assert not list(tmp_path.glob("labels*"))
+    volume[17, 30, 31] = 1
+    store(tmp_path / "grey.zarr", volume)
+    reader = fitting_parts("m", source.load().spec, open_image(tmp_path / "grey.zarr", dims=3))
+    assert reader.channels == 1
+    np.testing.assert_array_equal(reader.read(*map(slice, (20, 40, 40))), volume[..., :1])

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,8 @@ from PIL import Image
 from spatialembed.data.index import object_index
 from spatialembed.data.open import open_data
 from spatialembed.errors import UserError
-from spatialembed.training import StageConfig, TrainConfig, minutes, run, train
+from spatialembed.errors.interrupts import postponed
+from spatialembed.training import StageConfig, TrainConfig, loop, minutes, run, train
 from spatialembed.training.fingerprint import fingerprint, require_same
 from spatialembed.training.folder_lock import one_run
 from spatialembed.training.run_log import RunLog
@@ -101,6 +103,48 @@ def test_a_resumed_run_reads_nothing_but_its_checkpoint_and_data(data, tmp_path,
     (data / "train" / "masks" / "1.png").unlink()
     with pytest.raises(UserError, match=r"1 removed \(1\)"):
         train(TrainConfig(data=data, out=middle, resume=True, device="cpu", workers=0))
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_ctrl_c_leaves_a_checkpoint_of_the_step_under_way(data, tmp_path, monkeypatch, step):
+    stage = StageConfig(crop_size=32, batch_size=1, steps=5, validations=1)
+    out, stopped, advance, calls = tmp_path / "whole", tmp_path / "stopped", loop.advance, []
+    train(short(data, out, stages=[stage]))
+
+    def interrupted(*given):
+        calls.append(given)
+        if len(calls) == step:
+            signal.raise_signal(signal.SIGINT)
+        return advance(*given)
+
+    monkeypatch.setattr(loop, "advance", interrupted)
+    # What a shell starts in the background ignores Ctrl+C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt) as error:
+            train(short(data, stopped, stages=[stage]))
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert "--resume goes on" in "".join(error.value.__notes__)
+    state = torch.load(stopped / "checkpoint.pt", weights_only=True)
+    assert state["step"] == step == len(calls)
+    train(TrainConfig(data=data, out=stopped, resume=True, device="cpu", workers=0))
+    killed.assert_same(out, stopped)
+
+
+def test_a_second_ctrl_c_waits_for_nothing() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    told = []
+    try:
+        with postponed(lambda: told.append(1)) as waiting:
+            signal.raise_signal(signal.SIGINT)
+            assert waiting == [KeyboardInterrupt]
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert told == [1]
 
 
 def test_a_plan_made_beside_another_job_is_set_right_once_and_resumed_so(

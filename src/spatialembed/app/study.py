@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from spatialembed.app.zipped import unzipped
 from spatialembed.data.images.reading import (
     pixels_of,
     read_image,
@@ -107,14 +108,17 @@ class Study:
 def study(model: Model, path: Path) -> Study:
     """Read an image, or a stack for a model of volumes, and run the network on it.
 
+    OME-Zarr comes as the zip of its folder.
+
     Raises:
         UserError: no image, one too large for the page, or channels that are not the model's;
             the sentence names the file without its folder, which is none of the visitor's.
     """
-    try:
-        return (_image if model.spec.dims == 2 else _volume)(model, path)
-    except UserError as error:
-        raise UserError(str(error).replace(str(path), path.name)) from error
+    with unzipped(path) as held:
+        try:
+            return (_image if model.spec.dims == 2 else _volume)(model, held)
+        except UserError as error:
+            raise UserError(str(error).replace(str(held), path.name)) from error
 
 
 def _image(model: Model, path: Path) -> Study:

@@ -26,11 +26,14 @@ LARGEST_FILE = "300mb"
 KEPT = 24 * 3600
 """Seconds after which files that were given or made are removed."""
 
-AWAY = "This image was put away, to make room or since it lay here for long: drop it in again."
+AWAY = "What was given was put away, to make room or since it lay here for long: drop it in again."
 
-EMPTY = "Drop an image in: PNG, TIFF or JPEG."
+EMPTY = "Drop an image in: PNG, TIFF, JPEG, or the zip of an OME-Zarr folder."
 
-EMPTY_OF_VOLUMES = "Drop a stack in: a TIFF whose planes lie in z."
+EMPTY_OF_VOLUMES = (
+    "Drop a stack in: a TIFF whose planes lie in z, or the zip of an OME-Zarr folder. "
+    "(Folders themselves cannot be dropped.)"
+)
 
 ACROSS = [("planes at z", 0), ("cuts at y", 1), ("cuts at x", 2)]
 """Ways through a volume, and their axes."""
@@ -187,9 +190,9 @@ def _take(model: Model, kept: Kept, token: str | None, path: str) -> tuple[Any, 
     except UserError as error:
         text = str(error)
     except MemoryError:
-        text = "there is not enough memory for this image; give a smaller one"
+        text = "there is not enough memory for this; give a smaller one"
     except RuntimeError as error:  # torch reports lack of memory as this, among others
-        text = f"the network failed on this image: {str(error).partition(chr(10))[0]}"
+        text = f"the network failed on it: {str(error).partition(chr(10))[0]}"
     return None, f"**{text[:1].upper()}{text[1:]}**", *_no_files()
 
 

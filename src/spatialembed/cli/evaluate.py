@@ -64,10 +64,13 @@ def run_evaluate(
     loaded = loaded.asking(seed_threshold, foreground_threshold, min_size)
     dataset = open_split(data, split, loaded.spec, crowds)
     folder = out or folder_beside(Path(model), dataset.split)
+    replaced = (folder / "evaluation.json").exists()
     evaluation = evaluate(loaded, dataset, None, folder, min_region, track, max_found)
     warn(evaluation["warnings"])
     for table in tables(evaluation):
         console.print(table)
     page = write_evaluation(loaded, dataset, evaluation, folder, pictures)
-    console.print(f"Written: {folder / 'evaluation.json'} and {page}")
+    console.print(f"Written: {folder / 'evaluation.json'} and {page}", soft_wrap=True)
+    if replaced:
+        console.print("In place of an earlier evaluation; another --out keeps both", soft_wrap=True)
     return 0

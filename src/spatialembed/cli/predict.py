@@ -93,7 +93,8 @@ def run_predict(
         from spatialembed.large import ModelSource, Workers, predict_large
 
         source, image, who = ModelSource(*given), Path(images[0]), Workers(workers, scheduler)
-        count = predict_large(source, image, out, who, overwrite, *settings, None, track, series)
+        asked = (overwrite, *settings, None, track, series, _tell)
+        count = predict_large(source, image, out, who, *asked)
         console.print(f"{count} instances in {out}", soft_wrap=True)
         if is_image(image, series) and (further := further_images(image, series)):
             warn([f"{image} {further}"])
@@ -107,6 +108,7 @@ def run_predict(
         from spatialembed.large import ModelSource, Workers, predict_many
 
         who = Workers(workers, scheduler)
+        _tell(f"{len(files)} files, by {who.in_words}")
         outcomes = predict_many(ModelSource(*given), files, results, who, overwrite, *settings)
     else:
         outcomes = predict_files(loaded, files, results, overwrite, *settings, stitch)
@@ -115,6 +117,11 @@ def run_predict(
     code = _report_outcomes(done, summary(done, out))
     results.gather([file.name for file in files])
     return code
+
+
+def _tell(text: str) -> None:
+    """Where progress goes."""
+    errors.print(text, soft_wrap=True)
 
 
 def _report_outcomes(outcomes: Sequence[Outcome], said: str) -> int:

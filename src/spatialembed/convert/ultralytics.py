@@ -138,8 +138,8 @@ def _require_images(source: Source, images: Sequence[Path]) -> None:
     if alone:
         raise UserError(
             f"{alone[0]} has labels of no image ({len(alone)} such texts): that of labels/x.txt is "
-            "images/x.png, else it lies beside x.txt; rename or move the one or the other, or "
-            "delete the text"
+            "images/x.png, else it lies beside x.txt or labels/; rename or move the one or the "
+            "other, or delete the text"
         )
 
 
@@ -221,12 +221,17 @@ def _picture(
 
 
 def _text_of(source: Source, image: Path) -> Path:
-    """The text of an image: in labels/ where the image is in images/, else beside it."""
+    """The text of an image: in labels/ where the image is in images/, else beside it, or in labels/
+    there.
+    """
     parts = list(_inside(source, image))
     if "images" in parts:
         last = len(parts) - 1 - parts[::-1].index("images")
         parts[last] = "labels"
-    return source.root.joinpath(*parts).with_suffix(".txt")
+        return source.root.joinpath(*parts).with_suffix(".txt")
+    beside = image.with_suffix(".txt")
+    below = image.parent / "labels" / beside.name
+    return below if below.is_file() and not beside.is_file() else beside
 
 
 def _draw(canvas: Canvas, what: str, words: list[str], named: Path, names: dict[int, str]) -> None:

@@ -6,11 +6,11 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import parent_process, resource_tracker
-from types import TracebackType
-from typing import NoReturn
+from types import FrameType, TracebackType
+from typing import Any, NoReturn
 
 
 class Terminated(KeyboardInterrupt):
@@ -28,6 +28,36 @@ def terminations() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def postponed(tell: Callable[[], None]) -> Iterator[list[type[KeyboardInterrupt]]]:
+    """Let Ctrl+C and SIGTERM wait, so that what is under way is not left half done.
+
+    Args:
+        tell: called when one waits; a second is not postponed.
+
+    Yields:
+        What is to be raised, as soon as it is not empty.
+    """
+    waiting: list[type[KeyboardInterrupt]] = []
+    before: dict[signal.Signals, Any] = {}
+
+    def wait(number: int, frame: FrameType | None) -> None:
+        if waiting:
+            before[signal.Signals(number)](number, frame)
+        waiting.append(Terminated if number == signal.SIGTERM else KeyboardInterrupt)
+        tell()
+
+    if threading.current_thread() is threading.main_thread():
+        for each in (signal.SIGINT, signal.SIGTERM):
+            if callable(signal.getsignal(each)):  # else it ends the process, or is ignored
+                before[each] = signal.signal(each, wait)
+    try:
+        yield waiting
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def interrupt_in(error: BaseException | None) -> KeyboardInterrupt | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,9 @@ except ImportError:  # Windows
 
 _PART = ".spatialembed-part-"
 """How names of temporary files begin."""
+
+_SCRATCH = ".spatialembed-scratch-"
+"""How names of folders begin in which something is made."""
 
 
 @contextmanager
@@ -74,8 +78,8 @@ def new_folder(out: Path, source: Path) -> Iterator[Path]:
         raise UserError(f"{out} cannot be made, as {within} is no folder; choose another place")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".spatialembed-new-", dir=out.parent) as scratch:
-            made = Path(scratch) / out.name
+        with scratch_folder(out.parent) as scratch:
+            made = scratch / out.name
             made.mkdir()
             yield made
             os.rename(made, out)
@@ -130,6 +134,43 @@ def _reserve(path: Path) -> tuple[int, Path]:
         if os.fstat(handle).st_nlink:
             return handle, Path(name)
         os.close(handle)  # swept before the lock was taken
+
+
+@contextmanager
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """A folder within ``parent`` in which something is made; it goes after the block.
+
+    What processes that were killed left of such is removed, as :func:`sweep` does with files.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    for left in parent.glob(f"{_SCRATCH}*"):
+        with suppress(OSError):
+            if fcntl is not None:
+                os.close(_locked(left))
+                shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=parent))
+    handle = None
+    try:
+        with suppress(OSError):  # a file system without locks
+            handle = None if fcntl is None else _locked(folder)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if handle is not None:
+            os.close(handle)
+
+
+def _locked(folder: Path) -> int:
+    """An open folder with its lock; raises an OSError where another process has that."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
 
 
 def require_writable(folder: str | Path, option: str = "--out") -> None:

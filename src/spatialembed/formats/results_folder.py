@@ -97,7 +97,10 @@ class Results:
                 if find_spec(library) is None:
                     raise missing_extra(f"format {name}", "formats")
         if self.annotations is not None and "coco" not in self.formats:
-            raise UserError("annotations are for COCO results; add format coco")
+            raise UserError(
+                "annotations are for COCO results, which are of images: add format coco, or of "
+                "stacks leave them out"
+            )
         if self.annotations is not None:
             annotated_ids(self.annotations)
 

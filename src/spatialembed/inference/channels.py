@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spatialembed.data.images.windows import WindowedImage, blocks
 from spatialembed.errors import UserError
 from spatialembed.inference.image_like import is_grey
 from spatialembed.models.shipped import for_color
@@ -41,3 +43,16 @@ def fitting(model: str, spec: ModelSpec, pixels: np.ndarray, name: str) -> np.nd
     if pixels.size == 0:
         raise UserError(f"{name} has no pixels: its shape is {pixels.shape}")
     return pixels
+
+
+def fitting_parts(model: str, spec: ModelSpec, image: WindowedImage) -> WindowedImage:
+    """:func:`fitting` of what is read in parts: grey is what is so in all of them.
+
+    Raises:
+        UserError: the channels are not the model's, or a part cannot be read.
+    """
+    in_color = spec.in_channels == 1 and image.channels in (3, 4)
+    if in_color and all(is_grey(image.read(*window)) for window in blocks(image)):
+        return replace(image, channels=1, reader=lambda *part: image.reader(*part)[..., :1])
+    require_channels(model, spec, image.channels, str(image.path))
+    return image

@@ -15,6 +15,9 @@ from spatialembed.data.layouts.unread_files import DOCUMENTS, STORES, in_words, 
 from spatialembed.errors import UserError
 from spatialembed.files.names import composed
 
+TRUTH = ("masks", "labels", "ignore")
+"""Folders beside images/ that hold what is known of these."""
+
 
 class ImageFile(NamedTuple):
     """An image to predict, and the path of its results below the output folder, no suffix."""
@@ -92,6 +95,7 @@ def _expand(
         inside, others = walk(path, skip, (*SUFFIXES, ZARR) if stacks else SUFFIXES)
         if others:
             tell(f"{path}: {in_words(others)}")
+        inside = _without_truth(path, inside, tell)
         for file in _joined(inside, tell) if stacks else inside:
             yield ImageFile(file, _name(file.relative_to(path)))
         if not inside:
@@ -110,6 +114,24 @@ def _expand(
             raise UserError(f"{given} does not exist; give images, folders or a pattern")
         folders = {image for image in images if stacks and image.is_dir()}
         yield from (ImageFile(i, _name(Path(i.name))) for i in images if i.parent not in folders)
+
+
+def _without_truth(root: Path, files: list[Path], tell: Callable[[str], None]) -> list[Path]:
+    """Files below a folder but those of masks beside a folder of images, as data sets have them."""
+
+    @cache
+    def is_truth(folder: Path) -> bool:
+        beside = folder.name in TRUTH and folder.with_name("images").is_dir()
+        return folder != root and (beside or is_truth(folder.parent))
+
+    left = {file.parent for file in files if is_truth(file.parent)}
+    if left:
+        more = f" (and {len(left) - 1} more such)" if len(left) > 1 else ""
+        tell(
+            f"{min(left)}, beside images as masks are, is left out{more}; give it by its own name "
+            "where it is to be predicted"
+        )
+    return [file for file in files if file.parent not in left]
 
 
 def _joined(files: list[Path], tell: Callable[[str], None]) -> list[Path]:

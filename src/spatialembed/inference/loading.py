@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from spatialembed.models.spec import ModelSpec
 
+LEAST_DIAMETER = 2
+"""Pixels across of objects that may be asked for."""
+
 AUTHORS_SUFFIXES = (".pth", ".pt", ".tar")
 """Files of the original's and of EmbedSeg's training end in these."""
 
@@ -62,6 +65,11 @@ def load(
         else _in_torch(path, device, precision or "float32")
     )
     count = int(spec.training.get("symmetries", 1)) if symmetries else 1
+    if diameter is not None and 0 < diameter < LEAST_DIAMETER:
+        raise UserError(
+            f"--diameter {diameter:g}: objects of less than {LEAST_DIAMETER} pixels have no "
+            "outline that enlarging would show; give how wide they are in pixels of the images"
+        )
     model = Model(network, spec, str(Path(given)), count, diameter, invert)
     model.weights = weights_of(path, precision)
     return model

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,7 @@ class OnnxNetwork(EngineNetwork):
     def __init__(self, path: Path) -> None:
         if not path.is_file():
             raise UserError(f"there is no model at {path}; name a file that was exported")
+        self._path, self._digest = path.absolute(), _digest_of(path)
         metadata = read_metadata(path)
         if not {SPEC_KEY, EXPORT_KEY} <= metadata.keys():
             raise UserError(
@@ -53,12 +56,11 @@ class OnnxNetwork(EngineNetwork):
         export = parse_json(metadata[EXPORT_KEY], f"{path}: its description", _REMEDY)
         self.precision, strides = _checked(path, export, self.spec.dims)
         super().__init__(_open(path, self.precision, self.threads), strides)
-        self._path = path
         self._try(path)
 
-    def __reduce__(self) -> tuple[type[OnnxNetwork], tuple[Path]]:
+    def __reduce__(self) -> tuple[Callable[[Path, str], OnnxNetwork], tuple[Path, str]]:
         """Another process opens the file itself: what runs a network cannot be sent."""
-        return OnnxNetwork, (self._path.absolute(),)
+        return _reopened, (self._path, self._digest)
 
     def _try(self, path: Path) -> None:
         """Refuse a file whose network is not the one that it describes."""
@@ -74,6 +76,26 @@ class OnnxNetwork(EngineNetwork):
                 f"{path}: what its network gives is NaN or infinite; nothing can be found with it, "
                 f"{_REMEDY}"
             )
+
+
+def _reopened(path: Path, digest: str) -> OnnxNetwork:
+    """The network of a file again, whose description came with it.
+
+    Raises:
+        UserError: the file is gone, or another by now.
+    """
+    network = OnnxNetwork(path)
+    if network._digest != digest:
+        raise UserError(
+            f"{path} is another file than when the model was loaded that was sent or copied; load "
+            "it anew"
+        )
+    return network
+
+
+def _digest_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _checked(path: Path, export: Any, dims: int) -> tuple[str, tuple[int, ...]]:

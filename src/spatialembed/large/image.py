@@ -8,7 +8,7 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -21,9 +21,8 @@ from spatialembed.data.images.zarr_image import grid_of
 from spatialembed.errors import ImageWarning, UserError
 from spatialembed.files.described import fitting, read_json
 from spatialembed.files.writing import atomic_write
-from spatialembed.inference.channels import require_channels
+from spatialembed.inference.channels import fitting_parts
 from spatialembed.inference.familiarity import tell_of_parts
-from spatialembed.inference.image_like import is_grey
 from spatialembed.inference.other_voxels import other_voxels
 from spatialembed.inference.own_size import middle
 from spatialembed.inference.tiles import most_of
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from spatialembed.data.images.spacing import Spacing
-    from spatialembed.data.images.windows import WindowedImage
     from spatialembed.data.images.zarr_image import Grid
     from spatialembed.inference.predictor import Model
 
@@ -66,6 +64,7 @@ def predict_large(
     mosaic: Mosaic | None = None,
     track: Track = silent,
     series: int | None = None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> int:
     """Instances of an image or volume that need not fit in memory, as an OME-Zarr image of labels.
 
@@ -85,6 +84,7 @@ def predict_large(
         mosaic: the tiles; by default as large as memory allows, or those of the run under way.
         track: shows progress.
         series: which of the images that the file holds, from 0; None for the only one.
+        tell: takes a sentence on what is going to be done, before the first tile.
 
     Returns:
         How many instances there are.
@@ -100,7 +100,7 @@ def predict_large(
     _refuse(image, out, replaces)
     model = source.load()
     spec = model.spec
-    reader = _fitting(open_image(image, series, spec.dims), model)
+    reader = fitting_parts(model.name, spec, open_image(image, series, spec.dims))
     if model.finds_size:  # of all tiles the same
         window = reader.read(*middle(reader.shape, LOOKED_AT))
         diameter = model.own_diameter(window)
@@ -118,6 +118,8 @@ def predict_large(
         core, overlap = held.get("tiles", (mosaic.core, mosaic.overlap))
         mosaic = Mosaic(reader.shape, tuple(core), tuple(overlap))
     _write(part, held | {"tiles": (mosaic.core, mosaic.overlap), "overwrite": replaces})
+    sides = " x ".join(map(str, reversed(reader.shape)))
+    tell(f"{image}: {sides} in {len(mosaic)} tile{'s' * (len(mosaic) > 1)}, by {workers.in_words}")
     as_one = one_below_the_other(reader)
     normalize = spec.normalization.fixed(as_one)
     tell_sampled(spec.normalization, as_one, str(image))
@@ -206,19 +208,6 @@ def _refuse(image: Path, out: Path, overwrite: bool) -> None:
     if out.exists() and not (overwrite and out.is_dir()):
         remedy = "choose another --out" if out.is_file() else "add --overwrite to replace it"
         raise UserError(f"{out}, where the labels would go, is there already; {remedy}")
-
-
-def _fitting(image: WindowedImage, model: Model) -> WindowedImage:
-    """The image with the model's channels: a grey one that is stored in color has one.
-
-    That it is grey is looked at in the middle, and then tile by tile.
-    """
-    plane = [slice(n // 2, n // 2 + 1) for n in image.shape[:-2]]
-    window = (*plane, *middle(image.shape[-2:], LOOKED_AT))
-    if model.spec.in_channels == 1 and image.channels in (3, 4) and is_grey(image.read(*window)):
-        return replace(image, channels=1, reader=lambda *window: image.reader(*window)[..., :1])
-    require_channels(model.name, model.spec, image.channels, str(image.path))
-    return image
 
 
 def _placed(image: Path, series: int | None, model: Model) -> tuple[Grid, Spacing]:

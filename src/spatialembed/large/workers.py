@@ -64,6 +64,13 @@ class Workers:
         return self.number or os.cpu_count() or 1
 
     @property
+    def in_words(self) -> str:
+        """Who does the work."""
+        if self.scheduler is not None:
+            return f"the workers of {self.scheduler}"
+        return "1 process" if self.here == 1 else f"{self.here} processes"
+
+    @property
     def threads(self) -> int:
         """Of each process's network."""
         return max(1, (os.cpu_count() or 1) // self.here)

@@ -16,6 +16,7 @@ from spatialembed.data.checks.report import some
 from spatialembed.data.crops.cropper import empty_share
 from spatialembed.data.data_set import FileDataSet, Problem
 from spatialembed.data.index import ObjectIndex, Progress, object_index, specks
+from spatialembed.data.layouts.label_folder import LabelFolder
 from spatialembed.data.mixture import set_numbers, sets_of
 from spatialembed.errors import UserError
 from spatialembed.files.pixel_values import Values, values_of
@@ -56,7 +57,9 @@ def look(
     kept = index.without_specks()
     for sentence in _about_empty(kept, config.scheduled()):
         console.print(sentence, highlight=False, soft_wrap=True)
-    told = [*_about_classes(train, index), *_about_specks(index)]
+    told = [*_about_classes(train, index)]
+    if not isinstance(train, LabelFolder) or train.slab is None:  # whose border cuts some off
+        told += _about_specks(index)
     warnings = [Problem(config.data, sentence, warning=True) for sentence in told]
     return kept, judged, [*warnings, *(about_masks(train) if train.dims == 2 else [])]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 
 from spatialembed.console.output import warn
 from spatialembed.errors import UserError
-from spatialembed.errors.interrupts import interrupt_in
+from spatialembed.errors.interrupts import interrupt_in, postponed
 from spatialembed.models import freeze_batch_norm_statistics, freeze_encoder
 from spatialembed.models.checkpoint import MODEL_FILE
 from spatialembed.models.spec import ModelSpec
@@ -34,6 +35,8 @@ from spatialembed.training.stage_config import StageConfig
 from spatialembed.training.step import advance, batches, workers_of
 from spatialembed.training.unread import Unread
 from spatialembed.training.upload import uploaded
+
+STOPPING = "stopping after this step, with a checkpoint; once more stops at once, without"
 
 CHECKPOINT_EVERY = 300.0
 """Most seconds of training that a kill may cost."""
@@ -124,8 +127,13 @@ def _run_stage(run: Run) -> None:
     freeze_encoder(run.network, stage.freeze_encoder)
     _set_to_train(run, stage)
     channels = run.material.spec.in_channels
-    with Graphed(run.fabric, run.wrapped, stage, channels) as network:
-        _take_steps(run, network)
+    # Of several processes each would stop at a step of its own.
+    can_wait = run.keeps and run.fabric.world_size == 1
+    stopping: AbstractContextManager[list[type[KeyboardInterrupt]]] = (
+        postponed(lambda: run.log.say(STOPPING)) if can_wait else nullcontext([])
+    )
+    with Graphed(run.fabric, run.wrapped, stage, channels) as network, stopping as interrupts:
+        _take_steps(run, network, interrupts)
 
 
 def _set_to_train(run: Run, stage: StageConfig) -> None:
@@ -134,7 +142,7 @@ def _set_to_train(run: Run, stage: StageConfig) -> None:
         freeze_batch_norm_statistics(run.wrapped)
 
 
-def _take_steps(run: Run, network: Graphed) -> None:
+def _take_steps(run: Run, network: Graphed, interrupts: Sequence[type[KeyboardInterrupt]]) -> None:
     number, done = run.plan.locate(run.step)
     stage, steps = run.material.stages[number], run.plan.steps[number]
     optimizer = _optimizer(run, stage)
@@ -166,12 +174,14 @@ def _take_steps(run: Run, network: Graphed) -> None:
             if run.keeps:
                 judge(run)
                 _set_to_train(run, stage)
-        if set_right := done < steps and _set_right(run, number, done):
+        if (set_right := done < steps and _set_right(run, number, done)) or interrupts:
             unread.read()
         # Only what all processes do together may read: their clocks differ.
         is_late = not unread and time.monotonic() - run.saved > CHECKPOINT_EVERY
-        if set_right or done in judge_at or is_late:
+        if set_right or done in judge_at or is_late or interrupts:
             run.save(None if done == steps else optimizer)
+            if interrupts:
+                raise interrupts[0]
             if run.pace is not None:
                 run.pace.pause()
         if set_right:

@@ -30,6 +30,9 @@ from spatialembed.training.open_sets import open_sets, open_whole
 from spatialembed.training.stage_config import StageConfig
 from spatialembed.training.volumes import flattened, pitch_of, require_dims, spacing_of
 
+OTHER_SIZE = 0.25
+"""Share by which objects may be wider or narrower than a model saw them, without a word."""
+
 
 @dataclass(frozen=True)
 class Material:
@@ -108,6 +111,8 @@ def gather(config: TrainConfig, spec: ModelSpec | None = None, hold_out: bool = 
     if spec is None and train.dims == 3:
         spacing, told_of = spacing_of(config, train, start.spacing)
         start, seen = replace(start, spacing=spacing), [*seen, *told_of]
+    if spec is None and hold_out and config.init is not None:
+        seen += _other_size(config, start)
     warnings = dict.fromkeys((*train.problems, *val.problems, *remarks, *seen))
     start = replace(start, normalization=normalization)
     ratios = _ratios(config, train, index)
@@ -117,6 +122,18 @@ def gather(config: TrainConfig, spec: ModelSpec | None = None, hold_out: bool = 
         diameters = (spec.object_diameter / ratios[set_numbers(val)]).tolist()
     each = ratios[set_numbers(train)] if len(ratios) > 1 else 1.0
     return Material(train, val, index, judged, spec, stages, each, diameters, tuple(warnings))
+
+
+def _other_size(config: TrainConfig, start: ModelSpec) -> list[Problem]:
+    """That objects are shown at another size than the model that the run starts from saw them."""
+    shown = start.object_diameter and start.object_diameter * start.zoom
+    if not shown or config.diameter is None or abs(config.diameter / shown - 1) <= OTHER_SIZE:
+        return []
+    text = (
+        f"objects are shown {config.diameter:g} pixels wide, and {config.init} saw them "
+        f"{shown:.0f} wide: --diameter {shown:.0f} starts from what it knows"
+    )
+    return [Problem(config.data, text, warning=True)]
 
 
 def _ratios(config: TrainConfig, train: FileDataSet, index: ObjectIndex) -> np.ndarray:

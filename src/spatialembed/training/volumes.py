@@ -31,7 +31,8 @@ def require_dims(config: TrainConfig, train: FileDataSet, start: ModelSpec | Non
         raise UserError(
             f"{train.root} holds images, and the recipe is of volumes, whose masks are stacks: "
             "take one such as --config nuclei, or store each volume, and its mask, as one file or "
-            "as a folder of planes in images and masks"
+            "as a folder of planes in images and masks (a label folder; COCO and Cityscapes are of "
+            "images alone)"
         )
 
 

@@ -10,9 +10,10 @@ import tifffile
 from PIL import Image
 
 from spatialembed.cli.main import main
-from spatialembed.data import check_data
+from spatialembed.data import check_data, open_data
 from spatialembed.data.checks.mask_signs import Sign
 from spatialembed.data.checks.one_volume import volume_signs
+from spatialembed.data.index import specks
 from spatialembed.data.volume_objects import objects_in_volume
 
 SPACING = (0.4, 0.1, 0.2)
@@ -164,6 +165,18 @@ def test_specks_are_named(tmp_path: Path) -> None:
     volume(tmp_path, "train", "a", mask)
     volume(tmp_path, "val", "b", boxes((2, 4, 6)))
     assert "3 of 5 objects" in messages(tmp_path, True)["train/masks/a.tif"]
+
+
+def test_what_a_slab_of_the_only_volume_cuts_off_is_no_speck(tmp_path: Path) -> None:
+    mask = np.zeros((8, 20, 40), np.uint16)
+    mask[2:6, 2:8, 2:14], mask[2:6, 10:16, 2:14], mask[2:6, 2:8, 20:40] = 1, 2, 3
+    volume(tmp_path, "train", "a", mask)
+    cut = open_data(tmp_path, "train").truth(0).label_mask.shape[2]
+    mask[3, 17, cut - 20 : cut + 2], mask[5, 17, cut - 20 : cut + 2] = 10, 11
+    volume(tmp_path, "train", "a", mask)
+    held_out = open_data(tmp_path, "val").truth(0).label_mask
+    assert specks(np.unique(held_out[held_out > 0], return_counts=True)[1]).sum() == 2
+    assert not any("ids of their own" in said for said in messages(tmp_path, True).values())
 
 
 def signs(mask: np.ndarray, spacing=None):

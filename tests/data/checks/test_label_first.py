@@ -116,6 +116,38 @@ def test_of_large_images_the_middle_is_looked_at(tmp_path):
         np.testing.assert_array_equal(module._middle(tmp_path / name), middle)
 
 
+def volumes_of(folder, *kinds):
+    """Stacks of each kind, in TIFF and one in zarr; their first and last planes are noise."""
+    zarr, rng = pytest.importorskip("zarr"), np.random.default_rng(1)
+    for draw, count in kinds:
+        for k in range(count):
+            planes = [draw(rng) for _ in range(7)]
+            noise = rng.integers(0, 255, planes[0].shape).astype(planes[0].dtype)
+            volume = np.stack([noise, *planes, noise])
+            if k:
+                said = {"axes": "ZYX"}
+                tifffile.imwrite(folder / f"{draw.__name__}{k}.tif", volume, metadata=said)
+            else:
+                path = folder / f"{draw.__name__}{k}.zarr"
+                zarr.create_array(path, data=volume, dimension_names=["z", "y", "x"])
+
+
+def test_volumes_are_told_apart_by_planes_within(tmp_path):
+    volumes_of(tmp_path, (fine, 4), (coarse, 3))
+    named, problems = label_first(tmp_path, 2)
+    assert [(one.file.name[:-5].rstrip("0123."), one.stands_for) for one in named] == [
+        ("fine", 4),
+        ("coarse", 3),
+    ]
+    assert not problems
+    Image.new("L", (9, 9)).save(tmp_path / "z.png")
+    named, [problem] = label_first(tmp_path, 9)
+    assert len(named) == 7
+    assert str(problem).startswith(
+        f"{tmp_path / 'z.png'}: is no TIFF, OME-Zarr or folder of planes"
+    )
+
+
 def test_of_very_many_images_some_evenly_spaced_are_looked_at(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MOST", 3)
     for k in range(7):

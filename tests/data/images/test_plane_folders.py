@@ -171,6 +171,17 @@ def test_what_is_no_stack(tmp_path):
         assert not is_stack(tmp_path / name)
 
 
+def test_a_file_cut_where_its_next_page_is_named_is_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "x.ome.tif", STACK, ome=True, metadata={"axes": "ZYX"})
+    with tifffile.TiffFile(tmp_path / "x.ome.tif") as file:
+        page, layout = file.pages[2], file.tiff
+        end = page.offset + layout.tagnosize + len(page.tags) * layout.tagsize
+    content = (tmp_path / "x.ome.tif").read_bytes()
+    (tmp_path / "x.ome.tif").write_bytes(content[:end])
+    with pytest.raises(UserError, match="truncated"):
+        read_stack(tmp_path / "x.ome.tif")
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.data())
 @pytest.mark.parametrize("options", [{"imagej": True}, {"ome": True}, {"compression": "zlib"}])

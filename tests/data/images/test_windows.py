@@ -1,6 +1,7 @@
 """Windows of zarr and TIFF against the same part of the whole image."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 
 from spatialembed.data.images import tiff_tiles
 from spatialembed.data.images.reading import open_windowed, read_image, read_mask
-from spatialembed.data.images.windows import blocks
+from spatialembed.data.images.windows import blocks, in_memory
 from spatialembed.errors import UserError
 
 HEIGHT, WIDTH = 83, 117
@@ -133,6 +134,17 @@ def test_blocks_cover_an_image_once_and_no_chunk_twice(stored):
         for rows, columns in blocks(image, pixels):
             seen[rows, columns] += 1
             assert rows.start % image.chunk[0] == columns.start % image.chunk[1] == 0
+        assert (seen == 1).all()
+
+
+def test_blocks_cover_a_volume_once_and_no_chunk_twice():
+    volume = replace(in_memory("x", np.zeros((11, 30, 50, 2))), chunk=(4, 8, 16))
+    for pixels in (1, 2000, 10**6):
+        seen = np.zeros(volume.shape, int)
+        for window in blocks(volume, pixels):
+            seen[window] += 1
+            assert not any(part.start % n for part, n in zip(window, volume.chunk, strict=True))
+            assert seen[window].size <= max(pixels, 4 * 8 * 16)
         assert (seen == 1).all()
 
 

@@ -16,7 +16,9 @@ from scipy import ndimage
 from scipy.spatial.distance import cdist
 
 from spatialembed.data.data_set import Problem
-from spatialembed.data.images.reading import is_stack, open_windowed, read_image
+from spatialembed.data.images.kinds import SUFFIXES, ZARR
+from spatialembed.data.images.reading import is_stack, open_windowed, read_image, read_stack
+from spatialembed.data.images.stack_windows import open_windowed_stack
 from spatialembed.data.images.windows import in_memory
 from spatialembed.data.layouts import cityscapes, coco, label_folder
 from spatialembed.data.layouts.unread_files import in_words, walk
@@ -48,6 +50,8 @@ def label_first(
 ) -> tuple[list[Typical], list[Problem]]:
     """Images below a folder that stand for all of them, in the order in which to label them.
 
+    Volumes where the first is a stack; of each three planes are looked at.
+
     Args:
         folder: of images without masks, with its subfolders.
         count: how many to name; all, where there are no more.
@@ -57,7 +61,7 @@ def label_first(
         The images, and what is wrong with others, which are left out.
 
     Raises:
-        UserError: no such folder, one of images with masks or of volumes, no image that can be
+        UserError: no such folder, one of images with masks, no image that can be
             read, or a count below 1.
     """
     folder = Path(folder)
@@ -67,18 +71,14 @@ def label_first(
         raise UserError(f"{folder} is no folder; give one of images without masks")
     if any(layout.recognize(folder) for layout in (cityscapes, coco, label_folder)):
         raise UserError(f"{folder} holds masks too; give the folder of the images to choose from")
-    found, others = walk(folder)
+    found, others = walk(folder, suffixes=(*SUFFIXES, ZARR))
     files = [found[i] for i in range(0, len(found), -(-len(found) // MOST) or 1)]
-    if files and is_stack(files[0]):
-        raise UserError(
-            f"{folder} holds volumes, as {files[0]}, and --label_first chooses among images; label "
-            "a part of one volume, train on that, and label next where it fails"
-        )
+    middle = _middle_planes if files and is_stack(files[0]) else _middle
     problems = [Problem(folder, in_words(others), warning=True)] if others else []
     seen: dict[Path, list[np.ndarray]] = {}
     for done, file in enumerate(files, 1):
         try:
-            seen[file] = features(_middle(file))
+            seen[file] = features(middle(file))
         except UserError as error:
             problems.append(Problem(file, str(error).removeprefix(f"{file} ")))
         if progress is not None:
@@ -95,8 +95,20 @@ def label_first(
 
 def _middle(file: Path) -> np.ndarray:
     image = open_windowed(file, least=SIDE**2) or in_memory(str(file), read_image(file))
-    rows, columns = (max(0, (length - SIDE) // 2) for length in image.shape)
-    return image.read(slice(rows, rows + SIDE), slice(columns, columns + SIDE))
+    return image.read(*_center(image.shape))
+
+
+def _middle_planes(file: Path) -> np.ndarray:
+    """Of the planes at a quarter, a half and three quarters, one below the other."""
+    volume = open_windowed_stack(file) or in_memory(str(file), read_stack(file))
+    depth, *sides = volume.shape
+    planes = (depth * quarters // 4 for quarters in (1, 2, 3))
+    return np.concatenate([volume.read(slice(z, z + 1), *_center(sides))[0] for z in planes])
+
+
+def _center(sides: Sequence[int]) -> list[slice]:
+    starts = [max(0, (length - SIDE) // 2) for length in sides]
+    return [slice(start, start + SIDE) for start in starts]
 
 
 def features(pixels: np.ndarray) -> list[np.ndarray]:

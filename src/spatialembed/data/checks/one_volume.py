@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -14,6 +16,7 @@ from spatialembed.data.checks.one_image import Look
 from spatialembed.data.data_set import FileDataSet
 from spatialembed.data.images.reading import stack_spacing
 from spatialembed.data.images.spacing import Spacing
+from spatialembed.data.layouts.label_folder import LabelFolder
 from spatialembed.data.volume_objects import TOUCHING, objects_in_volume
 from spatialembed.files.pixel_values import values_of
 
@@ -34,12 +37,21 @@ def look_at_volume(dataset: FileDataSet, i: int) -> Look:
         dtype=sample.image.dtype,
         objects=objects,
         ignored=int(sample.ignore.sum()),
-        mask=(item.truth, signs, objects[:, -1]),
+        mask=(item.truth, signs, _whole_areas(dataset, i, objects)),
         values=values_of([sample.image]),
         traces=Traces(digest_of(sample.image), None),
         spacing=spacing,
         noise=is_noise(sample.image[window], sample.label_mask[window]),
     )
+
+
+def _whole_areas(dataset: FileDataSet, i: int, objects: NDArray[np.int32]) -> NDArray[np.integer]:
+    """(n,) voxels that objects have in the volume that a slab is of: its border cuts specks off."""
+    if not isinstance(dataset, LabelFolder) or dataset.slab is None:
+        return objects[:, -1]
+    ids, counts = np.unique(replace(dataset, slab=None).truth(i).label_mask, return_counts=True)
+    areas: NDArray[np.integer] = counts[np.searchsorted(ids, objects[:, 0])]
+    return areas
 
 
 def volume_signs(

@@ -145,7 +145,8 @@ def require_all_pages(path: Path, file: tifffile.TiffFile) -> None:
     handle.seek(last)
     pointer = handle.read(layout.offsetsize)
     following = int.from_bytes(pointer, "little" if layout.byteorder == "<" else "big")
-    if following and following not in {page.offset for page in file.pages}:  # of a circle
+    known = {0, *(page.offset for page in file.pages)}  # one that is known makes a circle
+    if len(pointer) < layout.offsetsize or following not in known:
         raise UserError(f"{path} is truncated: it ends before its pages do; replace it")
 
 
@@ -177,7 +178,7 @@ def _require_image(path: Path, file: tifffile.TiffFile, pages: Any, axes: str, s
         raise UserError(
             f"{path} is a stack of shape {shape} (axes {letters}), not a 2D image; store its "
             "planes as separate files, or, if they are planes in z, predict it with --stitch or by "
-            "a model of volumes"
+            "a model of volumes, which learns from label folders"
         )
     if any(page is None or page.parent is not file for page in pages.pages):
         raise UserError(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -120,15 +121,17 @@ def one_below_the_other(volume: WindowedImage) -> WindowedImage:
     return replace(volume, shape=(depth * height, width), chunk=volume.chunk[1:], reader=read)
 
 
-def blocks(image: WindowedImage, pixels: int = BLOCK) -> Iterator[tuple[slice, slice]]:
+def blocks(image: WindowedImage, pixels: int = BLOCK) -> Iterator[tuple[slice, ...]]:
     """Windows that cover ``image`` once, row by row, without decoding a chunk twice.
 
-    Each has about ``pixels`` pixels, or is a single chunk where that is larger.
+    Each has about ``pixels`` pixels, or is a single chunk where that is larger; of a volume it has
+    as many planes as a chunk.
     """
-    (height, width), (tall, wide) = image.shape, image.chunk
-    side = math.isqrt(pixels)
-    columns = min(max(side // wide, 1) * wide, width)
+    *depth, height, width = image.shape
+    *deep, tall, wide = image.chunk
+    pixels //= math.prod(deep)
+    columns = min(max(math.isqrt(pixels) // wide, 1) * wide, width)
     rows = min(max(pixels // columns // tall, 1) * tall, height)
-    for y in range(0, height, rows):
-        for x in range(0, width, columns):
-            yield slice(y, min(y + rows, height)), slice(x, min(x + columns, width))
+    sides = zip((*depth, height, width), (*deep, rows, columns), strict=True)
+    steps = [[slice(a, min(a + step, n)) for a in range(0, n, step)] for n, step in sides]
+    return product(*steps)

@@ -167,7 +167,7 @@ def _axes(path: Path, array: Any, names: list[str] | None) -> str:
             f"{path} is a stack of shape {shape} (axes {', '.join(names) or 'unknown'}), not a 2D "
             "image; store its planes as separate arrays, or, if they are planes in z, "
             f"{'' if names else f'{TO_NAME_AXES}, and '}predict it with --stitch or by a model of "
-            "volumes"
+            "volumes, which learns from label folders"
         )
     return axes
 

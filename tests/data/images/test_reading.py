@@ -6,7 +6,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from spatialembed.data.images.reading import image_names, read_image, read_mask
+from spatialembed.data.images.kinds import image_names
+from spatialembed.data.images.reading import read_image, read_mask
 from spatialembed.errors import UserError
 
 rng = np.random.default_rng(0)

@@ -8,11 +8,12 @@ from xml.etree import ElementTree
 
 import tifffile
 
+from spatialembed.data.images.series import Series
 from spatialembed.data.images.spacing import Spacing, stated
 from spatialembed.data.images.tiff_file import TiffImage, image_of, ome_pixels, opened
 
 
-def tiff_spacing(path: Path, series: int | None) -> Spacing | None:
+def tiff_spacing(path: Path, series: Series) -> Spacing | None:
     """See :func:`spatialembed.data.images.reading.stack_spacing`."""
     with opened(path) as file:
         image = image_of(path, file, series, stack=True)

@@ -14,7 +14,7 @@ import numpy as np
 
 from spatialembed.data.images.kinds import is_zarr
 from spatialembed.data.images.reading_errors import told
-from spatialembed.data.images.series import Header, Held
+from spatialembed.data.images.series import Header, Held, Series
 from spatialembed.data.images.windows import WindowedImage
 from spatialembed.data.images.zarr_series import ZarrImage, image_of, require_mask
 from spatialembed.errors import UserError, missing_extra
@@ -32,7 +32,7 @@ _MOST_CHANNELS = 32
 """Of an array without names of axes; one with more planes is taken for a stack."""
 
 
-def open_zarr(path: Path, indices: bool = False, series: int | None = None) -> WindowedImage:
+def open_zarr(path: Path, indices: bool = False, series: Series = None) -> WindowedImage:
     """Open the image at ``path`` without reading a pixel.
 
     Args:
@@ -52,7 +52,7 @@ def open_zarr(path: Path, indices: bool = False, series: int | None = None) -> W
         return windowed
 
 
-def zarr_header(path: Path, series: int | None) -> Header:
+def zarr_header(path: Path, series: Series) -> Header:
     """What the metadata of a zarr say; raises as :func:`open_zarr`."""
     _, image, held, number = opened(path, series)
     with named(path):
@@ -70,7 +70,7 @@ class Grid(NamedTuple):
     """Of the first pixel."""
 
 
-def grid_of(path: Path, series: int | None = None, names: str = "yx") -> Grid:
+def grid_of(path: Path, series: Series = None, names: str = "yx") -> Grid:
     """Where pixels lie along axes of these names.
 
     Without such metadata axes have no units, pixels size 1, place 0.
@@ -107,7 +107,7 @@ def _stated(plane: Grid, scales: dict[str, Any], level: dict[str, Any]) -> Grid:
     return plane
 
 
-def opened(path: Path, series: int | None) -> tuple[Any, ZarrImage, list[Held], int]:
+def opened(path: Path, series: Series) -> tuple[Any, ZarrImage, list[Held], int]:
     """The zarr at ``path``, its image that is read, all that there are, and that one's number."""
     try:
         import zarr

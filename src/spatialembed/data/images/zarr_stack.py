@@ -10,6 +10,7 @@ import numpy as np
 
 from spatialembed.data.images.kinds import require_few_voxels
 from spatialembed.data.images.reading_errors import AN_IMAGE
+from spatialembed.data.images.series import Series
 from spatialembed.data.images.spacing import Spacing, stated
 from spatialembed.data.images.windows import WindowedImage
 from spatialembed.data.images.zarr_image import (
@@ -29,7 +30,7 @@ _FIVE = "tczyx"
 """Axes of OME-Zarr's first versions, which did not name them."""
 
 
-def read_zarr_stack(path: Path, indices: bool, series: int | None) -> np.ndarray:
+def read_zarr_stack(path: Path, indices: bool, series: Series) -> np.ndarray:
     """Voxels (Z, H, W, C); see :func:`spatialembed.data.images.reading.read_stack`.
 
     Args:
@@ -42,7 +43,7 @@ def read_zarr_stack(path: Path, indices: bool, series: int | None) -> np.ndarray
     return stack.whole()
 
 
-def open_zarr_stack(path: Path, indices: bool, series: int | None) -> WindowedImage:
+def open_zarr_stack(path: Path, indices: bool, series: Series) -> WindowedImage:
     """The same, to be read by windows."""
     node, image, _, _ = opened(path, series)
     with named(path):
@@ -52,7 +53,7 @@ def open_zarr_stack(path: Path, indices: bool, series: int | None) -> WindowedIm
         return stack
 
 
-def zarr_stack_size(path: Path, series: int | None) -> tuple[int, int, int]:
+def zarr_stack_size(path: Path, series: Series) -> tuple[int, int, int]:
     """See :func:`spatialembed.data.images.reading.stack_size`."""
     image = opened(path, series)[1]
     with named(path):
@@ -60,7 +61,7 @@ def zarr_stack_size(path: Path, series: int | None) -> tuple[int, int, int]:
         return lengths["z"], lengths["y"], lengths["x"]
 
 
-def zarr_spacing(path: Path, series: int | None) -> Spacing | None:
+def zarr_spacing(path: Path, series: Series) -> Spacing | None:
     """See :func:`spatialembed.data.images.reading.stack_spacing`."""
     image = opened(path, series)[1]
     with named(path):

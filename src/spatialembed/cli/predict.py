@@ -27,6 +27,8 @@ def run_predict(
     foreground_threshold: float | None = None,
     min_size: int | None = None,
     series: int | None = None,
+    level: int = 0,
+    channel: list[int] | None = None,
     symmetries: bool = False,
     diameter: float | None = None,
     invert: bool = False,
@@ -54,6 +56,9 @@ def run_predict(
         foreground_threshold: seed score of an object's pixels; the model's own by default.
         min_size: fewest pixels of an object; the model's own by default.
         series: which image of files that hold several (scenes, positions, pages), from 0.
+        level: which resolution of images that are stored in several, from 0, the full one;
+            results have its size.
+        channel: numbers of the channels to take of an image, in the model's order, from 0.
         symmetries: average over the symmetries of training: better, up to 8 times slower.
         diameter: pixels across of objects in these images; those of training by default.
         invert: exchange dark and bright, where objects are dark and were bright in training.
@@ -67,6 +72,7 @@ def run_predict(
         scheduler: address of a dask scheduler whose workers share the work instead.
     """
     from spatialembed.data.images.reading import further_images
+    from spatialembed.data.images.series import Series, Which
     from spatialembed.data.images.single_plane import is_image
     from spatialembed.formats.results_folder import Results
     from spatialembed.inference.folder import predict_files
@@ -80,6 +86,7 @@ def run_predict(
             "of stacks label TIFFs are written, by one process: leave --annotations, --workers and "
             "--scheduler out, and give --out a folder"
         )
+    asked: Series = Which(series, level, tuple(channel or ())) if level or channel else series
     settings = (seed_threshold, foreground_threshold, min_size)
     given = (model, device, precision, symmetries, diameter, invert)
     if out.suffix == ".zarr":
@@ -93,16 +100,16 @@ def run_predict(
         from spatialembed.large import ModelSource, Workers, predict_large
 
         source, image, who = ModelSource(*given), Path(images[0]), Workers(workers, scheduler)
-        count = predict_large(source, image, out, who, overwrite, *settings, None, track, series)
+        count = predict_large(source, image, out, who, overwrite, *settings, None, track, asked)
         console.print(f"{count} instances in {out}", soft_wrap=True)
-        if is_image(image, series) and (further := further_images(image, series)):
+        if is_image(image, asked) and (further := further_images(image, asked)):
             warn([f"{image} {further}"])
         return 0
     results = Results(out, format or (), overlay, annotations)
     loaded = load(*given)
     stacks = stitch or loaded.spec.dims == 3
     found = find_images(images, out, lambda text: warn([text]), stacks)
-    files = [file._replace(series=series) for file in found]
+    files = [file._replace(series=asked) for file in found]
     if workers is not None or scheduler is not None:
         from spatialembed.large import ModelSource, Workers, predict_many
 

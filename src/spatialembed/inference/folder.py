@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from spatialembed.data.images.reading import read_image, read_stack, stack_spacing
+from spatialembed.data.images.series import which
 from spatialembed.data.images.spacing import Spacing
 from spatialembed.errors import ImageWarning, UserError
 from spatialembed.files.writing import sweep
@@ -104,7 +105,7 @@ def agreed_settings(
     if stitch and model.spec.dims == 3:
         raise UserError(f"{model.name} finds objects in volumes as they are: leave --stitch out")
     results.require(model.spec.class_names, names, 3 if stitch else model.spec.dims)
-    used["series"] = images[0].series if images else None
+    used |= which(images[0].series if images else None).told()
     used["stitch"] = stitch or None  # as results of earlier versions, which lack it
     sweep(results.out)
     results.agree(used, overwrite, names)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from spatialembed.data.images.kinds import SUFFIXES, ZARR, is_zarr
 from spatialembed.data.images.reading import is_stack, stack_size
+from spatialembed.data.images.series import Series
 from spatialembed.data.layouts.unread_files import DOCUMENTS, STORES, in_words, is_visible, walk
 from spatialembed.errors import UserError
 from spatialembed.files.names import composed
@@ -21,8 +22,9 @@ class ImageFile(NamedTuple):
 
     path: Path
     name: str
-    series: int | None = None
-    """Which of the images in the file, from 0; None for the only one."""
+    series: Series = None
+    """Which of the images in the file, from 0, or also its level and channels; None for all of the
+    only one."""
 
 
 def find_images(

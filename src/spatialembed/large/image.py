@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from spatialembed.console.progress import Track, silent
 from spatialembed.data.images.reading import stack_spacing
+from spatialembed.data.images.series import which
 from spatialembed.data.images.stack_windows import stack_grid
 from spatialembed.data.images.windows import in_words, one_below_the_other
 from spatialembed.data.images.zarr_image import grid_of
@@ -40,6 +41,7 @@ from spatialembed.models.looks import Look
 if TYPE_CHECKING:
     from distributed import Client
 
+    from spatialembed.data.images.series import Series
     from spatialembed.data.images.spacing import Spacing
     from spatialembed.data.images.windows import WindowedImage
     from spatialembed.data.images.zarr_image import Grid
@@ -65,7 +67,7 @@ def predict_large(
     min_size: int | None = None,
     mosaic: Mosaic | None = None,
     track: Track = silent,
-    series: int | None = None,
+    series: Series = None,
 ) -> int:
     """Instances of an image or volume that need not fit in memory, as an OME-Zarr image of labels.
 
@@ -84,7 +86,8 @@ def predict_large(
         seed_threshold, foreground_threshold, min_size: as for :meth:`Model.predict`.
         mosaic: the tiles; by default as large as memory allows, or those of the run under way.
         track: shows progress.
-        series: which of the images that the file holds, from 0; None for the only one.
+        series: which of the images that the file holds, from 0, or also which of its resolutions
+            and channels; None for the only one.
 
     Returns:
         How many instances there are.
@@ -110,7 +113,7 @@ def predict_large(
     if overwrite or not _read(part):
         _remove(part)
     settings = model.settings(seed_threshold, foreground_threshold, min_size)
-    used = model.used(*settings) | {"model": model.name, "series": series}
+    used = model.used(*settings) | {"model": model.name} | which(series).told()
     tiles = {} if mosaic is None else {"tiles": (mosaic.core, mosaic.overlap)}
     held = _agree(part, used | tiles | {"image": str(image), "shape": reader.shape})
     if mosaic is None:
@@ -221,7 +224,7 @@ def _fitting(image: WindowedImage, model: Model) -> WindowedImage:
     return image
 
 
-def _placed(image: Path, series: int | None, model: Model) -> tuple[Grid, Spacing]:
+def _placed(image: Path, series: Series, model: Model) -> tuple[Grid, Spacing]:
     """Where pixels lie by what the file says; of a volume also how far apart by it or the model.
 
     Warns of voxels unlike the model's.

@@ -25,6 +25,10 @@ def _scene(path: Path, number: int, image: Any) -> Scene:
         with LifFile(path) as file:
             return np.array(file.images[number].asarray()[window])
 
+    try:
+        dtype = image.dtype
+    except ValueError:  # its channels are of several, which is refused where it is read
+        dtype = np.dtype(object)
     shape = tuple(image.shape)
     axes = "".join(image.dims).lower()
     steps = {
@@ -32,4 +36,4 @@ def _scene(path: Path, number: int, image: Any) -> Scene:
         for axis, at in image.coords.items()
         if axis in "ZYX" and len(at) > 1
     }
-    return Scene(image.path, axes, Stored(shape, shape, image.dtype, read), steps)
+    return Scene(image.path, axes, Stored(shape, shape, dtype, read), steps)

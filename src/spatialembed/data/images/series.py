@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -30,6 +30,11 @@ class Which(NamedTuple):
     series: int | None = None
     level: int = 0
     channels: tuple[int, ...] = ()
+
+    def told(self) -> dict[str, Any]:
+        """What is asked for, as JSON has it; None for what is not."""
+        channels = list(self.channels) or None
+        return {"series": self.series, "level": self.level or None, "channel": channels}
 
     def channels_of(self, path: Path, array: np.ndarray) -> np.ndarray:
         """The channels asked for, of an array (*S, C); raises as :meth:`require_channels`."""
@@ -59,7 +64,7 @@ class Which(NamedTuple):
         if not 0 <= self.level < count:
             held = "one resolution" if count == 1 else f"{count} resolutions"
             raise UserError(
-                f"{path} has no level {self.level}: of its image there is {held}, counted from 0, "
+                f"{path} has no level {self.level}: it gives its image in {held}, counted from 0, "
                 "the full one; choose another --level, or leave it out"
             )
 

@@ -196,7 +196,8 @@ def test_predict_of_a_level_and_a_channel(run, data, tmp_path, capsys) -> None:
     assert "1 kept" in capsys.readouterr().out
     said = errors_of(capsys, *asked[:-1], "0", "--out", out)
     assert "were made with channel [1] (now [0])" in said
-    assert "no level 2" in errors_of(capsys, *asked[:4], "2", "--channel", "1", "--out", tmp_path)
+    said = errors_of(capsys, *asked[:4], "2", "--channel", "1", "--out", tmp_path / "other")
+    assert "no level 2" in said
 
 
 def test_predict_of_wrong_channels(run, data, tmp_path, capsys) -> None:

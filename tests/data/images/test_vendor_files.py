@@ -278,3 +278,12 @@ def test_a_mask_is_no_file_of_a_microscope(tmp_path) -> None:
         UserError, match="microscope's file, not a label mask; store label masks as"
     ):
         read_mask(path)
+
+
+def test_where_the_extra_has_no_library_for_this_python(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "a.czi"
+    path.write_bytes(b"anything")
+    monkeypatch.setitem(sys.modules, "pylibCZIrw", None)
+    monkeypatch.setattr(sys, "version_info", (3, 14, 0))
+    with pytest.raises(UserError, match=r"a\.czi is read by pylibCZIrw.*use an earlier one"):
+        read_image(path)

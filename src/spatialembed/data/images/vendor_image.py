@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,10 +31,12 @@ class _Reader(NamedTuple):
     scenes: Callable[[Path, int], list[Scene]]
     scales: bool = False
     """Whether it has lower resolutions."""
+    before: tuple[int, int] = (4, 0)
+    """Python's version from which on the extra does not have the library."""
 
 
 _READERS = {
-    ".czi": _Reader("pylibCZIrw", czi_scenes, scales=True),
+    ".czi": _Reader("pylibCZIrw", czi_scenes, scales=True, before=(3, 14)),
     ".lif": _Reader("liffile", lif_scenes),
     ".nd2": _Reader("nd2", nd2_scenes),
 }
@@ -100,6 +103,11 @@ def _taken(path: Path, series: Series) -> tuple[Scene, list[Held], int]:
     """The scene that is read, what the file holds, and its number."""
     reader = _READERS[path.suffix.lower()]
     if find_spec(reader.library) is None:
+        if reader.before <= sys.version_info:
+            raise UserError(
+                f"{path} is read by {reader.library}, which there is none of for this Python yet; "
+                "use an earlier one, or save the file as OME-TIFF"
+            )
         raise missing_extra(f"reading {path}", "vendor")
     asked = which(series)
     asked.require_level(path, _MOST_LEVELS if reader.scales else 1)

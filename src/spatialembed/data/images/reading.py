@@ -104,9 +104,8 @@ def stack_spacing(path: str | Path, series: Series = None) -> Spacing | None:
     if path.is_dir() and not is_zarr(path):
         planes_of(path)
         return None
-    if is_vendor(path):
-        return vendor_spacing(path, series)
-    return (zarr_spacing if is_zarr(path) else tiff_spacing)(path, series)
+    spacing = vendor_spacing if is_vendor(path) else tiff_spacing
+    return (zarr_spacing if is_zarr(path) else spacing)(path, series)
 
 
 def stack_size(path: str | Path, series: Series = None) -> tuple[int, int, int]:

@@ -103,7 +103,8 @@ def stack_spacing(path: str | Path, series: int | None = None) -> Spacing | None
     if path.is_dir() and not is_zarr(path):
         planes_of(path)
         return None
-    return (zarr_spacing if is_zarr(path) else tiff_spacing)(path, series)
+    found = (zarr_spacing if is_zarr(path) else tiff_spacing)(path, series)
+    return None if found is None else (found[0], found[1], found[2])
 
 
 def stack_size(path: str | Path, series: int | None = None) -> tuple[int, int, int]:

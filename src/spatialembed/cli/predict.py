@@ -29,6 +29,7 @@ def run_predict(
     series: int | None = None,
     symmetries: bool = False,
     diameter: float | None = None,
+    pixel_size: float | None = None,
     invert: bool = False,
     stitch: bool = False,
     device: str = "auto",
@@ -55,7 +56,9 @@ def run_predict(
         min_size: fewest pixels of an object; the model's own by default.
         series: which image of files that hold several (scenes, positions, pages), from 0.
         symmetries: average over the symmetries of training: better, up to 8 times slower.
-        diameter: pixels across of objects in these images; those of training by default.
+        diameter: pixels across of objects in these images; by default those of training, at its
+            pixel size where that and the images' are known.
+        pixel_size: micrometres that a pixel is wide, where files do not state it, or wrongly.
         invert: exchange dark and bright, where objects are dark and were bright in training.
         stitch: files are stacks in z (TIFF or OME-Zarr): objects of their planes, joined where
             they overlap.
@@ -72,7 +75,7 @@ def run_predict(
     from spatialembed.inference.folder import predict_files
     from spatialembed.inference.image_files import find_images
     from spatialembed.inference.loading import load
-    from spatialembed.inference.summary import cautions, summary
+    from spatialembed.inference.summary import cautions, summary, true_size
 
     require_writable(out)
     if stitch and (annotations or workers or scheduler or out.suffix == ".zarr"):
@@ -81,7 +84,7 @@ def run_predict(
             "--scheduler out, and give --out a folder"
         )
     settings = (seed_threshold, foreground_threshold, min_size)
-    given = (model, device, precision, symmetries, diameter, invert)
+    given = (model, device, precision, symmetries, diameter, invert, pixel_size)
     if out.suffix == ".zarr":
         if format or annotations:
             raise UserError(f"{out} takes labels alone; leave --format and --annotations out")
@@ -111,6 +114,8 @@ def run_predict(
     else:
         outcomes = predict_files(loaded, files, results, overwrite, *settings, stitch)
     done = list(track(outcomes, len(files), "Predicting"))
+    if resized := true_size(done, loaded):
+        console.print(resized, soft_wrap=True)
     warn(cautions(done, loaded))
     code = _report_outcomes(done, summary(done, out))
     results.gather([file.name for file in files])

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from spatialembed.data.data_set import FileDataSet, Problem
-from spatialembed.data.images.pixel_size import pixel_size
-from spatialembed.data.images.spacing import ALIKE, side_of
+from spatialembed.data.images.pixel_size import pixel_side
+from spatialembed.data.images.spacing import ALIKE
 from spatialembed.data.mixture import sets_of
 from spatialembed.errors import UserError
 from spatialembed.inference.true_size import MOST
@@ -78,8 +78,7 @@ def pixel_sizes(
 
 def _sides(data: FileDataSet) -> list[float | None]:
     """Micrometres that each image's pixels are wide; None where it is not stated, or no squares."""
-    sizes = (pixel_size(data.items[i].image) for i in range(len(data)))
-    return [None if size is None else side_of(size) for size in sizes]
+    return [pixel_side(data.items[i].image) for i in range(len(data))]
 
 
 def _ratios(data: FileDataSet, sides: Sequence[float | None], own: float) -> np.ndarray:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from spatialembed.data.images.kinds import is_tiff, is_zarr
 from spatialembed.data.images.reading import image_size
-from spatialembed.data.images.spacing import PixelSize
+from spatialembed.data.images.spacing import PixelSize, side_of
 from spatialembed.data.images.tiff_spacing import tiff_spacing
 from spatialembed.data.images.zarr_image import zarr_pixel_size
+from spatialembed.errors import UserError
 
 
 def pixel_size(path: str | Path, series: int | None = None) -> PixelSize | None:
@@ -35,3 +36,15 @@ def pixel_size(path: str | Path, series: int | None = None) -> PixelSize | None:
     else:
         found = tiff_spacing(path, series, "YX") if is_tiff(path) else None
     return None if found is None or set(found) == {1.0} else (found[0], found[1])
+
+
+def pixel_side(path: str | Path) -> float | None:
+    """Micrometres that a file's pixels are wide; None where they are no squares, to a tenth.
+
+    None, too, where the file does not state it, or not so that it can be read.
+    """
+    try:
+        size = pixel_size(path)
+    except UserError:
+        return None
+    return None if size is None else side_of(size)

@@ -31,6 +31,7 @@ def run_predict(
     channel: list[int] | None = None,
     symmetries: bool = False,
     diameter: float | None = None,
+    pixel_size: float | None = None,
     invert: bool = False,
     stitch: bool = False,
     device: str = "auto",
@@ -60,7 +61,9 @@ def run_predict(
             results have its size.
         channel: numbers of the channels to take of an image, in the model's order, from 0.
         symmetries: average over the symmetries of training: better, up to 8 times slower.
-        diameter: pixels across of objects in these images; those of training by default.
+        diameter: pixels across of objects in these images; by default those of training, at its
+            pixel size where that and the images' are known.
+        pixel_size: micrometres that a pixel is wide, where files do not state it, or wrongly.
         invert: exchange dark and bright, where objects are dark and were bright in training.
         stitch: files are stacks in z (TIFF or OME-Zarr): objects of their planes, joined where
             they overlap.
@@ -78,7 +81,7 @@ def run_predict(
     from spatialembed.inference.folder import predict_files
     from spatialembed.inference.image_files import find_images
     from spatialembed.inference.loading import load
-    from spatialembed.inference.summary import cautions, summary
+    from spatialembed.inference.summary import cautions, summary, true_size
 
     require_writable(out)
     if stitch and (annotations or workers or scheduler or out.suffix == ".zarr"):
@@ -88,7 +91,7 @@ def run_predict(
         )
     asked: Series = Which(series, level, tuple(channel or ())) if level or channel else series
     settings = (seed_threshold, foreground_threshold, min_size)
-    given = (model, device, precision, symmetries, diameter, invert)
+    given = (model, device, precision, symmetries, diameter, invert, pixel_size)
     if out.suffix == ".zarr":
         if format or annotations:
             raise UserError(f"{out} takes labels alone; leave --format and --annotations out")
@@ -118,6 +121,8 @@ def run_predict(
     else:
         outcomes = predict_files(loaded, files, results, overwrite, *settings, stitch)
     done = list(track(outcomes, len(files), "Predicting"))
+    if resized := true_size(done, loaded):
+        console.print(resized, soft_wrap=True)
     warn(cautions(done, loaded))
     code = _report_outcomes(done, summary(done, out))
     results.gather([file.name for file in files])

@@ -5,6 +5,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from spatialembed.data.images.pixel_size import pixel_size
 from spatialembed.data.images.reading import image_size, open_windowed, read_image, stated_shape
 from spatialembed.data.images.series import Which
 from spatialembed.data.images.zarr_image import grid_of
@@ -32,8 +33,9 @@ def aperio(path):
 
 def ome(path):
     given = {"photometric": "rgb", "tile": (16, 16)}
+    sides = {f"PhysicalSize{axis}": 0.5 for axis in "YX"}
     with tifffile.TiffWriter(path, ome=True) as file:
-        file.write(LEVELS[0], subifds=2, **given)
+        file.write(LEVELS[0], subifds=2, metadata=sides, **given)
         for level in LEVELS[1:]:
             file.write(level, subfiletype=1, **given)
 
@@ -45,9 +47,11 @@ def zarr_levels(path):
     for level in (1, 2, 0):
         array = np.moveaxis(LEVELS[level], 2, 0)
         group.create_array(str(level), data=np.ascontiguousarray(array), chunks=(1, 32, 32))
-        scale = {"type": "scale", "scale": [1.0, *2 * [256 / len(LEVELS[level])]]}
+        scale = {"type": "scale", "scale": [1.0, *2 * [128 / len(LEVELS[level])]]}
         listed.append({"path": str(level), "coordinateTransformations": [scale]})
-    axes = [{"name": "c", "type": "channel"}] + [{"name": a, "type": "space"} for a in "yx"]
+    axes = [{"name": "c", "type": "channel"}] + [
+        {"name": a, "type": "space", "unit": "micrometer"} for a in "yx"
+    ]
     image = {"axes": axes, "datasets": listed, "name": "a"}
     group.attrs["ome"] = {"version": "0.5", "multiscales": [image]}
 
@@ -72,6 +76,13 @@ def test_each_level_is_read_whole_and_by_windows(tmp_path, name, write) -> None:
 
 
 @WRITERS
+def test_pixels_of_each_level_have_their_size(tmp_path, name, write) -> None:
+    write(tmp_path / name)
+    for level, side in enumerate((0.5, 2, 4)):
+        assert pixel_size(tmp_path / name, Which(level=level)) == pytest.approx((side, side))
+
+
+@WRITERS
 def test_channels_of_a_level(tmp_path, name, write) -> None:
     write(tmp_path / name)
     asked = Which(0, 1, (2, 0))
@@ -86,7 +97,7 @@ def test_channels_of_a_level(tmp_path, name, write) -> None:
 
 def test_the_grid_of_labels_is_that_of_the_level(tmp_path) -> None:
     zarr_levels(tmp_path / "a.zarr")
-    assert grid_of(tmp_path / "a.zarr", Which(level=2)).size == [8, 8]
+    assert grid_of(tmp_path / "a.zarr", Which(level=2)).size == [4, 4]
 
 
 def test_pictures_have_one_level_and_channels(tmp_path) -> None:

@@ -9,6 +9,7 @@ import tifffile
 from microscopes import write_czi, write_lif, write_nd2
 from spatialembed.data import check_data, open_data
 from spatialembed.data.images.kinds import VENDOR
+from spatialembed.data.images.pixel_size import pixel_size
 from spatialembed.data.images.reading import (
     further_images,
     image_size,
@@ -271,12 +272,21 @@ def test_images_of_a_label_folder(tmp_path, write) -> None:
     assert not [problem for problem in check_data(tmp_path).problems if not problem.warning]
 
 
+@KINDS
+def test_pixels_have_a_size_at_each_level(tmp_path, write) -> None:
+    path = write(tmp_path / f"a.{write.__name__}", FRAMES[:, :1])
+    expected = (0.5, 0.25) if write is czi else (0.25, 0.25)
+    assert pixel_size(path, 1) == pytest.approx(expected)
+    with pytest.raises(UserError, match="holds 2 images"):
+        pixel_size(path)
+    if write is czi:
+        assert pixel_size(path, Which(1, 2)) == pytest.approx((2, 1))
+
+
 def test_a_mask_is_no_file_of_a_microscope(tmp_path) -> None:
     path = tmp_path / "a.czi"
     path.write_bytes(b"anything")
-    with pytest.raises(
-        UserError, match="microscope's file, not a label mask; store label masks as"
-    ):
+    with pytest.raises(UserError, match="microscope's file, no label mask; store masks as"):
         read_mask(path)
 
 

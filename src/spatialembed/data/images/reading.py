@@ -29,8 +29,8 @@ from spatialembed.data.images.vendor_image import (
     read_vendor,
     read_vendor_stack,
     vendor_header,
-    vendor_spacing,
     vendor_stack_size,
+    vendor_steps,
 )
 from spatialembed.data.images.windows import WindowedImage, picked, require_pixels
 from spatialembed.data.images.zarr_image import open_zarr, zarr_header
@@ -90,9 +90,10 @@ def read_stack_mask(path: str | Path) -> np.ndarray:
 def stack_spacing(path: str | Path, series: Series = None) -> Spacing | None:
     """Micrometres between voxels along z, y and x; None where a file does not state all three.
 
-    Stated is what ImageJ's and OME's TIFFs and OME-Zarr say with a unit of length. What is 0,
-    negative or not finite, below 0.1 nm or over 10 cm, or differs by more than 300 times between
-    axes is not stated; nor is a pixel of 1/1 in ImageJ's TIFFs, as tifffile writes it unless told.
+    Stated is what ImageJ's and OME's TIFFs, OME-Zarr and microscopes say with a unit of length.
+    What is 0, negative or not finite, below 0.1 nm or over 10 cm, or differs by more than 300 times
+    between axes is not stated; nor is a pixel of 1/1 in ImageJ's TIFFs, as tifffile writes it
+    unless told.
 
     Args:
         path, series: as for :func:`read_stack`.
@@ -104,8 +105,9 @@ def stack_spacing(path: str | Path, series: Series = None) -> Spacing | None:
     if path.is_dir() and not is_zarr(path):
         planes_of(path)
         return None
-    spacing = vendor_spacing if is_vendor(path) else tiff_spacing
-    return (zarr_spacing if is_zarr(path) else spacing)(path, series)
+    steps = vendor_steps if is_vendor(path) else tiff_spacing
+    found = (zarr_spacing if is_zarr(path) else steps)(path, series)
+    return None if found is None else (found[0], found[1], found[2])
 
 
 def stack_size(path: str | Path, series: Series = None) -> tuple[int, int, int]:
@@ -293,8 +295,6 @@ def _existing_stack(path: str | Path) -> Path:
 
 def _require_lossless(path: Path) -> None:
     if is_vendor(path):
-        raise UserError(
-            f"{path} is a microscope's file, not a label mask; store label masks as PNG or TIFF"
-        )
+        raise UserError(f"{path} is a microscope's file, no label mask; store masks as PNG or TIFF")
     if path.suffix.lower() in LOSSY:
         raise lossy(path)

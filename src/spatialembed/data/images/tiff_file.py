@@ -58,6 +58,8 @@ class TiffImage:
         axes: a letter for each axis of their array, two of them Y and X, perhaps C or S.
         held: all images of the file.
         number: which of them this is.
+        full: the pages of its full resolution.
+        apart: how many of that one's pixels one is high and wide.
     """
 
     path: Path
@@ -65,6 +67,8 @@ class TiffImage:
     axes: str
     held: list[Held]
     number: int
+    full: Any
+    apart: tuple[float, float]
 
     @property
     def orientation(self) -> int:
@@ -130,14 +134,17 @@ def image_of(path: Path, file: tifffile.TiffFile, series: Series, stack: bool = 
     number = take(path, [image.held for image in stored], asked.series)
     pages, axes, _, plane, smaller = stored[number]
     asked.require_level(path, 1 + len(smaller))
+    full, apart = pages, (1.0, 1.0)
     if asked.level:
         pages = smaller[asked.level - 1]
         axes = _axes(file, pages)
+        (tall, wide), (height, width) = _size(full, full.axes), _size(pages, axes)
+        apart = tall / height, wide / width
     if plane is not None:
         page = pages[plane]
         pages, axes = tifffile.TiffPageSeries([page], page.shape, page.dtype, page.axes), page.axes
     _require_image(path, file, pages, axes, stack)
-    return TiffImage(path, pages, axes, [image.held for image in stored], number)
+    return TiffImage(path, pages, axes, [image.held for image in stored], number, full, apart)
 
 
 def _require_all_pages(path: Path, file: tifffile.TiffFile) -> None:

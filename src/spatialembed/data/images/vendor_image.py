@@ -18,7 +18,7 @@ from spatialembed.data.images.nd2_file import nd2_scenes
 from spatialembed.data.images.reading_errors import AN_IMAGE, readable, too_large
 from spatialembed.data.images.scenes import Scene
 from spatialembed.data.images.series import Header, Held, Series, take, which
-from spatialembed.data.images.spacing import Spacing, stated
+from spatialembed.data.images.spacing import stated
 from spatialembed.data.images.windows import WindowedImage
 from spatialembed.data.images.zarr_image import are_axes, windowed
 from spatialembed.errors import UserError, missing_extra
@@ -92,11 +92,15 @@ def vendor_stack_size(path: Path, series: Series) -> tuple[int, int, int]:
     return depth, height, width
 
 
-def vendor_spacing(path: Path, series: Series) -> Spacing | None:
-    """See :func:`spatialembed.data.images.reading.stack_spacing`."""
+def vendor_steps(path: Path, series: Series, axes: str = "zyx") -> tuple[float, ...] | None:
+    """Micrometres along axes, "zyx" of a stack or "yx" of an image; raises as :func:`open_vendor`.
+
+    See :func:`~spatialembed.data.images.reading.stack_spacing` and
+    :func:`~spatialembed.data.images.pixel_size.pixel_size`.
+    """
     scene = _taken(path, series)[0]
-    _axes(path, scene, _STACK)
-    return stated([scene.steps.get(axis) for axis in "zyx"], ["um"] * 3)
+    _axes(path, scene, _STACK if "z" in axes else _IMAGE)
+    return stated([scene.steps.get(axis) for axis in axes], ["um"] * len(axes))
 
 
 def _taken(path: Path, series: Series) -> tuple[Scene, list[Held], int]:

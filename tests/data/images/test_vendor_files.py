@@ -13,6 +13,7 @@ from spatialembed.data.images.pixel_size import pixel_size
 from spatialembed.data.images.reading import (
     further_images,
     image_size,
+    is_stack,
     open_windowed,
     read_image,
     read_mask,
@@ -24,6 +25,7 @@ from spatialembed.data.images.reading import (
 from spatialembed.data.images.series import Which
 from spatialembed.data.images.stack_windows import open_windowed_stack, stack_grid
 from spatialembed.errors import UserError
+from spatialembed.inference.image_files import find_images
 
 RNG = np.random.default_rng(3)
 FRAMES = RNG.integers(0, 65536, (2, 3, 2, 40, 64), dtype=np.uint16)
@@ -270,6 +272,19 @@ def test_images_of_a_label_folder(tmp_path, write) -> None:
     (sample,) = open_data(tmp_path, "train")
     np.testing.assert_array_equal(sample.image[..., 0], FRAMES[0, 0, 0])
     assert not [problem for problem in check_data(tmp_path).problems if not problem.warning]
+
+
+@KINDS
+def test_images_of_a_folder(tmp_path, write) -> None:
+    (tmp_path / "images").mkdir()
+    name = f"B.{write.__name__.upper()}"
+    path = write(tmp_path / "images" / name, FRAMES[:, :1])
+    told = []
+    (file,) = find_images([tmp_path / "images"], tmp_path / "out", told.append)
+    assert (file.path, file.name, told) == (path, "B", [])
+    assert not is_stack(path)
+    planes = write(tmp_path / f"c.{write.__name__}", FRAMES[:1])
+    assert is_stack(planes)
 
 
 @KINDS

@@ -59,7 +59,7 @@ def torchscript(
         raise UserError(f"--pixel_size is a number of micrometres above 0, not {pixel_size}")
     ratios = ratios_of(spec, None if pixel_size is None else (pixel_size, pixel_size))
     if diameter is None and ratios is not None and spec.object_diameter is not None:
-        require_near(ratios, str(model), spec, "the images to come")
+        require_near(ratios, str(model), spec, "the kind of images to come")
         diameter = spec.object_diameter / ratios.planes
     used = Model(TorchNetwork(folded(module)), spec, str(model), diameter=diameter).seeing(
         spec.object_diameter if diameter is None and spec.object_diameter else diameter

@@ -28,7 +28,6 @@ from spatialembed.inference.loading import load
 from spatialembed.inference.other_voxels import other_voxels
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.summary import true_size, unknown_size
-from spatialembed.inference.true_size import shown_at
 from spatialembed.metrics.average_precision import score_images
 from spatialembed.metrics.coco_ap import MAX_FOUND
 from spatialembed.metrics.object_record import ObjectRecord
@@ -157,7 +156,7 @@ def _about_sizes(dataset: FileDataSet, model: Model) -> Iterator[str | Problem]:
         spacing, path = spacing_in(dataset, i, model), dataset.items[i].image
         for note in other_voxels(spacing, model.at_true_size(path, name, spacing) or model):
             kinds.setdefault(note, []).append(path)
-        seen.append(Outcome(ImageFile(path, name), 0, ratios=shown_at(model, spacing)))
+        seen.append(Outcome(ImageFile(path, name), 0, ratios=model.shown_at(spacing)))
     for note, files in kinds.items():
         of = f" ({len(files)} such {dataset.things})" if files[1:] else ""
         yield Problem(files[0], note + of, True)

@@ -21,7 +21,7 @@ from spatialembed.inference.looks import look_of, sampled_seeds
 from spatialembed.inference.other_voxels import other_voxels
 from spatialembed.inference.overlap import Done, overlapped
 from spatialembed.inference.stack import median_diameter, predict_stack
-from spatialembed.inference.true_size import Ratios, shown_at
+from spatialembed.inference.true_size import Ratios
 from spatialembed.models.looks import Look
 
 if TYPE_CHECKING:
@@ -233,7 +233,7 @@ def find(model: Model, image: ImageFile, read: Callable[[], np.ndarray], setting
         return median_diameter(found.areas), look_of(sized, fitted, seeds, found)
 
     notes += other_voxels(spacing, model)
-    return Found(image, pixels, found, told, tuple(notes), spacing, shown_at(model, spacing))
+    return Found(image, pixels, found, told, tuple(notes), spacing, model.shown_at(spacing))
 
 
 def find_in_stack(
@@ -245,7 +245,7 @@ def find_in_stack(
         voxels = read()
         spacing = spacing_of(image, model, notes, stack=True)
         found, look, diameter = predict_stack(model, voxels, *settings, name, spacing)
-    told, ratios = (diameter, look), shown_at(model, spacing)
+    told, ratios = (diameter, look), model.shown_at(spacing)
     return Found(image, voxels, found, lambda: told, tuple(notes), spacing, ratios)
 
 
@@ -262,7 +262,7 @@ def find_in_volume(
     depths = found.boxes[:, 3] - found.boxes[:, 0]
     widths = median_diameter(found.areas / depths * 1.5)  # of ellipsoids, in their widest plane
     notes += other_voxels(spacing, sized)
-    told, ratios = (widths, None), shown_at(model, spacing)
+    told, ratios = (widths, None), model.shown_at(spacing)
     return Found(image, voxels, found, lambda: told, tuple(notes), spacing, ratios)
 
 

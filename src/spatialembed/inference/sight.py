@@ -30,7 +30,7 @@ from spatialembed.inference.resizing import (
 )
 from spatialembed.inference.symmetries import Symmetry, averaged, averaged_together
 from spatialembed.inference.tiles import tiled
-from spatialembed.inference.true_size import ratios_of, require_near
+from spatialembed.inference.true_size import AS_IT_IS, Ratios, ratios_of, require_near
 from spatialembed.inference.volume_tiles import resized_volume, tiled_volume
 from spatialembed.inference.zoom import SQUARE, Enlarged, Part, Side
 from spatialembed.kernels.foreground import as_float32
@@ -102,6 +102,15 @@ class Sight:
         other = self.seeing(self.spec.object_diameter / ratios.planes)
         other.depth_ratio = ratios.depth
         return other
+
+    def shown_at(self, spacing: Sequence[float] | None) -> Ratios | None:
+        """By how much an image is shown larger for its pixels; None where that is not known.
+
+        Not at all where a diameter was given, or pixels are no squares.
+        """
+        if self.sized:
+            return AS_IT_IS
+        return ratios_of(self.spec, spacing) or (None if spacing is None else AS_IT_IS)
 
     def fixed(self, pixels: np.ndarray) -> Self:
         """The same model that normalises any part of an image (H, W, C) as it does the whole."""

@@ -10,7 +10,6 @@ from spatialembed.data.images.spacing import ALIKE, in_words, side_of
 from spatialembed.errors import UserError
 
 if TYPE_CHECKING:
-    from spatialembed.inference.predictor import Model
     from spatialembed.models.spec import ModelSpec
 
 MOST = 8.0
@@ -51,16 +50,6 @@ def ratios_of(spec: ModelSpec, spacing: Sequence[float] | None) -> Ratios | None
     if abs(y / x - 1) > ALIKE:
         return None
     return Ratios(_rounded(math.sqrt(y * x)), 1.0 if abs(z - 1) <= ALIKE else _rounded(z))
-
-
-def shown_at(model: Model, spacing: Sequence[float] | None) -> Ratios | None:
-    """By how much a model shows an image larger for its pixels; None where that is not known.
-
-    Not at all where a diameter was given, or pixels are no squares.
-    """
-    if model.sized:
-        return AS_IT_IS
-    return ratios_of(model.spec, spacing) or (None if spacing is None else AS_IT_IS)
 
 
 def require_near(ratios: Ratios, model: str, spec: ModelSpec, name: str) -> None:

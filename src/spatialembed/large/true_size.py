@@ -13,7 +13,7 @@ from spatialembed.inference.folder import Outcome
 from spatialembed.inference.other_voxels import other_voxels
 from spatialembed.inference.own_size import middle
 from spatialembed.inference.summary import true_size, unknown_size
-from spatialembed.inference.true_size import AS_IT_IS, ratios_of, require_near, shown_at
+from spatialembed.inference.true_size import AS_IT_IS, ratios_of, require_near
 
 if TYPE_CHECKING:
     from spatialembed.data.images.windows import WindowedImage
@@ -40,7 +40,7 @@ def diameter_in(
     name, ratios = str(image.path), ratios_of(model.spec, spacing)
     if ratios is not None and ratios.depth != 1:
         ratios = AS_IT_IS
-    seen = Outcome(image, 0, ratios=ratios or shown_at(model, spacing))
+    seen = Outcome(image, 0, ratios=ratios or model.shown_at(spacing))
     for note in (true_size([seen], model), unknown_size([seen], model)):
         if note is not None:
             warnings.warn(ImageWarning(note.removeprefix(f"{name} "), name), stacklevel=3)

@@ -11,7 +11,7 @@ from spatialembed.data.images.spacing import Spacing, stated
 from spatialembed.errors import UserError
 from spatialembed.inference.other_voxels import other_voxels
 from spatialembed.inference.stack import predict_stack
-from spatialembed.inference.true_size import AS_IT_IS, ratios_of
+from spatialembed.inference.true_size import AS_IT_IS
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -123,7 +123,6 @@ def find(model: Model, channels: Channels) -> tuple[Instances, list[str]]:
 
 def true_size(model: Model, spacing: tuple[float, ...] | None) -> list[str]:
     """A sentence where an image is shown at another size by the layer's scale."""
-    ratios = None if model.sized else ratios_of(model.spec, spacing)
-    if ratios in (None, AS_IT_IS):
+    if model.shown_at(spacing) in (None, AS_IT_IS):
         return []
     return ["By its scale it was shown to the model as large as what that was trained on."]

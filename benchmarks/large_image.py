@@ -1,13 +1,18 @@
 """Images larger than memory: speed-up by a second worker, cost of tiles and seams, memory.
 
     python benchmarks/large_image.py    # about fifteen minutes, and 10 GB of disk
+    python benchmarks/large_image.py --pyramid 20000    # about ten minutes, 2 GB of memory
 
 The network is replaced by nothing but a decoder: pixels say where the center of their object is
 (tests/large/pointing.py), so that what is timed is reading, clustering, seams and writing. Times
 are of the work itself, without the start of the workers, and memory is the most that a worker held
 at any time.
+
+``--pyramid`` is the command itself, with its model: a tiled OME-TIFF of so many pixels a side, with
+levels and a pixel size, of generated nuclei, becomes labels, and what these say of pixels is read.
 """
 
+import subprocess
 import sys
 import tempfile
 import threading
@@ -16,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+import tifffile
 import zarr
 
 from measure import show, write_table
@@ -25,9 +31,12 @@ import contextlib
 
 from pointing import Pointing, pointing_image
 
+from spatialembed.data.images.pixel_size import pixel_size
+from spatialembed.export.sample_image import sample_image
 from spatialembed.large import Workers, predict_large
 from spatialembed.large.mosaic import plan
 from spatialembed.large.worker_model import Source
+from spatialembed.models.shipped import shipped
 
 PERIOD = 2000
 
@@ -105,8 +114,48 @@ def pointing_rows(folder: Path) -> list[list[str]]:
     return rows
 
 
+def pyramid(path: Path, side: int, micrometres: float, levels: int = 4) -> Path:
+    """A tiled OME-TIFF with levels of generated nuclei, as wide as those of ``nuclei``."""
+    (spec,) = (model.spec for model in shipped() if model.name == "nuclei")
+    pattern = sample_image(spec, spec.object_diameter, 500)[..., 0]
+    across = -(-side // len(pattern))
+    pixels = np.tile(pattern, (across, across))[:side, :side]
+    said = {"axes": "YX", "PhysicalSizeX": micrometres, "PhysicalSizeY": micrometres}
+    how = {"tile": (512, 512), "compression": "zlib"}
+    with tifffile.TiffWriter(path, bigtiff=True, ome=True) as file:
+        file.write(pixels, subifds=levels, metadata=said, **how)
+        for level in range(1, levels + 1):
+            file.write(np.ascontiguousarray(pixels[:: 2**level, :: 2**level]), subfiletype=1, **how)
+    return path
+
+
+def pyramid_row(folder: Path, side: int, micrometres: float = 0.25) -> list[str]:
+    """What the command makes of one, and the size of pixels at each level of its labels."""
+    path, out = pyramid(folder / "big.ome.tif", side, micrometres), folder / "labels.zarr"
+    command = ["predict", "nuclei", str(path), "--out", str(out), "--workers", "2"]
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "spatialembed", *command], check=True)
+    seconds = time.perf_counter() - start
+    (scales,) = zarr.open_group(out, mode="r").attrs["ome"]["multiscales"]
+    steps = [level["coordinateTransformations"][0]["scale"][0] for level in scales["datasets"]]
+    units = {axis["unit"] for axis in scales["axes"]}
+    assert pixel_size(path) == pixel_size(out) == (micrometres, micrometres)
+    assert units == {"micrometer"}
+    count = len(zarr.open_array(out / "instances" / "score", mode="r"))
+    size = path.stat().st_size / 1e6
+    told = ", ".join(f"{step:g}" for step in steps)
+    return [f"{side}²", f"{size:.0f} MB", f"{micrometres:g} µm", f"{count:,}", show(seconds), told]
+
+
 def main() -> None:
     """Measure and write the table."""
+    if sys.argv[1:2] == ["--pyramid"]:
+        side = sys.argv[2]
+        with tempfile.TemporaryDirectory() as folder:
+            rows = [pyramid_row(Path(folder), int(side))]
+        header = ["pyramid", "file", "a pixel", "objects", "time", "µm a pixel, labels' levels"]
+        write_table("large_image", header, rows, f"--pyramid {side}", table="large_image, pyramid")
+        return
     with tempfile.TemporaryDirectory() as folder:
         rows = pointing_rows(Path(folder))
     header = ["image", "objects", "tiles", "time", "memory of a worker", ""]

@@ -177,6 +177,29 @@ def test_predict_of_one_image_of_several(run, data, tmp_path, capsys) -> None:
     assert (out / "well.tif").is_file()
 
 
+def test_predict_of_a_level_and_a_channel(run, data, tmp_path, capsys) -> None:
+    with Image.open(next((data / "test" / "images").iterdir())) as image:
+        pixels = np.asarray(image)
+    path, out = tmp_path / "slide.svs", tmp_path / "found"
+    planes = np.stack([0 * pixels, pixels])
+    given = {"photometric": "minisblack", "metadata": {"axes": "CYX"}}
+    with tifffile.TiffWriter(path) as file:
+        file.write(planes.repeat(2, 1).repeat(2, 2), subifds=1, **given)
+        file.write(planes, subfiletype=1, **given)
+    said = errors_of(capsys, "predict", run, path, "--out", out)
+    assert "slide.svs has 2: name those that it learned from with --channel" in said
+    asked = ["predict", str(run), str(path), "--level", "1", "--channel", "1"]
+    assert main([*asked, "--out", str(out)]) == 0
+    assert tifffile.imread(out / "slide.tif").shape == pixels.shape
+    capsys.readouterr()
+    assert main([*asked, "--out", str(out)]) == 0
+    assert "1 kept" in capsys.readouterr().out
+    said = errors_of(capsys, *asked[:-1], "0", "--out", out)
+    assert "were made with channel [1] (now [0])" in said
+    said = errors_of(capsys, *asked[:4], "2", "--channel", "1", "--out", tmp_path / "other")
+    assert "no level 2" in said
+
+
 def test_predict_of_wrong_channels(run, data, tmp_path, capsys) -> None:
     path = tmp_path / "color.png"
     Image.new("RGB", (32, 24), (1, 2, 3)).save(path)

@@ -137,7 +137,12 @@ def test_evaluate(run, data, tmp_path, capsys) -> None:
 
 def test_evaluate_tells_of_other_voxels(run, tmp_path, capsys) -> None:
     write_volumes(tmp_path / "data", 1, 1, 2, shape=(14, 40, 44), spacing=(0.3, 0.3, 0.3))
-    asked = ["--out", str(tmp_path / "out"), "--pictures", "0"]
+    asked = ["--out", str(tmp_path / "scaled"), "--pictures", "0"]
+    assert main(["evaluate", str(run), str(tmp_path / "data"), *asked]) == 0
+    heard = capsys.readouterr()
+    said = " ".join((heard.out + heard.err).split())
+    assert "2 volumes were shown to the model 1 times as large in planes and 0.375 times as" in said
+    asked = ["--out", str(tmp_path / "out"), "--pictures", "0", "--diameter", "10"]
     assert main(["evaluate", str(run), str(tmp_path / "data"), *asked]) == 0
     heard = capsys.readouterr()
     said = " ".join((heard.out + heard.err).split())

@@ -161,7 +161,7 @@ def test_what_lies_beside_is_named(tmp_path) -> None:
     root = folder(folder(tmp_path), "more", "xyz")
     write_pair(root / "train/images/plate1/p.tif", root / "train/masks/plate1/p.tif")
     write_pair(root / "train/extra/q.tif", root / "train/extra/q_masks.tif")
-    for name in ("n.npy", "m.npy", "c.czi", "notes.txt", "README"):
+    for name in ("n.npy", "m.npy", "c.ims", "notes.txt", "README"):
         (root / "train/images" / name).touch()
     Image.new("L", (10, 8)).save(root / "left.png")
     found = warned(root)
@@ -170,7 +170,7 @@ def test_what_lies_beside_is_named(tmp_path) -> None:
     assert found["train/masks/plate1"]
     assert found["train/extra"].startswith("is a folder of 2 files")
     assert found["train/images"] == (
-        "3 files of other formats are left out (1 .czi, 2 .npy); save as TIFF or PNG what is to "
+        "3 files of other formats are left out (1 .ims, 2 .npy); save as TIFF or PNG what is to "
         "be read"
     )
     assert found["."] == "holds 1 images beside its splits, which are left out"
@@ -181,10 +181,10 @@ def test_what_lies_beside_cellposes_pairs_is_named(tmp_path) -> None:
     write_pair(tmp_path / "b.tif", tmp_path / "b_masks.tif")
     write_pair(tmp_path / "day2/c.tif", tmp_path / "day2/c_masks.tif")
     (tmp_path / "a_seg.npy").touch()
-    (tmp_path / "d.nd2").touch()
+    (tmp_path / "d.oib").touch()
     found = warned(tmp_path)
     assert found["day2"].startswith("is a folder of 2 files")
-    assert found["."].startswith("1 file of another format is left out (1 .nd2)")
+    assert found["."].startswith("1 file of another format is left out (1 .oib)")
 
 
 def test_masks_that_cellpose_wrote_are_masks_where_there_are_no_others(tmp_path) -> None:
@@ -197,7 +197,7 @@ def test_masks_that_cellpose_wrote_are_masks_where_there_are_no_others(tmp_path)
 
 
 def test_a_walk_leaves_hidden_and_skipped_folders_out(tmp_path) -> None:
-    for name in ("a.tif", "s/b.PNG", ".git/c.png", "out/d.tif", "s/e.czi", "s/f.txt", "s/._g.tif"):
+    for name in ("a.tif", "s/b.PNG", ".git/c.png", "out/d.tif", "s/e.ims", "s/f.txt", "s/._g.tif"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.touch()
@@ -205,6 +205,6 @@ def test_a_walk_leaves_hidden_and_skipped_folders_out(tmp_path) -> None:
     (tmp_path / "big.zarr" / "0.png").touch()
     images, others = walk(tmp_path, (tmp_path / "out").resolve())
     assert [str(path.relative_to(tmp_path)) for path in images] == ["a.tif", "s/b.PNG"]
-    assert others == {".czi": 1, ".zarr": 1}
-    assert in_words(others).startswith("2 files of other formats are left out (1 .czi, 1 .zarr)")
+    assert others == {".ims": 1, ".zarr": 1}
+    assert in_words(others).startswith("2 files of other formats are left out (1 .ims, 1 .zarr)")
     assert in_words({}) == ""

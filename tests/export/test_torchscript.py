@@ -189,6 +189,18 @@ def test_file_finds_what_the_model_finds(tmp_path, changed, diameter):
     assert said["object_diameter"] == pytest.approx(diameter or 12)
 
 
+def test_a_pixel_size_that_the_model_knows_is_noted_and_gone_by(tmp_path):
+    file = saved(tmp_path, object_diameter=12.0, pixel_size=0.5)
+    notes = torchscript(file)[2]
+    assert (notes["micrometers_per_pixel"], notes["object_diameter"]) == (0.5, 12)
+    notes = torchscript(file, pixel_size=0.25)[2]
+    assert (notes["micrometers_per_pixel"], notes["object_diameter"]) == (0.25, 24)
+    assert notes["zoom"] == pytest.approx(0.5 * notes["spec"]["zoom"])
+    assert torchscript(file, diameter=6.0)[2]["micrometers_per_pixel"] == 1.0
+    with pytest.raises(UserError, match="the kind of images to come has pixels of 5 µm"):
+        torchscript(file, pixel_size=5.0)
+
+
 def test_runs_without_the_library_as_the_extension_of_qupath_calls_it(tmp_path):
     """Tiles, each scaled by percentiles of the whole, clipped, float32 (1, C, H, W)."""
     file = saved(tmp_path, in_channels=3)

@@ -450,19 +450,19 @@ def test_hidden_folders_are_no_images_and_other_formats_are_told(images, tmp_pat
     for name in (".ipynb_checkpoints/a-checkpoint.png", "__MACOSX/a.png", "sub/._b.tif"):
         (images / name).parent.mkdir(exist_ok=True)
         (images / name).write_bytes((images / "a.png").read_bytes())
-    for name in ("c.czi", "sub/d.npy", "sub/e.npy", "Thumbs.db", "table.csv"):
+    for name in ("c.ims", "sub/d.npy", "sub/e.npy", "Thumbs.db", "table.csv"):
         (images / name).touch()
     (images / "big.zarr").mkdir()
     (images / "big.zarr" / "0.png").touch()
     told = []
     assert names(find_images([images], tmp_path / "out", told.append)) == ["a", "sub/b", "sub/c"]
     [line] = told
-    assert line.startswith(f"{images}: 4 files of other formats are left out (1 .czi, 2 .npy, 1 .z")
+    assert line.startswith(f"{images}: 4 files of other formats are left out (1 .ims, 2 .npy, 1 .z")
     told.clear()
     assert names(find_images([str(images / "**" / "*")], tmp_path / "out", told.append)) == [
         *("a", "b", "c")
     ]
-    assert "(1 .czi, 2 .npy, 1 .zarr)" in told[0]
+    assert "(1 .ims, 2 .npy, 1 .zarr)" in told[0]
     assert told[0].endswith("a .zarr is predicted by itself, with --out NAME.zarr")
 
 

@@ -119,7 +119,7 @@ def test_pixels_that_are_no_numbers_are_told_once_and_choose_no_plane(monkeypatc
     voxels, asked, model = stack().astype(np.float32), [], bright()
     voxels[3] = np.nan
     monkeypatch.setattr(
-        type(model), "for_image", lambda self, image, name: asked.append(image) or self
+        type(model), "for_image", lambda self, image, name, spacing: asked.append(image) or self
     )
     with pytest.warns(ImageWarning) as told:
         found = predict_stack(model, voxels, name="x")
@@ -179,7 +179,7 @@ def test_the_command_says_what_stacks_do_not_go_with(tmp_path, capsys) -> None:
 def test_a_model_that_finds_sizes_does_so_once(monkeypatch) -> None:
     model, asked = bright(), []
     monkeypatch.setattr(
-        type(model), "for_image", lambda self, image, name: asked.append(image) or self
+        type(model), "for_image", lambda self, image, name, spacing: asked.append(image) or self
     )
     predict_stack(model, stack()[..., None])
     [one] = asked

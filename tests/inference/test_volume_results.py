@@ -192,12 +192,12 @@ def test_folders_of_planes_and_zarrs_are_stacks(tmp_path: Path) -> None:
     in_planes(images / "c", 9)  # 9, 10: not in the order of letters
     written(images / "d.tif", None)
     (images / "e.zarr").mkdir()
-    (images / "f.czi").touch()
+    (images / "f.ims").touch()
     (images / "c" / ".hidden").touch()
     found = find_images([images], tmp_path / "out", told.append, stacks=True)
     assert [image.name for image in found] == ["c", "d", "day1/a.b", "e"]
     assert told == [
-        f"{images}: 1 file of another format is left out (1 .czi); save as TIFF or PNG what is to "
+        f"{images}: 1 file of another format is left out (1 .ims); save as TIFF or PNG what is to "
         "be read",
         f"the files of {images / 'c'} are taken for the planes of one stack (2 such folders)",
     ]

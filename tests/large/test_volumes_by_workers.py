@@ -171,7 +171,7 @@ class Grey(Pointing):
 def test_channels_that_are_too_many_are_refused_before_a_tile_is_begun(tmp_path, channels) -> None:
     volume = pointing_image((20, 30, 30), 5)[..., :channels]
     path, out = store(tmp_path / "a.zarr", volume), tmp_path / "labels.zarr"
-    with pytest.raises(UserError, match=rf"expects 1 channel, .*a\.zarr has {channels}: keep") as e:
+    with pytest.raises(UserError, match=rf"expects 1 channel, .*a\.zarr has {channels}: name") as e:
         predict_large(Grey(dims=3), path, out, Workers(1))
     assert "parts of the image failed" not in str(e.value)
     assert not list(tmp_path.glob("labels*"))

@@ -31,9 +31,9 @@ class Blind:
 
     name = "blind"
     spec = ModelSpec("residual_unet")
-    pitch, margin = spec.pitch, None
+    pitch, margin, pixel_size = spec.pitch, None, None
 
-    def for_image(self, image: np.ndarray, name: str) -> "Blind":
+    def for_image(self, image: np.ndarray, name: str, spacing: None) -> "Blind":
         return self
 
     def raw(self, image: np.ndarray, name: str) -> np.ndarray:
@@ -45,7 +45,7 @@ class Blind:
     def explanation(self, *given) -> Explanation:
         return Explanation(*given)
 
-    def predict(self, image: np.ndarray, name: str):
+    def predict(self, image: np.ndarray, name: str, spacing: None = None):
         class Found:
             label_map = Sample(name, {"all": 2, "half": 1, "nothing": 0}[name]).label_mask
             classes = np.zeros(2, np.int32)[: label_map.max()]

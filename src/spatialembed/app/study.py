@@ -15,6 +15,7 @@ from typing import TypeAlias
 import numpy as np
 
 from spatialembed.app.zipped import unzipped
+from spatialembed.data.images.pixel_size import pixel_size
 from spatialembed.data.images.reading import (
     pixels_of,
     read_image,
@@ -22,7 +23,6 @@ from spatialembed.data.images.reading import (
     stack_size,
     stack_spacing,
 )
-from spatialembed.data.images.spacing import Spacing
 from spatialembed.errors import UserError
 from spatialembed.formats.label_images import save_label_tiff
 from spatialembed.formats.measurements import write_measurements
@@ -48,14 +48,15 @@ class Study:
         image: (H, W, C) pixels as stored, of a volume (Z, H, W, C).
         output: (D + n_sigma + K, *S) raw output.
         model: what it is of, at the size of the image's objects.
-        spacing: micrometres between the voxels of a volume, where its file states them.
+        spacing: micrometres between its pixels along (y, x), of a volume its voxels along
+            (z, y, x), where its file states them.
     """
 
     name: str
     image: np.ndarray
     output: np.ndarray
     model: Model
-    spacing: Spacing | None = None
+    spacing: tuple[float, ...] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _found: tuple[Settings, Instances] | None = None
     _volume: VolumeExplanation | None = None
@@ -128,9 +129,9 @@ def _image(model: Model, path: Path) -> Study:
             f"{path.name} has {megapixels:.0f} megapixels, this page takes up to "
             f"{MOST_MEGAPIXELS}: cut it, or use spatialembed predict, which takes any size"
         )
-    image = read_image(path)
-    sized = model.for_image(image, path.name)
-    return Study(path.stem, image, sized.raw(image, path.name), sized)
+    image, size = read_image(path), pixel_size(path)
+    sized = model.for_image(image, path.name, size)
+    return Study(path.stem, image, sized.raw(image, path.name), sized, size)
 
 
 def _volume(model: Model, path: Path) -> Study:
@@ -141,7 +142,8 @@ def _volume(model: Model, path: Path) -> Study:
             f"{MOST_MEGAPIXELS}: cut it, or use spatialembed predict"
         )
     image, spacing = read_stack(path), stack_spacing(path)
-    return Study(path.stem, image, model.raw(image, path.name), model, spacing)
+    sized = model.for_image(image, path.name, spacing)
+    return Study(path.stem, image, sized.raw(image, path.name), sized, spacing)
 
 
 def write_results(folder: Path, given: Study, found: Instances) -> tuple[Path, Path]:

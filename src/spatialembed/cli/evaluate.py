@@ -24,6 +24,7 @@ def run_evaluate(
     min_size: int | None = None,
     symmetries: bool = False,
     diameter: float | None = None,
+    pixel_size: float | None = None,
     invert: bool = False,
     pictures: int = 8,
     device: str = "auto",
@@ -45,7 +46,9 @@ def run_evaluate(
         foreground_threshold: seed score of an object's pixels; the model's own by default.
         min_size: fewest pixels of an object; the model's own by default.
         symmetries: average over the symmetries of training: better, up to 8 times slower.
-        diameter: pixels across of objects in these images; those of training by default.
+        diameter: pixels across of objects in these images; by default those of training, at its
+            pixel size where that and the images' are known.
+        pixel_size: micrometres that a pixel is wide, where files do not state it, or wrongly.
         invert: exchange dark and bright, where objects are dark and were bright in training.
         pictures: how many of the worst images to show.
         device: auto, cpu, cuda, ….
@@ -60,7 +63,7 @@ def run_evaluate(
         raise UserError(f"--pictures is a number from 0 up, not {pictures}")
     if out is not None:
         require_writable(out)
-    loaded = load(model, device, precision, symmetries, diameter, invert)
+    loaded = load(model, device, precision, symmetries, diameter, invert, pixel_size)
     loaded = loaded.asking(seed_threshold, foreground_threshold, min_size)
     dataset = open_split(data, split, loaded.spec, crowds)
     folder = out or folder_beside(Path(model), dataset.split)

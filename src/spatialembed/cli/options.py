@@ -45,6 +45,7 @@ _SPECIAL = {
 
 _LISTS = {
     "also": "folders of further sets, such as of other kinds of image, to train on with the first",
+    "channel": "channels to take of an image, in the model's order, from 0",
     "classes": "classes to take, in this order",
     "images": "files, folders or patterns",
     "format": "further results: cityscapes, coco, geojson (QuPath), imagej (ROIs), measurements, "
@@ -138,7 +139,7 @@ def _add_special(parser: ArgumentParser, defaults: dict[str, Any]) -> None:
     """Add the flags and the lists, which no type hint can say."""
     for name, default in defaults.items():
         flag: dict[str, Any] = {"action": ActionYesNo, "nargs": "?", "help": FLAGS.get(name)}
-        of = {"also": Path, "spacing": float}.get(name, str)
+        of = {"also": Path, "channel": int, "spacing": float}.get(name, str)
         some: dict[str, Any] = {"type": of, "nargs": "+", "help": _LISTS.get(name)}
         kind = flag if name in FLAGS else some
         if default is inspect.Parameter.empty:

@@ -27,8 +27,11 @@ def run_predict(
     foreground_threshold: float | None = None,
     min_size: int | None = None,
     series: int | None = None,
+    level: int = 0,
+    channel: list[int] | None = None,
     symmetries: bool = False,
     diameter: float | None = None,
+    pixel_size: float | None = None,
     invert: bool = False,
     stitch: bool = False,
     device: str = "auto",
@@ -54,8 +57,13 @@ def run_predict(
         foreground_threshold: seed score of an object's pixels; the model's own by default.
         min_size: fewest pixels of an object; the model's own by default.
         series: which image of files that hold several (scenes, positions, pages), from 0.
+        level: which resolution of images that are stored in several, from 0, the full one;
+            results have its size.
+        channel: numbers of the channels to take of an image, in the model's order, from 0.
         symmetries: average over the symmetries of training: better, up to 8 times slower.
-        diameter: pixels across of objects in these images; those of training by default.
+        diameter: pixels across of objects in these images; by default those of training, at its
+            pixel size where that and the images' are known.
+        pixel_size: micrometres that a pixel is wide, where files do not state it, or wrongly.
         invert: exchange dark and bright, where objects are dark and were bright in training.
         stitch: files are stacks in z (TIFF or OME-Zarr): objects of their planes, joined where
             they overlap.
@@ -67,12 +75,13 @@ def run_predict(
         scheduler: address of a dask scheduler whose workers share the work instead.
     """
     from spatialembed.data.images.reading import further_images
+    from spatialembed.data.images.series import Series, Which
     from spatialembed.data.images.single_plane import is_image
     from spatialembed.formats.results_folder import Results
     from spatialembed.inference.folder import predict_files
     from spatialembed.inference.image_files import find_images
     from spatialembed.inference.loading import load
-    from spatialembed.inference.summary import cautions, summary
+    from spatialembed.inference.summary import cautions, summary, true_size
 
     require_writable(out)
     if stitch and (annotations or workers or scheduler or out.suffix == ".zarr"):
@@ -80,8 +89,9 @@ def run_predict(
             "of stacks label TIFFs are written, by one process: leave --annotations, --workers and "
             "--scheduler out, and give --out a folder"
         )
+    asked: Series = Which(series, level, tuple(channel or ())) if level or channel else series
     settings = (seed_threshold, foreground_threshold, min_size)
-    given = (model, device, precision, symmetries, diameter, invert)
+    given = (model, device, precision, symmetries, diameter, invert, pixel_size)
     if out.suffix == ".zarr":
         if format or annotations:
             raise UserError(f"{out} takes labels alone; leave --format and --annotations out")
@@ -93,17 +103,17 @@ def run_predict(
         from spatialembed.large import ModelSource, Workers, predict_large
 
         source, image, who = ModelSource(*given), Path(images[0]), Workers(workers, scheduler)
-        asked = (overwrite, *settings, None, track, series, _tell)
-        count = predict_large(source, image, out, who, *asked)
+        told = (track, asked, _tell)
+        count = predict_large(source, image, out, who, overwrite, *settings, None, *told)
         console.print(f"{count} instances in {out}", soft_wrap=True)
-        if is_image(image, series) and (further := further_images(image, series)):
+        if is_image(image, asked) and (further := further_images(image, asked)):
             warn([f"{image} {further}"])
         return 0
     results = Results(out, format or (), overlay, annotations)
     loaded = load(*given)
     stacks = stitch or loaded.spec.dims == 3
     found = find_images(images, out, lambda text: warn([text]), stacks)
-    files = [file._replace(series=series) for file in found]
+    files = [file._replace(series=asked) for file in found]
     if workers is not None or scheduler is not None:
         from spatialembed.large import ModelSource, Workers, predict_many
 
@@ -113,6 +123,8 @@ def run_predict(
     else:
         outcomes = predict_files(loaded, files, results, overwrite, *settings, stitch)
     done = list(track(outcomes, len(files), "Predicting"))
+    if resized := true_size(done, loaded):
+        console.print(resized, soft_wrap=True)
     warn(cautions(done, loaded))
     code = _report_outcomes(done, summary(done, out))
     results.gather([file.name for file in files])

@@ -11,7 +11,8 @@ from spatialembed.convert.canvas import Canvas
 from spatialembed.convert.picture import OBJECT, Picture
 from spatialembed.convert.source import Source
 from spatialembed.data.data_set import unequal
-from spatialembed.data.images.reading import image_names, read_mask
+from spatialembed.data.images.kinds import image_names
+from spatialembed.data.images.reading import read_mask
 from spatialembed.data.layouts.splits import split_of
 from spatialembed.errors import UserError
 

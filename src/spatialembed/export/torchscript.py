@@ -13,6 +13,7 @@ import numpy as np
 from spatialembed.errors import UserError
 from spatialembed.inference.loading import load_network
 from spatialembed.inference.predictor import Model
+from spatialembed.inference.true_size import ratios_of, require_near
 from spatialembed.models import strides
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def torchscript(
         model: a run folder, a model file or an authors' file, of images.
         diameter: how wide objects are in the images to come, in pixels; None: as in training,
             also of a model that finds sizes by itself, which the module does not.
-        pixel_size: micrometres per pixel of the images to come.
+        pixel_size: micrometres per pixel of the images to come; None for those of training, where
+            the model knows them, with which it is made for others, too.
 
     Returns:
         The module (see :class:`~spatialembed.export.script.module.InstancesOf`), the model that
@@ -44,7 +46,8 @@ def torchscript(
 
     Raises:
         UserError: the model cannot be read, is of volumes, does not say how wide its objects were,
-            or the module finds something else than the model; a pixel size that is none.
+            or the module finds something else than the model; a pixel size that is none, or too far
+            from that of training.
     """
     from spatialembed.inference.torch_network import TorchNetwork
     from spatialembed.models.folding import folded
@@ -54,6 +57,10 @@ def torchscript(
         raise UserError(f"{model} is of volumes; TorchScript is of images: export it as .onnx")
     if pixel_size is not None and not 0 < pixel_size < np.inf:
         raise UserError(f"--pixel_size is a number of micrometres above 0, not {pixel_size}")
+    ratios = ratios_of(spec, None if pixel_size is None else (pixel_size, pixel_size))
+    if diameter is None and ratios is not None and spec.object_diameter is not None:
+        require_near(ratios, str(model), spec, "the kind of images to come")
+        diameter = spec.object_diameter / ratios.planes
     used = Model(TorchNetwork(folded(module)), spec, str(model), diameter=diameter).seeing(
         spec.object_diameter if diameter is None and spec.object_diameter else diameter
     )
@@ -62,7 +69,8 @@ def torchscript(
     notes = {"spec": spec.to_dict(), "zoom": used.zoom, "min_size": used.settings()[2]}
     known = spec.object_diameter
     notes["object_diameter"] = known and known / used.size_ratio
-    notes["micrometers_per_pixel"] = pixel_size
+    known_size = spec.pixel_size and spec.pixel_size * used.size_ratio
+    notes["micrometers_per_pixel"] = known_size if pixel_size is None else pixel_size
     return made, used, notes
 
 

@@ -20,7 +20,7 @@ IMAGEJ = 2**31
 def save_label_tiff(
     path: str | Path,
     label_map: np.ndarray,
-    spacing: tuple[float, float, float] | None = None,
+    spacing: tuple[float, ...] | None = None,
     highest: int = 0,
 ) -> None:
     """Write an integer label map (*spatial) as a TIFF of the smallest unsigned type that fits.
@@ -30,8 +30,9 @@ def save_label_tiff(
     Args:
         path: the file.
         label_map: 0 background.
-        spacing: micrometres between the voxels of a volume along z, y and x, which the file then
-            states: as ImageJ's, or of labels that ImageJ does not hold as OME-TIFF.
+        spacing: micrometres between pixels along (y, x), or the voxels of a volume along
+            (z, y, x), which the file then states: as ImageJ's, or of labels that ImageJ does not
+            hold as OME-TIFF.
         highest: a label that the type holds in any case, for files that are to be of one type.
 
     Raises:
@@ -41,20 +42,21 @@ def save_label_tiff(
     labels = label_map.astype(np.result_type(_unsigned(label_map), np.min_scalar_type(highest)))
     with atomic_write(path) as temporary:
         said: dict[str, Any] = {"metadata": {"axes": "ZYX"} if labels.ndim == 3 else {}}
-        if spacing is not None and labels.ndim == 3:
+        if spacing is not None:
             said = _stating(labels, spacing)
         # By itself tifffile takes a label map of three columns for colors.
         tifffile.imwrite(temporary, labels, photometric="minisblack", compression="zlib", **said)
 
 
-def _stating(labels: np.ndarray, spacing: tuple[float, float, float]) -> dict[str, Any]:
+def _stating(labels: np.ndarray, spacing: tuple[float, ...]) -> dict[str, Any]:
     """What tifffile takes for a file that states a spacing."""
-    z, y, x = spacing
-    if labels.itemsize <= 2 and labels.nbytes < IMAGEJ:
-        said: dict[str, Any] = {"axes": "ZYX", "spacing": z, "unit": "um"}
+    *z, y, x = spacing
+    axes = "ZYX"[-labels.ndim :]
+    if labels.itemsize <= 2 and labels.nbytes < IMAGEJ and (y, x) != (1, 1):
+        said: dict[str, Any] = {"axes": axes, "unit": "um"} | ({"spacing": z[0]} if z else {})
         return {"imagej": True, "resolution": (1 / x, 1 / y), "metadata": said}
-    steps = {f"PhysicalSize{axis}": step for axis, step in zip("ZYX", spacing, strict=True)}
-    return {"ome": True, "metadata": {"axes": "ZYX", **steps, **{f"{k}Unit": "µm" for k in steps}}}
+    steps = {f"PhysicalSize{axis}": step for axis, step in zip(axes, spacing, strict=True)}
+    return {"ome": True, "metadata": {"axes": axes, **steps, **{f"{k}Unit": "µm" for k in steps}}}
 
 
 def save_label_png(path: str | Path, label_map: np.ndarray) -> None:

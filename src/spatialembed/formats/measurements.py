@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 
 import numpy as np
@@ -15,18 +16,27 @@ from spatialembed.instances import Instances
 SHAPE = ("perimeter", "eccentricity", "solidity", "axis_major_length", "axis_minor_length")
 """Properties of an instance's shape, in pixels, by scikit-image."""
 
+MICROMETRES = ("area_um2", "equivalent_diameter_um")
+"""Columns of images whose pixel size is known."""
 
-def measurements(instances: Instances, image: np.ndarray | None = None) -> list[dict[str, object]]:
+
+def measurements(
+    instances: Instances,
+    image: np.ndarray | None = None,
+    pixel_size: tuple[float, ...] | None = None,
+) -> list[dict[str, object]]:
     """One row an instance, in their order.
 
     Args:
         instances: of an image (H, W).
         image: (H, W) or (H, W, C) pixels as stored, for mean intensities; None leaves them out.
+        pixel_size: micrometres that a pixel is high and wide; None leaves out what needs it.
 
     Returns:
         Rows of "label" (as in the label map), "class", "score" in [0, 1], "area" in pixels, "y" and
         "x" of the centroid, box "y0", "x0", "y1", "x1" (half-open), the properties of
-        :data:`SHAPE`, and "mean_0", "mean_1", … of the image's channels.
+        :data:`SHAPE`, all in pixels; with a pixel size "area_um2" and "equivalent_diameter_um", of
+        the disc of as much area; and "mean_0", "mean_1", … of the image's channels.
 
     Raises:
         UserError: scikit-image is missing.
@@ -53,23 +63,34 @@ def measurements(instances: Instances, image: np.ndarray | None = None) -> list[
             round(float(x), 2),
             *map(int, region.bbox),
             *(round(float(getattr(region, name)), 3) for name in SHAPE),
+            *_in_micrometres(region.area, pixel_size),
             *(round(float(mean), 3) for mean in means),
         )
-        rows.append(dict(zip(_columns(image), values, strict=True)))
+        rows.append(dict(zip(_columns(image, pixel_size), values, strict=True)))
     return rows
 
 
-def _columns(image: np.ndarray | None) -> list[str]:
+def _in_micrometres(pixels: float, size: tuple[float, ...] | None) -> tuple[float, ...]:
+    """Values of the columns :data:`MICROMETRES`; none where the size of a pixel is not known."""
+    if size is None:
+        return ()
+    area = float(pixels) * size[0] * size[1]
+    return round(area, 4), round(math.sqrt(area * 4 / math.pi), 4)
+
+
+def _columns(image: np.ndarray | None, pixel_size: tuple[float, ...] | None) -> list[str]:
     channels = 0 if image is None else image[..., None].shape[2]
     means = [f"mean_{c}" for c in range(channels)]
-    return ["label", "class", "score", "area", "y", "x", "y0", "x0", "y1", "x1", *SHAPE, *means]
+    known = [] if pixel_size is None else MICROMETRES
+    place = ["y", "x", "y0", "x0", "y1", "x1"]
+    return ["label", "class", "score", "area", *place, *SHAPE, *known, *means]
 
 
 def write_measurements(
     path: str | Path,
     instances: Instances,
     image: np.ndarray | None = None,
-    spacing: tuple[float, float, float] | None = None,
+    spacing: tuple[float, ...] | None = None,
 ) -> None:
     """Write :func:`measurements` as CSV; of no instances, the names of the columns.
 
@@ -78,7 +99,8 @@ def write_measurements(
         instances: of an image, or of a volume, of which the table is that of
             :func:`~spatialembed.formats.volume_measurements.volume_measurements`.
         image: its pixels, for intensities.
-        spacing: micrometres between the voxels of a volume along z, y and x.
+        spacing: micrometres between pixels along (y, x), or the voxels of a volume along
+            (z, y, x).
 
     Raises:
         UserError: scikit-image is missing, or the file cannot be written.
@@ -88,7 +110,7 @@ def write_measurements(
         columns, values = list(table), zip(*(each.tolist() for each in table.values()), strict=True)
         rows = [dict(zip(columns, row, strict=True)) for row in values]
     else:
-        columns, rows = _columns(image), measurements(instances, image)
+        columns, rows = _columns(image, spacing), measurements(instances, image, spacing)
     with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()

@@ -12,7 +12,7 @@ from spatialembed.instances import Instances
 
 
 def surface(
-    instances: Instances, k: int, spacing: tuple[float, float, float] = (1, 1, 1)
+    instances: Instances, k: int, spacing: tuple[float, ...] = (1, 1, 1)
 ) -> tuple[np.ndarray, np.ndarray]:
     """The closed surface of an instance, half-way between voxels in and out, by marching cubes.
 
@@ -43,7 +43,7 @@ def surface(
 
 
 def write_meshes(
-    path: str | Path, instances: Instances, spacing: tuple[float, float, float] | None = None
+    path: str | Path, instances: Instances, spacing: tuple[float, ...] | None = None
 ) -> None:
     """Write the :func:`surface` of every instance as an object of an OBJ, named by its number.
 

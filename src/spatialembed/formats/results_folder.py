@@ -134,7 +134,7 @@ class Results:
         image: np.ndarray,
         found: Instances,
         overwrite: bool = True,
-        spacing: tuple[float, float, float] | None = None,
+        spacing: tuple[float, ...] | None = None,
     ) -> None:
         """Write the results of one image (H, W, C); each file appears whole or not at all.
 
@@ -147,7 +147,8 @@ class Results:
             image: its pixels.
             found: its instances.
             overwrite: replace files that are there; else only what is missing is written.
-            spacing: micrometres between the voxels of a stack along z, y and x, where known.
+            spacing: micrometres between pixels along (y, x), or the voxels of a stack along
+                (z, y, x), where known.
 
         Raises:
             UserError: a file cannot be written, a class is none of Cityscapes', or the annotations

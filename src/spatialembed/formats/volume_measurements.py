@@ -14,7 +14,7 @@ INTENSITIES = ("mean", "min", "max")
 def volume_measurements(
     instances: Instances,
     image: np.ndarray | None = None,
-    spacing: tuple[float, float, float] | None = None,
+    spacing: tuple[float, ...] | None = None,
 ) -> dict[str, np.ndarray]:
     """Columns with one value an instance, in their order.
 

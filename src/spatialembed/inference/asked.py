@@ -32,6 +32,22 @@ def size_ratio(name: str, spec: ModelSpec, diameter: float | None) -> float:
     return ratio
 
 
+def asked_pixel_size(name: str, spec: ModelSpec, size: float | None) -> float | None:
+    """Micrometres that pixels of the images to come are wide, as asked.
+
+    Raises:
+        UserError: no positive number, or of a model of volumes.
+    """
+    if size is not None and not 0 < size < math.inf:
+        raise UserError(f"the pixel size is a number of micrometres above 0, not {size}")
+    if size is not None and spec.dims == 3:
+        raise UserError(
+            f"{name} is of volumes, which have a spacing along z, too, that their files state: "
+            "leave --pixel_size out"
+        )
+    return size
+
+
 def inverted(name: str, spec: ModelSpec, invert: bool) -> bool:
     """Whether images are to be inverted, as asked.
 

@@ -25,8 +25,8 @@ def require_channels(model: str, spec: ModelSpec, channels: int, name: str) -> N
     if count == 1 and channels in (3, 4) and spec.dims == 2:
         raise UserError(f"{name} is in color, {model} takes grey images; {for_color()}")
     raise UserError(
-        f"the model expects {count} channel{'s' * (count > 1)}{grey}, {name} has {channels}: keep "
-        "those that it learned from in a file of their own, or train a model for such "
+        f"the model expects {count} channel{'s' * (count > 1)}{grey}, {name} has {channels}: name "
+        "those that it learned from with --channel, or train a model for such "
         f"{'images' if spec.dims == 2 else 'volumes'}"
     )
 

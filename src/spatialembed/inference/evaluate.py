@@ -15,17 +15,19 @@ from spatialembed.console.progress import Track, silent
 from spatialembed.data.checks.one_image import about_masks
 from spatialembed.data.data_set import FileDataSet, Problem, Split
 from spatialembed.data.held_out import open_as_trained
-from spatialembed.data.images.reading import stack_spacing
 from spatialembed.data.layouts import coco
 from spatialembed.data.layouts.cityscapes import Cityscapes
 from spatialembed.data.open import refuse, scan_data
 from spatialembed.data.sample import Sample
 from spatialembed.errors import UserError
 from spatialembed.files.writing import atomic_write
+from spatialembed.inference.folder import Outcome
+from spatialembed.inference.image_files import ImageFile, spacing_in
 from spatialembed.inference.layout_scores import official_score, unscored
 from spatialembed.inference.loading import load
 from spatialembed.inference.other_voxels import other_voxels
 from spatialembed.inference.predictor import Model
+from spatialembed.inference.summary import true_size, unknown_size
 from spatialembed.metrics.average_precision import score_images
 from spatialembed.metrics.coco_ap import MAX_FOUND
 from spatialembed.metrics.object_record import ObjectRecord
@@ -100,7 +102,8 @@ def evaluate(
     refuse(remarks, dataset.root)
     if dataset.dims != model.spec.dims:
         raise UserError(f"{dataset.root} holds {dataset.things}, and {model.name} is not of such")
-    remarks += about_masks(dataset) if dataset.dims == 2 else _about_voxels(dataset, model)
+    remarks += about_masks(dataset) if dataset.dims == 2 else []
+    sizes = list(_about_sizes(dataset, model))
     clock = {"network": 0.0, "clustering": 0.0}
     record = ObjectRecord(dataset.class_names)
     folder = None if out is None else Path(out)
@@ -109,7 +112,8 @@ def evaluate(
         def scored() -> Iterator[Scored]:
             for i in track(range(len(dataset)), len(dataset), f"Scoring {dataset.split}"):
                 sample = dataset[i]
-                sized = model.for_image(sample.image, sample.name)
+                spacing = spacing_in(dataset, i, model)
+                sized = model.for_image(sample.image, sample.name, spacing)
                 output, found = timed_predict(sized, sample, clock)
                 # Clustered once for both that take it; the official score may take nothing.
                 every = cache(partial(ranked, sized, output))
@@ -126,7 +130,11 @@ def evaluate(
             **score_images(scored(), dataset.class_names),
             "objects": record.summary(),
             "official": score.figures(),
-            "warnings": [*map(str, (*dataset.problems, *remarks)), *unscored(dataset)],
+            "warnings": [
+                *map(str, (*dataset.problems, *remarks)),
+                *map(str, sizes),
+                *unscored(dataset),
+            ],
         }
     rows = evaluation["images"]
     if any(row["n_true"] for row in rows) and not any(row["n_found"] for row in rows):
@@ -138,17 +146,21 @@ def evaluate(
     return evaluation
 
 
-def _about_voxels(dataset: FileDataSet, model: Model) -> list[Problem]:
-    """Volumes of other voxels than those of training: of each kind the first, and their number."""
+def _about_sizes(dataset: FileDataSet, model: Model) -> Iterator[str | Problem]:
+    """Images shown at another size for their pixels or voxels, and those unlike training's: of
+    each kind the first, and their number.
+    """
     kinds: dict[str, list[Path]] = {}
-    for i in range(len(dataset)):
-        path = dataset.items[i].image
-        for note in other_voxels(stack_spacing(path), model):
+    seen: list[Outcome] = []
+    for i, name in enumerate(dataset.names):
+        spacing, path = spacing_in(dataset, i, model), dataset.items[i].image
+        for note in other_voxels(spacing, model.at_true_size(path, name, spacing) or model):
             kinds.setdefault(note, []).append(path)
-    return [
-        Problem(files[0], note + (f" ({len(files)} such volumes)" if files[1:] else ""), True)
-        for note, files in kinds.items()
-    ]
+        seen.append(Outcome(ImageFile(path, name), 0, ratios=model.shown_at(spacing)))
+    for note, files in kinds.items():
+        of = f" ({len(files)} such {dataset.things})" if files[1:] else ""
+        yield Problem(files[0], note + of, True)
+    yield from filter(None, (true_size(seen, model), unknown_size(seen, model)))
 
 
 def open_split(

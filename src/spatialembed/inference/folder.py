@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from spatialembed.data.images.reading import read_image, read_stack, stack_spacing
-from spatialembed.data.images.spacing import Spacing
+from spatialembed.data.images.reading import read_image, read_stack
+from spatialembed.data.images.series import which
 from spatialembed.errors import ImageWarning, UserError
 from spatialembed.files.writing import sweep
 from spatialembed.inference.card_memory import image_within_memory
 from spatialembed.inference.channels import fitting
-from spatialembed.inference.image_files import ImageFile
+from spatialembed.inference.image_files import ImageFile, spacing_of
 from spatialembed.inference.looks import look_of, sampled_seeds
 from spatialembed.inference.other_voxels import other_voxels
 from spatialembed.inference.overlap import Done, overlapped
 from spatialembed.inference.stack import median_diameter, predict_stack
+from spatialembed.inference.true_size import Ratios
 from spatialembed.models.looks import Look
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Outcome(NamedTuple):
     """What to know of the image before its result is believed."""
     look: Look | None = None
     """How it looks, by which images of another kind are told."""
+    ratios: Ratios | None = None
+    """By how much it was shown larger for its pixels or voxels; None where that is not known."""
 
 
 def predict_files(
@@ -104,7 +107,7 @@ def agreed_settings(
     if stitch and model.spec.dims == 3:
         raise UserError(f"{model.name} finds objects in volumes as they are: leave --stitch out")
     results.require(model.spec.class_names, names, 3 if stitch else model.spec.dims)
-    used["series"] = images[0].series if images else None
+    used |= which(images[0].series if images else None).told()
     used["stitch"] = stitch or None  # as results of earlier versions, which lack it
     sweep(results.out)
     results.agree(used, overwrite, names)
@@ -191,8 +194,10 @@ class Found(NamedTuple):
     told: Callable[[], tuple[float | None, Look | None]]
     """Gives the instances' median diameter, and how the image looks; of volumes nobody knows."""
     notes: tuple[str, ...]
-    spacing: Spacing | None = None
-    """Of a stack, where its file states it."""
+    spacing: tuple[float, ...] | None = None
+    """Micrometres along (y, x) or (z, y, x), where the file states them or they were asked for."""
+    ratios: Ratios | None = None
+    """See :class:`Outcome`."""
 
     def write(self, results: Results, overwrite: bool) -> Outcome:
         """Write its results.
@@ -203,7 +208,8 @@ class Found(NamedTuple):
         results.write(self.image.name, self.pixels, self.instances, overwrite, self.spacing)
         diameter, look = self.told()
         count = len(self.instances)
-        return Outcome(self.image, count, diameter=diameter, notes=self.notes, look=look)
+        known = (diameter, self.notes, look, self.ratios)
+        return Outcome(self.image, count, None, False, *known)
 
 
 def find(model: Model, image: ImageFile, read: Callable[[], np.ndarray], settings: Given) -> Found:
@@ -216,7 +222,8 @@ def find(model: Model, image: ImageFile, read: Callable[[], np.ndarray], setting
     name = str(image.path)
     with _noting(name) as notes:
         pixels = read()
-        sized = model.for_image(pixels, name)
+        spacing = spacing_of(image, model, notes)
+        sized = model.for_image(pixels, name, spacing)
         output = sized.output(pixels, name)
         found = sized.cluster(output, *settings)
         seeds = sampled_seeds(sized, output)
@@ -225,7 +232,8 @@ def find(model: Model, image: ImageFile, read: Callable[[], np.ndarray], setting
         fitted = fitting(sized.name, sized.spec, pixels, name)
         return median_diameter(found.areas), look_of(sized, fitted, seeds, found)
 
-    return Found(image, pixels, found, told, tuple(notes))
+    notes += other_voxels(spacing, model)
+    return Found(image, pixels, found, told, tuple(notes), spacing, model.shown_at(spacing))
 
 
 def find_in_stack(
@@ -235,9 +243,10 @@ def find_in_stack(
     name = str(image.path)
     with _noting(name) as notes:
         voxels = read()
-        found, look, diameter = predict_stack(model, voxels, *settings, name)
-    spacing = stack_spacing(image.path, image.series)
-    return Found(image, voxels, found, lambda: (diameter, look), tuple(notes), spacing)
+        spacing = spacing_of(image, model, notes, stack=True)
+        found, look, diameter = predict_stack(model, voxels, *settings, name, spacing)
+    told, ratios = (diameter, look), model.shown_at(spacing)
+    return Found(image, voxels, found, lambda: told, tuple(notes), spacing, ratios)
 
 
 def find_in_volume(
@@ -247,12 +256,14 @@ def find_in_volume(
     name = str(image.path)
     with _noting(name) as notes:
         voxels = read()
-        found = model.cluster(model.output(voxels, name), *settings)
+        spacing = spacing_of(image, model, notes, stack=True)
+        sized = model.for_image(voxels, name, spacing)
+        found = sized.cluster(sized.output(voxels, name), *settings)
     depths = found.boxes[:, 3] - found.boxes[:, 0]
     widths = median_diameter(found.areas / depths * 1.5)  # of ellipsoids, in their widest plane
-    spacing = stack_spacing(image.path, image.series)
-    notes += other_voxels(spacing, model)
-    return Found(image, voxels, found, lambda: (widths, None), tuple(notes), spacing)
+    notes += other_voxels(spacing, sized)
+    told, ratios = (widths, None), model.shown_at(spacing)
+    return Found(image, voxels, found, lambda: told, tuple(notes), spacing, ratios)
 
 
 @contextmanager

@@ -7,13 +7,20 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from spatialembed.data.images.kinds import SUFFIXES, ZARR, is_zarr
-from spatialembed.data.images.reading import is_stack, stack_size
+from spatialembed.data.images.pixel_size import pixel_size
+from spatialembed.data.images.reading import is_stack, stack_size, stack_spacing
+from spatialembed.data.images.series import Series
+from spatialembed.data.images.spacing import ALIKE
 from spatialembed.data.layouts.unread_files import DOCUMENTS, STORES, in_words, is_visible, walk
 from spatialembed.errors import UserError
 from spatialembed.files.names import composed
+
+if TYPE_CHECKING:
+    from spatialembed.data.data_set import DataSet
+    from spatialembed.inference.predictor import Model
 
 TRUTH = ("masks", "labels", "ignore")
 """Folders beside images/ that hold what is known of these."""
@@ -24,8 +31,9 @@ class ImageFile(NamedTuple):
 
     path: Path
     name: str
-    series: int | None = None
-    """Which of the images in the file, from 0; None for the only one."""
+    series: Series = None
+    """Which of the images in the file, from 0, or also its level and channels; None for all of the
+    only one."""
 
 
 def find_images(
@@ -80,6 +88,38 @@ def find_images(
         such = f" ({len(folders)} such folders)" * (len(folders) > 1)
         tell(f"the files of {folders[0]} are taken for the planes of one stack{such}")
     return list(images.values())
+
+
+def spacing_of(
+    image: ImageFile, model: Model, notes: list[str], stack: bool = False
+) -> tuple[float, ...] | None:
+    """Micrometres between an image's pixels along (y, x), or a stack's voxels along (z, y, x).
+
+    None where neither the file states them nor the model was told; what else there is to say of
+    them is put to the ``notes``.
+    """
+    try:
+        stated = (stack_spacing if stack else pixel_size)(image.path, image.series)
+    except UserError as error:  # what is read otherwise may state it in a broken way
+        notes.append(f"how large its pixels are cannot be read: {error}")
+        stated = None
+    side = model.pixel_size
+    if side is None or (stack and stated is None):
+        return stated
+    if stated is not None and any(abs(one / side - 1) > ALIKE for one in stated[-2:]):
+        said = " x ".join(f"{one:.3g}" for one in dict.fromkeys(stated[-2:]))
+        notes.append(
+            f"its file states pixels of {said} µm; they are taken for {side:.3g}, as asked"
+        )
+    return (*(stated or ())[:-2], side, side)
+
+
+def spacing_in(data: DataSet, i: int, model: Model) -> tuple[float, ...] | None:
+    """That of image ``i`` of a data set, where the model has what to compare it with."""
+    own = model.spec.spacing if model.spec.dims == 3 else model.spec.pixel_size
+    if own is None and model.pixel_size is None:
+        return None
+    return spacing_of(ImageFile(data.files(i)[0], data.names[i]), model, [], model.spec.dims == 3)
 
 
 def _expand(

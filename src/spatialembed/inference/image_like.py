@@ -21,6 +21,13 @@ ImageLike: TypeAlias = "str | os.PathLike[str] | np.ndarray | Image.Image"
 """A file's path, an array (H, W) or (H, W, C) of any dtype as stored, or a PIL image."""
 
 
+def to_name(image: ImageLike) -> str:
+    """What errors call an image: its path, if it has one."""
+    if isinstance(image, (str, os.PathLike)):
+        return str(image)
+    return str(getattr(image, "filename", "")) or "the image"
+
+
 def to_array(image: ImageLike, dims: int = 2) -> tuple[np.ndarray, str]:
     """Pixels (H, W, C) in their stored dtype, and the name errors call the image by.
 
@@ -40,16 +47,16 @@ def to_array(image: ImageLike, dims: int = 2) -> tuple[np.ndarray, str]:
         path = Path(image)
         if further := further_images(path):
             warnings.warn(f"{path} {further}", stacklevel=2)
-        return read_image(path), str(image)
+        return read_image(path), to_name(image)
     if isinstance(image, Image.Image):
-        return pillow_array(image), getattr(image, "filename", "") or "the image"
+        return pillow_array(image), to_name(image)
     array = np.asarray(image)
     if array.ndim not in (2, 3) or array.dtype.kind not in "buif":
         raise UserError(
             f"an image is an array (H, W) or (H, W, C) of numbers, "
             f"not {array.dtype} of shape {array.shape}"
         )
-    return (array[..., None] if array.ndim == 2 else array), "the image"
+    return (array[..., None] if array.ndim == 2 else array), to_name(image)
 
 
 def _volume(image: ImageLike) -> tuple[np.ndarray, str]:

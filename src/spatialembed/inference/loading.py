@@ -36,6 +36,7 @@ def load(
     symmetries: bool = False,
     diameter: float | None = None,
     invert: bool = False,
+    pixel_size: float | None = None,
 ) -> Model:
     """A trained model, ready to predict.
 
@@ -52,11 +53,13 @@ def load(
             the model's training images.
         invert: exchange dark and bright before the network sees an image, where objects are dark
             and were bright in training, or the other way round.
+        pixel_size: micrometres that pixels of the images to come are wide, where their files do
+            not state it, or state another; see :class:`Model`.
 
     Raises:
         UserError: there is no model there, it is damaged or from a newer version, the device
             is not available, an exported model has another precision, a diameter cannot be
-            followed, or a normalisation not be inverted.
+            followed, a normalisation not be inverted, or a pixel size not be one.
     """
     given, path = path, file_to_run(path, device, precision)
     network, spec = (
@@ -70,7 +73,7 @@ def load(
             f"--diameter {diameter:g}: objects of less than {LEAST_DIAMETER} pixels have no "
             "outline that enlarging would show; give how wide they are in pixels of the images"
         )
-    model = Model(network, spec, str(Path(given)), count, diameter, invert)
+    model = Model(network, spec, str(Path(given)), count, diameter, invert, pixel_size)
     model.weights = weights_of(path, precision)
     return model
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from spatialembed.embedding import Array, sigmoid
 from spatialembed.inference.channels import fitting
+from spatialembed.inference.image_files import spacing_in
 from spatialembed.kernels.foreground import as_float32
 from spatialembed.models.looks import Look, Looks
 
@@ -99,7 +100,7 @@ def usual_looks(model: Model, data: DataSet) -> Looks:
 
 def _look_of(model: Model, data: DataSet, i: int) -> Look:
     sample = data[i]
-    model = model.for_image(sample.image, sample.name)
+    model = model.for_image(sample.image, sample.name, spacing_in(data, i, model))
     output = model.output(sample.image, sample.name)
     pixels = fitting(model.name, model.spec, sample.image, sample.name)
     return look_at(model, pixels, output, model.cluster(output))

@@ -1,32 +1,38 @@
-"""Volumes whose voxels lie further apart, or less far, than those that a model was trained on."""
+"""Images and volumes whose pixels are unlike those that a model was trained on, by their files."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from spatialembed.data.images.spacing import ALIKE, Spacing, in_words, unlike
+from spatialembed.data.images.spacing import ALIKE, in_words, side_of, unlike
 
 if TYPE_CHECKING:
     from spatialembed.inference.predictor import Model
 
 
-def other_voxels(spacing: Spacing | None, model: Model) -> list[str]:
+def other_voxels(spacing: Sequence[float] | None, model: Model) -> list[str]:
     """A note where objects of a volume look unlike those of training for its voxels alone.
 
     Of other proportions they look flatter or longer; where the files of training stated
     micrometres, and not the option ``spacing`` numbers in proportion, of other sizes they look
     larger or smaller, too. A diameter changes the planes alone, so it mends what differs in them.
+    Of images, where pixels are no squares and so are not shown as large as those of training.
 
     Args:
-        spacing: of the volume; None where its file does not state it.
-        model: of volumes, with the diameter that was asked for.
+        spacing: along (z, y, x) of the volume, of an image (y, x); None where its file does not
+            state it.
+        model: at the size at which it sees it.
     """
+    if model.spec.dims == 2:
+        return _no_squares(spacing, model)
     spec, trained = model.spec, model.spec.spacing
     if spacing is None or trained is None:
         return []
     z, y, x = spacing
+    z /= model.depth_ratio
     ratio, measured = model.size_ratio, spec.training.get("spacing_stated", False)
-    both = f"its voxels are {in_words(spacing)}, those of training {in_words(trained)}"
+    both = f"its voxels are {in_words((spacing[0], y, x))}, those of training {in_words(trained)}"
     if unlike((z, y / ratio, x / ratio), trained):
         in_planes = _is_one(z / trained[0]) and _is_one(y / trained[1] / (x / trained[2]))
         if measured and in_planes and spec.object_diameter is not None:
@@ -45,6 +51,18 @@ def other_voxels(spacing: Spacing | None, model: Model) -> list[str]:
     return [
         f"{both}: objects of one size look {larger:.2g} times as large in it, so resample it to "
         "such voxels, unless its objects are as many voxels wide and deep as those"
+    ]
+
+
+def _no_squares(size: Sequence[float] | None, model: Model) -> list[str]:
+    if size is None or model.spec.pixel_size is None or model.sized:
+        return []
+    y, x = size[-2:]
+    if side_of((y, x)) is not None:
+        return []
+    return [
+        f"its pixels are {y:.3g} µm high and {x:.3g} wide, so that objects look flatter or longer "
+        "than the model knows them: resample it to squares"
     ]
 
 

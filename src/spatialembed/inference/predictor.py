@@ -6,6 +6,7 @@ Prediction, evaluation and the validation inside training go through it, so they
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +20,7 @@ from spatialembed.inference.channels import fitting
 from spatialembed.inference.image_like import ImageLike, to_array
 from spatialembed.inference.own_size import SEED, typical_diameter
 from spatialembed.inference.sight import Sight
-from spatialembed.inference.zoom import Part
+from spatialembed.inference.zoom import Part, Side
 from spatialembed.kernels.foreground import take_foreground
 from spatialembed.pictures import Explanation, VolumeExplanation, explain, fullest
 from spatialembed.pictures.colors import RGB
@@ -45,17 +46,23 @@ class Model(Sight):
             the network as large as those it was trained on. None: as those are.
         invert: show images to the network with dark and bright exchanged: 1 minus what the
             normalisation gives.
+        pixel_size: micrometres that pixels of the images to come are wide, whatever their files
+            state; None for that. Where no diameter is given and the spec has a pixel size, images
+            are shown to the network as large as those of training by both.
 
     Attributes:
         normalize: from stored pixels to what the network sees; the spec's, unless the pixels are
             part of a larger image, by which they are to be normalised.
         size_ratio: width of the training objects over that of the objects to come.
+        depth_ratio: planes of a volume that the network sees over those that it has.
+        sized: whether it is settled how large images are shown.
         asked: what clustering takes for settings that it is not given, as :meth:`asking` has it.
         weights: a digest of the file it was loaded from; empty where there is none.
 
     Raises:
         UserError: a diameter that is no positive number, or of a model that does not say how wide
-            its training objects were; to invert where a normalisation has no black and white.
+            its training objects were; to invert where a normalisation has no black and white;
+            a pixel size that is no positive number, or of a model of volumes.
     """
 
     def asking(
@@ -74,12 +81,30 @@ class Model(Sight):
         other.settings()
         return other
 
-    def for_image(self, image: ImageLike, name: str | None = None) -> Model:
-        """The model at the size of an image's objects, where it finds that by itself; else this.
+    def for_image(
+        self,
+        image: ImageLike,
+        name: str | None = None,
+        spacing: Sequence[float] | None = None,
+    ) -> Model:
+        """The model at the size of an image's objects, where it knows or finds that; else this.
+
+        It knows it by micrometres, where no diameter was given: by the spec's and the image's.
+
+        Args:
+            image: as for :meth:`raw`.
+            name: what errors call the image.
+            spacing: micrometres between its pixels along (y, x), or voxels along (z, y, x); None
+                for what the file says, if it is one.
 
         Raises:
-            UserError: the image cannot be read, or its channels are not the model's.
+            UserError: the image cannot be read, its channels are not the model's, or its pixels
+                are far larger or smaller than those of training.
         """
+        if self.sized:
+            return self
+        if (known := self.at_true_size(image, name, spacing)) is not None:
+            return known
         if not self.finds_size:
             return self
         pixels, own_name = to_array(image)
@@ -104,7 +129,8 @@ class Model(Sight):
         Of a volume its planes are; the pitch has a z.
         """
         height, width = whole[-2:]
-        spec, ratios = self.spec, (*Part.whole((height, width)).ratios(self.zoom), 1.0)
+        spec, planes = self.spec, Part.whole((height, width))
+        ratios = (*planes.ratios(self.zoom), Side.whole(whole[0], self.depth_ratio).zoom)
         pitch = tuple(step * ratio for step, ratio in zip(spec.pitch, ratios, strict=False))
         margin = spec.margin and spec.margin / (min(pitch) / min(spec.pitch))
         return {"n_sigma": spec.n_sigma, "pitch": pitch, "margin": margin}
@@ -164,7 +190,8 @@ class Model(Sight):
         Raises:
             UserError: a setting out of its range.
         """
-        spec, size = self.spec, max(1, round(self.spec.min_size / self.size_ratio**2))
+        spec, larger = self.spec, self.size_ratio**2 * self.depth_ratio
+        size = max(1, round(spec.min_size / larger))
         asked_seed, asked_foreground, asked_size = self.asked
         seed = _first(seed_threshold, asked_seed, spec.seed_threshold)
         foreground = _first(foreground_threshold, asked_foreground, spec.foreground_threshold)
@@ -188,7 +215,8 @@ class Model(Sight):
         known = self.spec.object_diameter
         diameter = "own" if self.finds_size else known and round(known / self.size_ratio, 2)
         others = {"symmetries": self.symmetries, "diameter": diameter, "weights": self.weights}
-        others["invert"] = self.invert or None  # as results of earlier versions, which lack it
+        # As results of earlier versions, which lack them.
+        others |= {"invert": self.invert or None, "pixel_size": self.pixel_size}
         return dict(zip(names, values, strict=True)) | others
 
     def predict(
@@ -199,17 +227,19 @@ class Model(Sight):
         min_size: int | None = None,
         name: str | None = None,
         part: Part | None = None,
+        spacing: Sequence[float] | None = None,
     ) -> Instances:
         """Instances of an image: :meth:`raw`, then :meth:`cluster`, whose arguments these are.
 
-        Both are those of the model that :meth:`for_image` gives: another one if it finds sizes.
+        Both are those of the model that :meth:`for_image` gives by the ``spacing``: another one if
+        it finds sizes or knows them.
 
         Raises:
             UserError: the image cannot be read, its channels are not the model's, or it is too
                 large for a GPU's memory.
         """
         with image_within_memory(name or "the image"):
-            sized = self.for_image(image, name)
+            sized = self.for_image(image, name, spacing)
             output = sized.output(image, name, part)
             given = (seed_threshold, foreground_threshold, min_size)
             return sized.cluster(output, *given, whole=None if part is None else part.shape)
@@ -223,7 +253,7 @@ class Model(Sight):
         image: np.ndarray,
         output: np.ndarray,
         found: Instances,
-        spacing: tuple[float, float, float] | None = None,
+        spacing: Sequence[float] | None = None,
     ) -> VolumeExplanation:
         """:meth:`explanation` of a volume.
 

@@ -100,6 +100,24 @@ def sampled(maps: Array, at: Enlarged) -> Array:
     return result
 
 
+def resized_along_z(volume: np.ndarray, to: Side) -> np.ndarray:
+    """A volume (C, Z, H, W) of another number of planes, as :func:`resized` has lines."""
+    return volume if to.zoom == 1 else _along_z(volume, _triangles(to, volume.shape[1]))
+
+
+def sampled_along_z(maps: np.ndarray, at: Side) -> np.ndarray:
+    """Maps (C, z, H, W) at the planes of the volume itself, as :func:`sampled` has pixels."""
+    return maps if at.zoom == 1 else _along_z(maps, _nearest_two(at))
+
+
+def _along_z(volume: np.ndarray, to: Taps) -> np.ndarray:
+    count, _, *sides = volume.shape
+    result = np.empty((count, len(to.line), *sides), np.float32)
+    for k, (planes, weights) in enumerate(zip(to.line, to.weight.astype(np.float32), strict=True)):
+        result[:, k] = np.tensordot(weights, volume[:, planes], (0, 1))
+    return result
+
+
 def sample_into(
     result: np.ndarray, maps: np.ndarray, at: Enlarged, window: Window, core: Window
 ) -> None:

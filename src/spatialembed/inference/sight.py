@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from copy import copy
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from jaxtyping import Float
 
 from spatialembed.data.images.kinds import MOST_PIXELS
+from spatialembed.data.images.pixel_size import pixel_size
+from spatialembed.data.images.reading import stack_spacing
 from spatialembed.data.images.windows import in_memory
 from spatialembed.embedding import Array
 from spatialembed.errors import UserError
-from spatialembed.inference.asked import inverted, size_ratio
+from spatialembed.inference.asked import asked_pixel_size, inverted, size_ratio
 from spatialembed.inference.card_memory import image_within_memory
 from spatialembed.inference.channels import fitting
-from spatialembed.inference.image_like import ImageLike, to_array
+from spatialembed.inference.image_like import ImageLike, to_array, to_name
 from spatialembed.inference.network import CardNetwork, Network
-from spatialembed.inference.resizing import resized, sampled
+from spatialembed.inference.resizing import (
+    resized,
+    resized_along_z,
+    sampled,
+    sampled_along_z,
+)
 from spatialembed.inference.symmetries import Symmetry, averaged, averaged_together
 from spatialembed.inference.tiles import tiled
+from spatialembed.inference.true_size import AS_IT_IS, Ratios, ratios_of, require_near
 from spatialembed.inference.volume_tiles import resized_volume, tiled_volume
-from spatialembed.inference.zoom import SQUARE, Enlarged, Part
+from spatialembed.inference.zoom import SQUARE, Enlarged, Part, Side
 from spatialembed.kernels.foreground import as_float32
 from spatialembed.models.input_warnings import tell
 from spatialembed.models.normalization import (
@@ -47,6 +58,7 @@ class Sight:
         symmetries: int = 1,
         diameter: float | None = None,
         invert: bool = False,
+        pixel_size: float | None = None,
     ) -> None:
         self.network = network
         self.spec = spec
@@ -54,8 +66,11 @@ class Sight:
         self.symmetries = symmetries
         self.normalize: Normalize = spec.normalization
         self.size_ratio = size_ratio(self.name, spec, diameter)
+        self.depth_ratio = 1.0
         self.invert = inverted(self.name, spec, invert)
         self.finds_size = spec.finds_size and diameter is None
+        self.pixel_size = asked_pixel_size(self.name, spec, pixel_size)
+        self.sized = diameter is not None
         self.weights = ""
         self.asked: tuple[float | None, float | None, int | None] = (None, None, None)
 
@@ -63,8 +78,39 @@ class Sight:
         """The same model for images whose objects are ``diameter`` pixels wide."""
         other = copy(self)
         other.size_ratio = size_ratio(self.name, self.spec, diameter)
-        other.finds_size = False
+        other.finds_size, other.sized = False, True
         return other
+
+    def at_true_size(
+        self, image: ImageLike, name: str | None, spacing: Sequence[float] | None
+    ) -> Self | None:
+        """The same model that sees an image as large as those of training, by micrometres.
+
+        None where not both are known, or a diameter was given; else as :meth:`Model.for_image`.
+        """
+        if self.sized:
+            return None
+        own = self.spec.pixel_size if self.spec.dims == 2 else self.spec.spacing
+        if self.pixel_size is not None:
+            spacing = self.pixel_size, self.pixel_size
+        elif spacing is None and own is not None and isinstance(image, (str, os.PathLike)):
+            spacing = (pixel_size if self.spec.dims == 2 else stack_spacing)(Path(image))
+        ratios = ratios_of(self.spec, spacing)
+        if ratios is None or self.spec.object_diameter is None:
+            return None
+        require_near(ratios, self.name, self.spec, name or to_name(image))
+        other = self.seeing(self.spec.object_diameter / ratios.planes)
+        other.depth_ratio = ratios.depth
+        return other
+
+    def shown_at(self, spacing: Sequence[float] | None) -> Ratios | None:
+        """By how much an image is shown larger for its pixels; None where that is not known.
+
+        Not at all where a diameter was given, or pixels are no squares.
+        """
+        if self.sized:
+            return AS_IT_IS
+        return ratios_of(self.spec, spacing) or (None if spacing is None else AS_IT_IS)
 
     def fixed(self, pixels: np.ndarray) -> Self:
         """The same model that normalises any part of an image (H, W, C) as it does the whole."""
@@ -153,7 +199,11 @@ class Sight:
             return sampled(card(self._there(card, pixels, part)), to)
         # What is too large for a card before or after is resized here.
         planes = self._planes(pixels, to)
-        return (tiled if planes.ndim == 3 else tiled_volume)(self.network, planes, to)
+        if planes.ndim == 3:
+            return tiled(self.network, planes, to)
+        deep = Side.whole(len(pixels), self.depth_ratio)
+        seen = tiled_volume(self.network, resized_along_z(planes, deep), to)
+        return sampled_along_z(seen, deep)
 
     def _card_for(self, part: Part) -> CardNetwork | None:
         """The network, if it is on a card that takes such a part at once."""
@@ -196,8 +246,11 @@ class Sight:
         """
         to = self.enlarged(part or Part.whole(pixels.shape[-3:-1]))
         planes = self._planes(pixels, to)
-        prepared: np.ndarray = (resized if planes.ndim == 3 else resized_volume)(planes, to)
-        return prepared
+        if planes.ndim == 3:
+            prepared: np.ndarray = resized(planes, to)
+            return prepared
+        deep = Side.whole(len(pixels), self.depth_ratio)
+        return resized_volume(resized_along_z(planes, deep), to)
 
     def _planes(self, pixels: np.ndarray, to: Enlarged | None = None) -> Float[np.ndarray, "C H W"]:
         """(*S, C) pixels normalised, channel by channel, with the model's channels.

@@ -6,7 +6,7 @@ their outlines in the planes alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -48,6 +48,7 @@ def predict_stack(
     foreground_threshold: float | None = None,
     min_size: int | None = None,
     name: str = "the stack",
+    spacing: Sequence[float] | None = None,
 ) -> InStack:
     """Instances of a stack by a model of images.
 
@@ -61,6 +62,7 @@ def predict_stack(
         seed_threshold, foreground_threshold, min_size: of each plane, as in
             :meth:`Model.cluster`.
         name: what errors call the stack.
+        spacing: micrometres between its voxels along (z, y, x), where known.
 
     Raises:
         UserError: no such stack, the channels are not the model's, or a setting is out of its
@@ -77,7 +79,8 @@ def predict_stack(
     planes = whole.reshape(depth, height, width, -1)
     tell(model.spec.normalization, whole, name)
     contrast = [float(np.nan_to_num(plane, posinf=0, neginf=0).std()) for plane in planes]
-    sized = model.for_image(planes[int(np.argmax(contrast))], name).fixed(whole)
+    sized = model.for_image(planes[int(np.argmax(contrast))], name, spacing and spacing[1:])
+    sized = sized.fixed(whole)
     found: list[Instances] = []
     fullest: tuple[int, np.ndarray, Array] = -1, planes[0], planes[0]
     for plane in planes:

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spatialembed.data.checks.report import some
 from spatialembed.data.images.reading import further_images
+from spatialembed.data.images.spacing import in_words
 from spatialembed.errors import UserError, kind_of
 from spatialembed.inference.familiarity import other_kind
+from spatialembed.inference.true_size import AS_IT_IS
 
 if TYPE_CHECKING:
     from spatialembed.inference.folder import Outcome
@@ -38,7 +41,7 @@ def cautions(outcomes: Sequence[Outcome], model: Model) -> list[str]:
     looks = {str(o.image.path): o.look for o in outcomes if o.look is not None}
     # Of another kind, sizes tell nothing.
     unlike = other_kind(looks, model) or unlike_training(outcomes, model)
-    told = [*notes_of(outcomes), unlike, left_out(outcomes)]
+    told = [*notes_of(outcomes), unknown_size(outcomes, model), unlike, left_out(outcomes)]
     return [line for line in told if line]
 
 
@@ -54,9 +57,59 @@ def left_out(outcomes: Sequence[Outcome]) -> str | None:
     return told[0] + (f"; so do {len(told) - 1} other files" if len(told) > 1 else "")
 
 
+def true_size(outcomes: Sequence[Outcome], model: Model) -> str | None:
+    """A sentence about images that were shown at another size, as large as those of training."""
+    ratios = [
+        o.ratios for o in outcomes if o.found is not None and o.ratios not in (None, AS_IT_IS)
+    ]
+    if not ratios:
+        return None
+    planes, depth = (_range(side) for side in zip(*filter(None, ratios), strict=True))
+    spec, count = model.spec, some(len(ratios), "volume" if model.spec.dims == 3 else "image")
+    if spec.spacing is not None:
+        how = f"{planes} times as large in planes and {depth} times as deep"
+        own = f"voxels of {in_words(spec.spacing)}"
+    else:
+        how, own = f"at {planes} times the size", f"{spec.pixel_size:.3g} µm a pixel"
+    shown = f"{count} {'was' if len(ratios) == 1 else 'were'} shown to the model {how}"
+    return f"{shown}, by the pixel size, as training had {own} (--diameter goes before)"
+
+
+def unknown_size(outcomes: Sequence[Outcome], model: Model) -> str | None:
+    """A sentence about images and a model of which one has a pixel size and the other none."""
+    spec = model.spec
+    if model.sized or spec.dims == 3 or model.finds_size:
+        return None
+    if spec.pixel_size is None and model.pixel_size is None:
+        return None
+    if spec.pixel_size is None:
+        return (
+            f"{model.name} does not know the pixel size of its training, so that images are shown "
+            "as they are, and --pixel_size goes into results alone; with --diameter say how many "
+            "pixels wide objects are"
+        )
+    silent = [o.image.path for o in outcomes if o.found is not None and o.ratios is None]
+    if not silent:
+        return None
+    others = f" (and {len(silent) - 1} more)" if len(silent) > 1 else ""
+    return (
+        f"{silent[0]}{others} does not state the size of its pixels, which are taken for "
+        f"{spec.pixel_size:.3g} µm, as in training: give it with --pixel_size, with --overwrite"
+    )
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = min(values), max(values)
+    return f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
+
+
 def unlike_training(outcomes: Sequence[Outcome], model: Model) -> str | None:
     """A sentence where objects have other sizes than nearly all that the model was trained on."""
-    found = [outcome.diameter for outcome in outcomes if outcome.diameter is not None]
+    found = [
+        outcome.diameter * (outcome.ratios or AS_IT_IS).planes
+        for outcome in outcomes
+        if outcome.diameter is not None
+    ]
     trained = model.spec.training.get("diameters")
     if not found and any(outcome.found == 0 for outcome in outcomes):
         return (
@@ -70,8 +123,10 @@ def unlike_training(outcomes: Sequence[Outcome], model: Model) -> str | None:
     if smallest <= here <= largest:
         return None
     asked = "" if model.size_ratio == 1 else ", as the diameter was given,"
+    resized = any(o.ratios not in (None, AS_IT_IS) for o in outcomes)
+    pixels = "pixels of training" if resized else "pixels"
     return (
-        f"what was found is {here:.1f} pixels across, the model{asked} expects {smallest:.1f} to "
+        f"what was found is {here:.1f} {pixels} across, the model{asked} expects {smallest:.1f} to "
         f"{largest:.1f}: look at the pictures, and if they are wrong say with --diameter how wide "
         "objects are, with --overwrite"
     )

@@ -69,6 +69,12 @@ class Side:
     stop: int
     zoom: float
 
+    @classmethod
+    def whole(cls, length: int, zoom: float) -> Side:
+        """All of a side of so many pixels."""
+        lines = _lines(length, zoom)
+        return cls(0, lines, 0, length, _ratio(length, zoom))
+
     def __len__(self) -> int:
         return self.last - self.first
 

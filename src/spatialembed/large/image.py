@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,22 +13,20 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from spatialembed.console.progress import Track, silent
-from spatialembed.data.images.reading import stack_spacing
-from spatialembed.data.images.stack_windows import stack_grid
+from spatialembed.data.images.series import which
 from spatialembed.data.images.windows import in_words, one_below_the_other
-from spatialembed.data.images.zarr_image import grid_of
-from spatialembed.errors import ImageWarning, UserError
+from spatialembed.errors import UserError
 from spatialembed.files.described import fitting, read_json
 from spatialembed.files.writing import atomic_write
 from spatialembed.inference.channels import fitting_parts
 from spatialembed.inference.familiarity import tell_of_parts
-from spatialembed.inference.other_voxels import other_voxels
-from spatialembed.inference.own_size import middle
+from spatialembed.inference.image_files import ImageFile, spacing_of
 from spatialembed.inference.tiles import most_of
 from spatialembed.large.labels import Paint, flat_of, make_labels, number, write_table
 from spatialembed.large.mosaic import Mosaic, plan, plan_volume
 from spatialembed.large.seams import Compare, pairs_of, settle
 from spatialembed.large.segment import Segment, file_of, open_image
+from spatialembed.large.true_size import diameter_in, grid_in, tell_of_voxels
 from spatialembed.large.work_table import TABLE, Failure, WorkTable, refuse_if_used
 from spatialembed.large.worker_model import Source
 from spatialembed.large.workers import Workers, work_through
@@ -39,14 +36,10 @@ from spatialembed.models.looks import Look
 if TYPE_CHECKING:
     from distributed import Client
 
-    from spatialembed.data.images.spacing import Spacing
-    from spatialembed.data.images.zarr_image import Grid
+    from spatialembed.data.images.series import Series
     from spatialembed.inference.predictor import Model
 
 SETTINGS_FILE = "settings.json"
-
-LOOKED_AT = 2048
-"""Side of the square in an image that its objects' size and colors are taken from, in pixels."""
 
 STEPS = ("segment", "compare", "labels", "paint")
 """In their order."""
@@ -63,7 +56,7 @@ def predict_large(
     min_size: int | None = None,
     mosaic: Mosaic | None = None,
     track: Track = silent,
-    series: int | None = None,
+    series: Series = None,
     tell: Callable[[str], None] = lambda text: None,
 ) -> int:
     """Instances of an image or volume that need not fit in memory, as an OME-Zarr image of labels.
@@ -83,7 +76,8 @@ def predict_large(
         seed_threshold, foreground_threshold, min_size: as for :meth:`Model.predict`.
         mosaic: the tiles; by default as large as memory allows, or those of the run under way.
         track: shows progress.
-        series: which of the images that the file holds, from 0; None for the only one.
+        series: which of the images that the file holds, from 0, or also which of its resolutions
+            and channels; None for the only one.
         tell: takes a sentence on what is going to be done, before the first tile.
 
     Returns:
@@ -101,16 +95,19 @@ def predict_large(
     model = source.load()
     spec = model.spec
     reader = fitting_parts(model.name, spec, open_image(image, series, spec.dims))
-    if model.finds_size:  # of all tiles the same
-        window = reader.read(*middle(reader.shape, LOOKED_AT))
-        diameter = model.own_diameter(window)
+    file, notes = ImageFile(image, "", series), list[str]()
+    stated = spacing_of(file, model, notes, spec.dims == 3)
+    grid = grid_in(file, model, stated)
+    diameter = diameter_in(file, reader, model, stated)
+    if diameter is not None:  # of all tiles the same
         source, model = source.seeing(diameter), model.seeing(diameter)
-    grid, spacing = _placed(image, series, model)
+    tell_of_voxels(file, model, stated, notes)
+    spacing = stated or spec.spacing or (1.0, 1.0, 1.0)
     refuse_if_used(part / TABLE)
     if overwrite or not _read(part):
         _remove(part)
     settings = model.settings(seed_threshold, foreground_threshold, min_size)
-    used = model.used(*settings) | {"model": model.name, "series": series}
+    used = model.used(*settings) | {"model": model.name} | which(series).told()
     tiles = {} if mosaic is None else {"tiles": (mosaic.core, mosaic.overlap)}
     held = _agree(part, used | tiles | {"image": str(image), "shape": reader.shape})
     if mosaic is None:
@@ -210,20 +207,9 @@ def _refuse(image: Path, out: Path, overwrite: bool) -> None:
         raise UserError(f"{out}, where the labels would go, is there already; {remedy}")
 
 
-def _placed(image: Path, series: int | None, model: Model) -> tuple[Grid, Spacing]:
-    """Where pixels lie by what the file says; of a volume also how far apart by it or the model.
-
-    Warns of voxels unlike the model's.
-    """
-    if model.spec.dims == 2:
-        return grid_of(image, series), (1.0, 1.0, 1.0)
-    stated = stack_spacing(image, series)
-    for note in other_voxels(stated, model):
-        warnings.warn(ImageWarning(note, str(image)), stacklevel=3)
-    return stack_grid(image, series), stated or model.spec.spacing or (1.0, 1.0, 1.0)
-
-
-def _planned(shape: tuple[int, ...], workers: int, model: Model, spacing: Spacing) -> Mosaic:
+def _planned(
+    shape: tuple[int, ...], workers: int, model: Model, spacing: tuple[float, ...]
+) -> Mosaic:
     """Tiles for a model and so many workers of this machine."""
     largest = _largest(model)
     if len(shape) == 2:

@@ -7,13 +7,13 @@ scales in the group's ``ome`` attributes, ``image-label`` among them.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from spatialembed.data.images.spacing import Spacing
 from spatialembed.data.images.zarr_image import Grid
 from spatialembed.large.mosaic import LEVELS, Mosaic
 from spatialembed.large.seams import KEY, claims
@@ -68,7 +68,7 @@ def steps(level: int, dims: int, flat: int = 0) -> tuple[int, ...]:
     return (*depth, 2**level, 2**level)
 
 
-def flat_of(spacing: Spacing) -> int:
+def flat_of(spacing: Sequence[float]) -> int:
     """How many levels leave z alone, until voxels are about cubes."""
     z, y, x = spacing
     return min(max(round(math.log2(z / math.sqrt(y * x))), 0), LEVELS)

@@ -11,6 +11,7 @@ from typing import Any
 from spatialembed.formats.results_folder import Results
 from spatialembed.inference.folder import Given, Outcome, agreed_settings, predict_file
 from spatialembed.inference.image_files import ImageFile
+from spatialembed.inference.true_size import Ratios
 from spatialembed.large.work_table import TABLE, WorkTable, refuse_if_used
 from spatialembed.large.worker_model import Source, model_here
 from spatialembed.large.workers import Workers, work_through
@@ -32,7 +33,7 @@ class PredictFile:
         model = model_here(self.source, self.threads)
         found = predict_file(model, image, self.results, self.overwrite, self.settings)
         told = {"found": found.found, "diameter": found.diameter, "notes": found.notes}
-        return told | {"look": found.look}
+        return told | {"look": found.look, "ratios": found.ratios}
 
 
 def predict_many(
@@ -83,4 +84,5 @@ def _outcome(table: WorkTable, image: ImageFile) -> Outcome:
         return Outcome(image, None, reason if named else f"{image.path}: {reason}")
     notes = tuple(note.get("notes", ()))  # of results of earlier versions there are none
     look = Look(*note["look"]) if note.get("look") else None
-    return Outcome(image, note["found"], diameter=note["diameter"], notes=notes, look=look)
+    ratios = Ratios(*note["ratios"]) if note.get("ratios") else None
+    return Outcome(image, note["found"], None, False, note["diameter"], notes, look, ratios)

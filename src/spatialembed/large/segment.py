@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from spatialembed.data.images.reading import open_windowed
+from spatialembed.data.images.series import Series
 from spatialembed.data.images.stack_windows import open_windowed_stack
 from spatialembed.data.images.windows import WindowedImage
 from spatialembed.errors import UserError
@@ -73,7 +74,7 @@ class Segment:
     """The work of finding the objects of a tile; their file is what comes of it.
 
     ``normalize`` is the model's of the whole image; ``settings`` are seed threshold, foreground
-    threshold and minimum size; ``series`` is which image of the file.
+    threshold and minimum size; ``series`` is what is read of the file.
     """
 
     source: Source
@@ -83,7 +84,7 @@ class Segment:
     settings: tuple[float, float, int]
     folder: Path
     threads: int = 1
-    series: int | None = None
+    series: Series = None
 
     def __call__(self, tile: int) -> dict[str, Any]:
         """Find them.
@@ -108,7 +109,7 @@ class Segment:
         return {"found": len(objects.score), "look": look}
 
 
-def open_image(path: Path, series: int | None = None, dims: int = 2) -> WindowedImage:
+def open_image(path: Path, series: Series = None, dims: int = 2) -> WindowedImage:
     """An image or a volume to be read in parts, the only one of its file or that of a number.
 
     Raises:

@@ -44,6 +44,7 @@ class ModelSource:
     symmetries: bool = False
     diameter: float | None = None
     invert: bool = False
+    pixel_size: float | None = None
     where: str = field(init=False)
     weights: str = field(init=False)
 
@@ -70,7 +71,7 @@ class ModelSource:
         from spatialembed.inference.loading import load
 
         given = (self.device, self.precision, self.symmetries, self.diameter, self.invert)
-        model = load(self.where, *given)
+        model = load(self.where, *given, self.pixel_size)
         if model.weights != self.weights:
             raise UserError(f"{self.path} was replaced during prediction; run the command again")
         model.name = str(Path(self.path))

@@ -29,7 +29,9 @@ class Shipped(NamedTuple):
         kind = {1: "grey images", COLORS: "images in color"}.get(channels, "images")
         takes = f"{kind} of {channels} channel{'s' * (channels > 1)}"
         takes = "images in color and grey" if self.spec.takes_grey else takes
-        told = (takes, f"trained on {self.spec.trained_on}", f"{self.megabytes:.1f} MB")
+        size = self.spec.pixel_size
+        at = "" if size is None else f" at {size:.3g} µm a pixel"
+        told = (takes, f"trained on {self.spec.trained_on}{at}", f"{self.megabytes:.1f} MB")
         return f"{self.name}: {'; '.join((self.finds, *told, self.spec.licence))}"
 
 

@@ -56,6 +56,8 @@ class ModelSpec:
         min_size: fewest pixels of an object, 1 or more.
         refine: whether, after clustering, each pixel goes to the object that it fits best.
         object_diameter: median diameter of the training objects in pixels; None if not known.
+        pixel_size: micrometres that a pixel of the training images is wide; None of volumes, and
+            where it was not known. It needs ``object_diameter``.
         takes_grey: whether images of one channel are taken, too, repeated in all.
         finds_size: whether images are shown at the size that the model finds their objects to have,
             where no diameter is given; it needs ``object_diameter``.
@@ -83,6 +85,7 @@ class ModelSpec:
     min_size: int = 16
     refine: bool = False
     object_diameter: float | None = None
+    pixel_size: float | None = None
     takes_grey: bool = False
     finds_size: bool = False
     trained_on: str = ""
@@ -119,6 +122,13 @@ class ModelSpec:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise UserError(f"{name} must be a positive number of pixels or None, not {value}")
+        if self.pixel_size is not None and not (
+            0 < self.pixel_size < math.inf and self.object_diameter and self.dims == 2
+        ):
+            raise UserError(
+                "pixel_size is a number of micrometres above 0, of a model of images that has an "
+                f"object_diameter, not {self.pixel_size}"
+            )
         if self.finds_size and (self.object_diameter is None or self.dims == 3):
             raise UserError("a model that finds sizes is of images, and has an object_diameter")
         if self.spacing is not None and not (

@@ -11,6 +11,7 @@ from spatialembed.data.images.spacing import Spacing, stated
 from spatialembed.errors import UserError
 from spatialembed.inference.other_voxels import other_voxels
 from spatialembed.inference.stack import predict_stack
+from spatialembed.inference.true_size import AS_IT_IS
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -50,8 +51,17 @@ def spacing_of(layer: Image) -> Spacing | None:
     1 throughout in pixels: so napari has it where nobody says.
     """
     z, y, x = (abs(float(step)) for step in layer.scale[-3:])
-    known = stated((z, y, x), [str(unit) for unit in layer.units[-3:]])
-    return known or (None if z == y == x == 1 else (z, y, x))
+    known = stated_by(layer)
+    if known is not None:
+        return known[0], known[1], known[2]
+    return None if z == y == x == 1 else (z, y, x)
+
+
+def stated_by(layer: Image) -> tuple[float, ...] | None:
+    """Micrometres between pixels along (y, x), or voxels along (z, y, x), by scale and units."""
+    axes = len(shape_of(layer))
+    sizes = [abs(float(step)) for step in layer.scale[-axes:]]
+    return stated(sizes, [str(unit) for unit in layer.units[-axes:]])
 
 
 def channels_of(layer: Image, chosen: Channels, spec: ModelSpec) -> Channels:
@@ -100,9 +110,19 @@ def find(model: Model, channels: Channels) -> tuple[Instances, list[str]]:
     first = channels[0]
     pixels, name = pixels_of(channels), first.name
     require_dims(model, name, pixels.shape[:-1])
-    if pixels.ndim == 3:
-        return model.predict(pixels, name=name), []
-    if model.spec.dims == 2:
-        return predict_stack(model, pixels, name=name).instances, [BY_PLANES]
-    notes = other_voxels(spacing_of(first), model)
-    return model.predict(pixels, name=name), [f"{name}: {note}." for note in notes]
+    known = stated_by(first)
+    if pixels.ndim == 4 and model.spec.dims == 2:
+        found = predict_stack(model, pixels, name=name, spacing=known).instances
+        return found, [BY_PLANES, *true_size(model, known)]
+    # In proportion alone it tells nothing of sizes.
+    sized = model.for_image(pixels, name, known)
+    notes = other_voxels(spacing_of(first) if pixels.ndim == 4 else known, sized)
+    told = [f"{name}: {note}." for note in notes]
+    return sized.predict(pixels, name=name), [*told, *true_size(model, known)]
+
+
+def true_size(model: Model, spacing: tuple[float, ...] | None) -> list[str]:
+    """A sentence where an image is shown at another size by the layer's scale."""
+    if model.shown_at(spacing) in (None, AS_IT_IS):
+        return []
+    return ["By its scale it was shown to the model as large as what that was trained on."]

@@ -10,6 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from spatialembed.inference.image_files import spacing_in
 from spatialembed.inference.predictor import sheet_of
 from spatialembed.metrics.average_precision import worst_first
 from spatialembed.models.checkpoint import MODEL_FILE
@@ -100,8 +101,9 @@ def explained(
     rows = worst_first(evaluation)
     better = [row for row in rows[len(rows) // 2 :] if row["n_true"]]
     for row in sorted(better, key=lambda row: -row["n_true"])[:count]:
-        sample = dataset[dataset.names.index(row["name"])]
-        sized = model.for_image(sample.image, sample.name)
+        i = dataset.names.index(row["name"])
+        sample = dataset[i]
+        sized = model.for_image(sample.image, sample.name, spacing_in(dataset, i, model))
         output = sized.raw(sample.image, sample.name)
         sheet = sheet_of(sized, sample.image, output, sized.cluster(output), sample.label_mask)
         yield f"How the model sees {sample.name}", f"AP50 {row['ap50']:.3f}", sheet
@@ -118,8 +120,9 @@ def compared(
         rows: of the evaluation's "images".
     """
     for row in rows:
-        sample = dataset[dataset.names.index(row["name"])]
-        found = model.predict(sample.image, name=sample.name)
+        i = dataset.names.index(row["name"])
+        sample, spacing = dataset[i], spacing_in(dataset, i, model)
+        found = model.predict(sample.image, name=sample.name, spacing=spacing)
         caption = (
             f"AP {row['ap']:.3f}, AP50 {row['ap50']:.3f}; "
             f"{row['n_true']} objects, {row['n_found']} found"

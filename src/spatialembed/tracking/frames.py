@@ -11,11 +11,10 @@ from typing import Any, overload
 import numpy as np
 
 from spatialembed.data.checks.mask_signs import Sign, signs_of
-from spatialembed.data.images.kinds import is_tiff
+from spatialembed.data.images.kinds import image_names, is_tiff
 from spatialembed.data.images.label_values import as_mask
 from spatialembed.data.images.numbered import in_order
 from spatialembed.data.images.reading import (
-    image_names,
     image_size,
     is_stack,
     read_mask,
@@ -123,7 +122,7 @@ def _of_one_file(path: Path) -> Frames:
                 "where they are TYX or TZYX; store them so (tifffile: metadata={'axes': 'TYX'}; "
                 "ImageJ: as a hyperstack with frames), or each as a numbered file"
             )
-        TiffImage(path, series, axes, [], 0).require_whole()
+        TiffImage(path, series, axes, [], 0, series, (1.0, 1.0)).require_whole()
         times: Any = series.asarray()
     times = times.reshape([n for n in times.shape if n > 1])
     digits = len(str(len(times) - 1))

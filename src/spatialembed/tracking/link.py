@@ -129,7 +129,9 @@ def _assigned(
     except ImportError as error:
         raise missing_extra("tracking", "track") from error
     dear = max(links.values()) + 1  # than any link, so that what can be linked is
-    ends = ("track", "segment")
+    ends: dict[str, Any] = {
+        f"{part}_{end}_cost": dear for part in ("track", "segment") for end in ("start", "end")
+    }
     tracker = LapTrack(
         metric=_metric(links),
         cutoff=dear,
@@ -140,9 +142,9 @@ def _assigned(
         splitting_cutoff=dear if divisions else False,
         no_splitting_cost=dear,
         no_merging_cost=dear,
-        **{f"{part}_{end}_cost": dear for part in ends for end in ("start", "end")},
+        **ends,
     )
-    rows = [np.arange(*ends, dtype=float)[:, None] for ends in pairwise(starts)]
+    rows = [np.arange(*part, dtype=float)[:, None] for part in pairwise(starts)]
     graph = tracker.predict(rows)
     return [(starts[t] + int(i), starts[u] + int(k)) for (t, i), (u, k) in graph.edges()]
 

@@ -45,6 +45,7 @@ class TrainConfig:
             them; None to learn it.
         diameter: pixels across that the network sees the median training object at; images are
             enlarged or shrunk to that, of volumes their planes alone. None shows them as they are.
+        pixel_size: micrometres that a pixel of the images is wide; None for what the files say.
         spacing: micrometres between the voxels of volumes along z, y and x, or numbers in their
             proportion; None for what the files say.
         normalization: of the images: "range", "percentile" or "none", stored with the model.
@@ -105,6 +106,7 @@ class TrainConfig:
     center: Literal["centroid", "learned", "medoid"] = "centroid"
     margin: float | None = None
     diameter: float | None = None
+    pixel_size: float | None = None
     spacing: list[float] | None = None
     normalization: Literal["range", "percentile", "none"] = "range"
     foreground_weight: float | list[float] = 10.0
@@ -157,8 +159,10 @@ class TrainConfig:
                 raise UserError(f"{name} must be a number from 0 up, not {getattr(self, name)}")
         if self.careful and self.init is None:
             raise UserError("careful is of a run that goes on from a model: add --init, too")
-        if self.diameter is not None and not 0 < self.diameter < math.inf:
-            raise UserError(f"diameter must be a number of pixels above 0, not {self.diameter}")
+        for name, unit in (("diameter", "pixels"), ("pixel_size", "micrometres")):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise UserError(f"{name} must be a number of {unit} above 0, not {value}")
         if (steps := self.spacing) is not None and not (
             len(steps) == 3 and all(0 < step < math.inf for step in steps)
         ):

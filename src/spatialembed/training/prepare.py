@@ -27,6 +27,7 @@ from spatialembed.models.spec import ModelSpec
 from spatialembed.training.config import TrainConfig
 from spatialembed.training.look_at_data import look, look_across, look_at_values
 from spatialembed.training.open_sets import open_sets, open_whole
+from spatialembed.training.pixel_sizes import pixel_sizes
 from spatialembed.training.stage_config import StageConfig
 from spatialembed.training.volumes import flattened, pitch_of, require_dims, spacing_of
 
@@ -47,9 +48,10 @@ class Material:
     spec: ModelSpec
     stages: list[StageConfig]
     ratios: float | np.ndarray
-    """By how much training images are enlarged before the model's zoom; (n,) of several sets."""
+    """By how much training images are enlarged before the model's zoom; (n,) of several sets, or
+    of images of several pixel sizes."""
     diameters: list[float] | None
-    """Width of objects in each validation image, where several sets are shown at one size."""
+    """Width of objects in each validation image, where these are shown at several sizes."""
     warnings: tuple[Problem, ...] = ()
     """What was found in the data that may not be meant."""
     part: DataSet | None = None
@@ -110,17 +112,26 @@ def gather(config: TrainConfig, spec: ModelSpec | None = None, hold_out: bool = 
     seen += [Problem(config.data, text, warning=True) for text in values]
     if spec is None and train.dims == 3:
         spacing, told_of = spacing_of(config, train, start.spacing)
-        start, seen = replace(start, spacing=spacing), [*seen, *told_of]
+        # By --spacing it may be in proportion alone, and so may that of the start.
+        own = spacing is start.spacing and not start.training.get("spacing_stated", False)
+        notes = {**start.training, "spacing_stated": config.spacing is None and not own}
+        start, seen = replace(start, spacing=spacing, training=notes), [*seen, *told_of]
     if spec is None and hold_out and config.init is not None:
         seen += _other_size(config, start)
+    # A run that was begun by a version which did not resize goes on without.
+    resizes = hold_out and (spec is None or spec.pixel_size is not None)
+    pixels, told_of_pixels = pixel_sizes(config, train, val, resizes)
+    seen += told_of_pixels if spec is None else []
     warnings = dict.fromkeys((*train.problems, *val.problems, *remarks, *seen))
     start = replace(start, normalization=normalization)
-    ratios = _ratios(config, train, index)
-    spec = spec or _described(config, start, train, val, index, ratios)
+    of_sets = _ratios(config, train, index)
+    ratios = of_sets[set_numbers(train)] * pixels.train
+    spec = spec or _described(config, start, train, val, index, ratios, pixels.own)
     stages, diameters = config.scheduled(), None
-    if len(ratios) > 1 and spec.object_diameter is not None:
-        diameters = (spec.object_diameter / ratios[set_numbers(val)]).tolist()
-    each = ratios[set_numbers(train)] if len(ratios) > 1 else 1.0
+    of_val = of_sets[set_numbers(val)] * pixels.val
+    if (len(of_sets) > 1 or (of_val != 1).any()) and spec.object_diameter is not None:
+        diameters = (spec.object_diameter / of_val).tolist()
+    each = ratios if len(of_sets) > 1 or (ratios != 1).any() else 1.0
     return Material(train, val, index, judged, spec, stages, each, diameters, tuple(warnings))
 
 
@@ -163,9 +174,10 @@ def _described(
     val: FileDataSet,
     index: ObjectIndex,
     ratios: np.ndarray,
+    pixel_size: float | None,
 ) -> ModelSpec:
     """How the model of a new run is described, which starts as ``start``."""
-    ratio = ratios[set_numbers(train)[index.image]]
+    ratio, stated = ratios[index.image], start.training.get("spacing_stated", False)
     diameters, areas = index.diameter * ratio, index.area * ratio**2
     diameter = float(np.median(diameters))
     smallest = max(1, round(float(np.quantile(areas, 0.01)) / 2))
@@ -191,7 +203,8 @@ def _described(
         min_size=config.min_size or smallest,
         refine=config.refine,
         object_diameter=diameter,
-        finds_size=len(ratios) > 1 and config.diameter is not None,
+        pixel_size=pixel_size,
+        finds_size=len(sets_of(train)) > 1 and config.diameter is not None,
         trained_on=", ".join(one.root.resolve().name for one in sets_of(train)),
         licence=config.licence,
         training={
@@ -204,8 +217,7 @@ def _described(
             **({} if config.groups is None else {"held_out": val.names}),
             "crowds": config.crowds,
             "symmetries": _symmetries(config.stages[-1].augmentation),
-            # By --spacing it may be in proportion alone.
-            **({"spacing_stated": config.spacing is None} if start.spacing is not None else {}),
+            **({} if start.spacing is None else {"spacing_stated": stated}),
         },
     )
 

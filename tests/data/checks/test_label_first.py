@@ -180,11 +180,11 @@ def test_the_command_names_them_and_what_it_left_out(tmp_path, capsys):
     assert told[1].endswith("(stands for 3)")
     assert told[2].startswith(str(tmp_path / "coarse"))
     (tmp_path / "broken.png").write_bytes(b"no image")
-    (tmp_path / "movie.czi").touch()
+    (tmp_path / "movie.ims").touch()
     assert main(["check", str(tmp_path), "--label_first", "1"]) == 1
     told = capsys.readouterr().out
     assert f"error: {tmp_path / 'broken.png'}: " in told
-    assert "1 .czi" in told
+    assert "1 .ims" in told
 
 
 def test_it_loads_no_torch(tmp_path):

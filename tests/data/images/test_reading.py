@@ -6,7 +6,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from spatialembed.data.images.reading import image_names, read_image, read_mask
+from spatialembed.data.images.kinds import image_names
+from spatialembed.data.images.reading import read_image, read_mask
 from spatialembed.errors import UserError
 
 rng = np.random.default_rng(0)
@@ -234,7 +235,7 @@ def test_an_image_too_large_for_memory_or_pillow_is_told_where_to_go(tmp_path, m
     Image.fromarray(GREY_8).save(tmp_path / "x.png")
     tifffile.imwrite(tmp_path / "x.tif", GREY_8)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(UserError, match=r"x\.png is too large to be read at once; store it as"):
+    with pytest.raises(UserError, match=r"x\.png is too large to be read at once; predict it"):
         read_image(tmp_path / "x.png")
 
     def no_memory(*given, **named):

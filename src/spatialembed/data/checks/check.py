@@ -8,7 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from spatialembed.data.checks.across_splits import MOST, across_splits, compared
-from spatialembed.data.checks.image_warnings import file_warnings, value_warnings
+from spatialembed.data.checks.image_warnings import (
+    file_warnings,
+    pixel_size_warnings,
+    value_warnings,
+)
 from spatialembed.data.checks.mask_warnings import mask_warnings, speck_warnings
 from spatialembed.data.checks.noise import noise_warnings
 from spatialembed.data.checks.one_image import Look, look_at
@@ -21,6 +25,7 @@ from spatialembed.data.checks.volume_warnings import (
 )
 from spatialembed.data.data_set import HOLDOUT, SPLITS, Crowds, FileDataSet, Problem, Split
 from spatialembed.data.held_out import open_by_groups
+from spatialembed.data.images.pixel_size import pixel_side
 from spatialembed.data.index import Progress
 from spatialembed.data.layouts import cityscapes
 from spatialembed.data.open import scan_data
@@ -65,6 +70,7 @@ def check_data(
         problems += found
     reports = [split_report(dataset, list(looks[dataset.split].values())) for dataset in datasets]
     problems += [*_other_channels(looks), *other_dims(datasets), *spacing_warnings(looks)]
+    problems += pixel_size_warnings(looks)
     traces = {s: {file: look.traces for file, look in found.items()} for s, found in looks.items()}
     problems += across_splits(traces)
     problems += _without_objects(root, reports)
@@ -110,7 +116,9 @@ def _look_through(
     for i in range(len(dataset)):
         try:
             look = (look_at if dataset.dims == 2 else look_at_volume)(dataset, i)
-            problems += file_warnings(dataset.files(i)) if dataset.dims == 2 else []
+            if dataset.dims == 2:
+                look = look._replace(side=pixel_side(dataset.items[i].image))
+                problems += file_warnings(dataset.files(i))
         except UserError as error:
             told = of_another_kind(dataset, i) or str(error)
             problems.append(_as_problem(told, dataset.files(i)[0]))

@@ -6,9 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from spatialembed.data.checks.one_image import Look
 from spatialembed.data.data_set import Problem
 from spatialembed.data.images.orientation import turned_size
 from spatialembed.data.images.reading import further_images, image_size, stated_orientation
+from spatialembed.data.images.spacing import ALIKE
 from spatialembed.files.pixel_values import Values
 
 
@@ -34,6 +38,33 @@ def file_warnings(files: Sequence[Path]) -> Iterator[Problem]:
         yield Problem(image, message, warning=True)
 
 
+def pixel_size_warnings(looks: Mapping[str, Mapping[Path, Look]]) -> Iterator[Problem]:
+    """What is to be said of the pixel sizes of images, by split; nothing where none states it."""
+    sides = {split: {file: look.side for file, look in of.items()} for split, of in looks.items()}
+    known = [side for side in next(iter(sides.values()), {}).values() if side is not None]
+    if not known:
+        return
+    usual = float(np.median(known))
+    for split, of in sides.items():
+        silent = [file for file, side in of.items() if side is None]
+        other = [file for file, side in of.items() if side and abs(side / usual - 1) > ALIKE]
+        if silent:
+            then = "a model will know none" if split == "train" else "it is shown as it is"
+            message = f"does not state the size of its pixels, others do{_such(silent)}: {then}"
+            yield Problem(silent[0], f"{message}, without --pixel_size", warning=True)
+        if other:
+            message = (
+                f"has pixels of {of[other[0]]:.3g} µm, the median image of {usual:.3g}"
+                f"{_such(other)}: training shows each as large as with such; where a file is "
+                "wrong, correct it or give one --pixel_size for all"
+            )
+            yield Problem(other[0], message, warning=True)
+
+
+def _such(files: Sequence[Path]) -> str:
+    return f" ({len(files)} such images)" if len(files) > 1 else ""
+
+
 def value_warnings(values: Mapping[Path, Values]) -> Iterator[Problem]:
     """Warnings about the images of one split, whose values are given by file.
 
@@ -54,7 +85,7 @@ def value_warnings(values: Mapping[Path, Values]) -> Iterator[Problem]:
     usual = max(kinds, key=lambda kind: len(kinds[kind]), default=None)
     for kind, files in kinds.items():
         found = values[files[0]]
-        of = f" ({len(files)} such images)" if len(files) > 1 else ""
+        of = _such(files)
         if kind != usual and usual is not None:
             message = (
                 f"is {found.words}, most images are {usual[0]} up to {usual[1]:g}{of}; with "

@@ -44,6 +44,8 @@ class Look(NamedTuple):
     traces: Traces
     spacing: Spacing | None = None
     """Of volumes, where their files state it."""
+    side: float | None = None
+    """Micrometres that a pixel of an image is wide, where its file states it."""
     noise: bool = False
     """Whether nothing can be seen in it, where that was looked at."""
 

@@ -42,6 +42,8 @@ class SplitReport:
         median_diameter: pixels, of the disc of an object's area, or in its planes that of an
             ellipsoid of its voxels; None without objects.
         ignored: share of all pixels that is ignored, 0 to 1.
+        pixel_sizes: images by the micrometres that their pixels are wide, None where that is not
+            stated; empty where no file states it, and for volumes.
         spacings: volumes by their spacing, None where it is not stated; empty for images.
         extents, extents_um: how far the objects of volumes reach in voxels, and in micrometres
             where all volumes state their spacing; empty for images.
@@ -57,6 +59,7 @@ class SplitReport:
     area_quantiles: tuple[float, ...]
     median_diameter: float | None
     ignored: float
+    pixel_sizes: dict[float | None, int] = field(default_factory=dict)
     spacings: dict[Spacing | None, int] = field(default_factory=dict)
     extents: Extents = field(default_factory=dict)
     extents_um: Extents = field(default_factory=dict)
@@ -77,6 +80,8 @@ class SplitReport:
         sizes = least if least == most else f"{least} to {most}"
         channels = ", ".join(some(n, "channel") for n in self.channels)
         yield f"  {sizes} {points}, {channels}, {', '.join(self.dtypes)}"
+        if self.pixel_sizes:
+            yield f"  pixel size {_sizes(self.pixel_sizes)}"
         if self.spacings:
             yield f"  spacing {spacing_words(self.spacings)}"
         if self.median_diameter is not None:
@@ -109,6 +114,7 @@ def split_report(dataset: FileDataSet, looks: Sequence[Look]) -> SplitReport:
     counts = np.bincount(table[:, 1], minlength=len(dataset.class_names))
     area = table[:, -1]
     pixels = sum(math.prod(look.shape) for look in looks)
+    sides = Counter(look.side for look in looks)
     extents, extents_um = extents_of(looks) if is_volume else ({}, {})
     return SplitReport(
         split=dataset.split,
@@ -121,6 +127,7 @@ def split_report(dataset: FileDataSet, looks: Sequence[Look]) -> SplitReport:
         area_quantiles=tuple(map(float, np.quantile(area, QUANTILES))) if len(area) else (),
         median_diameter=_median_diameter(table) if len(area) else None,
         ignored=sum(look.ignored for look in looks) / max(pixels, 1),
+        pixel_sizes=dict(sides) if set(sides) - {None} else {},
         spacings=dict(Counter(look.spacing for look in looks)) if is_volume else {},
         extents=extents,
         extents_um=extents_um,
@@ -178,6 +185,8 @@ class Report:
         """The report for JSON."""
         held = {**asdict(self), "path": str(self.path)}
         for split in held["splits"]:
+            sizes = split["pixel_sizes"].items()
+            split["pixel_sizes"] = {str(side or "unknown"): n for side, n in sizes}
             split["sizes"] = {"x".join(map(str, size)): n for size, n in split["sizes"].items()}
             split["spacings"] = {
                 "x".join(map(str, z_y_x or ("unknown",))): n
@@ -186,6 +195,13 @@ class Report:
         for problem in held["problems"]:
             problem["file"] = str(problem["file"])
         return held
+
+
+def _sizes(counts: Mapping[float | None, int]) -> str:
+    """Pixel sizes as people write them."""
+    known, silent = sorted(side for side in counts if side is not None), counts.get(None, 0)
+    told = " to ".join(f"{side:.3g}" for side in dict.fromkeys((known[0], known[-1]))) + " µm"
+    return told + (f", not stated by {some(silent, 'file')}" if silent else "")
 
 
 def some(count: int, noun: str) -> str:

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialembed.data.data_set import DataSet, FileDataSet
+from spatialembed.data.images.pixel_size import pixel_size
+from spatialembed.data.images.spacing import PixelSize
 from spatialembed.data.index import ObjectIndex
 from spatialembed.data.large_sample import LargeSample
 from spatialembed.data.layouts.cityscapes import IMAGE_ENDING, LABEL_IDS, THINGS, TRUTH_ENDING
@@ -25,10 +27,13 @@ from spatialembed.errors import UserError
 CITY = "crops"
 """Name of the one city that stored crops in the Cityscapes layout come from."""
 
+CENTIMETRE = 1e4
+"""Micrometres."""
+
 _BACKGROUND = LABEL_IDS["road"]
 _IGNORED = LABEL_IDS["out of roi"]
 
-Writer = Callable[[Path, str, Sample], None]
+Writer = Callable[[Path, str, Sample, PixelSize | None], None]
 
 
 def require_images(dataset: DataSet) -> None:
@@ -46,8 +51,8 @@ def store_crops(dataset: DataSet, index: ObjectIndex, out: str | Path, size: int
     Parts that lie far from an object's largest one do not count. A crop is moved inside the image
     where it would hang over the border, and is as small as the image where that is smaller than
     ``size``; nothing is resampled. Classes of Cityscapes are written in its layout, any other
-    single class as a label folder of TIFFs, both with their ignore regions. Nothing is left behind
-    when it fails.
+    single class as a label folder of TIFFs, which state the pixel size of their image, both with
+    their ignore regions. Nothing is left behind when it fails.
 
     Args:
         dataset: the split to cut from; its crops go to a split of the same name.
@@ -117,10 +122,11 @@ def _store(
         for number in np.unique(index.image).tolist():
             large = dataset.large(number) if isinstance(dataset, FileDataSet) else None
             sample = dataset[number] if large is None else large
+            pixels = pixel_size(dataset.files(number)[0])
             first, last = np.searchsorted(index.image, [number, number + 1])
             for k in range(first, last):
                 stem = f"{sample.name}_{int(index.label[k]):06d}"
-                write(scratch, stem, cut(sample, index.box[k].tolist(), size))
+                write(scratch, stem, cut(sample, index.box[k].tolist(), size), pixels)
         for folder in folders:
             (out / folder).parent.mkdir(parents=True, exist_ok=True)
             os.replace(scratch / folder, out / folder)
@@ -133,7 +139,7 @@ def _layout(dataset: DataSet) -> tuple[Writer, list[Path]]:
     if set(names) <= set(THINGS):
         images, truths = Path("leftImg8bit") / split, Path("gtFine") / split
 
-        def write_cityscapes(root: Path, stem: str, crop: Sample) -> None:
+        def write_cityscapes(root: Path, stem: str, crop: Sample, _: PixelSize | None) -> None:
             _write_png(root / images / CITY / f"{stem}{IMAGE_ENDING}.png", _eight_bit(crop))
             _write_png(root / truths / CITY / f"{stem}{TRUTH_ENDING}", _instance_ids(crop, names))
 
@@ -144,11 +150,11 @@ def _layout(dataset: DataSet) -> tuple[Writer, list[Path]]:
             f"class, Cityscapes' are {', '.join(THINGS)}; train on the data set itself"
         )
 
-    def write_label_folder(root: Path, stem: str, crop: Sample) -> None:
+    def write_label_folder(root: Path, stem: str, crop: Sample, pixels: PixelSize | None) -> None:
         if crop.ignore.any():
             ignored = crop.ignore.astype(np.uint8)
             _write_tiff(root / split / "ignore" / f"{stem}.tif", ignored)
-        _write_tiff(root / split / "images" / f"{stem}.tif", _grey_flat(crop.image))
+        _write_tiff(root / split / "images" / f"{stem}.tif", _grey_flat(crop.image), pixels)
         _write_tiff(root / split / "masks" / f"{stem}.tif", _smallest(crop.label_mask))
 
     return write_label_folder, [Path(split)]
@@ -193,9 +199,14 @@ def _write_png(path: Path, array: NDArray[np.integer]) -> None:
     Image.fromarray(array).save(path)
 
 
-def _write_tiff(path: Path, array: NDArray[np.generic]) -> None:
+def _write_tiff(path: Path, array: NDArray[np.generic], pixels: PixelSize | None = None) -> None:
     import tifffile
 
     path.parent.mkdir(exist_ok=True)
     kind: Literal["rgb", "minisblack"] = "rgb" if array.shape[2:] == (3,) else "minisblack"
-    tifffile.imwrite(path, array, photometric=kind, planarconfig="contig")  # (H, W, C), C last
+    # Tags of resolution go with any type and channels.
+    said = (
+        {} if pixels is None else {"resolution": (CENTIMETRE / pixels[1], CENTIMETRE / pixels[0])}
+    )
+    how: dict[str, Any] = said | ({"resolutionunit": "CENTIMETER"} if said else {})
+    tifffile.imwrite(path, array, photometric=kind, planarconfig="contig", **how)  # (H, W, C)

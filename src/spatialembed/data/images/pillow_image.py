@@ -12,7 +12,7 @@ from PIL import Image
 
 from spatialembed.data.images.orientation import exif_orientation, turned, turned_size
 from spatialembed.data.images.reading_errors import lossy, readable, reason
-from spatialembed.data.images.series import Header, Held, take
+from spatialembed.data.images.series import Header, Held, Series, take, which
 from spatialembed.errors import UserError
 
 _LOSSLESS = ("PNG", "BMP", "DIB", "GIF")
@@ -32,7 +32,7 @@ _DECODE: dict[str, Callable[[bytes], np.ndarray]] = {
 }
 
 
-def read_picture(path: Path, indices: bool, series: int | None) -> np.ndarray:
+def read_picture(path: Path, indices: bool, series: Series) -> np.ndarray:
     """Pixels (H, W, C); see :func:`spatialembed.data.images.reading.read_image`.
 
     Args:
@@ -50,7 +50,7 @@ def read_picture(path: Path, indices: bool, series: int | None) -> np.ndarray:
         return turned(array, exif_orientation(image))
 
 
-def picture_header(path: Path, series: int | None) -> Header:
+def picture_header(path: Path, series: Series) -> Header:
     """What a picture's header says; its orientation is that of EXIF."""
     with _opened(path, series) as (image, held, number):
         orientation = exif_orientation(image)
@@ -104,11 +104,13 @@ def _deep(path: Path, image: Image.Image) -> np.ndarray | None:
 
 
 @contextmanager
-def _opened(path: Path, series: int | None) -> Iterator[tuple[Image.Image, list[Held], int]]:
+def _opened(path: Path, series: Series) -> Iterator[tuple[Image.Image, list[Held], int]]:
     """A picture at the frame that is read, all frames, and that one's number."""
     with readable(path), Image.open(path, formats=_FORMATS) as image:
         held = _frames(image)
-        number = take(path, held, series)
+        asked = which(series)
+        asked.require_level(path, 1)
+        number = take(path, held, asked.series)
         if len(held) > 1:
             image.seek(number)
         yield image, held, number

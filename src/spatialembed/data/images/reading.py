@@ -1,44 +1,44 @@
 """Images and label masks from files: every format as (H, W, C) in its stored type.
 
-tifffile reads every TIFF (tiff_file.py, tiff_tiles.py), zarr its folders (zarr_image.py), Pillow
-the rest (pillow_image.py). What a file says of orientation, palettes, white and several images
-counts for images and masks alike.
+tifffile reads every TIFF (tiff_file.py, tiff_tiles.py), zarr its folders (zarr_image.py), a library
+each the files of microscopes (vendor_image.py), Pillow the rest (pillow_image.py). What a file says
+of orientation, palettes, white and several images counts for images and masks alike.
 """
 
 from __future__ import annotations
 
 import math
-import os
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from spatialembed.data.images.kinds import (
-    LOSSY_SUFFIXES,
-    MOST_PIXELS,
-    SUFFIXES,
-    ZARR,
-    is_tiff,
-    is_zarr,
-)
+from spatialembed.data.images.kinds import LOSSY_SUFFIXES as LOSSY
+from spatialembed.data.images.kinds import MOST_PIXELS, is_tiff, is_vendor, is_zarr
 from spatialembed.data.images.label_values import as_mask
 from spatialembed.data.images.pillow_image import picture_header, read_picture
 from spatialembed.data.images.plane_folder import planes_of, planes_size, read_planes
 from spatialembed.data.images.reading_errors import AN_IMAGE, lossy, too_large
-from spatialembed.data.images.series import Header, beside
+from spatialembed.data.images.series import Header, Series, beside, which
 from spatialembed.data.images.spacing import Spacing
 from spatialembed.data.images.tiff_file import tiff_header, tiff_stack_size
 from spatialembed.data.images.tiff_spacing import tiff_spacing
 from spatialembed.data.images.tiff_tiles import open_tiff, read_tiff, read_tiff_stack
-from spatialembed.data.images.windows import WindowedImage, require_pixels
+from spatialembed.data.images.vendor_image import (
+    open_vendor,
+    read_vendor,
+    read_vendor_stack,
+    vendor_header,
+    vendor_stack_size,
+    vendor_steps,
+)
+from spatialembed.data.images.windows import WindowedImage, picked, require_pixels
 from spatialembed.data.images.zarr_image import open_zarr, zarr_header
 from spatialembed.data.images.zarr_stack import read_zarr_stack, zarr_spacing, zarr_stack_size
 from spatialembed.errors import UserError
-from spatialembed.files.names import is_hidden
 
 
-def read_image(path: str | Path, series: int | None = None) -> np.ndarray:
+def read_image(path: str | Path, series: Series = None) -> np.ndarray:
     """Read an image as (H, W, C) of its stored type (integer, float or bool).
 
     Grey images have C = 1. Alpha is dropped, palettes become RGB, the orientation that the file
@@ -46,16 +46,17 @@ def read_image(path: str | Path, series: int | None = None) -> np.ndarray:
 
     Args:
         path: the file, or the folder of a zarr.
-        series: which of the images it holds, from 0; None for the only one, at full resolution.
+        series: which of the images it holds, from 0, or also which of its resolutions and
+            channels; None for the only one, all of it.
 
     Raises:
         UserError: the file is missing, truncated, not an image, or not a 2D image; it holds
-            several and none is asked for, or not so many.
+            several and none is asked for, or not what is asked for; an extra is missing.
     """
     return np.ascontiguousarray(_read(Path(path), False, series))
 
 
-def read_stack(path: str | Path, series: int | None = None) -> np.ndarray:
+def read_stack(path: str | Path, series: Series = None) -> np.ndarray:
     """Read a stack of planes in z as (Z, H, W, C) of its stored type; two planes or more.
 
     Planes are what the file calls z; where a TIFF does not say what its pages are, they are
@@ -63,8 +64,8 @@ def read_stack(path: str | Path, series: int | None = None) -> np.ndarray:
     :func:`read_image` reads it.
 
     Args:
-        path: a TIFF, the folder of a zarr that says what its axes are, or a folder of planes
-            alone.
+        path: a TIFF, the folder of a zarr that says what its axes are, a file of a microscope, or
+            a folder of planes alone.
         series: as for :func:`read_image`.
 
     Raises:
@@ -86,12 +87,13 @@ def read_stack_mask(path: str | Path) -> np.ndarray:
     return as_mask(path, _read_stack(path, True, None))
 
 
-def stack_spacing(path: str | Path, series: int | None = None) -> Spacing | None:
+def stack_spacing(path: str | Path, series: Series = None) -> Spacing | None:
     """Micrometres between voxels along z, y and x; None where a file does not state all three.
 
-    Stated is what ImageJ's and OME's TIFFs and OME-Zarr say with a unit of length. What is 0,
-    negative or not finite, below 0.1 nm or over 10 cm, or differs by more than 300 times between
-    axes is not stated; nor is a pixel of 1/1 in ImageJ's TIFFs, as tifffile writes it unless told.
+    Stated is what ImageJ's and OME's TIFFs, OME-Zarr and microscopes say with a unit of length.
+    What is 0, negative or not finite, below 0.1 nm or over 10 cm, or differs by more than 300 times
+    between axes is not stated; nor is a pixel of 1/1 in ImageJ's TIFFs, as tifffile writes it
+    unless told.
 
     Args:
         path, series: as for :func:`read_stack`.
@@ -103,10 +105,12 @@ def stack_spacing(path: str | Path, series: int | None = None) -> Spacing | None
     if path.is_dir() and not is_zarr(path):
         planes_of(path)
         return None
-    return (zarr_spacing if is_zarr(path) else tiff_spacing)(path, series)
+    steps = vendor_steps if is_vendor(path) else tiff_spacing
+    found = (zarr_spacing if is_zarr(path) else steps)(path, series)
+    return None if found is None else (found[0], found[1], found[2])
 
 
-def stack_size(path: str | Path, series: int | None = None) -> tuple[int, int, int]:
+def stack_size(path: str | Path, series: Series = None) -> tuple[int, int, int]:
     """Planes, height and width of what :func:`read_stack` gives, by the header alone.
 
     Raises:
@@ -117,6 +121,8 @@ def stack_size(path: str | Path, series: int | None = None) -> tuple[int, int, i
         return zarr_stack_size(path, series)
     if path.is_dir():
         return planes_size(path, partial(image_size, series=series))
+    if is_vendor(path):
+        return vendor_stack_size(path, series)
     return tiff_stack_size(path, series)
 
 
@@ -132,7 +138,7 @@ def is_stack(path: str | Path) -> bool:
     return True
 
 
-def image_size(path: str | Path, series: int | None = None) -> tuple[int, int]:
+def image_size(path: str | Path, series: Series = None) -> tuple[int, int]:
     """Height and width of what :func:`read_image` gives, by the header alone; raises as it does."""
     return _header(path, series).size
 
@@ -147,7 +153,7 @@ def stated_orientation(path: str | Path) -> int:
     return _header(path).orientation
 
 
-def further_images(path: str | Path, series: int | None = None) -> str | None:
+def further_images(path: str | Path, series: Series = None) -> str | None:
     """What a file holds beside the image that :func:`read_image` gives; None for nothing.
 
     Returns:
@@ -168,7 +174,7 @@ def stated_shape(path: Path) -> tuple[int, int, int] | None:
     Raises:
         UserError: the file is missing, or its beginning is not that of an image.
     """
-    if is_zarr(path) or is_tiff(path):
+    if is_zarr(path) or is_vendor(path) or is_tiff(path):
         opened = open_windowed(path)
         if opened is None:
             return None
@@ -194,16 +200,8 @@ def read_mask(path: str | Path) -> np.ndarray:
     return as_mask(path, _read(path, True, None))
 
 
-def image_names(folder: Path) -> list[str]:
-    """Names in ``folder`` of image files and of folders of zarr, sorted, hidden ones left out."""
-    if not folder.is_dir():
-        return []
-    with os.scandir(folder) as entries:  # knows files from folders without asking for each
-        return sorted(entry.name for entry in entries if _is_image(entry))
-
-
 def open_windowed(
-    path: str | Path, indices: bool = False, least: int = 0, series: int | None = None
+    path: str | Path, indices: bool = False, least: int = 0, series: Series = None
 ) -> WindowedImage | None:
     """Open an image for reading by windows; not a pixel is read.
 
@@ -211,29 +209,25 @@ def open_windowed(
         path: an x.zarr folder, or a file in any format.
         indices: for masks: values are kept as they are stored, and a lossy coding is refused.
         least: pixels up to which an image is left alone.
-        series: which of the file's images, from 0; None for the only one.
+        series: as for :func:`read_image`.
 
     Returns:
-        None where windows would gain nothing: the image is that small, the format is neither zarr
-        nor TIFF, or the TIFF is compressed in one piece or in a way that is not read by tiles.
+        None where windows would gain nothing: the image is that small, one that Pillow reads, or a
+        TIFF that is compressed in one piece or in a way that is not read by tiles.
 
     Raises:
-        UserError: there is no such file, it is damaged, a stack in z or time, or of several
-            images, or zarr is not installed.
+        UserError: as :func:`read_image`, but for what only decoding shows.
     """
     path = _existing(path)
+    if indices:
+        _require_lossless(path)
     if is_zarr(path):
         image: WindowedImage | None = open_zarr(path, indices, series)
+    elif is_vendor(path):
+        image = open_vendor(path, series)
     else:
         image = open_tiff(path, indices, least, series) if is_tiff(path) else None
-    return None if image is None or math.prod(image.shape) <= least else image
-
-
-def _is_image(entry: os.DirEntry[str]) -> bool:
-    ending = os.path.splitext(entry.name)[1].lower()
-    if is_hidden(entry.name):
-        return False
-    return entry.is_file() if ending in SUFFIXES else ending == ZARR and entry.is_dir()
+    return None if image is None or math.prod(image.shape) <= least else picked(image, series)
 
 
 def _existing(path: str | Path) -> Path:
@@ -245,14 +239,16 @@ def _existing(path: str | Path) -> Path:
     return path
 
 
-def _header(path: str | Path, series: int | None = None) -> Header:
+def _header(path: str | Path, series: Series = None) -> Header:
     path = _existing(path)
     if is_zarr(path):
         return zarr_header(path, series)
+    if is_vendor(path):
+        return vendor_header(path, series)
     return tiff_header(path, series) if is_tiff(path) else picture_header(path, series)
 
 
-def _read(path: Path, indices: bool, series: int | None) -> np.ndarray:
+def _read(path: Path, indices: bool, series: Series) -> np.ndarray:
     """(H, W, C) without alpha; ``indices``: for masks, palette indices and no lossy coding."""
     path = _existing(path)
     if is_zarr(path):
@@ -260,38 +256,45 @@ def _read(path: Path, indices: bool, series: int | None) -> np.ndarray:
         if math.prod(image.shape) > MOST_PIXELS:
             raise too_large(path)
         array = image.whole()
+    elif is_vendor(path):
+        array = read_vendor(path, series)
     elif is_tiff(path):
         array = read_tiff(path, indices, series)
     else:
         array = read_picture(path, indices, series)
     require_pixels(path, array.shape, array.dtype)
-    return array
+    return which(series).channels_of(path, array)
 
 
-def _read_stack(path: Path, indices: bool, series: int | None) -> np.ndarray:
+def _read_stack(path: Path, indices: bool, series: Series) -> np.ndarray:
     """(Z, H, W, C) without alpha; ``indices`` as for `_read`."""
     path = _existing_stack(path)
     if is_zarr(path):
         stack = read_zarr_stack(path, indices, series)
     elif path.is_dir():
-        stack = read_planes(path, partial(_read, indices=indices, series=series))
+        return read_planes(path, partial(_read, indices=indices, series=series))
+    elif is_vendor(path):
+        stack = read_vendor_stack(path, series)
     else:
         stack = read_tiff_stack(path, indices, series)
     require_pixels(path, stack.shape[1:], stack.dtype)
-    return stack
+    return which(series).channels_of(path, stack)
 
 
 def _existing_stack(path: str | Path) -> Path:
     path = Path(path)
     if path.is_dir():
         return path
-    if not is_tiff(_existing(path)):
+    if not is_vendor(_existing(path)) and not is_tiff(path):
         raise UserError(
-            f"{path} is no TIFF, OME-Zarr or folder of planes, as which stacks are read; {AN_IMAGE}"
+            f"{path} is no TIFF, OME-Zarr, file of a microscope or folder of planes, as which "
+            f"stacks are read; {AN_IMAGE}"
         )
     return path
 
 
 def _require_lossless(path: Path) -> None:
-    if path.suffix.lower() in LOSSY_SUFFIXES:
+    if is_vendor(path):
+        raise UserError(f"{path} is a microscope's file, no label mask; store masks as PNG or TIFF")
+    if path.suffix.lower() in LOSSY:
         raise lossy(path)

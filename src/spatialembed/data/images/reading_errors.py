@@ -58,8 +58,9 @@ def reason(error: BaseException) -> str:
 def too_large(path: Path) -> UserError:
     """The error for an image that is not read whole."""
     return UserError(
-        f"{path} is too large to be read at once; store it as OME-Zarr or as a tiled TIFF, "
-        "which are read in parts (to predict, with --out labels.zarr)"
+        f"{path} is too large to be read at once; predict it in parts, with --out "
+        "labels.zarr, or a lower resolution by --level; what is stored in one piece, store as "
+        "OME-Zarr or as a tiled TIFF first"
     )
 
 

@@ -1,4 +1,4 @@
-"""Which image of a file is read: the only one, in full resolution, or the one asked for by number.
+"""Which image of a file is read: the only one, in full resolution, or what is asked for.
 
 A file may hold several: scenes, positions, pages, a thumbnail. None is taken in silence.
 """
@@ -8,12 +8,74 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
 
 from spatialembed.errors import UserError
 
 _NAMED = 6
 """Images that a sentence names at most."""
+
+
+class Which(NamedTuple):
+    """What is read of a file.
+
+    Attributes:
+        series: number of the image, from 0; None for the only one.
+        level: which of its resolutions, from 0, the full one, down.
+        channels: numbers of those that are kept, in this order, from 0; none of them for all.
+    """
+
+    series: int | None = None
+    level: int = 0
+    channels: tuple[int, ...] = ()
+
+    def told(self) -> dict[str, Any]:
+        """What is asked for, as JSON has it; None for what is not."""
+        channels = list(self.channels) or None
+        return {"series": self.series, "level": self.level or None, "channel": channels}
+
+    def channels_of(self, path: Path, array: np.ndarray) -> np.ndarray:
+        """The channels asked for, of an array (*S, C); raises as :meth:`require_channels`."""
+        self.require_channels(path, array.shape[-1])
+        return array[..., list(self.channels)] if self.channels else array
+
+    def require_channels(self, path: Path, count: int) -> None:
+        """Refuse an image, of ``count`` channels, that has not those asked for.
+
+        Raises:
+            UserError: it lacks one.
+        """
+        for channel in self.channels:
+            if not 0 <= channel < count:
+                held = "one channel" if count == 1 else f"{count} channels"
+                raise UserError(
+                    f"{path} has no channel {channel}: it has {held}, counted from 0; choose "
+                    "another --channel"
+                )
+
+    def require_level(self, path: Path, count: int) -> None:
+        """Refuse an image, of ``count`` resolutions, that has not the one asked for.
+
+        Raises:
+            UserError: it lacks it.
+        """
+        if not 0 <= self.level < count:
+            held = "one resolution" if count == 1 else f"{count} resolutions"
+            raise UserError(
+                f"{path} has no level {self.level}: it gives its image in {held}, counted from 0, "
+                "the full one; choose another --level, or leave it out"
+            )
+
+
+Series: TypeAlias = "Which | int | None"
+"""What is read of a file, or which image alone, from 0; None for the only one, whole."""
+
+
+def which(series: Series) -> Which:
+    """The same, spelled out."""
+    return series if isinstance(series, Which) else Which(series)
 
 
 @dataclass(frozen=True)
@@ -25,6 +87,7 @@ class Held:
         name: that the file gives it.
         aside: the file says that it is none of its own: a reduced copy, a slide's label.
         page: one of several planes of which the file does not say what they are.
+        own: the file says that it is no copy of another, whatever its size.
     """
 
     height: int = 0
@@ -32,10 +95,15 @@ class Held:
     name: str = ""
     aside: bool = False
     page: bool = False
+    own: bool = False
 
     def copies(self, other: Held) -> bool:
         """Whether its size is that of a smaller copy of another image."""
-        if not 0 < 2 * self.width <= other.width + 1 or not 0 < self.height < other.height:
+        if (
+            self.own
+            or not 0 < 2 * self.width <= other.width + 1
+            or not 0 < self.height < other.height
+        ):
             return False
         return abs(self.height - other.height * self.width / other.width) <= 1
 

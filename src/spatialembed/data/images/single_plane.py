@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from spatialembed.data.images.reading import image_size
+from spatialembed.data.images.series import Series
 from spatialembed.errors import UserError
 
 
-def is_image(path: Path, series: int | None = None) -> bool:
+def is_image(path: Path, series: Series = None) -> bool:
     """Whether a file is what :func:`~spatialembed.data.images.reading.read_image` reads.
 
     By the header alone; False too for what cannot be read, as its reader says.

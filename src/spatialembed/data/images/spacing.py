@@ -1,4 +1,4 @@
-"""Micrometres between voxels, of what files state: numbers and the names of units."""
+"""Micrometres between voxels and pixels, of what files state: numbers and the names of units."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import TypeAlias
 
 Spacing: TypeAlias = tuple[float, float, float]
 """Micrometres between voxels along z, y and x."""
+
+PixelSize: TypeAlias = tuple[float, float]
+"""Micrometres that a pixel is high and wide."""
 
 ALIKE = 0.1
 """By how much, as a share, lengths and proportions of voxels may differ and be taken for one."""
@@ -56,12 +59,18 @@ def in_words(spacing: Spacing) -> str:
     return f"{' x '.join(f'{step:.3g}' for step in spacing)} µm (z, y, x)"
 
 
-def stated(sizes: Sequence[object], units: Sequence[object]) -> Spacing | None:
-    """The spacing of three sizes with their units; None where it is not stated, or absurd."""
-    z, y, x = map(_micrometres, sizes, units)
-    if z is None or y is None or x is None or max(z, y, x) > _MOST_RATIO * min(z, y, x):
+def side_of(size: PixelSize) -> float | None:
+    """Micrometres that a pixel's side is long; None where its sides differ by over a tenth."""
+    y, x = size
+    return None if abs(y / x - 1) > ALIKE else math.sqrt(y * x)
+
+
+def stated(sizes: Sequence[object], units: Sequence[object]) -> tuple[float, ...] | None:
+    """Micrometres, of sizes with their units; None where one is not stated, or they are absurd."""
+    found = [one for one in map(_micrometres, sizes, units) if one is not None]
+    if len(found) < len(sizes) or max(found) > _MOST_RATIO * min(found):
         return None
-    return z, y, x
+    return tuple(found)
 
 
 def _micrometres(size: object, unit: object) -> float | None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spatialembed.data.images.kinds import is_zarr
+from spatialembed.data.images.kinds import is_vendor, is_zarr
 from spatialembed.data.images.reading import stack_size, stack_spacing
+from spatialembed.data.images.series import Series
 from spatialembed.data.images.tiff_tiles import open_tiff_stack
-from spatialembed.data.images.windows import WindowedImage
+from spatialembed.data.images.vendor_image import open_vendor_stack
+from spatialembed.data.images.windows import WindowedImage, picked
 from spatialembed.data.images.zarr_image import Grid, grid_of
 from spatialembed.data.images.zarr_stack import open_zarr_stack
 
 
-def open_windowed_stack(path: Path, series: int | None = None) -> WindowedImage | None:
+def open_windowed_stack(path: Path, series: Series = None) -> WindowedImage | None:
     """Open a volume for reading by windows (planes, rows, columns); not a voxel is read.
 
     Args:
@@ -28,11 +30,15 @@ def open_windowed_stack(path: Path, series: int | None = None) -> WindowedImage 
     """
     stack_size(path, series)  # which says what is wrong
     if is_zarr(path):
-        return open_zarr_stack(path, False, series)
-    return None if path.is_dir() else open_tiff_stack(path, series)
+        stack: WindowedImage | None = open_zarr_stack(path, False, series)
+    elif is_vendor(path):
+        stack = open_vendor_stack(path, series)
+    else:
+        stack = None if path.is_dir() else open_tiff_stack(path, series)
+    return None if stack is None else picked(stack, series)
 
 
-def stack_grid(path: Path, series: int | None = None) -> Grid:
+def stack_grid(path: Path, series: Series = None) -> Grid:
     """Where the voxels of a volume lie, as OME-Zarr says it, or a TIFF its spacing.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ import tifffile
 
 from spatialembed.data.images.orientation import TAG, known, turned_size
 from spatialembed.data.images.reading_errors import AN_IMAGE, readable
-from spatialembed.data.images.series import Header, Held, take
+from spatialembed.data.images.series import Header, Held, Series, take, which
 from spatialembed.errors import UserError
 
 _UNSAID = "IQ"
@@ -44,6 +44,8 @@ class _Stored(NamedTuple):
     axes: str
     held: Held
     plane: int | None = None
+    smaller: Sequence[Any] = ()
+    """The same image in lower resolutions, the largest first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +58,8 @@ class TiffImage:
         axes: a letter for each axis of their array, two of them Y and X, perhaps C or S.
         held: all images of the file.
         number: which of them this is.
+        full: the pages of its full resolution.
+        apart: how many of that one's pixels one is high and wide.
     """
 
     path: Path
@@ -63,6 +67,8 @@ class TiffImage:
     axes: str
     held: list[Held]
     number: int
+    full: Any
+    apart: tuple[float, float]
 
     @property
     def orientation(self) -> int:
@@ -73,7 +79,7 @@ class TiffImage:
     @property
     def size(self) -> tuple[int, int]:
         """Height and width as stored."""
-        return self.held[self.number].height, self.held[self.number].width
+        return _size(self.pages, self.axes)
 
     def require_whole(self) -> None:
         """Refuse a file that ends before its pixels do: tifffile fills with zeros in silence."""
@@ -105,34 +111,40 @@ def arranged(array: np.ndarray, axes: str) -> np.ndarray:
     return array if {"C", "S"} & set(letters) else array[..., None]
 
 
-def image_of(
-    path: Path, file: tifffile.TiffFile, series: int | None, stack: bool = False
-) -> TiffImage:
+def image_of(path: Path, file: tifffile.TiffFile, series: Series, stack: bool = False) -> TiffImage:
     """The image of an open TIFF that is read: see :func:`spatialembed.data.images.series.take`.
 
     Args:
         path: of the file.
         file: it.
-        series: number of the image that is asked for.
+        series: what is asked for.
         stack: whether a stack of planes in z is wanted, as which pages count of which the file
             does not say what they are.
 
     Raises:
         UserError: there is none, several and none is asked for, it is a stack where an image is
-            wanted or the other way round, or not complete.
+            wanted or the other way round, not complete, or has no such level.
     """
     require_all_pages(path, file)
     planes = (series for series in file.series if {"Y", "X"} <= set(series.axes))
     stored = [image for one in planes for image in _images(file, one, stack)]
     if not stored:
         raise UserError(f"{path} is a TIFF without an image; replace it")
-    number = take(path, [image.held for image in stored], series)
-    pages, axes, _, plane = stored[number]
+    asked = which(series)
+    number = take(path, [image.held for image in stored], asked.series)
+    pages, axes, _, plane, smaller = stored[number]
+    asked.require_level(path, 1 + len(smaller))
+    full, apart = pages, (1.0, 1.0)
+    if asked.level:
+        pages = smaller[asked.level - 1]
+        axes = _axes(file, pages)
+        (tall, wide), (height, width) = _size(full, full.axes), _size(pages, axes)
+        apart = tall / height, wide / width
     if plane is not None:
         page = pages[plane]
         pages, axes = tifffile.TiffPageSeries([page], page.shape, page.dtype, page.axes), page.axes
     _require_image(path, file, pages, axes, stack)
-    return TiffImage(path, pages, axes, [image.held for image in stored], number)
+    return TiffImage(path, pages, axes, [image.held for image in stored], number, full, apart)
 
 
 def require_all_pages(path: Path, file: tifffile.TiffFile) -> None:
@@ -150,7 +162,7 @@ def require_all_pages(path: Path, file: tifffile.TiffFile) -> None:
         raise UserError(f"{path} is truncated: it ends before its pages do; replace it")
 
 
-def tiff_header(path: Path, series: int | None) -> Header:
+def tiff_header(path: Path, series: Series) -> Header:
     """What the tags of a TIFF say; raises as :func:`image_of`."""
     with opened(path) as file:
         image = image_of(path, file, series)
@@ -158,7 +170,7 @@ def tiff_header(path: Path, series: int | None) -> Header:
         return Header(size, image.orientation, image.held, image.number)
 
 
-def tiff_stack_size(path: Path, series: int | None) -> tuple[int, int, int]:
+def tiff_stack_size(path: Path, series: Series) -> tuple[int, int, int]:
     """See :func:`spatialembed.data.images.reading.stack_size`."""
     with opened(path) as file:
         image = image_of(path, file, series, stack=True)
@@ -217,7 +229,9 @@ def _images(file: tifffile.TiffFile, series: Any, stack: bool) -> list[_Stored]:
         return [_Stored(full, axes, held, plane) for plane in range(len(full))]
     name = "" if re.fullmatch(r"Image:?\d+", full.name) else full.name
     held = Held(*size, name, aside, page=len(letters) == 2 and full.kind != "ome" and not name)
-    return [_Stored(full, axes, held)] + [
+    levels = [level for level in series.levels if level is not full and _is_level(level)]
+    levels.sort(key=lambda level: -math.prod(_size(level, level.axes)))
+    return [_Stored(full, axes, held, smaller=levels)] + [
         _Stored(level, level.axes, Held(*_size(level, level.axes), level.name, aside=True))
         for level in series.levels
         if level is not full and not _is_level(level)

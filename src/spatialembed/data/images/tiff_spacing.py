@@ -1,4 +1,4 @@
-"""The spacing of a TIFF's voxels, as ImageJ or OME-XML state it."""
+"""The spacing of a TIFF's voxels or pixels, by ImageJ, OME-XML or the tags of resolution."""
 
 from __future__ import annotations
 
@@ -8,29 +8,62 @@ from xml.etree import ElementTree
 
 import tifffile
 
-from spatialembed.data.images.spacing import Spacing, stated
+from spatialembed.data.images.series import Series
+from spatialembed.data.images.spacing import stated
 from spatialembed.data.images.tiff_file import TiffImage, image_of, ome_pixels, opened
 
+_UNITS = {2: ("cm", 2.54), 3: ("cm", 1.0)}
+"""Of the tags of resolution, inches and centimetres."""
 
-def tiff_spacing(path: Path, series: int | None) -> Spacing | None:
-    """See :func:`spatialembed.data.images.reading.stack_spacing`."""
+_FINEST_PRINT = 20.0
+"""Micrometres. Printers, screens and scanners of documents have pixels larger than that: 72 to
+1,200 an inch are 353 to 21 µm, which programs write that know nothing of the picture."""
+
+
+def tiff_spacing(path: Path, series: Series, axes: str = "ZYX") -> tuple[float, ...] | None:
+    """Micrometres along these axes, "ZYX" of a stack or "YX" of an image.
+
+    See :func:`~spatialembed.data.images.reading.stack_spacing` and
+    :func:`~spatialembed.data.images.pixel_size.pixel_size`.
+    """
     with opened(path) as file:
-        image = image_of(path, file, series, stack=True)
+        image = image_of(path, file, series, stack="Z" in axes)
         if file.is_ome:
-            found = _of_ome(image, file)
+            found = _of_ome(image, file, axes)
+        elif file.is_imagej:
+            found = _of_imagej(image, file, axes)
+        elif axes == "YX":
+            found = _of_aperio(image) if file.is_svs else _of_tags(image)
         else:
-            found = _of_imagej(image, file) if file.is_imagej else None
-        if found is None or image.orientation <= 4:
-            return found
-        z, y, x = found
-        return z, x, y
+            found = None
+        if found is None:
+            return None
+        *z, y, x = found
+        y, x = y * image.apart[0], x * image.apart[1]  # the file speaks of the full resolution
+        return (*z, y, x) if image.orientation <= 4 else (*z, x, y)
 
 
-def _of_imagej(image: TiffImage, file: tifffile.TiffFile) -> Spacing | None:
+def _of_imagej(image: TiffImage, file: tifffile.TiffFile, axes: str) -> tuple[float, ...] | None:
     said = file.imagej_metadata or {}
     tags, unit = image.pages.keyframe.tags, said.get("unit")
-    sizes = [said.get("spacing"), *(_pixel(tags.get(f"{axis}Resolution")) for axis in "YX")]
-    return stated(sizes, [said.get("zunit", unit), said.get("yunit", unit), unit])
+    sizes = {"Z": said.get("spacing")} | {k: _pixel(tags.get(f"{k}Resolution")) for k in "YX"}
+    units = {"Z": said.get("zunit", unit), "Y": said.get("yunit", unit), "X": unit}
+    return stated([sizes[axis] for axis in axes], [units[axis] for axis in axes])
+
+
+def _of_aperio(image: TiffImage) -> tuple[float, ...] | None:
+    """What the description of a slide says of its micrometres per pixel."""
+    said = tifffile.tifffile.svs_description_metadata(image.full.keyframe.description)
+    return stated([said.get("MPP")] * 2, ["um"] * 2)
+
+
+def _of_tags(image: TiffImage) -> tuple[float, ...] | None:
+    """What the tags of resolution alone say, where it is finer than paper."""
+    tags = image.full.keyframe.tags
+    unit, per = _UNITS.get(int(getattr(tags.get("ResolutionUnit"), "value", 2)), ("", 1.0))
+    sizes = [_pixel(tags.get(f"{axis}Resolution")) for axis in "YX"]
+    found = stated([None if size is None else size * per for size in sizes], [unit] * 2)
+    return found if found is not None and max(found) < _FINEST_PRINT else None
 
 
 def _pixel(resolution: Any) -> float | None:
@@ -46,16 +79,16 @@ def _pixel(resolution: Any) -> float | None:
     return None
 
 
-def _of_ome(image: TiffImage, file: tifffile.TiffFile) -> Spacing | None:
-    found = [_of_pixels(pixels) for pixels in ome_pixels(file)]
+def _of_ome(image: TiffImage, file: tifffile.TiffFile, axes: str) -> tuple[float, ...] | None:
+    found = [_of_pixels(pixels, axes) for pixels in ome_pixels(file)]
     if len(found) == len(file.series):  # else some are in other files
-        numbers = [i for i, series in enumerate(file.series) if series is image.pages]
+        numbers = [i for i, series in enumerate(file.series) if series is image.full]
         return found[numbers[0]] if numbers else None
     return found[0] if len(set(found)) == 1 else None
 
 
-def _of_pixels(pixels: ElementTree.Element) -> Spacing | None:
-    names = [f"PhysicalSize{axis}" for axis in "ZYX"]
+def _of_pixels(pixels: ElementTree.Element, axes: str) -> tuple[float, ...] | None:
+    names = [f"PhysicalSize{axis}" for axis in axes]
     return stated(
         [pixels.get(name) for name in names],
         [pixels.get(f"{name}Unit", "µm") for name in names],  # the schema's default

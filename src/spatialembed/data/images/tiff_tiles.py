@@ -19,6 +19,7 @@ import tifffile
 from spatialembed.data.images.kinds import MOST_PIXELS, require_few_voxels
 from spatialembed.data.images.orientation import stored_window, turned, turned_size
 from spatialembed.data.images.reading_errors import too_large
+from spatialembed.data.images.series import Series
 from spatialembed.data.images.tiff_colors import Colors
 from spatialembed.data.images.tiff_file import TiffImage, arranged, image_of, opened
 from spatialembed.data.images.windows import Reader, WindowedImage
@@ -28,7 +29,7 @@ MOST_CHUNK = 2**24
 """Pixels of a tile or strip beyond which a TIFF is not read by windows: each would decode all."""
 
 
-def read_tiff(path: Path, indices: bool, series: int | None) -> np.ndarray:
+def read_tiff(path: Path, indices: bool, series: Series) -> np.ndarray:
     """A whole TIFF as (H, W, C); see :func:`spatialembed.data.images.reading.read_image`."""
     with opened(path) as file:
         image = image_of(path, file, series)
@@ -41,7 +42,7 @@ def read_tiff(path: Path, indices: bool, series: int | None) -> np.ndarray:
         return turned(pixels, image.orientation)
 
 
-def read_tiff_stack(path: Path, indices: bool, series: int | None) -> np.ndarray:
+def read_tiff_stack(path: Path, indices: bool, series: Series) -> np.ndarray:
     """A TIFF's planes (Z, H, W, C); see :func:`spatialembed.data.images.reading.read_stack`."""
     with opened(path) as file:
         image = image_of(path, file, series, stack=True)
@@ -52,7 +53,7 @@ def read_tiff_stack(path: Path, indices: bool, series: int | None) -> np.ndarray
         return np.moveaxis(pixels, 2, 0)
 
 
-def open_tiff(path: Path, indices: bool, least: int, series: int | None) -> WindowedImage | None:
+def open_tiff(path: Path, indices: bool, least: int, series: Series) -> WindowedImage | None:
     """See :func:`spatialembed.data.images.reading.open_windowed`."""
     with opened(path) as file:
         page = file.pages.first
@@ -64,7 +65,7 @@ def open_tiff(path: Path, indices: bool, least: int, series: int | None) -> Wind
         return _windowed(file, image, colors)
 
 
-def open_tiff_stack(path: Path, series: int | None) -> WindowedImage | None:
+def open_tiff_stack(path: Path, series: Series) -> WindowedImage | None:
     """See :func:`spatialembed.data.images.stack_windows.open_windowed_stack`."""
     with opened(path) as file:
         image = image_of(path, file, series, stack=True)

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from spatialembed.data.images.reading_errors import told
+from spatialembed.data.images.series import Series, which
 from spatialembed.errors import UserError
 
 BLOCK = 2**22
@@ -89,6 +90,22 @@ def require_pixels(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> 
             f"{path} holds {dtype} values in shape {shape}; an image is integer or float and not "
             "empty"
         )
+
+
+def picked(image: WindowedImage, series: Series) -> WindowedImage:
+    """An image or a volume with the channels that are asked for.
+
+    Raises:
+        UserError: it lacks one.
+    """
+    asked = which(series)
+    asked.require_channels(image.path, image.channels)
+    if not asked.channels:
+        return image
+    channels, reader = list(asked.channels), image.reader
+    return replace(
+        image, channels=len(channels), reader=lambda *window: reader(*window)[..., channels]
+    )
 
 
 def in_memory(name: str, array: np.ndarray) -> WindowedImage:

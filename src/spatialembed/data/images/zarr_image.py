@@ -6,6 +6,7 @@ Axes are read from OME-Zarr's metadata or the array's dimension names; without e
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +15,8 @@ import numpy as np
 
 from spatialembed.data.images.kinds import is_zarr
 from spatialembed.data.images.reading_errors import told
-from spatialembed.data.images.series import Header, Held
+from spatialembed.data.images.series import Header, Held, Series
+from spatialembed.data.images.spacing import stated
 from spatialembed.data.images.windows import WindowedImage
 from spatialembed.data.images.zarr_series import ZarrImage, image_of, require_mask
 from spatialembed.errors import UserError, missing_extra
@@ -32,7 +34,7 @@ _MOST_CHANNELS = 32
 """Of an array without names of axes; one with more planes is taken for a stack."""
 
 
-def open_zarr(path: Path, indices: bool = False, series: int | None = None) -> WindowedImage:
+def open_zarr(path: Path, indices: bool = False, series: Series = None) -> WindowedImage:
     """Open the image at ``path`` without reading a pixel.
 
     Args:
@@ -52,12 +54,48 @@ def open_zarr(path: Path, indices: bool = False, series: int | None = None) -> W
         return windowed
 
 
-def zarr_header(path: Path, series: int | None) -> Header:
+def zarr_header(path: Path, series: Series) -> Header:
     """What the metadata of a zarr say; raises as :func:`open_zarr`."""
     _, image, held, number = opened(path, series)
     with named(path):
         height, width = _plane_of(path, image).shape
         return Header((height, width), 1, held, number)
+
+
+def zarr_pixel_size(path: Path, series: Series) -> tuple[float, ...] | None:
+    """See :func:`spatialembed.data.images.pixel_size.pixel_size`."""
+    image = opened(path, series)[1]
+    with named(path):
+        return steps_of(image, _axes(path, image.array, image.names), "yx")
+
+
+def steps_of(image: ZarrImage, axes: str, wanted: str) -> tuple[float, ...] | None:
+    """Micrometres to the next along the ``wanted`` ones of an image's axes, a letter each.
+
+    None where OME-Zarr does not state all of them with a unit of length.
+    """
+    said = image.scales.get("axes") or []
+    changes = [
+        change
+        for of in (image.level, image.scales)
+        for change in of.get("coordinateTransformations") or []
+    ]
+    units = [axis.get("unit") if isinstance(axis, dict) else None for axis in said]
+    if len(units) != len(axes):
+        return None
+    at = [axes.index(axis) for axis in wanted]
+    return stated([_step(changes, i) for i in at], [units[i] for i in at])
+
+
+def _step(changes: list[Mapping[str, Any]], axis: int) -> float | None:
+    """From a pixel to the next by a level's transformations and its image's, in their order.
+
+    None where no scale is among them, or something else than scales and translations is.
+    """
+    steps = [change["scale"][axis] for change in changes if "scale" in change]
+    known = all(change.get("type") in ("identity", "scale", "translation") for change in changes)
+    inside = sum(change.get("type") == "scale" for change in changes) == len(steps)
+    return float(np.prod(steps)) if steps and known and inside else None
 
 
 class Grid(NamedTuple):
@@ -70,7 +108,7 @@ class Grid(NamedTuple):
     """Of the first pixel."""
 
 
-def grid_of(path: Path, series: int | None = None, names: str = "yx") -> Grid:
+def grid_of(path: Path, series: Series = None, names: str = "yx") -> Grid:
     """Where pixels lie along axes of these names.
 
     Without such metadata axes have no units, pixels size 1, place 0.
@@ -107,7 +145,7 @@ def _stated(plane: Grid, scales: dict[str, Any], level: dict[str, Any]) -> Grid:
     return plane
 
 
-def opened(path: Path, series: int | None) -> tuple[Any, ZarrImage, list[Held], int]:
+def opened(path: Path, series: Series) -> tuple[Any, ZarrImage, list[Held], int]:
     """The zarr at ``path``, its image that is read, all that there are, and that one's number."""
     try:
         import zarr

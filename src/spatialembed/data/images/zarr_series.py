@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from spatialembed.data.images.reading_errors import lossy
-from spatialembed.data.images.series import Held, take
+from spatialembed.data.images.series import Held, Series, take, which
 from spatialembed.errors import UserError
 
 _LOOKED_AT = 16
@@ -22,13 +22,13 @@ _LOSSY = re.compile(
 
 
 class ZarrImage(NamedTuple):
-    """The full resolution of one image.
+    """One resolution of one image.
 
     Attributes:
         array: of zarr.
         names: of its axes; None where no OME-Zarr says them.
         scales: OME-Zarr's description of the image; empty for a plain array.
-        level: that of its full resolution; empty for a plain array.
+        level: that of this resolution; empty for a plain array.
     """
 
     array: Any
@@ -50,20 +50,22 @@ class _Place(NamedTuple):
     number: int
 
 
-def image_of(path: Path, node: Any, series: int | None) -> tuple[ZarrImage, list[Held], int]:
+def image_of(path: Path, node: Any, series: Series) -> tuple[ZarrImage, list[Held], int]:
     """The image of an open zarr that is read, all that there are, and its number among them.
 
     Raises:
-        UserError: several images and none is asked for.
+        UserError: several images and none is asked for, or no such level.
     """
-    places = _places(node)
-    looked = series is None and len(places) <= _LOOKED_AT
+    places, asked = _places(node), which(series)
+    looked = asked.series is None and len(places) <= _LOOKED_AT
     held = [
-        Held(*(_open(node, place).size() if looked else (0, 0)), _name(place, i))
+        Held(*(_levels(node, place)[0].size() if looked else (0, 0)), _name(place, i))
         for i, place in enumerate(places)
     ]
-    number = take(path, held, series)
-    return _open(node, places[number]), held, number
+    number = take(path, held, asked.series)
+    levels = _levels(node, places[number])
+    asked.require_level(path, len(levels))
+    return levels[asked.level], held, number
 
 
 def ome_of(group: Any) -> dict[str, Any]:
@@ -115,16 +117,17 @@ def _paths(node: Any) -> list[str]:
     return [""]
 
 
-def _open(node: Any, place: _Place) -> ZarrImage:
+def _levels(node: Any, place: _Place) -> list[ZarrImage]:
+    """Of one image, the full resolution first."""
     group = node[place.path] if place.path else node
     if not hasattr(group, "group_keys"):
-        return ZarrImage(group, None, {}, {})
+        return [ZarrImage(group, None, {}, {})]
     scales = ome_of(group)["multiscales"][place.number]
     axes = scales.get("axes")
     names = axes and [axis["name"] if isinstance(axis, dict) else axis for axis in axes]
     levels = [(group[level["path"]], level) for level in scales["datasets"]]
-    array, level = max(levels, key=lambda one: math.prod(one[0].shape))
-    return ZarrImage(array, names, scales, level)
+    levels.sort(key=lambda one: -math.prod(one[0].shape))
+    return [ZarrImage(array, names, scales, level) for array, level in levels]
 
 
 def _name(place: _Place, number: int) -> str:

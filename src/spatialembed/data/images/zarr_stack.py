@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from spatialembed.data.images.kinds import require_few_voxels
 from spatialembed.data.images.reading_errors import AN_IMAGE
-from spatialembed.data.images.spacing import Spacing, stated
+from spatialembed.data.images.series import Series
 from spatialembed.data.images.windows import WindowedImage
 from spatialembed.data.images.zarr_image import (
     TO_NAME_AXES,
@@ -19,6 +17,7 @@ from spatialembed.data.images.zarr_image import (
     named,
     names_of,
     opened,
+    steps_of,
     windowed,
 )
 from spatialembed.data.images.zarr_series import ZarrImage, require_mask
@@ -29,7 +28,7 @@ _FIVE = "tczyx"
 """Axes of OME-Zarr's first versions, which did not name them."""
 
 
-def read_zarr_stack(path: Path, indices: bool, series: int | None) -> np.ndarray:
+def read_zarr_stack(path: Path, indices: bool, series: Series) -> np.ndarray:
     """Voxels (Z, H, W, C); see :func:`spatialembed.data.images.reading.read_stack`.
 
     Args:
@@ -42,7 +41,7 @@ def read_zarr_stack(path: Path, indices: bool, series: int | None) -> np.ndarray
     return stack.whole()
 
 
-def open_zarr_stack(path: Path, indices: bool, series: int | None) -> WindowedImage:
+def open_zarr_stack(path: Path, indices: bool, series: Series) -> WindowedImage:
     """The same, to be read by windows."""
     node, image, _, _ = opened(path, series)
     with named(path):
@@ -52,7 +51,7 @@ def open_zarr_stack(path: Path, indices: bool, series: int | None) -> WindowedIm
         return stack
 
 
-def zarr_stack_size(path: Path, series: int | None) -> tuple[int, int, int]:
+def zarr_stack_size(path: Path, series: Series) -> tuple[int, int, int]:
     """See :func:`spatialembed.data.images.reading.stack_size`."""
     image = opened(path, series)[1]
     with named(path):
@@ -60,32 +59,11 @@ def zarr_stack_size(path: Path, series: int | None) -> tuple[int, int, int]:
         return lengths["z"], lengths["y"], lengths["x"]
 
 
-def zarr_spacing(path: Path, series: int | None) -> Spacing | None:
+def zarr_spacing(path: Path, series: Series) -> tuple[float, ...] | None:
     """See :func:`spatialembed.data.images.reading.stack_spacing`."""
     image = opened(path, series)[1]
     with named(path):
-        axes, said = _axes(path, image), image.scales.get("axes") or []
-        changes = [
-            change
-            for of in (image.level, image.scales)
-            for change in of.get("coordinateTransformations") or []
-        ]
-        units = [axis.get("unit") if isinstance(axis, dict) else None for axis in said]
-        if len(units) != len(axes):
-            return None
-        at = [axes.index(axis) for axis in "zyx"]
-        return stated([_step(changes, i) for i in at], [units[i] for i in at])
-
-
-def _step(changes: list[Mapping[str, Any]], axis: int) -> float | None:
-    """From a voxel to the next by a level's transformations and its image's, in their order.
-
-    None where no scale is among them, or something else than scales and translations is.
-    """
-    steps = [change["scale"][axis] for change in changes if "scale" in change]
-    known = all(change.get("type") in ("identity", "scale", "translation") for change in changes)
-    inside = sum(change.get("type") == "scale" for change in changes) == len(steps)
-    return float(np.prod(steps)) if steps and known and inside else None
+        return steps_of(image, _axes(path, image), "zyx")
 
 
 def _axes(path: Path, image: ZarrImage) -> str:

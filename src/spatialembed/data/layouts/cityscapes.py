@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from spatialembed.data.data_set import FileDataSet, Problem
-from spatialembed.data.images.reading import image_names, read_mask
+from spatialembed.data.images.kinds import image_names
+from spatialembed.data.images.reading import read_mask
 from spatialembed.data.layouts.other_layouts import other_layout
 from spatialembed.data.layouts.splits import beside, share_of, source_split, splits_in
 from spatialembed.data.layouts.unread_files import left_out_of

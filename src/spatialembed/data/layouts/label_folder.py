@@ -17,9 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from spatialembed.data.data_set import FileDataSet, Problem
-from spatialembed.data.images.kinds import is_zarr
+from spatialembed.data.images.kinds import image_names, is_zarr
 from spatialembed.data.images.reading import (
-    image_names,
     is_stack,
     read_mask,
     read_stack_mask,

@@ -12,7 +12,7 @@ from itertools import chain, islice, permutations
 from pathlib import Path
 from shlex import quote
 
-from spatialembed.data.images.reading import image_names
+from spatialembed.data.images.kinds import image_names
 from spatialembed.files.names import is_hidden, stem
 
 COCO = "COCO"

@@ -7,8 +7,8 @@ from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 
 from spatialembed.data.data_set import Problem
-from spatialembed.data.images.kinds import LOSSY_SUFFIXES, is_zarr
-from spatialembed.data.images.reading import image_names, is_stack
+from spatialembed.data.images.kinds import LOSSY_SUFFIXES, image_names, is_zarr
+from spatialembed.data.images.reading import is_stack
 from spatialembed.data.layouts.other_layouts import other_layout
 from spatialembed.data.layouts.splits import beside, split_of, splits_in
 from spatialembed.data.layouts.unread_files import corrected_since, left_out_of

@@ -29,7 +29,11 @@ def keep(tuning: Tuning, why: str, base: Sequence[Tally] = (), best: Sequence[Ta
         notes |= _figures(base, base)
         why += f" (AP {ap(base):.3f} with it as it was, {ap(best):.3f} with the best mixture)"
     spec = tuning.spec
-    _save(tuning, tuning.start, replace(spec, training={**spec.training, "few_images": notes}))
+    own = tuning.described.pixel_size if spec.object_diameter else None
+    known = {k: v for k, v in tuning.described.training.items() if k == "spacing_stated"}
+    training = {**spec.training, **known, "few_images": notes}
+    # Micrometres are those of the images that it was judged on, as they are.
+    _save(tuning, tuning.start, replace(spec, pixel_size=own, training=training))
     console.print(f"Kept the model as it was: {why}", soft_wrap=True)
 
 
@@ -68,6 +72,7 @@ def leave(
         foreground_threshold=setting.foreground_threshold,
         min_size=setting.min_size,
         object_diameter=described.object_diameter,
+        pixel_size=described.pixel_size,
         licence=described.licence,
         trained_on=", then ".join(filter(None, (start.trained_on, described.trained_on))),
         training=training,

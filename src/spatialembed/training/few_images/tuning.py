@@ -58,9 +58,9 @@ class Tuning:
         weights: Weights,
         run_stage: Callable[[Run], None],
     ) -> Tuning:
-        """From the start's description and weights; classes and white are the data's."""
+        """From the start's description and weights; classes, white and spacing are the data's."""
         described = material.spec
-        told = ("class_names", "normalization")
+        told = ("class_names", "normalization", "spacing")
         spec = replace(start, **{name: getattr(described, name) for name in told})
         material = replace(material, spec=spec)
         return cls(config, material, fabric, weights, run_stage, described)

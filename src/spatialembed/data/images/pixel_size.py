@@ -1,0 +1,55 @@
+"""How large an image's pixels are, by what its file states."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spatialembed.data.images.kinds import is_tiff, is_vendor, is_zarr
+from spatialembed.data.images.reading import image_size
+from spatialembed.data.images.series import Series
+from spatialembed.data.images.spacing import PixelSize, side_of
+from spatialembed.data.images.tiff_spacing import tiff_spacing
+from spatialembed.data.images.vendor_image import vendor_steps
+from spatialembed.data.images.zarr_image import zarr_pixel_size
+from spatialembed.errors import UserError
+
+
+def pixel_size(path: str | Path, series: Series = None) -> PixelSize | None:
+    """Micrometres that a pixel is high and wide; None where the file does not state both.
+
+    Stated is what ImageJ's and OME's TIFFs, OME-Zarr, Aperio's slides and files of microscopes
+    say with a unit of length, and what other TIFFs say in their tags of resolution where that
+    is finer than paper: pixels below 20 µm, so not 72 to 1,200 an inch. 1 µm by 1 µm is not
+    stated: so programs write that were told nothing. Nor is what
+    :func:`~spatialembed.data.images.reading.stack_spacing` leaves out.
+
+    Args:
+        path: the file, or the folder of a zarr.
+        series: which of the images it holds, from 0; None for the only one.
+
+    Raises:
+        UserError: as :func:`~spatialembed.data.images.reading.read_image`, but for what only
+            decoding shows.
+    """
+    path = Path(path)
+    if not (is_zarr(path) or path.is_file()):
+        image_size(path, series)  # which says what is wrong
+    if is_zarr(path):
+        found = zarr_pixel_size(path, series)
+    elif is_vendor(path):
+        found = vendor_steps(path, series, "yx")
+    else:
+        found = tiff_spacing(path, series, "YX") if is_tiff(path) else None
+    return None if found is None or set(found) == {1.0} else (found[0], found[1])
+
+
+def pixel_side(path: str | Path) -> float | None:
+    """Micrometres that a file's pixels are wide; None where they are no squares, to a tenth.
+
+    None, too, where the file does not state it, or not so that it can be read.
+    """
+    try:
+        size = pixel_size(path)
+    except UserError:
+        return None
+    return None if size is None else side_of(size)

@@ -141,7 +141,7 @@ def pyramid_row(folder: Path, side: int, micrometres: float = 0.25) -> list[str]
     units = {axis["unit"] for axis in scales["axes"]}
     assert pixel_size(path) == pixel_size(out) == (micrometres, micrometres)
     assert units == {"micrometer"}
-    count = len(zarr.open_array(out / "instances" / "score", mode="r"))
+    (count,) = zarr.open_array(out / "instances" / "score", mode="r").shape
     size = path.stat().st_size / 1e6
     told = ", ".join(f"{step:g}" for step in steps)
     return [f"{side}²", f"{size:.0f} MB", f"{micrometres:g} µm", f"{count:,}", show(seconds), told]

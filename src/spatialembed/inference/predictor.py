@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from spatialembed.clustering import cluster_foreground
-from spatialembed.embedding import Array
+from spatialembed.embedding import Array, of_targets
 from spatialembed.errors import UserError
 from spatialembed.inference.card_memory import image_within_memory
 from spatialembed.inference.channels import fitting
@@ -50,6 +50,8 @@ class Model(Sight):
         normalize: from stored pixels to what the network sees; the spec's, unless the pixels are
             part of a larger image, by which they are to be normalised.
         size_ratio: width of the training objects over that of the objects to come.
+        outputs: targets of the network.
+        target: which of several this model is of alone, from 0, as :meth:`each` has it; else None.
         asked: what clustering takes for settings that it is not given, as :meth:`asking` has it.
         weights: a digest of the file it was loaded from; empty where there is none.
 
@@ -57,6 +59,30 @@ class Model(Sight):
         UserError: a diameter that is no positive number, or of a model that does not say how wide
             its training objects were; to invert where a normalisation has no black and white.
     """
+
+    def each(self) -> list[Model]:
+        """Of each of several targets a model that finds it alone; else this one."""
+        if not self.spec.targets:
+            return [self]
+        models = []
+        for k, spec in enumerate(self.spec.each()):
+            one = copy(self)
+            one.spec, one.target = spec, k
+            models.append(one)
+        return models
+
+    def of(self, target: str) -> Model:
+        """The model that finds one of several targets alone.
+
+        Raises:
+            UserError: it has no target of this name.
+        """
+        known = {model.spec.class_names[0]: model for model in self.each() if self.spec.targets}
+        if target not in known:
+            raise UserError(
+                f"{self.name} has no target {target!r}; it has {', '.join(known) or 'none by name'}"
+            )
+        return known[target]
 
     def asking(
         self,
@@ -71,7 +97,8 @@ class Model(Sight):
         """
         other = copy(self)
         other.asked = (seed_threshold, foreground_threshold, min_size)
-        other.settings()
+        for model in other.each():
+            model.settings()
         return other
 
     def for_image(self, image: ImageLike, name: str | None = None) -> Model:
@@ -162,8 +189,10 @@ class Model(Sight):
         """Seed threshold, foreground threshold and minimum size: given, asked, or the model's.
 
         Raises:
-            UserError: a setting out of its range.
+            UserError: a setting out of its range, or a model of several targets, which have
+                each their own.
         """
+        self._require_one()
         spec, size = self.spec, max(1, round(self.spec.min_size / self.size_ratio**2))
         asked_seed, asked_foreground, asked_size = self.asked
         seed = _first(seed_threshold, asked_seed, spec.seed_threshold)
@@ -183,6 +212,9 @@ class Model(Sight):
         min_size: int | None = None,
     ) -> dict[str, Any]:
         """What results are made with, for JSON: settings, symmetries, diameter, weights, invert."""
+        if self.spec.targets:
+            given = (seed_threshold, foreground_threshold, min_size)
+            return {model.spec.class_names[0]: model.used(*given) for model in self.each()}
         names = "seed_threshold", "foreground_threshold", "min_size"
         values = self.settings(seed_threshold, foreground_threshold, min_size)
         known = self.spec.object_diameter
@@ -205,14 +237,56 @@ class Model(Sight):
         Both are those of the model that :meth:`for_image` gives: another one if it finds sizes.
 
         Raises:
-            UserError: the image cannot be read, its channels are not the model's, or it is too
-                large for a GPU's memory.
+            UserError: the image cannot be read, its channels are not the model's, it is too
+                large for a GPU's memory, or the model is of several targets.
         """
+        self._require_one()
         with image_within_memory(name or "the image"):
             sized = self.for_image(image, name)
             output = sized.output(image, name, part)
             given = (seed_threshold, foreground_threshold, min_size)
             return sized.cluster(output, *given, whole=None if part is None else part.shape)
+
+    def predict_targets(
+        self,
+        image: ImageLike,
+        seed_threshold: float | None = None,
+        foreground_threshold: float | None = None,
+        min_size: int | None = None,
+        name: str | None = None,
+    ) -> dict[str, Instances]:
+        """Instances of each target by its name, from one pass of the network; as :meth:`predict`.
+
+        Objects of several targets may overlap. Of a model of one target it is its class, or classes
+        joined by "+".
+
+        Raises:
+            UserError: as :meth:`predict`, but for several targets.
+        """
+        with image_within_memory(name or "the image"):
+            sized = self.for_image(image, name)
+            given = (seed_threshold, foreground_threshold, min_size)
+            return sized.cluster_targets(sized.output(image, name), *given)
+
+    def cluster_targets(
+        self,
+        output: Array,
+        seed_threshold: float | None = None,
+        foreground_threshold: float | None = None,
+        min_size: int | None = None,
+    ) -> dict[str, Instances]:
+        """Instances of each target of a raw output, as :meth:`cluster` finds those of one."""
+        given = (seed_threshold, foreground_threshold, min_size)
+        pairs = zip(self.each(), of_targets(output, max(1, len(self.spec.targets))), strict=True)
+        return {"+".join(m.spec.class_names): m.cluster(own, *given) for m, own in pairs}
+
+    def _require_one(self) -> None:
+        if self.spec.targets:
+            names = self.spec.class_names
+            raise UserError(
+                f"{self.name} finds {' and '.join(names)}, each by itself: take "
+                f"predict_targets(image), or of({names[0]!r}) for one of them"
+            )
 
     def explanation(self, image: np.ndarray, output: np.ndarray, found: Instances) -> Explanation:
         """Pictures of how :meth:`cluster` came to what it found in a raw output of an image."""

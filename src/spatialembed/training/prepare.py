@@ -16,6 +16,7 @@ from spatialembed.data.images.windows import WindowedImage
 from spatialembed.data.index import ObjectIndex
 from spatialembed.data.mixture import set_numbers, sets_of
 from spatialembed.data.open import refuse
+from spatialembed.data.targets import Targets
 from spatialembed.embedding import PITCH
 from spatialembed.errors import UserError
 from spatialembed.inference.loading import load_network
@@ -23,7 +24,7 @@ from spatialembed.models import strides
 from spatialembed.models.efficientnet_lite import load_imagenet
 from spatialembed.models.normalization import Normalization, Normalize
 from spatialembed.models.pretrained_unet import PretrainedUNet
-from spatialembed.models.spec import ModelSpec
+from spatialembed.models.spec import ModelSpec, Target
 from spatialembed.training.config import TrainConfig
 from spatialembed.training.look_at_data import look, look_across, look_at_values
 from spatialembed.training.open_sets import open_sets, open_whole
@@ -93,6 +94,8 @@ def gather(config: TrainConfig, spec: ModelSpec | None = None, hold_out: bool = 
     train, val = open_sets(config, spec) if hold_out else open_whole(config)
     start = spec or _start(config)
     require_dims(config, train, None if config.init is None else start)
+    if isinstance(train, Targets) and isinstance(config.foreground_weight, list):
+        raise UserError("foreground_weight is one number for all of several targets, not a list")
     roots = ", ".join(str(one.root) for one in sets_of(train))
     told = f"Reading {roots}: {len(train)} training"
     told += f" {train.things}" if val is train else f" and {len(val)} validation {train.things}"
@@ -150,8 +153,22 @@ def _described(
     """How the model of a new run is described, which starts as ``start``."""
     ratio = ratios[set_numbers(train)[index.image]]
     diameters, areas = index.diameter * ratio, index.area * ratio**2
+    targets: tuple[Target, ...] = ()
+    if isinstance(train, Targets):
+        of = [index.class_index == k for k in range(len(train.each))]
+        targets = tuple(
+            Target(
+                start.seed_threshold,
+                start.foreground_threshold,
+                config.min_size or _least(areas[own]),
+                float(np.median(diameters[own])),
+            )
+            for own in of
+        )
+        # By the smallest objects, which a network must not be shown too small.
+        own = min(of, key=lambda own: float(np.median(diameters[own])))
+        diameters, areas = diameters[own], areas[own]
     diameter = float(np.median(diameters))
-    smallest = max(1, round(float(np.quantile(areas, 0.01)) / 2))
     zoom = float(f"{config.diameter / diameter:.3g}") if config.diameter else 1.0
     pitch: tuple[float, ...] = (PITCH, PITCH)
     options = start.network_options
@@ -171,7 +188,8 @@ def _described(
         zoom=zoom,
         pitch=pitch,
         margin=config.margin,
-        min_size=config.min_size or smallest,
+        min_size=config.min_size or _least(areas),
+        targets=targets,
         refine=config.refine,
         object_diameter=diameter,
         finds_size=len(ratios) > 1 and config.diameter is not None,
@@ -191,6 +209,11 @@ def _described(
             **({"spacing_stated": config.spacing is None} if start.spacing is not None else {}),
         },
     )
+
+
+def _least(areas: np.ndarray) -> int:
+    """Fewest pixels of a found object, by those of the training objects."""
+    return max(1, round(float(np.quantile(areas, 0.01)) / 2))
 
 
 def _start(config: TrainConfig) -> ModelSpec:
@@ -250,6 +273,11 @@ def build_network(config: TrainConfig, material: Material) -> nn.Module:
 def _start_from(path: Path, network: nn.Module, spec: ModelSpec) -> None:
     """Give ``network`` the weights of the model at ``path``."""
     given, theirs = load_network(path)
+    if bool(theirs.targets) != bool(spec.targets):
+        raise UserError(
+            f"of {path} and the data one has several targets, the other has not; start from a model "
+            "of the same targets, or choose one target by --classes"
+        )
     if (theirs.in_channels, len(theirs.class_names)) != (spec.in_channels, len(spec.class_names)):
         raise UserError(
             f"{path} has {theirs.in_channels} channels and {len(theirs.class_names)} classes, the "

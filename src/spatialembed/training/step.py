@@ -140,6 +140,9 @@ def advance(
     """
     image, label_mask, class_map, ignore = (fabric.to_device(tensor) for tensor in batch[:4])
     output = network(image.contiguous(memory_format=LAYOUT[image.ndim - 2]))
+    if label_mask.ndim == output.ndim:  # (B, T, *S) of several targets: each as an image of its own
+        output = output.unflatten(1, (label_mask.shape[1], -1)).flatten(0, 1)
+        label_mask, class_map, ignore = (t.flatten(0, 1) for t in (label_mask, class_map, ignore))
     terms = loss(output, label_mask, class_map, ignore)
     late = optimizer.param_groups[0]["fused"]
     if not late:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from spatialembed.errors import UserError
 from spatialembed.models.axes import Axes
-from spatialembed.models.branched_erfnet import start_embedding
+from spatialembed.models.branched_erfnet import joined, start_embedding
 
 HEAD_WIDTH = 32
 WIDTHS = (16, 64, 96, 128, 160)

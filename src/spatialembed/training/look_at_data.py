@@ -17,6 +17,7 @@ from spatialembed.data.crops.cropper import empty_share
 from spatialembed.data.data_set import FileDataSet, Problem
 from spatialembed.data.index import ObjectIndex, Progress, object_index, specks
 from spatialembed.data.mixture import set_numbers, sets_of
+from spatialembed.data.targets import each_of
 from spatialembed.errors import UserError
 from spatialembed.files.pixel_values import Values, values_of
 from spatialembed.models.input_warnings import range_noticed
@@ -58,7 +59,8 @@ def look(
         console.print(sentence, highlight=False, soft_wrap=True)
     told = [*_about_classes(train, index), *_about_specks(index)]
     warnings = [Problem(config.data, sentence, warning=True) for sentence in told]
-    return kept, judged, [*warnings, *(about_masks(train) if train.dims == 2 else [])]
+    masks = [about for one in each_of(train) if train.dims == 2 for about in about_masks(one)]
+    return kept, judged, [*warnings, *masks]
 
 
 def look_across(train: FileDataSet, val: FileDataSet, sizes: np.ndarray) -> list[Problem]:

@@ -157,13 +157,12 @@ def _described(
     if isinstance(train, Targets):
         of = [index.class_index == k for k in range(len(train.each))]
         targets = tuple(
-            Target(
-                start.seed_threshold,
-                start.foreground_threshold,
-                config.min_size or _least(areas[own]),
-                float(np.median(diameters[own])),
+            replace(
+                known,
+                min_size=config.min_size or _least(areas[own]),
+                object_diameter=float(np.median(diameters[own])),
             )
-            for own in of
+            for known, own in zip(_known(start, train), of, strict=True)
         )
         # By the smallest objects, which a network must not be shown too small.
         own = min(of, key=lambda own: float(np.median(diameters[own])))
@@ -209,6 +208,13 @@ def _described(
             **({"spacing_stated": config.spacing is None} if start.spacing is not None else {}),
         },
     )
+
+
+def _known(start: ModelSpec, train: Targets) -> tuple[Target, ...]:
+    """The settings of each target of a start of the same targets."""
+    if start.targets and start.class_names == train.class_names:
+        return start.targets
+    return (Target(),) * len(train.each)
 
 
 def _least(areas: np.ndarray) -> int:
@@ -273,10 +279,11 @@ def build_network(config: TrainConfig, material: Material) -> nn.Module:
 def _start_from(path: Path, network: nn.Module, spec: ModelSpec) -> None:
     """Give ``network`` the weights of the model at ``path``."""
     given, theirs = load_network(path)
-    if bool(theirs.targets) != bool(spec.targets):
+    if _targets(theirs) != _targets(spec):
         raise UserError(
-            f"of {path} and the data one has several targets, the other has not; start from a model "
-            "of the same targets, or choose one target by --classes"
+            f"{path} finds {' and '.join(theirs.class_names)}, the data holds "
+            f"{' and '.join(spec.class_names)}; start from a model of the same targets, or choose "
+            "one by --classes"
         )
     if (theirs.in_channels, len(theirs.class_names)) != (spec.in_channels, len(spec.class_names)):
         raise UserError(
@@ -285,3 +292,8 @@ def _start_from(path: Path, network: nn.Module, spec: ModelSpec) -> None:
             "from it"
         )
     network.load_state_dict(given.state_dict())
+
+
+def _targets(spec: ModelSpec) -> tuple[str, ...]:
+    """Names of several targets; of one target none."""
+    return spec.class_names if spec.targets else ()

@@ -52,6 +52,7 @@ def run_evaluate(
         precision: float32 or bf16; by default float32, of nuclei on a processor int8. An
             exported model has its own.
     """
+    from spatialembed.data.targets import each_of
     from spatialembed.inference.evaluate import evaluate, open_split
     from spatialembed.inference.loading import load
     from spatialembed.report.evaluation import folder_beside, tables, write_evaluation
@@ -65,9 +66,11 @@ def run_evaluate(
     dataset = open_split(data, split, loaded.spec, crowds)
     folder = out or folder_beside(Path(model), dataset.split)
     evaluation = evaluate(loaded, dataset, None, folder, min_region, track, max_found)
-    warn(evaluation["warnings"])
-    for table in tables(evaluation):
-        console.print(table)
-    page = write_evaluation(loaded, dataset, evaluation, folder, pictures)
-    console.print(f"Written: {folder / 'evaluation.json'} and {page}")
+    each = evaluation.get("targets", {"": evaluation})
+    for one, own, name in zip(loaded.each(), each_of(dataset), each, strict=True):
+        warn(each[name]["warnings"])
+        for table in tables(each[name]):
+            console.print(table)
+        page = write_evaluation(one, own, each[name], folder / name, pictures)
+        console.print(f"Written: {folder / name / 'evaluation.json'} and {page}")
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -76,7 +76,8 @@ class Sample:
     def truth(self, *window: slice) -> Truth:
         """The truth of a window; views."""
         whole = (self.label_mask, self.class_map, self.ignore)
-        return Truth(*(array[(..., *window)] for array in whole))
+        part: Any = (..., *window)
+        return Truth(*(array[part] for array in whole))
 
     def read(self, *window: slice) -> Sample:
         """A window as a sample of its own, of views."""

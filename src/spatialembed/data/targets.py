@@ -72,7 +72,9 @@ class Targets(FileDataSet):
         known = [None if k is None else one.truth(k) for one, k in self._places(i)]
         first, *others = {truth.label_mask.shape for truth in known if truth is not None}
         if others:
-            raise UserError(f"the masks of {self.items[i].image} differ in size; make them one size")
+            raise UserError(
+                f"the masks of {self.items[i].image} differ in size; make them one size"
+            )
         blank = (np.zeros(first, np.int32), np.full(first, -1, np.int16), np.ones(first, bool))
         return Truth(*map(np.stack, zip(*(truth or blank for truth in known), strict=True)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,7 @@ def write_measurements(
     instances: Instances,
     image: np.ndarray | None = None,
     spacing: tuple[float, float, float] | None = None,
+    more: Mapping[str, Sequence[object]] | None = None,
 ) -> None:
     """Write :func:`measurements` as CSV; of no instances, the names of the columns.
 
@@ -79,6 +81,7 @@ def write_measurements(
             :func:`~spatialembed.formats.volume_measurements.volume_measurements`.
         image: its pixels, for intensities.
         spacing: micrometres between the voxels of a volume along z, y and x.
+        more: further columns at the end, of one value an instance.
 
     Raises:
         UserError: scikit-image is missing, or the file cannot be written.
@@ -89,6 +92,9 @@ def write_measurements(
         rows = [dict(zip(columns, row, strict=True)) for row in values]
     else:
         columns, rows = _columns(image), measurements(instances, image)
+    for name, further in (more or {}).items():
+        columns = [*columns, name]
+        rows = [{**row, name: further[int(str(row["label"])) - 1]} for row in rows]
     with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()

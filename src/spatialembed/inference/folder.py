@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -14,6 +15,7 @@ from spatialembed.data.images.reading import read_image, read_stack, stack_spaci
 from spatialembed.data.images.spacing import Spacing
 from spatialembed.errors import ImageWarning, UserError
 from spatialembed.files.writing import sweep
+from spatialembed.formats.target_results import write_targets
 from spatialembed.inference.card_memory import image_within_memory
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.image_files import ImageFile
@@ -22,6 +24,7 @@ from spatialembed.inference.other_voxels import other_voxels
 from spatialembed.inference.overlap import Done, overlapped
 from spatialembed.inference.stack import median_diameter, predict_stack
 from spatialembed.models.looks import Look
+from spatialembed.models.spec import require_one_target
 
 if TYPE_CHECKING:
     from spatialembed.formats.results_folder import Results
@@ -82,6 +85,7 @@ def predict_files(
             cannot have, or results that are there and were made with other settings.
     """
     given = (seed_threshold, foreground_threshold, min_size)
+    results = replace(results, targets=model.spec.largest_first)
     settings = agreed_settings(model, images, results, overwrite, given, stitch)
     return _predict_each(model, images, results, overwrite, settings, stitch)
 
@@ -100,6 +104,8 @@ def agreed_settings(
     The rest, and what is refused, is as for :func:`predict_files`.
     """
     used = {"model": model.name, **model.used(*given)}
+    if stitch:
+        require_one_target(model.spec, model.name, "--stitch")
     names = [image.name for image in images]
     if stitch and model.spec.dims == 3:
         raise UserError(f"{model.name} finds objects in volumes as they are: leave --stitch out")
@@ -187,7 +193,8 @@ class Found(NamedTuple):
     image: ImageFile
     pixels: np.ndarray
     """(H, W, C) as stored, of a stack (Z, H, W, C)."""
-    instances: Instances
+    instances: dict[str, Instances]
+    """By target, where there are several from the largest objects to the smallest."""
     told: Callable[[], tuple[float | None, Look | None]]
     """Gives the instances' median diameter, and how the image looks; of volumes nobody knows."""
     notes: tuple[str, ...]
@@ -200,9 +207,14 @@ class Found(NamedTuple):
         Raises:
             UserError: they cannot be written.
         """
-        results.write(self.image.name, self.pixels, self.instances, overwrite, self.spacing)
+        name, found = self.image.name, self.instances
+        if results.targets:
+            write_targets(results, name, self.pixels, found, overwrite, self.spacing)
+        else:
+            [one] = found.values()
+            results.write(name, self.pixels, one, overwrite, self.spacing)
         diameter, look = self.told()
-        count = len(self.instances)
+        count = sum(map(len, found.values()))
         return Outcome(self.image, count, diameter=diameter, notes=self.notes, look=look)
 
 
@@ -218,12 +230,16 @@ def find(model: Model, image: ImageFile, read: Callable[[], np.ndarray], setting
         pixels = read()
         sized = model.for_image(pixels, name)
         output = sized.output(pixels, name)
-        found = sized.cluster(output, *settings)
-        seeds = sampled_seeds(sized, output)
+        found = sized.cluster_targets(output, *settings)
+        seeds = None if sized.spec.targets else sampled_seeds(sized, output)
 
-    def told() -> tuple[float | None, Look]:
+    def told() -> tuple[float | None, Look | None]:
+        *_, smallest = found.values()
+        diameter = median_diameter(smallest.areas)
+        if seeds is None:  # how images look is not known of several targets
+            return diameter, None
         fitted = fitting(sized.name, sized.spec, pixels, name)
-        return median_diameter(found.areas), look_of(sized, fitted, seeds, found)
+        return diameter, look_of(sized, fitted, seeds, smallest)
 
     return Found(image, pixels, found, told, tuple(notes))
 
@@ -237,7 +253,8 @@ def find_in_stack(
         voxels = read()
         found, look, diameter = predict_stack(model, voxels, *settings, name)
     spacing = stack_spacing(image.path, image.series)
-    return Found(image, voxels, found, lambda: (diameter, look), tuple(notes), spacing)
+    names = "+".join(model.spec.class_names)
+    return Found(image, voxels, {names: found}, lambda: (diameter, look), tuple(notes), spacing)
 
 
 def find_in_volume(
@@ -247,9 +264,10 @@ def find_in_volume(
     name = str(image.path)
     with _noting(name) as notes:
         voxels = read()
-        found = model.cluster(model.output(voxels, name), *settings)
-    depths = found.boxes[:, 3] - found.boxes[:, 0]
-    widths = median_diameter(found.areas / depths * 1.5)  # of ellipsoids, in their widest plane
+        found = model.cluster_targets(model.output(voxels, name), *settings)
+    *_, smallest = found.values()
+    depths = smallest.boxes[:, 3] - smallest.boxes[:, 0]
+    widths = median_diameter(smallest.areas / depths * 1.5)  # of ellipsoids, in their widest plane
     spacing = stack_spacing(image.path, image.series)
     notes += other_voxels(spacing, model)
     return Found(image, voxels, found, lambda: (widths, None), tuple(notes), spacing)

@@ -16,13 +16,11 @@ from spatialembed.embedding import Array, of_targets
 from spatialembed.errors import UserError
 from spatialembed.inference.card_memory import image_within_memory
 from spatialembed.inference.channels import fitting
+from spatialembed.inference.explaining import Explaining
 from spatialembed.inference.image_like import ImageLike, to_array
 from spatialembed.inference.own_size import SEED, typical_diameter
-from spatialembed.inference.sight import Sight
 from spatialembed.inference.zoom import Part
 from spatialembed.kernels.foreground import take_foreground
-from spatialembed.pictures import Explanation, VolumeExplanation, explain, fullest
-from spatialembed.pictures.colors import RGB
 from spatialembed.refinement import refine, refine_foreground
 
 if TYPE_CHECKING:
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Model(Sight):
+class Model(Explaining):
     """A network and how it is used.
 
     Args:
@@ -123,18 +121,6 @@ class Model(Sight):
 
         assert self.spec.object_diameter is not None  # as the spec requires
         return typical_diameter(pixels, self.spec.object_diameter, self.spec.zoom, look)
-
-    def geometry(self, whole: tuple[int, ...]) -> dict[str, Any]:
-        """Of an image of shape ``whole``, or a part of it: n_sigma; pitch along (x, y); margin.
-
-        By how much it is truly enlarged: to whole numbers of lines, which is not quite the zoom.
-        Of a volume its planes are; the pitch has a z.
-        """
-        height, width = whole[-2:]
-        spec, ratios = self.spec, (*Part.whole((height, width)).ratios(self.zoom), 1.0)
-        pitch = tuple(step * ratio for step, ratio in zip(spec.pitch, ratios, strict=False))
-        margin = spec.margin and spec.margin / (min(pitch) / min(spec.pitch))
-        return {"n_sigma": spec.n_sigma, "pitch": pitch, "margin": margin}
 
     def cluster(
         self,
@@ -257,8 +243,8 @@ class Model(Sight):
     ) -> dict[str, Instances]:
         """Instances of each target by its name, from one pass of the network; as :meth:`predict`.
 
-        Objects of several targets may overlap. Of a model of one target it is its class, or classes
-        joined by "+".
+        Objects of several targets may overlap; that of the largest comes first. Of a model of one
+        target the name is that of its class, or of its classes joined by "+".
 
         Raises:
             UserError: as :meth:`predict`, but for several targets.
@@ -277,8 +263,10 @@ class Model(Sight):
     ) -> dict[str, Instances]:
         """Instances of each target of a raw output, as :meth:`cluster` finds those of one."""
         given = (seed_threshold, foreground_threshold, min_size)
-        pairs = zip(self.each(), of_targets(output, max(1, len(self.spec.targets))), strict=True)
-        return {"+".join(m.spec.class_names): m.cluster(own, *given) for m, own in pairs}
+        if not self.spec.targets:
+            return {"+".join(self.spec.class_names): self.cluster(output, *given)}
+        own = dict(zip(self.spec.class_names, of_targets(output, self.outputs), strict=True))
+        return {n: self.of(n).cluster(own[n], *given) for n in self.spec.largest_first}
 
     def _require_one(self) -> None:
         if self.spec.targets:
@@ -287,48 +275,6 @@ class Model(Sight):
                 f"{self.name} finds {' and '.join(names)}, each by itself: take "
                 f"predict_targets(image), or of({names[0]!r}) for one of them"
             )
-
-    def explanation(self, image: np.ndarray, output: np.ndarray, found: Instances) -> Explanation:
-        """Pictures of how :meth:`cluster` came to what it found in a raw output of an image."""
-        return Explanation(image, output, found, **self.geometry(output.shape[1:]))
-
-    def volume_explanation(
-        self,
-        image: np.ndarray,
-        output: np.ndarray,
-        found: Instances,
-        spacing: tuple[float, float, float] | None = None,
-    ) -> VolumeExplanation:
-        """:meth:`explanation` of a volume.
-
-        Args:
-            image: (Z, H, W, C).
-            output: its raw output.
-            found: what was found in it.
-            spacing: between its voxels along (z, y, x); None for that of training.
-        """
-        geometry = self.geometry(output.shape[1:])
-        spacing = spacing or self.spec.spacing
-        return VolumeExplanation(image, output, found, spacing=spacing, **geometry)
-
-
-def sheet_of(
-    model: Model, image: np.ndarray, output: np.ndarray, found: Instances, truth: np.ndarray
-) -> RGB:
-    """A sheet of :func:`~spatialembed.pictures.explain`; of a volume, of its fullest plane.
-
-    Args:
-        model: at the size of the image's objects.
-        image: (*S, C).
-        output: its raw output.
-        found: what was found in it.
-        truth: (*S) its label mask.
-    """
-    if truth.ndim == 2:
-        return explain(model.explanation(image, output, found), truth)
-    plane = fullest(truth if truth.any() else found.label_map)
-    seen = model.volume_explanation(image, output, found).at(plane)
-    return explain(seen, plane.of(truth))
 
 
 def _first(given: T | None, asked: T | None, own: T) -> T:

@@ -89,9 +89,7 @@ def _turned(image: Array, quarters: int, mirror: bool) -> Array:
     return turned.flip(2) if mirror else turned
 
 
-def mean_view(
-    views: Iterable[tuple[Symmetry, Array]], n_sigma: int, targets: int = 1
-) -> Array:
+def mean_view(views: Iterable[tuple[Symmetry, Array]], n_sigma: int, targets: int = 1) -> Array:
     """Mean of the raw outputs of turned images, turned back: (D + n_sigma + K, *S) float32.
 
     Of several ``targets`` that of each, one after the other.

@@ -200,6 +200,12 @@ class ModelSpec:
         return replace(self, targets=tuple(replace(own, **value) for own, value in targets))
 
     @property
+    def largest_first(self) -> tuple[str, ...]:
+        """Names of several targets, those of the largest training objects first; none of one."""
+        sizes = [(-(own.object_diameter or 0), k) for k, own in enumerate(self.targets)]
+        return tuple(self.class_names[k] for _, k in sorted(sizes))
+
+    @property
     def channels(self) -> int:
         """Of the network's raw output."""
         seeds = 1 if self.targets else len(self.class_names)

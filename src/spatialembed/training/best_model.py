@@ -8,8 +8,9 @@ from dataclasses import asdict, replace
 from statistics import fmean
 
 from spatialembed.data.data_set import FileDataSet
+from spatialembed.inference.explaining import sheet_of
 from spatialembed.inference.looks import usual_looks
-from spatialembed.inference.predictor import Model, sheet_of
+from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.models.axes import in_layout
 from spatialembed.models.checkpoint import MODEL_FILE, save_model

@@ -35,8 +35,8 @@ def open_sets(config: TrainConfig, spec: ModelSpec | None) -> tuple[FileDataSet,
     ]
     if several := [train.root for train, _ in opened if isinstance(train, Targets)]:
         raise UserError(
-            f"{several[0]} has masks of several targets: leave --also away, or choose one target by "
-            "--classes"
+            f"{several[0]} has masks of several targets: leave --also away, or choose one of them "
+            "by --classes"
         )
     train, val = zip(*opened, strict=True)
     return mixed([_untold(config, data) for data in train]), mixed(val)

@@ -60,8 +60,8 @@ def check_data(
     datasets, problems = _scan(root, class_names, holdout, crowds)
     if several := next((dataset for dataset in datasets if isinstance(dataset, Targets)), None):
         given = (holdout, progress, crowds, groups)
-        reports = [check_data(root, (name,), *given) for name in several.class_names]
-        return one_after_another(reports, problems)
+        each = [check_data(root, (name,), *given) for name in several.class_names]
+        return one_after_another(each, problems)
     if groups is not None and all(problem.warning for problem in problems):
         try:
             parted = open_by_groups(root, groups, datasets[0].class_names, holdout, crowds)

@@ -1,7 +1,7 @@
 """Folders of images and label masks: images/ and masks/ with equal stems, or x beside x_masks.
 
-One class; of images, or of volumes where masks are stacks. Where masks/ holds folders of masks, each
-is a target of its own (targets.py beside this). Where images/ holds folders
+One class; of images, or of volumes where masks are stacks. Where masks/ holds folders of masks,
+each is a target (see :mod:`spatialembed.data.targets`). Where images/ holds folders
 alone, each of the planes of one, these are the volumes. In the first form
 ``{train,val,test}/{images,masks}``, in Cellpose's ``x.png`` and
 ``x_masks.png`` in ``{train,val,test}/``; both also without a folder per split, which is "train".
@@ -126,8 +126,8 @@ def recognize(root: Path) -> bool:
 def scan(root: Path, split: str, class_names: Sequence[str] | None, holdout: float) -> FileDataSet:
     """List one split; see :func:`spatialembed.data.open.scan_data`.
 
-    Of a single volume "val" is a slab. Of several targets, which are classes here, one that is asked
-    for alone is as a data set of its own.
+    Of a single volume "val" is a slab. Of several targets, which are classes here, one that is
+    asked for alone is as a data set of its own.
 
     Raises:
         UserError: the split does not exist, its folder is empty, more than one class is asked

@@ -44,7 +44,9 @@ def is_careful(config: TrainConfig) -> bool:
     images = _training_images(config)
     if isinstance(images, Targets):
         if config.careful:
-            raise UserError("careful training is of one target: leave out --careful, or choose one by --classes")
+            raise UserError(
+                "careful training is of one target: leave out --careful, or choose one by --classes"
+            )
         return False
     if config.careful is None and len(images) >= FEW[images.dims]:
         return False

@@ -12,7 +12,6 @@ from spatialembed.pictures import Explanation, VolumeExplanation, explain, fulle
 from spatialembed.pictures.colors import RGB
 
 if TYPE_CHECKING:
-    from spatialembed.inference.predictor import Model
     from spatialembed.instances import Instances
 
 
@@ -56,7 +55,7 @@ class Explaining(Sight):
 
 
 def sheet_of(
-    model: Model, image: np.ndarray, output: np.ndarray, found: Instances, truth: np.ndarray
+    model: Explaining, image: np.ndarray, output: np.ndarray, found: Instances, truth: np.ndarray
 ) -> RGB:
     """A sheet of :func:`~spatialembed.pictures.explain`; of a volume, of its fullest plane.
 

@@ -70,8 +70,9 @@ def joined(embedding: Tensor, seed: Tensor, targets: int) -> Tensor:
     """
     if targets == 1:
         return torch.cat([embedding, seed], 1)
-    pairs = zip(embedding.chunk(targets, 1), seed.chunk(targets, 1), strict=True)
-    return torch.cat([maps for pair in pairs for maps in pair], 1)
+    # As one operation each, which a tracer follows (folding.py).
+    own = [maps.unflatten(1, (targets, -1)) for maps in (embedding, seed)]  # type: ignore[no-untyped-call]
+    return torch.cat(own, 2).flatten(1, 2)
 
 
 def start_embedding(

@@ -55,7 +55,7 @@ def blobs(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """What the examples name: DATA, VOLUMES, CELLS, IMAGES, STACKS, image.png, runs/x and v, and more."""
+    """What the examples name: DATA, VOLUMES, CELLS, IMAGES, image.png, runs/x and v, and more."""
     folder = tmp_path_factory.mktemp("examples")
     for split, count in (("train", 6), ("test", 2)):
         for k in range(count):

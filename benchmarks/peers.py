@@ -7,6 +7,7 @@ Each peer lives in an environment that is made below PEERS from pinned packages,
 between runs: 6 GB in all, and none of it a dependency of ours. A worker of `peers/` runs in it,
 is given images as files, and imports nothing of ours. Works can be timed one by one (--works): what
 was measured on this machine is kept in PEERS/times.json, and the table is of all that is there.
+Trainings run side by side, each on one core, so that the machine's noise meets all alike.
 DSB2018's test images are timed alone, never scored; training is scored on its validation images.
 """
 
@@ -16,9 +17,11 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 import venv
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -230,6 +233,38 @@ def parts(dsb2018: Path, folder: Path) -> None:
                 )
 
 
+def on_cores(pythons: dict[str, Path]) -> Iterator[tuple[int, tuple[str, Path]]]:
+    """Each side with a core of its own."""
+    return zip(sorted(os.sched_getaffinity(0)), pythons.items(), strict=False)
+
+
+def trained(
+    pythons: dict[str, Path], given: dict[str, Sequence[object]], folder: Path
+) -> dict[str, Any]:
+    """Train all at the same time; what each tells, or the last that it said before it failed."""
+    start, told, running = time.perf_counter(), {}, {}
+    for core, (name, python) in on_cores(pythons):
+        (folder / name).mkdir()
+        data, *others = given[name]
+        words = [python, HERE / "peers" / f"of_{name}.py", "train", data, folder / name, *others]
+        running[name] = subprocess.Popen(
+            list(map(str, words)),
+            stdout=subprocess.PIPE,
+            stderr=(folder / f"{name}.txt").open("w"),
+            env=clean(1),
+            preexec_fn=partial(os.sched_setaffinity, 0, [core]),
+        )
+    while running:
+        time.sleep(0.2)
+        for name in [n for n, process in running.items() if process.poll() is not None]:
+            answer, _ = running.pop(name).communicate()
+            said = (folder / f"{name}.txt").read_text(errors="replace").split("\n")
+            last = next((line for line in reversed(said) if line.strip()), "")
+            told[name] = json.loads(answer) if answer else {"failed": last}
+            told[name]["wall"] = time.perf_counter() - start
+    return {name: told[name] for name in pythons}
+
+
 def scored(folder: Path, found: Path) -> list[str]:
     """AP50 and mean AP of label TIFFs on the validation images."""
     pairs = []
@@ -241,32 +276,30 @@ def scored(folder: Path, found: Path) -> list[str]:
 
 
 def time_training(given: argparse.Namespace) -> None:
-    """Train ourselves and the peers that can be for the same wall time, one after the other."""
-    table = []
+    """Train ourselves and the peers that can be for the same wall time, a core each."""
+    pythons: dict[str, Path] = {"ours": Path(sys.executable)}
+    table, told, minutes = [], {}, f"{given.train:g} min"
+    for name in (n for n in ("stardist", "cellpose") if n in given.peers):
+        python = environment(given.environments / name, PEERS[name])
+        if isinstance(python, Path):
+            pythons[name] = python
+        else:
+            table.append([minutes, PEERS[name].name, "", "", "", "", python])
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         parts(given.dsb2018, folder / "data")
-        for name in ("ours", *(n for n in ("stardist", "cellpose") if n in given.peers)):
+        at_once = len(os.sched_getaffinity(0))
+        for first in range(0, len(pythons), at_once):
+            some = dict(list(pythons.items())[first : first + at_once])
+            asked = dict.fromkeys(some, (folder / "data", f"{given.train:g}"))
+            told |= trained(some, asked, folder)
+        for name, answer in told.items():
             peer = OURS if name == "ours" else PEERS[name]
-            python = (
-                sys.executable if name == "ours" else environment(given.environments / name, peer)
-            )
-            if not Path(python).exists():
-                table.append([f"{given.train:g} min", peer.name, "", "", "", python])
-                continue
-            out = folder / name
-            out.mkdir()
-            asked = ["train", folder / "data", out, str(given.train)]
-            command = [python, HERE / "peers" / f"of_{name}.py", *asked]
-            done = subprocess.run(
-                command, stdout=subprocess.PIPE, text=True, check=True, env=clean(2)
-            )
-            told = json.loads(done.stdout)
-            ends = scored(folder / "data", out) if told["labels"] else ["", ""]
-            table.append(
-                [f"{given.train:g} min", peer.name, str(told["steps"]), *ends, told["told"]]
-            )
-    header = ["trained", "", "steps", "AP50", "mean AP", "what it is"]
+            ends = scored(folder / "data", folder / name) if answer.get("labels") else ["", ""]
+            steps, what = (str(answer.get(key, "")) for key in ("steps", "told"))
+            wall = f"{answer['wall']:.0f} s"
+            table.append([minutes, peer.name, steps, wall, *ends, what or str(answer["failed"])])
+    header = ["trained", "", "steps", "with start and end", "AP50", "mean AP", "what it is"]
     arguments = f"--environments PEERS --dsb2018 DSB2018 --train {given.train:g}"
     write_table("peers", header, table, arguments, table=f"peers, trained {given.train:g} min")
 

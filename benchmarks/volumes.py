@@ -16,12 +16,9 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +26,7 @@ import numpy as np
 import tifffile
 
 from measure import show, write_table
-from peers import HERE, PEERS, Worker, clean, environment
+from peers import PEERS, Worker, environment, on_cores, trained
 from spatialembed.data import open_data
 from spatialembed.data.images.reading import read_stack_mask
 from spatialembed.demo.volumes import write_volumes
@@ -68,38 +65,6 @@ def place(name: str, given: argparse.Namespace, folder: Path) -> Path:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 tifffile.imwrite(path, voxels)
     return data
-
-
-def on_cores(pythons: dict[str, Path]) -> Iterator[tuple[int, tuple[str, Path]]]:
-    """Each side with a core of its own."""
-    return zip(sorted(os.sched_getaffinity(0)), pythons.items(), strict=False)
-
-
-def trained(
-    pythons: dict[str, Path], given: dict[str, Sequence[object]], folder: Path
-) -> dict[str, Any]:
-    """Train all at the same time; what each tells, or the last that it said before it failed."""
-    start, told, running = time.perf_counter(), {}, {}
-    for core, (name, python) in on_cores(pythons):
-        (folder / name).mkdir()
-        data, *others = given[name]
-        words = [python, HERE / "peers" / f"of_{name}.py", "train", data, folder / name, *others]
-        running[name] = subprocess.Popen(
-            list(map(str, words)),
-            stdout=subprocess.PIPE,
-            stderr=(folder / f"{name}.txt").open("w"),
-            env=clean(1),
-            preexec_fn=partial(os.sched_setaffinity, 0, [core]),
-        )
-    while running:
-        time.sleep(0.2)
-        for name in [n for n, process in running.items() if process.poll() is not None]:
-            answer, _ = running.pop(name).communicate()
-            said = (folder / f"{name}.txt").read_text(errors="replace").split("\n")
-            last = next((line for line in reversed(said) if line.strip()), "")
-            told[name] = json.loads(answer) if answer else {"failed": last}
-            told[name]["wall"] = time.perf_counter() - start
-    return {name: told[name] for name in pythons}
 
 
 def predicted(pythons: dict[str, Path], folder: Path, images: Sequence[Path]) -> dict[str, Any]:

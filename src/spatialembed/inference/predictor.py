@@ -200,7 +200,7 @@ class Model(Explaining):
         """What results are made with, for JSON: settings, symmetries, diameter, weights, invert."""
         if self.spec.targets:
             given = (seed_threshold, foreground_threshold, min_size)
-            return {model.spec.class_names[0]: model.used(*given) for model in self.each()}
+            return {"targets": {m.spec.class_names[0]: m.used(*given) for m in self.each()}}
         names = "seed_threshold", "foreground_threshold", "min_size"
         values = self.settings(seed_threshold, foreground_threshold, min_size)
         known = self.spec.object_diameter

@@ -152,3 +152,12 @@ def test_check_reports_each_target(made, capsys) -> None:
     assert "objects of class nuclei" in said
     assert main(["check", str(made), "--classes", "nuclei"]) == 0
     assert "cells" not in capsys.readouterr().out
+
+
+def test_what_holds_one_target_refuses_several(made, tmp_path, capsys) -> None:
+    for command, *options in (["crops"], ["convert", "--to", "coco"]):
+        assert main([command, str(made), str(tmp_path / command), *options]) == 1
+        assert "has masks of several targets" in " ".join(capsys.readouterr().err.split())
+        assert not (tmp_path / command).exists()
+    given = ["crops", str(made), str(tmp_path / "one"), "--classes", "nuclei", "--size", "32"]
+    assert main(given) == 0

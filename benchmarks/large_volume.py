@@ -29,7 +29,7 @@ import zarr
 import spatialembed as se
 from large_image import Watched
 from large_volume_data import write_volume
-from measure import show, write_table
+from measure import write_table
 from spatialembed.console.progress import silent
 from spatialembed.large import ModelSource, Mosaic, Workers, predict_large
 
@@ -200,8 +200,8 @@ def main() -> None:
     table = [*rows(folder, held)]
     size, core = (" x ".join(map(str, sides)) for sides in (given.shape, mosaic.core))
     told = (
-        f"{size} voxels, {len(mosaic)} tiles of {core}: killed after {show(held['before'])} with "
-        f"{held['kept']} tiles done, then {show(held['after'])}; {held['GB']:.2f} GB a process"
+        f"{size} voxels, {len(mosaic)} tiles of {core}: killed after {held['before']:,.0f} s with "
+        f"{held['kept']} tiles done, then {held['after']:,.0f} s; {held['GB']:.2f} GB a process"
     )
     print(told)
     if given.shape == FULL:

@@ -2,10 +2,12 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 import yaml
 
@@ -162,3 +164,13 @@ def test_what_training_does_not_take_is_refused(made, run) -> None:
         train(config(made, f"--init={run}", "--careful=true"))
     with pytest.raises(UserError, match=r"run finds cells and nuclei, the data holds nuclei"):
         train(replace(config(made, f"--init={run}", "--careful=false"), classes=["nuclei"]))
+
+
+def test_a_target_of_specks_alone_is_refused(made, tmp_path) -> None:
+    data = shutil.copytree(made / "DATA", tmp_path / "DATA")
+    for path in (data / "train" / "masks" / "nuclei").iterdir():
+        specks = np.zeros((64, 64), np.uint16)
+        specks[::8, ::8] = np.arange(1, 65).reshape(8, 8)
+        tifffile.imwrite(path, specks)
+    with pytest.raises(UserError, match="has specks alone of nuclei beside the objects of other"):
+        gather(replace(config(made), data=data))

@@ -24,11 +24,12 @@ from spatialembed.models import strides
 from spatialembed.models.efficientnet_lite import load_imagenet
 from spatialembed.models.normalization import Normalization, Normalize
 from spatialembed.models.pretrained_unet import PretrainedUNet
-from spatialembed.models.spec import ModelSpec, Target
+from spatialembed.models.spec import ModelSpec
 from spatialembed.training.config import TrainConfig
 from spatialembed.training.look_at_data import look, look_across, look_at_values
 from spatialembed.training.open_sets import open_sets, open_whole
 from spatialembed.training.stage_config import StageConfig
+from spatialembed.training.target_settings import least_size, targets_of
 from spatialembed.training.volumes import flattened, pitch_of, require_dims, spacing_of
 
 
@@ -153,19 +154,9 @@ def _described(
     """How the model of a new run is described, which starts as ``start``."""
     ratio = ratios[set_numbers(train)[index.image]]
     diameters, areas = index.diameter * ratio, index.area * ratio**2
-    targets: tuple[Target, ...] = ()
-    if isinstance(train, Targets):
-        of = [index.class_index == k for k in range(len(train.each))]
-        targets = tuple(
-            replace(
-                known,
-                min_size=config.min_size or _least(areas[own]),
-                object_diameter=float(np.median(diameters[own])),
-            )
-            for known, own in zip(_known(start, train), of, strict=True)
-        )
-        # By the smallest objects, which a network must not be shown too small.
-        own = min(of, key=lambda own: float(np.median(diameters[own])))
+    targets = targets_of(train, index, start, config.min_size)
+    if targets:  # by the smallest objects, which a network must not be shown too small
+        own = index.class_index == np.argmin([one.object_diameter or 0.0 for one in targets])
         diameters, areas = diameters[own], areas[own]
     diameter = float(np.median(diameters))
     zoom = float(f"{config.diameter / diameter:.3g}") if config.diameter else 1.0
@@ -187,7 +178,7 @@ def _described(
         zoom=zoom,
         pitch=pitch,
         margin=config.margin,
-        min_size=config.min_size or _least(areas),
+        min_size=config.min_size or least_size(areas),
         targets=targets,
         refine=config.refine,
         object_diameter=diameter,
@@ -208,18 +199,6 @@ def _described(
             **({"spacing_stated": config.spacing is None} if start.spacing is not None else {}),
         },
     )
-
-
-def _known(start: ModelSpec, train: Targets) -> tuple[Target, ...]:
-    """The settings of each target of a start of the same targets."""
-    if start.targets and start.class_names == train.class_names:
-        return start.targets
-    return (Target(),) * len(train.each)
-
-
-def _least(areas: np.ndarray) -> int:
-    """Fewest pixels of a found object, by those of the training objects."""
-    return max(1, round(float(np.quantile(areas, 0.01)) / 2))
 
 
 def _start(config: TrainConfig) -> ModelSpec:

@@ -18,6 +18,7 @@ _PUBLIC = {
     "open_data": "spatialembed.data",
     "train": "spatialembed.training",
     "evaluate": "spatialembed.inference.evaluate",
+    "track": "spatialembed.tracking",
 }
 
 __all__ = ["__version__", *_PUBLIC]

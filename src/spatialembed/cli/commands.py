@@ -16,6 +16,7 @@ from spatialembed.cli.evaluate import run_evaluate
 from spatialembed.cli.export import run_export
 from spatialembed.cli.options import read_recipe
 from spatialembed.cli.predict import run_predict
+from spatialembed.cli.track import run_track
 from spatialembed.console.output import console, errors
 from spatialembed.console.progress import track
 from spatialembed.files.writing import require_writable
@@ -205,6 +206,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "train": run_train,
     "evaluate": run_evaluate,
     "predict": run_predict,
+    "track": run_track,
     "export": run_export,
     "serve": run_serve,
     "models": run_models,

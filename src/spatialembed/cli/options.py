@@ -26,6 +26,7 @@ FLAGS = {
     "stitch": "files are stacks in z (TIFF, OME-Zarr): objects of planes, joined by overlap",
     "tensorboard": "also write TensorBoard's event files (extra log)",
     "overlay": "write a picture of every image with its instances",
+    "divisions": "an object may become two (--divisions no: it may not)",
     "browser": "open the page in the browser",
     "volumes": "the same of volumes: stacks of touching nuclei, instead of scenes",
 }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,6 +26,7 @@ from spatialembed.data.layouts.other_layouts import kind_of_json
 from spatialembed.data.open import scan_data
 from spatialembed.errors import UserError
 from spatialembed.files.described import read_json
+from spatialembed.files.writing import new_folder
 
 FORMATS: dict[str, Any] = {
     "LabelMe": labelme,
@@ -93,28 +92,11 @@ def convert(
     root, out = Path(source), Path(out)
     if not root.is_dir():
         raise UserError(f"{root} is no folder; give that of what the tool wrote, unpacked")
-    if os.path.lexists(out):
-        raise UserError(f"{out} exists already; remove it or choose another folder")
-    if out.resolve().is_relative_to(root.resolve()):
-        raise UserError(f"{out} is within {root}, which is read; choose a folder beside it")
-    within = next((each for each in out.parents if os.path.lexists(each)), out.parent)
-    if not within.is_dir():
-        raise UserError(f"{out} cannot be made, as {within} is no folder; choose another place")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".convert-", dir=out.parent) as scratch:
-            held = Source(root, Path(scratch) / "within", crowds=crowds)
-            name, pictures = _read(held, to, None if found is None else Path(found))
-            made = Path(scratch) / out.name
-            made.mkdir()
-            layout, further = _write(made, pictures, held, to)
-            os.rename(made, out)
-    except OSError as error:
-        where = error.filename or out
-        raise UserError(
-            f"{where}: {error.strerror or error}; free space or choose another folder"
-        ) from error
-    further = further.replace(str(made), str(out))
+    with new_folder(out, root) as made:
+        held = Source(root, made.parent / "within", crowds=crowds)
+        name, pictures = _read(held, to, None if found is None else Path(found))
+        layout, further = _write(made, pictures, held, to)
+        further = further.replace(str(made), str(out))
     written = f"{layout} in {out}: {_counts(pictures)}"
     return Converted(f"{root}: {name}", written, held.notes.lines(), further)
 

@@ -52,6 +52,40 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
             os.close(handle)
 
 
+@contextmanager
+def new_folder(out: Path, source: Path) -> Iterator[Path]:
+    """Give a folder that becomes ``out`` only if the block succeeds.
+
+    Its parent is for the block's own use, and goes at the end.
+
+    Args:
+        out: which must not be there yet.
+        source: what is read, in which ``out`` must not lie.
+
+    Raises:
+        UserError: ``out`` is there, within ``source`` or cannot be made, or the disk is full.
+    """
+    if os.path.lexists(out):
+        raise UserError(f"{out} exists already; remove it or choose another folder")
+    if out.resolve().is_relative_to(source.resolve()):
+        raise UserError(f"{out} is within {source}, which is read; choose a folder beside it")
+    within = next((each for each in out.parents if os.path.lexists(each)), out.parent)
+    if not within.is_dir():
+        raise UserError(f"{out} cannot be made, as {within} is no folder; choose another place")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".spatialembed-new-", dir=out.parent) as scratch:
+            made = Path(scratch) / out.name
+            made.mkdir()
+            yield made
+            os.rename(made, out)
+    except OSError as error:
+        where = error.filename or out
+        raise UserError(
+            f"{where}: {error.strerror or error}; free space or choose another folder"
+        ) from error
+
+
 def sweep(folder: str | Path) -> None:
     """Remove the temporary files in a folder, and below it, whose writers are no more.
 

@@ -18,7 +18,10 @@ IMAGEJ = 2**31
 
 
 def save_label_tiff(
-    path: str | Path, label_map: np.ndarray, spacing: tuple[float, float, float] | None = None
+    path: str | Path,
+    label_map: np.ndarray,
+    spacing: tuple[float, float, float] | None = None,
+    highest: int = 0,
 ) -> None:
     """Write an integer label map (*spatial) as a TIFF of the smallest unsigned type that fits.
 
@@ -29,12 +32,13 @@ def save_label_tiff(
         label_map: 0 background.
         spacing: micrometres between the voxels of a volume along z, y and x, which the file then
             states: as ImageJ's, or of labels that ImageJ does not hold as OME-TIFF.
+        highest: a label that the type holds in any case, for files that are to be of one type.
 
     Raises:
         UserError: the file cannot be written.
         ValueError: labels that are not integers, negative, or above 4,294,967,295.
     """
-    labels = label_map.astype(_unsigned(label_map))
+    labels = label_map.astype(np.result_type(_unsigned(label_map), np.min_scalar_type(highest)))
     with atomic_write(path) as temporary:
         said: dict[str, Any] = {"metadata": {"axes": "ZYX"} if labels.ndim == 3 else {}}
         if spacing is not None and labels.ndim == 3:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from spatialembed.data.annotations.coco_json import Annotation, Image, key
 from spatialembed.data.annotations.drawn import Drawn, Kind, Sorted, has_box
+from spatialembed.data.annotations.pixel_centers import runs_through_centers
 from spatialembed.data.data_set import Problem
 
 WORDS: dict[Kind, str] = {
@@ -36,6 +37,11 @@ LOST: dict[Kind, str] = {
 }
 """The same of those that not even a box says the place of."""
 
+SMALL = (
+    "outlined through the centers of the border's pixels, going by the area stated, as supervision "
+    "and OpenCV draw around masks, so half a pixel smaller all around; write masks as run lengths"
+)
+
 
 def unplaced(each: Sorted) -> bool:
     """Whether nothing says where in the image an annotation is."""
@@ -53,6 +59,10 @@ def at_sight(file: Path, rows: Sequence[Sorted]) -> list[Problem]:
     for kind, words in LOST.items():
         if lost := [each[0] for each in rows if each[1] == kind and unplaced(each)]:
             found.append(Problem(file, f"{_who(lost)}: {words}"))
+    outlined = [each for each, kind in rows if kind == "object" and isinstance(each.outline, list)]
+    small = [each for each in outlined if runs_through_centers(each)]
+    if 2 * len(small) > len(outlined):  # of few it may be chance
+        found.append(Problem(file, f"{_who(small, len(rows))}: {SMALL}", warning=True))
     return found
 
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from spatialembed.data.images.kinds import SUFFIXES, require_few_voxels
+from spatialembed.data.images.numbered import in_order
 from spatialembed.errors import UserError
 from spatialembed.files.names import is_hidden
-
-_NUMBER = re.compile("([0-9]+)")
 
 
 def planes_of(folder: Path) -> list[Path]:
@@ -37,16 +34,7 @@ def planes_of(folder: Path) -> list[Path]:
             f"{folder} is no folder of planes: it holds {len(names)} image files, and a stack has "
             "two planes or more"
         )
-    numbers = _numbers(folder, names)
-    order = sorted(range(len(names)), key=lambda i: numbers[i])
-    for i, k in pairwise(order):
-        if numbers[k] != numbers[i] + 1:
-            what = "have one number" if numbers[k] == numbers[i] else "leave a gap between them"
-            raise UserError(
-                f"{folder} is no folder of planes: {names[i]} and {names[k]} {what}; number the "
-                "planes without gaps"
-            )
-    return [folder / names[i] for i in order]
+    return [folder / name for name in in_order(folder, names, "folder of planes", "planes", "z001")]
 
 
 def read_planes(folder: Path, read: Callable[[Path], np.ndarray]) -> np.ndarray:
@@ -87,25 +75,6 @@ def planes_size(folder: Path, size: Callable[[Path], tuple[int, int]]) -> tuple[
                 "size"
             )
     return len(planes), *sizes[0]
-
-
-def _numbers(folder: Path, names: list[str]) -> list[int]:
-    """The number of each plane."""
-    parts = [_NUMBER.split(os.path.splitext(name)[0]) for name in names]  # texts at even places
-    texts = {tuple(part[::2]) for part in parts}
-    found = [[int(number) for number in part[1::2]] for part in parts]
-    if len(texts) > 1 or not found[0]:
-        raise UserError(
-            f"{folder} is no folder of planes: their names ({names[0]}, {names[-1]}) differ in "
-            "more than a number, or have none; name them such as z001.tif, z002.tif"
-        )
-    differ = [i for i in range(len(found[0])) if len({numbers[i] for numbers in found}) > 1]
-    if len(differ) > 1:
-        raise UserError(
-            f"{folder} is no folder of planes: their names ({names[0]}, {names[-1]}) differ in "
-            f"{len(differ)} numbers; keep the planes of one time and channel in a folder"
-        )
-    return [numbers[differ[0] if differ else 0] for numbers in found]
 
 
 def _kind(plane: np.ndarray) -> str:

@@ -121,7 +121,7 @@ def image_of(
         UserError: there is none, several and none is asked for, it is a stack where an image is
             wanted or the other way round, or not complete.
     """
-    _require_all_pages(path, file)
+    require_all_pages(path, file)
     planes = (series for series in file.series if {"Y", "X"} <= set(series.axes))
     stored = [image for one in planes for image in _images(file, one, stack)]
     if not stored:
@@ -135,7 +135,7 @@ def image_of(
     return TiffImage(path, pages, axes, [image.held for image in stored], number)
 
 
-def _require_all_pages(path: Path, file: tifffile.TiffFile) -> None:
+def require_all_pages(path: Path, file: tifffile.TiffFile) -> None:
     """Refuse a file that ends before a page it goes on with: tifffile passes over that, and takes
     what is left of a stack for a smaller one, or for an image.
     """

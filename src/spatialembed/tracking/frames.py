@@ -1,0 +1,146 @@
+"""The frames of a sequence: label maps in numbered TIFFs, or times of one TIFF."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+
+from spatialembed.data.checks.mask_signs import Sign, signs_of
+from spatialembed.data.images.kinds import is_tiff
+from spatialembed.data.images.label_values import as_mask
+from spatialembed.data.images.numbered import in_order
+from spatialembed.data.images.reading import (
+    image_names,
+    image_size,
+    is_stack,
+    read_mask,
+    read_stack_mask,
+    stack_size,
+    stack_spacing,
+)
+from spatialembed.data.images.spacing import Spacing
+from spatialembed.data.images.tiff_file import TiffImage, opened, require_all_pages
+from spatialembed.data.parts import parts_of
+from spatialembed.errors import UserError
+
+_SO = (
+    "give a folder of label TIFFs, one a frame, as `spatialembed predict` writes them, or a TIFF "
+    "whose axes are time, y and x"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Frames(Sequence[np.ndarray]):
+    """Label maps that are read when they are asked for.
+
+    Attributes:
+        names: of the frames, without suffix.
+        read: gives a frame by its number.
+        spacing: micrometres between the voxels of stacks along z, y and x, where files say it.
+    """
+
+    names: list[str]
+    read: Callable[[int], np.ndarray]
+    spacing: Spacing | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @overload
+    def __getitem__(self, frame: int) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, frame: slice) -> list[np.ndarray]: ...
+    def __getitem__(self, frame: int | slice) -> np.ndarray | list[np.ndarray]:
+        """A frame (H, W) or (Z, H, W), int32 or int64, 0 background."""
+        if isinstance(frame, slice):
+            return [self[t] for t in range(*frame.indices(len(self)))]
+        return self.read(range(len(self))[frame])
+
+
+def open_frames(source: str | Path) -> Frames:
+    """The frames of a sequence, in the order of the numbers in their names.
+
+    Of a folder its TIFFs are taken, and nothing below it. The first frame is looked at: a mask of
+    a class, or an image, is refused.
+
+    Args:
+        source: a folder of label TIFFs, one a frame, or one TIFF with its axes: TYX or TZYX.
+
+    Raises:
+        UserError: no such folder or file, fewer than two frames, names that are not numbered
+            without gaps, frames of several sizes, or something that is no label map.
+    """
+    path = Path(source)
+    frames = _of_folder(path) if path.is_dir() else _of_one_file(path)
+    if len(frames) < 2:
+        raise UserError(f"{path} holds one frame, and tracks need two or more; {_SO}")
+    _require_objects(path, frames)
+    return frames
+
+
+def _of_folder(folder: Path) -> Frames:
+    there = (folder / name for name in image_names(folder))
+    names = [file.name for file in there if file.is_file() and is_tiff(file)]
+    if not names:
+        raise UserError(f"{folder} holds no TIFF; {_SO}")
+    names = in_order(folder, names, "sequence of frames", "frames", "t001") if names[1:] else names
+    files = [folder / name for name in names]
+    stacks = is_stack(files[0])
+    _require_one_size(files, stack_size if stacks else image_size)
+    read = read_stack_mask if stacks else read_mask
+    spacing = stack_spacing(files[0]) if stacks else None
+    return Frames([file.stem for file in files], lambda frame: read(files[frame]), spacing)
+
+
+def _require_one_size(files: Sequence[Path], size: Callable[[Path], tuple[int, ...]]) -> None:
+    first = size(files[0])
+    for file in files[1:]:
+        if (other := size(file)) != first:
+            one, another = ("x".join(map(str, reversed(each))) for each in (first, other))
+            raise UserError(
+                f"{file} has {another} pixels, {files[0].name} {one}; frames are of one size: give "
+                "each sequence a folder of its own"
+            )
+
+
+def _of_one_file(path: Path) -> Frames:
+    if not path.is_file():
+        raise UserError(f"{path} does not exist; {_SO}")
+    if not is_tiff(path):
+        raise UserError(f"{path} is no TIFF; {_SO}")
+    with opened(path) as file:
+        require_all_pages(path, file)
+        series = file.series[0]
+        axes = "".join(a for a, n in zip(series.axes, series.shape, strict=True) if n > 1)
+        if len(file.series) > 1 or axes not in ("TYX", "TZYX"):
+            raise UserError(
+                f"{path} has the axes {axes} in {len(file.series)} series, and its frames are read "
+                "where they are TYX or TZYX; store them so (tifffile: metadata={'axes': 'TYX'}; "
+                "ImageJ: as a hyperstack with frames), or each as a numbered file"
+            )
+        TiffImage(path, series, axes, [], 0).require_whole()
+        times: Any = series.asarray()
+    times = times.reshape([n for n in times.shape if n > 1])
+    digits = len(str(len(times) - 1))
+    names = [f"{path.stem}_{t:0{digits}d}" for t in range(len(times))]
+    return Frames(names, partial(_time, path, times))
+
+
+def _time(path: Path, times: np.ndarray, frame: int) -> np.ndarray:
+    return as_mask(path, times[frame][..., None])
+
+
+def _require_objects(path: Path, frames: Frames) -> None:
+    """Refuse what is no map of instances, by the first frame."""
+    label_map = frames[0]
+    if label_map.ndim == 3:
+        return
+    classes = np.zeros(label_map.shape, np.int32)
+    signs = signs_of(parts_of(label_map, classes).table, label_map.shape)
+    if wrong := sorted(sign.value for sign in signs.clear | (signs.hints & {Sign.BINARY})):
+        raise UserError(f"{path}: frame {frames.names[0]} is no map of instances: it {wrong[0]}")

@@ -1,0 +1,58 @@
+"""The objects of all frames in one table: where they are and how large."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Objects:
+    """N objects, frame by frame, in each in order of label.
+
+    Attributes:
+        frame: (N,) int64, from 0.
+        label: (N,) int64, in its frame's label map.
+        area: (N,) int64, pixels or voxels.
+        center: (N, D) float64, centroid in pixels or voxels.
+        place: (N, D) float64, the same in the unit of the spacing.
+        diameter: (N,) float64, of the circle or sphere of that size, in the unit of the spacing.
+    """
+
+    frame: np.ndarray
+    label: np.ndarray
+    area: np.ndarray
+    center: np.ndarray
+    place: np.ndarray
+    diameter: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+
+def measured(frame: int, label_map: np.ndarray, spacing: Sequence[float]) -> Objects:
+    """The objects of one frame.
+
+    Args:
+        frame: its number.
+        label_map: (*spatial) integers, 0 background.
+        spacing: (D,) how far pixels lie apart along each axis, in any unit.
+    """
+    pixels = np.nonzero(label_map)
+    label, inverse, area = np.unique(label_map[pixels], return_inverse=True, return_counts=True)
+    sums = [np.bincount(inverse, along, len(label)) for along in pixels]
+    center = np.stack(sums, axis=1) / area[:, None]
+    dims = label_map.ndim
+    unit_ball = math.pi ** (dims / 2) / math.gamma(dims / 2 + 1)
+    diameter = 2 * (area * math.prod(spacing) / unit_ball) ** (1 / dims)
+    frames = np.full(len(label), frame, np.int64)
+    return Objects(frames, label.astype(np.int64), area, center, center * spacing, diameter)
+
+
+def joined(parts: Sequence[Objects]) -> Objects:
+    """One table of those of frames."""
+    names = ("frame", "label", "area", "center", "place", "diameter")
+    return Objects(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))

@@ -1,0 +1,134 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from spatialembed.errors import UserError
+from spatialembed.tracking.frames import open_frames
+
+
+def label_map(number: int = 1, size: tuple[int, int] = (20, 24)) -> np.ndarray:
+    found = np.zeros(size, np.uint8)
+    found[4:9, 4 : 8 + number % 10] = 1
+    found[12:16, 6:12] = 2
+    return found
+
+
+def write(folder: Path, **arrays: np.ndarray) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name, array in arrays.items():
+        tifffile.imwrite(folder / f"{name}.tif", array, photometric="minisblack")
+    return folder
+
+
+def test_frames_are_in_the_order_of_their_numbers_9_before_10(tmp_path) -> None:
+    folder = write(tmp_path / "a", **{f"frame{t}": label_map(t) for t in (10, 9, 11, 8)})
+    (folder / "frame8_overlay.png").write_bytes(b"\x89PNG of what predict wrote beside them")
+    (folder / "settings.json").write_text("{}")
+    frames = open_frames(folder)
+    assert frames.names == ["frame8", "frame9", "frame10", "frame11"]
+    for t, number in enumerate((8, 9, 10, 11)):
+        assert np.array_equal(frames[t], label_map(number))
+    assert len(frames[1:3]) == 2
+    with pytest.raises(IndexError):
+        frames[4]
+
+
+def test_times_of_one_tiff_are_frames_where_it_says_that_they_are(tmp_path) -> None:
+    times = np.stack([label_map(t) for t in range(11)])
+    path = tmp_path / "x.tif"
+    for options in (
+        {"metadata": {"axes": "TYX"}},
+        {"imagej": True, "metadata": {"axes": "TYX"}},
+        {"ome": True, "metadata": {"axes": "TYX"}},
+        {"metadata": {"axes": "TYX"}, "compression": "zlib"},
+    ):
+        tifffile.imwrite(path, times, photometric="minisblack", **options)
+        frames = open_frames(path)
+        assert frames.names[0] == "x_00"
+        assert frames.names[10] == "x_10"
+        assert all(np.array_equal(frames[t], times[t]) for t in range(11))
+
+
+def test_stacks_are_frames_of_three_axes_with_their_spacing(tmp_path) -> None:
+    folder = tmp_path / "stacks"
+    folder.mkdir()
+    said = {"axes": "ZYX", "spacing": 2.0, "unit": "um"}
+    for t in range(2):
+        stack = np.stack([label_map(t)] * 5)
+        resolution = (2.0, 2.0)
+        path = folder / f"t{t}.tif"
+        tifffile.imwrite(path, stack, imagej=True, resolution=resolution, metadata=said)
+    frames = open_frames(folder)
+    assert frames[1].shape == (5, 20, 24)
+    assert frames.spacing == pytest.approx((2.0, 0.5, 0.5))
+
+
+def speckled() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 200, (20, 24)).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "told"),
+    [
+        ({"t1": label_map(), "t2": label_map(size=(20, 30))}, r"t2.tif has 30x20 pixels, t1.tif"),
+        ({"t1": label_map(), "t3": label_map()}, "t1.tif and t3.tif leave a gap"),
+        ({"t1": label_map(), "t01": label_map()}, "have one number"),
+        ({"first": label_map(), "last": label_map()}, "or have none; name them such as t001.tif"),
+        ({"p1t1": label_map(), "p2t2": label_map()}, "differ in 2 numbers"),
+        ({"t1": label_map()}, "holds one frame"),
+        ({}, "holds no TIFF"),
+        ({"t1": label_map() + 0.5, "t2": label_map()}, "t1.tif is not integer"),
+        ({"t1": label_map().astype(np.int16) - 1, "t2": label_map()}, "t1.tif has negative"),
+        (
+            {"t1": speckled(), "t2": label_map()},
+            "t1 is no map of instances: it has ids that lie in several parts",
+        ),
+        ({"t1": 255 * (label_map() == 1), "t2": label_map()}, "it holds no id but 255"),
+        ({"t1": np.stack([label_map()] * 5), "t2": label_map()}, "t2.tif"),
+        ({"t1": label_map(), "t2": np.stack([label_map()] * 5)}, "t2.tif"),
+    ],
+)
+def test_a_folder_of_something_else_is_refused(tmp_path, arrays, told) -> None:
+    folder = write(tmp_path / "a", **{n: np.asarray(a) for n, a in arrays.items()})
+    with pytest.raises(UserError, match=told):
+        list(open_frames(folder))
+
+
+def test_whole_numbers_stored_as_floats_are_read(tmp_path) -> None:
+    folder = write(tmp_path / "a", t1=label_map().astype(np.float32), t2=label_map())
+    assert np.array_equal(open_frames(folder)[0], label_map())
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "told"),
+    [
+        ((5, 20, 24), {}, "has the axes QYX"),
+        ((5, 20, 24), {"metadata": {"axes": "ZYX"}}, "has the axes ZYX"),
+        ((5, 2, 20, 24), {"metadata": {"axes": "TCYX"}}, "has the axes TCYX"),
+        ((20, 24), {}, "has the axes YX"),
+    ],
+)
+def test_a_tiff_that_does_not_hold_times_is_refused(tmp_path, shape, options, told) -> None:
+    path = tmp_path / "x.tif"
+    tifffile.imwrite(path, np.zeros(shape, np.uint8), photometric="minisblack", **options)
+    with pytest.raises(UserError, match=told):
+        open_frames(path)
+
+
+def test_a_cut_off_tiff_of_times_and_what_is_none_are_refused(tmp_path) -> None:
+    path = tmp_path / "x.tif"
+    times = np.stack([label_map(t) for t in range(9)])
+    for compression in (None, "zlib"):
+        said = {"metadata": {"axes": "TYX"}, "compression": compression}
+        tifffile.imwrite(path, times, photometric="minisblack", **said)
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) * 2 // 3])
+        with pytest.raises(UserError, match=r"x\.tif"):
+            open_frames(path)
+    with pytest.raises(UserError, match="does not exist"):
+        open_frames(tmp_path / "none")
+    (tmp_path / "y.csv").write_text("no image")
+    with pytest.raises(UserError, match="is no TIFF"):
+        open_frames(tmp_path / "y.csv")

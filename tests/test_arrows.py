@@ -20,7 +20,7 @@ LEVELS = [
     {"terms", "pictures", "data.sample", "data.sample_files"},
     {"loss", "clustering", "refinement", "data.large_sample", "data.parts", "data.volume_objects"},
     {"data.data_set"},
-    {"data.annotations", "data.index_cache", "data.mixture"},
+    {"data.annotations", "data.index_cache", "data.mixture", "data.targets"},
     {"data.layouts", "data.index"},
     {"data.open", "data.crops"},
     {"data.held_out"},

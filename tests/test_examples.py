@@ -20,6 +20,7 @@ from spatialembed.cli.commands import COMMANDS
 from spatialembed.cli.main import main
 from spatialembed.cli.options import build_parser
 from spatialembed.cli.options import prepared as as_words
+from spatialembed.demo.cells import make_cells
 from spatialembed.demo.volumes import write_volumes
 from spatialembed.errors import UserError
 
@@ -54,7 +55,7 @@ def blobs(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """What the examples name: DATA, VOLUMES, IMAGES, STACKS, image.png, runs/x and v, and more."""
+    """What the examples name: DATA, VOLUMES, CELLS, IMAGES, image.png, runs/x and v, and more."""
     folder = tmp_path_factory.mktemp("examples")
     for split, count in (("train", 6), ("test", 2)):
         for k in range(count):
@@ -64,6 +65,7 @@ def prepared(tmp_path_factory):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 tifffile.imwrite(path, array)
     write_volumes(folder / "VOLUMES", train=2, val=0, test=1, shape=(16, 40, 40))
+    make_cells(folder / "CELLS", {"train": 3, "val": 1, "test": 1}, side=64)
     rows = ["image,picture", *(f"{k},{k // 2}" for k in range(6))]
     (folder / "pictures.csv").write_text("\n".join(rows), encoding="utf-8")
     (folder / "IMAGES").mkdir()

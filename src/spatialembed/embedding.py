@@ -6,6 +6,8 @@ kind, so that clustering needs no torch. Neven et al. 2019, section 3.
 
 A raw output has, per pixel, ``D`` offsets in the order x, y, z, then ``n_sigma`` bandwidths in the
 same order, then one seed logit a class. Its spatial axes are the last ``D``, in the order z, y, x.
+A network of several targets, such as nuclei and their cells, gives such an output for each, one
+after the other: :func:`of_targets`.
 """
 
 from __future__ import annotations
@@ -130,6 +132,17 @@ def seed_maps(output: Array, n_sigma: int, dims: int) -> int:
             f"{dims} offsets and {n_sigma} bandwidths come first"
         )
     return channels - dims - n_sigma
+
+
+def of_targets(output: Array, count: int) -> list[Array]:
+    """The raw output (C, *spatial) of each of ``count`` targets, of one (count * C, *spatial)."""
+    each = len(output) // count
+    return [output[k * each : (k + 1) * each] for k in range(count)]
+
+
+def concatenated(outputs: Sequence[Array]) -> Array:
+    """The inverse of :func:`of_targets`."""
+    return _namespace(outputs[0]).concatenate(list(outputs))
 
 
 def embed_pixels(

@@ -6,7 +6,7 @@ import pytest
 
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training import TrainConfig
-from spatialembed.training.prepare import _other_size
+from spatialembed.training.look_at_data import other_size
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_it_is_told(asked, wide, zoom, told) -> None:
     config = TrainConfig(data=Path("d"), out=Path("o"), init=Path("nuclei"), diameter=asked)
     said = [
         str(each)
-        for each in _other_size(config, ModelSpec("residual_unet", object_diameter=wide, zoom=zoom))
+        for each in other_size(config, ModelSpec("residual_unet", object_diameter=wide, zoom=zoom))
     ]
     assert len(said) == (told is not None)
     assert all(told in each for each in said)

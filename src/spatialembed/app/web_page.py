@@ -16,6 +16,7 @@ from spatialembed.app.temporary import keep_together
 from spatialembed.app.visitors import OwnVisitorsOnly
 from spatialembed.errors import UserError, missing_extra
 from spatialembed.inference.predictor import Model
+from spatialembed.models.spec import require_one_target
 from spatialembed.pictures import VIEWS, Plane, PlaneExplanation
 
 if TYPE_CHECKING:
@@ -54,8 +55,10 @@ def serve(
         The page and its address.
 
     Raises:
-        UserError: gradio is missing, or host or port cannot be listened on.
+        UserError: gradio is missing, host or port cannot be listened on, or the model is of several
+            targets.
     """
+    require_one_target(model.spec, model.name, "the page")
     gr = _gradio()
     require_free(host, port)
     keep_together()

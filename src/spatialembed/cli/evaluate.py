@@ -55,6 +55,7 @@ def run_evaluate(
         precision: float32 or bf16; by default float32, of nuclei on a processor int8. An
             exported model has its own.
     """
+    from spatialembed.data.targets import each_of
     from spatialembed.inference.evaluate import evaluate, open_split
     from spatialembed.inference.loading import load
     from spatialembed.report.evaluation import folder_beside, tables, write_evaluation
@@ -69,11 +70,13 @@ def run_evaluate(
     folder = out or folder_beside(Path(model), dataset.split)
     replaced = (folder / "evaluation.json").exists()
     evaluation = evaluate(loaded, dataset, None, folder, min_region, track, max_found)
-    warn(evaluation["warnings"])
-    for table in tables(evaluation):
-        console.print(table)
-    page = write_evaluation(loaded, dataset, evaluation, folder, pictures)
-    console.print(f"Written: {folder / 'evaluation.json'} and {page}", soft_wrap=True)
+    each = evaluation.get("targets", {"": evaluation})
+    for one, own, name in zip(loaded.each(), each_of(dataset), each, strict=True):
+        warn(each[name]["warnings"])
+        for table in tables(each[name]):
+            console.print(table)
+        page = write_evaluation(one, own, each[name], folder / name, pictures)
+        console.print(f"Written: {folder / name / 'evaluation.json'} and {page}", soft_wrap=True)
     if replaced:
         console.print("In place of an earlier evaluation; another --out keeps both", soft_wrap=True)
     return 0

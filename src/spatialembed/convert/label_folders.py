@@ -17,6 +17,7 @@ from spatialembed.data.images.reading import read_mask
 from spatialembed.data.layouts import cityscapes, label_folder
 from spatialembed.data.layouts.splits import split_of
 from spatialembed.data.open import refuse, scan_data
+from spatialembed.data.targets import Targets
 from spatialembed.errors import UserError
 from spatialembed.formats.coco_results import compressed_rle
 from spatialembed.formats.label_images import save_label_tiff
@@ -45,7 +46,7 @@ def read(source: Source) -> Iterator[Picture]:
     """The pictures of all splits.
 
     Raises:
-        UserError: what training refuses, or volumes.
+        UserError: what training refuses, volumes, or masks of several targets.
     """
     root = source.root
     below = [*root.iterdir(), *(root / "leftImg8bit").glob("*")]
@@ -55,6 +56,11 @@ def read(source: Source) -> Iterator[Picture]:
         refuse(data.problems, root)
         if data.dims == 3:
             raise UserError(f"{root} holds volumes; the tools hold images")
+        if isinstance(data, Targets):
+            raise UserError(
+                f"{root} has masks of several targets, each a folder of masks: move those of one "
+                "to a data set of their own, and convert that"
+            )
         for i, (name, image, truth, _) in enumerate(data.items[i] for i in range(len(data))):
             mask, classes, unknown = data.truth(i)
             if (size := source.size(image, truth)) != mask.shape:

@@ -136,7 +136,7 @@ class FileDataSet(ABC):
         item = self.items[i]
         read = read_image if self.dims == 2 else read_stack
         image, truth = read(item.image), self.truth(i)
-        if (shape := truth.label_mask.shape) != image.shape[:-1]:
+        if (shape := truth.label_mask.shape[-self.dims :]) != image.shape[:-1]:
             raise UserError(unequal(item.image, image.shape[:-1], item.truth, shape))
         return Sample(item.name, image, *truth)
 

@@ -27,6 +27,7 @@ from spatialembed.data.index_cache import (
 from spatialembed.data.large_sample import LargeSample
 from spatialembed.data.mixture import Mixture
 from spatialembed.data.parts import joined, objects_in, parts_of
+from spatialembed.data.targets import Targets
 from spatialembed.data.volume_objects import objects_in_volume, plane_diameters
 from spatialembed.errors import UserError
 
@@ -48,7 +49,7 @@ class ObjectIndex:
     Attributes:
         image: (N,) int32, number of the image in the data set.
         label: (N,) int32, id in the image's label mask.
-        class_index: (N,) int32, index into the data set's ``class_names``.
+        class_index: (N,) int32, index into the data set's ``class_names``, of targets too.
         box: (N, 4) int32, y0 x0 y1 x1 in pixels, half open, of the object without parts that lie
             far from its largest one: a stray pixel does not move it. Of volumes (N, 6), z0 y0 x0
             z1 y1 x1.
@@ -135,6 +136,9 @@ def object_index(
     """
     if isinstance(dataset, Mixture):  # each set keeps its own
         return _one_after_another([object_index(d, None, whole, progress) for d in dataset.sets])
+    if isinstance(dataset, Targets):
+        each = [object_index(d, None, whole, progress) for d in dataset.each]
+        return _of_targets(dataset, each)
     files = [Path(cache)] if cache is not None else places(dataset, whole)
     if not files:
         return build_object_index(dataset)
@@ -252,6 +256,22 @@ def _one_after_another(indexes: Sequence[ObjectIndex]) -> ObjectIndex:
     firsts = [0, *np.cumsum([len(one.image_size) for one in indexes])[:-1]]
     joined["image"] += np.repeat(np.array(firsts, np.int32), [len(one) for one in indexes])
     return ObjectIndex(**joined)
+
+
+def _of_targets(dataset: Targets, each: Sequence[ObjectIndex]) -> ObjectIndex:
+    """The objects of all targets, those of an image one target after the other, as its class."""
+    place = {name: number for number, name in enumerate(dataset.names)}
+    size = np.zeros((len(place), each[0].dims), np.int32)
+    channels = np.zeros(len(place), np.int32)
+    tables = []
+    for k, (data, own) in enumerate(zip(dataset.each, each, strict=True)):
+        numbers = np.array([place[name] for name in data.names], np.int32)
+        size[numbers], channels[numbers] = own.image_size, own.channels
+        kind = np.full(len(own), k, np.int32)
+        tables.append(np.column_stack([numbers[own.image], own.label, kind, own.box, own.area]))
+    table = np.concatenate(tables)
+    table = table[np.argsort(table[:, 0], kind="stable")]
+    return _from_table(table, np.column_stack([size, channels]))
 
 
 def _from_table(table: np.ndarray, shape: np.ndarray) -> ObjectIndex:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -15,7 +15,10 @@ Window: TypeAlias = tuple[slice, ...]
 
 
 class Truth(NamedTuple):
-    """What is known of an image: one array each, all (H, W), or of a volume (Z, H, W)."""
+    """What is known of an image: one array each, all (H, W), or of a volume (Z, H, W).
+
+    Of several targets (T, H, W) or (T, Z, H, W); a class is then the one of its target, 0.
+    """
 
     label_mask: np.ndarray
     """int32, 0 background, any other id one object; ids may have gaps."""
@@ -27,7 +30,7 @@ class Truth(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One image, or volume, with its truth.
+    """One image, or volume, with its truth; that of several targets has an axis of them first.
 
     Attributes:
         name: unique within its split; fit for the name of a file.
@@ -56,7 +59,7 @@ class Sample:
             array: np.ndarray = getattr(self, field)
             if array.dtype != dtype:
                 raise UserError(f"{self.name}: {field} must be {dtype}, not {array.dtype}")
-            if array.shape != self.image.shape[:-1]:
+            if not self._fits(array.shape):
                 raise UserError(
                     f"{self.name}: {field} is {size(array.shape)}, the image "
                     f"{size(self.image.shape[:-1])}; they must be of one size"
@@ -66,10 +69,15 @@ class Sample:
         if not np.array_equal(self.label_mask > 0, self.class_map >= 0):
             raise UserError(f"{self.name}: class_map must be 0 or more on objects, -1 elsewhere")
 
+    def _fits(self, shape: tuple[int, ...]) -> bool:
+        targets = self.label_mask.shape[: self.label_mask.ndim - self.image.ndim + 1]
+        return shape == (*targets, *self.image.shape[:-1]) and len(targets) <= 1
+
     def truth(self, *window: slice) -> Truth:
         """The truth of a window; views."""
         whole = (self.label_mask, self.class_map, self.ignore)
-        return Truth(*(array[window] for array in whole))
+        part: Any = (..., *window)
+        return Truth(*(array[part] for array in whole))
 
     def read(self, *window: slice) -> Sample:
         """A window as a sample of its own, of views."""

@@ -54,6 +54,9 @@ class Items:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def __iter__(self) -> Iterator[Item]:
+        return map(self.__getitem__, range(len(self)))
+
     def __getitem__(self, number: int) -> Item:
         name, *files = self._rows[number].split(_BETWEEN)
         return Item(name, *(self.root / file for file in files))

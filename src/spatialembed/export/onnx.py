@@ -19,6 +19,7 @@ from spatialembed.inference.onnx_file import sealed
 from spatialembed.inference.onnx_network import EXPORT_KEY, SPEC_KEY, OnnxNetwork
 from spatialembed.inference.predictor import Model
 from spatialembed.models import strides
+from spatialembed.models.spec import require_one_target
 
 if TYPE_CHECKING:
     import onnx
@@ -71,6 +72,8 @@ def export_model(
             else "only int8 looks at data; leave out --data, or add --precision int8"
         )
     module, spec = load_network(model)
+    if precision == "int8":
+        require_one_target(spec, str(model), "int8")
     steps = strides(module, spec.dims)
     train, val = (None, None) if data is None else open_splits(Path(data), spec)
     notes: dict[str, Any] = {"precision": precision}

@@ -15,6 +15,7 @@ from spatialembed.inference.loading import load_network
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.true_size import ratios_of, require_near
 from spatialembed.models import strides
+from spatialembed.models.spec import require_one_target
 
 if TYPE_CHECKING:
     import os
@@ -53,6 +54,7 @@ def torchscript(
     from spatialembed.models.folding import folded
 
     module, spec = load_network(model)
+    require_one_target(spec, str(model), "TorchScript with clustering")
     if spec.dims != 2:
         raise UserError(f"{model} is of volumes; TorchScript is of images: export it as .onnx")
     if pixel_size is not None and not 0 < pixel_size < np.inf:

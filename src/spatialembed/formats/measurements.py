@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,7 @@ def write_measurements(
     instances: Instances,
     image: np.ndarray | None = None,
     spacing: tuple[float, ...] | None = None,
+    more: Mapping[str, Sequence[object]] | None = None,
 ) -> None:
     """Write :func:`measurements` as CSV; of no instances, the names of the columns.
 
@@ -101,6 +103,7 @@ def write_measurements(
         image: its pixels, for intensities.
         spacing: micrometres between pixels along (y, x), or the voxels of a volume along
             (z, y, x).
+        more: further columns at the end, of one value an instance.
 
     Raises:
         UserError: scikit-image is missing, or the file cannot be written.
@@ -111,6 +114,9 @@ def write_measurements(
         rows = [dict(zip(columns, row, strict=True)) for row in values]
     else:
         columns, rows = _columns(image, spacing), measurements(instances, image, spacing)
+    for name, further in (more or {}).items():
+        columns = [*columns, name]
+        rows = [{**row, name: further[int(str(row["label"])) - 1]} for row in rows]
     with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()

@@ -93,11 +93,20 @@ def geojson(instances: Instances) -> dict[str, Any]:
     Raises:
         UserError: scikit-image is missing.
     """
-    # QuPath (0.4 to 0.7) refuses the whole file where a class has no color.
     colors = distinct_colors(len(instances.class_names)).tolist()
+    return {"type": "FeatureCollection", "features": features(instances, colors)}
+
+
+def features(instances: Instances, colors: list[list[int]]) -> list[dict[str, Any]]:
+    """Those of :func:`geojson`, in the order of instances; a color a class.
+
+    Raises:
+        UserError: scikit-image is missing.
+    """
+    # QuPath (0.4 to 0.7) refuses the whole file where a class has no color.
     named = zip(instances.class_names, colors, strict=True)
     kinds = [{"name": name, "color": color} for name, color in named]
-    features = [
+    return [
         {
             "type": "Feature",
             "geometry": _geometry(parts, z),
@@ -111,7 +120,6 @@ def geojson(instances: Instances) -> dict[str, Any]:
         for k in range(len(instances))
         for z, parts in outlines(instances, k)
     ]
-    return {"type": "FeatureCollection", "features": features}
 
 
 def _geometry(parts: list[list[Ring]], z: int | None) -> dict[str, Any]:

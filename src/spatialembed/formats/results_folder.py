@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from spatialembed.errors import UserError, missing_extra
-from spatialembed.files.described import read_json
 from spatialembed.files.writing import atomic_write
 from spatialembed.formats.cityscapes_results import cityscapes_ids, write_cityscapes_results
 from spatialembed.formats.coco_ids import annotated_ids, numbered
@@ -21,6 +20,7 @@ from spatialembed.formats.label_images import save_label_tiff
 from spatialembed.formats.measurements import write_measurements
 from spatialembed.formats.meshes import write_meshes
 from spatialembed.formats.outlines import geojson, write_imagej_rois
+from spatialembed.formats.settings_file import SETTINGS_FILE, settings_in
 from spatialembed.pictures import overlay, save_picture
 from spatialembed.pictures.overlays import projected
 
@@ -44,11 +44,14 @@ PLACES = {
 COCO_FILES = "coco_results.json", "coco_images.json"
 """Of all images together."""
 
+OF_ALL_TARGETS = "picture", "geojson"
+"""What is of several targets together; of other kinds each has its own."""
+
+OF_ONE_TARGET = "cityscapes", "coco"
+"""Formats that several targets, whose objects overlap, are not written in."""
+
 OF_ONE_KIND = {"cityscapes": 2, "coco": 2, "meshes": 3}
 """Formats that hold what was found in images alone, or in volumes, by their axes."""
-
-SETTINGS_FILE = "settings.json"
-"""What the results of a folder were made with."""
 
 LIBRARIES = {
     "geojson": ["skimage"],
@@ -67,7 +70,8 @@ class Results:
     order of score), its picture in ``a/b_overlay.png``, and, where asked for, its instances in
     ``cityscapes/a/b.txt`` with mask files beside it, as rows of ``coco_results.json``, as polygons
     in ``a/b.geojson`` (QuPath) and ``a/b_rois.zip`` (ImageJ), as a table in ``a/b.csv``, or as
-    surfaces in ``a/b.obj``.
+    surfaces in ``a/b.obj``. Of several targets each has such files of its own, ``a/b_cells.tif``,
+    but for picture and GeoJSON, which hold all.
 
     Args:
         out: the folder, made if it is not there.
@@ -75,6 +79,7 @@ class Results:
         pictures: whether overlays are written.
         annotations: a COCO json whose image and category ids the COCO results take; None numbers
             images and categories from 1 and says so in ``coco_images.json``.
+        targets: names of several, the largest objects first; none of one.
 
     Raises:
         UserError: an unknown format or one whose extra is missing, or annotations that cannot be
@@ -85,6 +90,7 @@ class Results:
     formats: Collection[str] = ()
     pictures: bool = True
     annotations: Path | None = None
+    targets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in self.formats:
@@ -119,6 +125,12 @@ class Results:
         """
         for name in self.formats:
             _require_kind(name, dims)
+            if self.targets and name in OF_ONE_TARGET:
+                raise UserError(
+                    f"format {name} is of one target, the model finds "
+                    f"{' and '.join(self.targets)}: leave it out; label TIFFs, geojson, imagej and "
+                    "measurements hold several"
+                )
         if "cityscapes" in self.formats:
             cityscapes_ids(class_names)
         if self.annotations is not None:
@@ -126,7 +138,7 @@ class Results:
 
     def has(self, name: str) -> bool:
         """Whether every file of an image's results is there."""
-        return all(self._path(kind, name).is_file() for kind in self._kinds)
+        return all(path.is_file() for kind in self.kinds for path in self.paths(kind, name))
 
     def write(
         self,
@@ -135,6 +147,7 @@ class Results:
         found: Instances,
         overwrite: bool = True,
         spacing: tuple[float, ...] | None = None,
+        columns: Mapping[str, Sequence[object]] | None = None,
     ) -> None:
         """Write the results of one image (H, W, C); each file appears whole or not at all.
 
@@ -149,6 +162,7 @@ class Results:
             overwrite: replace files that are there; else only what is missing is written.
             spacing: micrometres between pixels along (y, x), or the voxels of a stack along
                 (z, y, x), where known.
+            columns: further ones of the measurements, of one value an instance.
 
         Raises:
             UserError: a file cannot be written, a class is none of Cityscapes', or the annotations
@@ -157,7 +171,7 @@ class Results:
         if self.annotations is not None:
             annotated_ids(self.annotations).require_size(name, found.label_map.shape)
         if overwrite:
-            self._remove(name, set(PLACES) - self._kinds)
+            self._remove(name, set(PLACES) - self.kinds)
         writers: dict[str, Callable[[Path], object]] = {
             "cityscapes": lambda path: write_cityscapes_results(
                 path.parent, path.stem, found, cityscapes_ids(found.class_names)
@@ -165,14 +179,14 @@ class Results:
             "coco": lambda path: write_json(path, image_part(found)),
             "geojson": lambda path: write_json(path, geojson(found)),
             "imagej": lambda path: write_imagej_rois(path, found, image.shape[-1]),
-            "measurements": lambda path: write_measurements(path, found, image, spacing),
+            "measurements": lambda path: write_measurements(path, found, image, spacing, columns),
             "meshes": lambda path: write_meshes(path, found, spacing),
             "picture": lambda path: save_picture(path, overlay(*_flat(image, found.label_map))),
             "labels": lambda path: save_label_tiff(path, found.label_map, spacing),
         }
         for kind, write in writers.items():
-            path = self._path(kind, name)
-            if kind in self._kinds and (overwrite or not path.is_file()):
+            [path] = self.paths(kind, name)
+            if kind in self.kinds and (overwrite or not path.is_file()):
                 write(path)
 
     def agree(self, settings: dict[str, Any], overwrite: bool, names: Collection[str]) -> None:
@@ -192,7 +206,7 @@ class Results:
         """
         there = (file for file in self.out.rglob("*.tif") if not file.name.startswith("."))
         first = next(there, None)  # settings of a run that wrote nothing bind no other
-        before = settings if first is None else _settings_in(self.out, settings)
+        before = settings if first is None else settings_in(self.out, settings)
         other = [key for key in settings if settings[key] != before.get(key)]
         if other:
             told = ", ".join(f"{key} {before.get(key)} (now {settings[key]})" for key in other)
@@ -201,7 +215,7 @@ class Results:
                     f"results in {self.out} were made with {told}; add --overwrite to replace "
                     "them, or choose another --out"
                 )
-            labels = {self.out / f"{name}.tif" for name in names}
+            labels = {path for name in names for path in self.paths("labels", name)}
             if kept := [file for file in (first, *there) if file not in labels]:
                 raise UserError(
                     f"{self.out} also holds results of {len(kept)} images that are not given, "
@@ -250,15 +264,20 @@ class Results:
         return self.out / COCO_FILES[0]
 
     @property
-    def _kinds(self) -> set[str]:
+    def kinds(self) -> set[str]:
+        """What is written of an image, of :data:`PLACES`."""
         return {*self.formats, "labels", *["picture"] * self.pictures}
 
-    def _path(self, kind: str, name: str) -> Path:
-        return self.out / PLACES[kind].format(name)
+    def paths(self, kind: str, name: str) -> list[Path]:
+        """The file of that kind of an image, or where each target has its own those of all."""
+        own = self.targets and kind not in OF_ALL_TARGETS
+        names = [f"{name}_{target}" for target in self.targets] if own else [name]
+        return [self.out / PLACES[kind].format(one) for one in names]
 
     def _remove(self, name: str, kinds: Iterable[str]) -> None:
         for kind in kinds:
-            self._path(kind, name).unlink(missing_ok=True)
+            for path in self.paths(kind, name):
+                path.unlink(missing_ok=True)
 
 
 def _require_kind(name: str, dims: int) -> None:
@@ -274,18 +293,6 @@ def _require_kind(name: str, dims: int) -> None:
 def _flat(image: np.ndarray, label_map: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What is drawn: an image as it is, a stack seen along z."""
     return (image, label_map) if image.ndim == 3 else projected(image, label_map)
-
-
-def _settings_in(folder: Path, otherwise: dict[str, Any]) -> dict[str, Any]:
-    """What the results of a folder were made with; ``otherwise`` where it says nothing."""
-    path = folder / SETTINGS_FILE
-    if not path.is_file():
-        return otherwise
-    remedy = "remove the results that are there, or choose another --out"
-    content = read_json(path, remedy)
-    if not isinstance(content, dict):
-        raise UserError(f"{path} does not say what the results there were made with; {remedy}")
-    return content
 
 
 def write_json(path: Path, content: Any) -> None:

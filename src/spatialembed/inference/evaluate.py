@@ -19,6 +19,7 @@ from spatialembed.data.layouts import coco
 from spatialembed.data.layouts.cityscapes import Cityscapes
 from spatialembed.data.open import refuse, scan_data
 from spatialembed.data.sample import Sample
+from spatialembed.data.targets import Targets
 from spatialembed.errors import UserError
 from spatialembed.files.writing import atomic_write
 from spatialembed.inference.folder import Outcome
@@ -81,7 +82,8 @@ def evaluate(
         :meth:`~spatialembed.metrics.object_record.ObjectRecord.summary` gives), "official": None or
         ``{"by": "cityscapesScripts" | "faster-coco-eval", ...}``, and "warnings": what was found
         in the data that may not be meant, volumes of other voxels than those of training, an
-        official score that is missing, and that no object was found, sentences.
+        official score that is missing, and that no object was found, sentences. Of a model of
+        several targets ``{"targets": {name: such}}``, written to a folder of each one's name.
 
     Raises:
         UserError: data or model cannot be read, or their channels or classes differ.
@@ -98,6 +100,20 @@ def evaluate(
             f"the model finds {', '.join(model.spec.class_names)}, {dataset.root} was opened "
             f"for {', '.join(dataset.class_names)}; open it with the model's classes"
         )
+    if isinstance(dataset, Targets) != bool(model.spec.targets):
+        raise UserError(
+            f"of {model.name} and {dataset.root} one alone has several targets; evaluate a model "
+            "that was trained on such"
+        )
+    if isinstance(dataset, Targets):
+        pairs = zip(model.spec.class_names, model.each(), dataset.each, strict=True)
+        given = (min_region, track, max_found)
+        return {
+            "targets": {
+                name: evaluate(one, own, None, out and Path(out, name), *given)
+                for name, one, own in pairs
+            }
+        }
     remarks = dataset.remarks()
     refuse(remarks, dataset.root)
     if dataset.dims != model.spec.dims:

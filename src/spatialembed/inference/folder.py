@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -14,6 +15,7 @@ from spatialembed.data.images.reading import read_image, read_stack
 from spatialembed.data.images.series import which
 from spatialembed.errors import ImageWarning, UserError
 from spatialembed.files.writing import sweep
+from spatialembed.formats.target_results import write_targets
 from spatialembed.inference.card_memory import image_within_memory
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.image_files import ImageFile, spacing_of
@@ -23,6 +25,7 @@ from spatialembed.inference.overlap import Done, overlapped
 from spatialembed.inference.stack import median_diameter, predict_stack
 from spatialembed.inference.true_size import Ratios
 from spatialembed.models.looks import Look
+from spatialembed.models.spec import require_one_target
 
 if TYPE_CHECKING:
     from spatialembed.formats.results_folder import Results
@@ -85,6 +88,7 @@ def predict_files(
             cannot have, or results that are there and were made with other settings.
     """
     given = (seed_threshold, foreground_threshold, min_size)
+    results = replace(results, targets=model.spec.largest_first)
     settings = agreed_settings(model, images, results, overwrite, given, stitch)
     return _predict_each(model, images, results, overwrite, settings, stitch)
 
@@ -103,6 +107,8 @@ def agreed_settings(
     The rest, and what is refused, is as for :func:`predict_files`.
     """
     used = {"model": model.name, **model.used(*given)}
+    if stitch:
+        require_one_target(model.spec, model.name, "--stitch")
     names = [image.name for image in images]
     if stitch and model.spec.dims == 3:
         raise UserError(f"{model.name} finds objects in volumes as they are: leave --stitch out")
@@ -190,7 +196,8 @@ class Found(NamedTuple):
     image: ImageFile
     pixels: np.ndarray
     """(H, W, C) as stored, of a stack (Z, H, W, C)."""
-    instances: Instances
+    instances: dict[str, Instances]
+    """By target, where there are several from the largest objects to the smallest."""
     told: Callable[[], tuple[float | None, Look | None]]
     """Gives the instances' median diameter, and how the image looks; of volumes nobody knows."""
     notes: tuple[str, ...]
@@ -205,9 +212,14 @@ class Found(NamedTuple):
         Raises:
             UserError: they cannot be written.
         """
-        results.write(self.image.name, self.pixels, self.instances, overwrite, self.spacing)
+        name, found = self.image.name, self.instances
+        if results.targets:
+            write_targets(results, name, self.pixels, found, overwrite, self.spacing)
+        else:
+            [one] = found.values()
+            results.write(name, self.pixels, one, overwrite, self.spacing)
         diameter, look = self.told()
-        count = len(self.instances)
+        count = sum(map(len, found.values()))
         known = (diameter, self.notes, look, self.ratios)
         return Outcome(self.image, count, None, False, *known)
 
@@ -225,12 +237,16 @@ def find(model: Model, image: ImageFile, read: Callable[[], np.ndarray], setting
         spacing = spacing_of(image, model, notes)
         sized = model.for_image(pixels, name, spacing)
         output = sized.output(pixels, name)
-        found = sized.cluster(output, *settings)
-        seeds = sampled_seeds(sized, output)
+        found = sized.cluster_targets(output, *settings)
+        seeds = None if sized.spec.targets else sampled_seeds(sized, output)
 
-    def told() -> tuple[float | None, Look]:
+    def told() -> tuple[float | None, Look | None]:
+        *_, smallest = found.values()
+        diameter = median_diameter(smallest.areas)
+        if seeds is None:  # how images look is not known of several targets
+            return diameter, None
         fitted = fitting(sized.name, sized.spec, pixels, name)
-        return median_diameter(found.areas), look_of(sized, fitted, seeds, found)
+        return diameter, look_of(sized, fitted, seeds, smallest)
 
     notes += other_voxels(spacing, model)
     return Found(image, pixels, found, told, tuple(notes), spacing, model.shown_at(spacing))
@@ -246,7 +262,8 @@ def find_in_stack(
         spacing = spacing_of(image, model, notes, stack=True)
         found, look, diameter = predict_stack(model, voxels, *settings, name, spacing)
     told, ratios = (diameter, look), model.shown_at(spacing)
-    return Found(image, voxels, found, lambda: told, tuple(notes), spacing, ratios)
+    named = {"+".join(model.spec.class_names): found}
+    return Found(image, voxels, named, lambda: told, tuple(notes), spacing, ratios)
 
 
 def find_in_volume(
@@ -258,9 +275,10 @@ def find_in_volume(
         voxels = read()
         spacing = spacing_of(image, model, notes, stack=True)
         sized = model.for_image(voxels, name, spacing)
-        found = sized.cluster(sized.output(voxels, name), *settings)
-    depths = found.boxes[:, 3] - found.boxes[:, 0]
-    widths = median_diameter(found.areas / depths * 1.5)  # of ellipsoids, in their widest plane
+        found = sized.cluster_targets(sized.output(voxels, name), *settings)
+    *_, smallest = found.values()
+    depths = smallest.boxes[:, 3] - smallest.boxes[:, 0]
+    widths = median_diameter(smallest.areas / depths * 1.5)  # of ellipsoids, in their widest plane
     notes += other_voxels(spacing, sized)
     told, ratios = (widths, None), model.shown_at(spacing)
     return Found(image, voxels, found, lambda: told, tuple(notes), spacing, ratios)

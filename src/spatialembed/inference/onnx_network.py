@@ -69,7 +69,7 @@ class OnnxNetwork(EngineNetwork):
             output = self(given)
         except Exception as error:  # the runtimes' own are of no common kind
             raise damaged(path) from error
-        if len(output) != self.spec.dims + self.spec.n_sigma + len(self.spec.class_names):
+        if len(output) != self.spec.channels:
             raise damaged(path)
         if not np.isfinite(output).all():
             raise UserError(

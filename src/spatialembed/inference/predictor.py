@@ -13,17 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from spatialembed.clustering import cluster_foreground
-from spatialembed.embedding import Array
+from spatialembed.embedding import Array, of_targets
 from spatialembed.errors import UserError
 from spatialembed.inference.card_memory import image_within_memory
 from spatialembed.inference.channels import fitting
+from spatialembed.inference.explaining import Explaining
 from spatialembed.inference.image_like import ImageLike, to_array
 from spatialembed.inference.own_size import SEED, typical_diameter
-from spatialembed.inference.sight import Sight
-from spatialembed.inference.zoom import Part, Side
+from spatialembed.inference.zoom import Part
 from spatialembed.kernels.foreground import take_foreground
-from spatialembed.pictures import Explanation, VolumeExplanation, explain, fullest
-from spatialembed.pictures.colors import RGB
 from spatialembed.refinement import refine, refine_foreground
 
 if TYPE_CHECKING:
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Model(Sight):
+class Model(Explaining):
     """A network and how it is used.
 
     Args:
@@ -56,6 +54,8 @@ class Model(Sight):
         size_ratio: width of the training objects over that of the objects to come.
         depth_ratio: planes of a volume that the network sees over those that it has.
         sized: whether it is settled how large images are shown.
+        outputs: targets of the network.
+        target: which of several this model is of alone, from 0, as :meth:`each` has it; else None.
         asked: what clustering takes for settings that it is not given, as :meth:`asking` has it.
         weights: a digest of the file it was loaded from; empty where there is none.
 
@@ -64,6 +64,30 @@ class Model(Sight):
             its training objects were; to invert where a normalisation has no black and white;
             a pixel size that is no positive number, or of a model of volumes.
     """
+
+    def each(self) -> list[Model]:
+        """Of each of several targets a model that finds it alone; else this one."""
+        if not self.spec.targets:
+            return [self]
+        models = []
+        for k, spec in enumerate(self.spec.each()):
+            one = copy(self)
+            one.spec, one.target = spec, k
+            models.append(one)
+        return models
+
+    def of(self, target: str) -> Model:
+        """The model that finds one of several targets alone.
+
+        Raises:
+            UserError: it has no target of this name.
+        """
+        known = {model.spec.class_names[0]: model for model in self.each() if self.spec.targets}
+        if target not in known:
+            raise UserError(
+                f"{self.name} has no target {target!r}; it has {', '.join(known) or 'none by name'}"
+            )
+        return known[target]
 
     def asking(
         self,
@@ -78,7 +102,8 @@ class Model(Sight):
         """
         other = copy(self)
         other.asked = (seed_threshold, foreground_threshold, min_size)
-        other.settings()
+        for model in other.each():
+            model.settings()
         return other
 
     def for_image(
@@ -121,19 +146,6 @@ class Model(Sight):
 
         assert self.spec.object_diameter is not None  # as the spec requires
         return typical_diameter(pixels, self.spec.object_diameter, self.spec.zoom, look)
-
-    def geometry(self, whole: tuple[int, ...]) -> dict[str, Any]:
-        """Of an image of shape ``whole``, or a part of it: n_sigma; pitch along (x, y); margin.
-
-        By how much it is truly enlarged: to whole numbers of lines, which is not quite the zoom.
-        Of a volume its planes are; the pitch has a z.
-        """
-        height, width = whole[-2:]
-        spec, planes = self.spec, Part.whole((height, width))
-        ratios = (*planes.ratios(self.zoom), Side.whole(whole[0], self.depth_ratio).zoom)
-        pitch = tuple(step * ratio for step, ratio in zip(spec.pitch, ratios, strict=False))
-        margin = spec.margin and spec.margin / (min(pitch) / min(spec.pitch))
-        return {"n_sigma": spec.n_sigma, "pitch": pitch, "margin": margin}
 
     def cluster(
         self,
@@ -188,8 +200,10 @@ class Model(Sight):
         """Seed threshold, foreground threshold and minimum size: given, asked, or the model's.
 
         Raises:
-            UserError: a setting out of its range.
+            UserError: a setting out of its range, or a model of several targets, which have
+                each their own.
         """
+        self._require_one()
         spec, larger = self.spec, self.size_ratio**2 * self.depth_ratio
         size = max(1, round(spec.min_size / larger))
         asked_seed, asked_foreground, asked_size = self.asked
@@ -210,6 +224,9 @@ class Model(Sight):
         min_size: int | None = None,
     ) -> dict[str, Any]:
         """What results are made with, for JSON: settings, symmetries, diameter, weights, invert."""
+        if self.spec.targets:
+            given = (seed_threshold, foreground_threshold, min_size)
+            return {"targets": {m.spec.class_names[0]: m.used(*given) for m in self.each()}}
         names = "seed_threshold", "foreground_threshold", "min_size"
         values = self.settings(seed_threshold, foreground_threshold, min_size)
         known = self.spec.object_diameter
@@ -235,56 +252,59 @@ class Model(Sight):
         it finds sizes or knows them.
 
         Raises:
-            UserError: the image cannot be read, its channels are not the model's, or it is too
-                large for a GPU's memory.
+            UserError: the image cannot be read, its channels are not the model's, it is too
+                large for a GPU's memory, or the model is of several targets.
         """
+        self._require_one()
         with image_within_memory(name or "the image"):
             sized = self.for_image(image, name, spacing)
             output = sized.output(image, name, part)
             given = (seed_threshold, foreground_threshold, min_size)
             return sized.cluster(output, *given, whole=None if part is None else part.shape)
 
-    def explanation(self, image: np.ndarray, output: np.ndarray, found: Instances) -> Explanation:
-        """Pictures of how :meth:`cluster` came to what it found in a raw output of an image."""
-        return Explanation(image, output, found, **self.geometry(output.shape[1:]))
-
-    def volume_explanation(
+    def predict_targets(
         self,
-        image: np.ndarray,
-        output: np.ndarray,
-        found: Instances,
+        image: ImageLike,
+        seed_threshold: float | None = None,
+        foreground_threshold: float | None = None,
+        min_size: int | None = None,
+        name: str | None = None,
         spacing: Sequence[float] | None = None,
-    ) -> VolumeExplanation:
-        """:meth:`explanation` of a volume.
+    ) -> dict[str, Instances]:
+        """Instances of each target by its name, from one pass of the network; as :meth:`predict`.
 
-        Args:
-            image: (Z, H, W, C).
-            output: its raw output.
-            found: what was found in it.
-            spacing: between its voxels along (z, y, x); None for that of training.
+        Objects of several targets may overlap; that of the largest comes first. Of a model of one
+        target the name is that of its class, or of its classes joined by "+".
+
+        Raises:
+            UserError: as :meth:`predict`, but for several targets.
         """
-        geometry = self.geometry(output.shape[1:])
-        spacing = spacing or self.spec.spacing
-        return VolumeExplanation(image, output, found, spacing=spacing, **geometry)
+        with image_within_memory(name or "the image"):
+            sized = self.for_image(image, name, spacing)
+            given = (seed_threshold, foreground_threshold, min_size)
+            return sized.cluster_targets(sized.output(image, name), *given)
 
+    def cluster_targets(
+        self,
+        output: Array,
+        seed_threshold: float | None = None,
+        foreground_threshold: float | None = None,
+        min_size: int | None = None,
+    ) -> dict[str, Instances]:
+        """Instances of each target of a raw output, as :meth:`cluster` finds those of one."""
+        given = (seed_threshold, foreground_threshold, min_size)
+        if not self.spec.targets:
+            return {"+".join(self.spec.class_names): self.cluster(output, *given)}
+        own = dict(zip(self.spec.class_names, of_targets(output, self.outputs), strict=True))
+        return {n: self.of(n).cluster(own[n], *given) for n in self.spec.largest_first}
 
-def sheet_of(
-    model: Model, image: np.ndarray, output: np.ndarray, found: Instances, truth: np.ndarray
-) -> RGB:
-    """A sheet of :func:`~spatialembed.pictures.explain`; of a volume, of its fullest plane.
-
-    Args:
-        model: at the size of the image's objects.
-        image: (*S, C).
-        output: its raw output.
-        found: what was found in it.
-        truth: (*S) its label mask.
-    """
-    if truth.ndim == 2:
-        return explain(model.explanation(image, output, found), truth)
-    plane = fullest(truth if truth.any() else found.label_map)
-    seen = model.volume_explanation(image, output, found).at(plane)
-    return explain(seen, plane.of(truth))
+    def _require_one(self) -> None:
+        if self.spec.targets:
+            names = self.spec.class_names
+            raise UserError(
+                f"{self.name} finds {' and '.join(names)}, each by itself: take "
+                f"predict_targets(image), or of({names[0]!r}) for one of them"
+            )
 
 
 def _first(given: T | None, asked: T | None, own: T) -> T:

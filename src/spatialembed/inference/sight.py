@@ -15,7 +15,7 @@ from spatialembed.data.images.kinds import MOST_PIXELS
 from spatialembed.data.images.pixel_size import pixel_size
 from spatialembed.data.images.reading import stack_spacing
 from spatialembed.data.images.windows import in_memory
-from spatialembed.embedding import Array
+from spatialembed.embedding import Array, of_targets
 from spatialembed.errors import UserError
 from spatialembed.inference.asked import asked_pixel_size, inverted, size_ratio
 from spatialembed.inference.card_memory import image_within_memory
@@ -72,6 +72,8 @@ class Sight:
         self.pixel_size = asked_pixel_size(self.name, spec, pixel_size)
         self.sized = diameter is not None
         self.weights = ""
+        self.outputs = max(1, len(spec.targets))
+        self.target: int | None = None
         self.asked: tuple[float | None, float | None, int | None] = (None, None, None)
 
     def seeing(self, diameter: float | None) -> Self:
@@ -156,7 +158,8 @@ class Sight:
             part: where the image lies in a larger one whose part it is; None for no such.
 
         Returns:
-            (D + n_sigma + K, *S) float32: offsets x and y (and z), bandwidths, seed logits.
+            (D + n_sigma + K, *S) float32: offsets x and y (and z), bandwidths, seed logits; of a
+            model of several targets those of each, one after the other.
 
         Raises:
             UserError: the image cannot be read, its channels are not the model's, or it is too
@@ -175,7 +178,8 @@ class Sight:
         if part is None:
             tell(self.spec.normalization, pixels, name)
         with image_within_memory(name):
-            return self._views(pixels, part or Part.whole(pixels.shape[-3:-1]))
+            whole = self._views(pixels, part or Part.whole(pixels.shape[-3:-1]))
+        return whole if self.target is None else of_targets(whole, self.outputs)[self.target]
 
     def _views(self, pixels: np.ndarray, place: Part) -> Array:
         """Mean over the model's symmetries; on a card those of a whole image all together."""
@@ -185,12 +189,13 @@ class Sight:
             def at(how: Symmetry) -> Enlarged:
                 return self.enlarged(place.turned(*how))
 
-            return averaged_together(card, self._there(card, pixels, place), at, n_sigma, count)
+            seen = self._there(card, pixels, place)
+            return averaged_together(card, seen, at, n_sigma, count, self.outputs)
 
         def forward(turned: np.ndarray, how: Symmetry) -> Array:
             return self._forward(turned, place.turned(*how))
 
-        return averaged(forward, pixels, n_sigma, count)
+        return averaged(forward, pixels, n_sigma, count, self.outputs)
 
     def _forward(self, pixels: np.ndarray, part: Part) -> Array:
         card = self._card_for(part)

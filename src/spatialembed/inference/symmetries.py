@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialembed.embedding import Array, sigmoid, turn
+from spatialembed.embedding import Array, concatenated, of_targets, sigmoid, turn
 from spatialembed.inference.network import CardNetwork
 from spatialembed.inference.resizing import sampled
 from spatialembed.inference.zoom import Enlarged
@@ -37,7 +37,11 @@ GIVEN_BACK = 0.5
 
 
 def averaged(
-    raw: Callable[[NDArray[Any], Symmetry], Array], pixels: NDArray[Any], n_sigma: int, count: int
+    raw: Callable[[NDArray[Any], Symmetry], Array],
+    pixels: NDArray[Any],
+    n_sigma: int,
+    count: int,
+    targets: int = 1,
 ) -> Array:
     """Mean raw output over 1 (none), 2 (mirrored), 4 (turned) or 8 (both) symmetries of an image.
 
@@ -52,7 +56,7 @@ def averaged(
         seen = np.rot90(pixels, how[0], (-3, -2))
         return raw(np.ascontiguousarray(seen[..., ::-1, :] if how[1] else seen), how)
 
-    return mean_view(((how, view(how)) for how in SYMMETRIES[count]), n_sigma)
+    return mean_view(((how, view(how)) for how in SYMMETRIES[count]), n_sigma, targets)
 
 
 def averaged_together(
@@ -61,6 +65,7 @@ def averaged_together(
     at: Callable[[Symmetry], Enlarged],
     n_sigma: int,
     count: int,
+    targets: int = 1,
 ) -> Array:
     """The same of views that are computed together, on a card.
 
@@ -68,14 +73,15 @@ def averaged_together(
         network: which is given all upright views at once, then all that lie on their side.
         image: (C, h, w) as the network sees it, on the card.
         at: where the pixels of a turned image lie in what the network sees of it.
-        n_sigma, count: as in :func:`averaged`.
+        n_sigma, count, targets: as in :func:`averaged`.
     """
     views: dict[Symmetry, Array] = {}
     for lying in (0, 1):
         hows = [how for how in SYMMETRIES[count] if how[0] % 2 == lying]
         seen = [_turned(image, *how) for how in hows]
         views |= zip(hows, network.many(seen) if seen else (), strict=True)
-    return mean_view(((how, sampled(views[how], at(how))) for how in SYMMETRIES[count]), n_sigma)
+    each = ((how, sampled(views[how], at(how))) for how in SYMMETRIES[count])
+    return mean_view(each, n_sigma, targets)
 
 
 def _turned(image: Array, quarters: int, mirror: bool) -> Array:
@@ -83,12 +89,18 @@ def _turned(image: Array, quarters: int, mirror: bool) -> Array:
     return turned.flip(2) if mirror else turned
 
 
-def mean_view(views: Iterable[tuple[Symmetry, Array]], n_sigma: int) -> Array:
+def mean_view(views: Iterable[tuple[Symmetry, Array]], n_sigma: int, targets: int = 1) -> Array:
     """Mean of the raw outputs of turned images, turned back: (D + n_sigma + K, *S) float32.
+
+    Of several ``targets`` that of each, one after the other.
 
     To seed logits comes :data:`GIVEN_BACK` of the views' standard deviation, times the mean's seed
     score: background stays what it is.
     """
+    if targets > 1:
+        held = [(how, of_targets(output, targets)) for how, output in views]
+        means = [mean_view(((h, own[k]) for h, own in held), n_sigma) for k in range(targets)]
+        return concatenated(means)
     total: Any = 0.0
     seeds = []
     for (quarters, mirror), output in views:

@@ -66,15 +66,18 @@ class ModelSource:
         """The model.
 
         Raises:
-            UserError: what :func:`spatialembed.load` refuses, or a file that has changed since.
+            UserError: what :func:`spatialembed.load` refuses, a file that has changed since, or a
+                model of several targets.
         """
         from spatialembed.inference.loading import load
+        from spatialembed.models.spec import require_one_target
 
         given = (self.device, self.precision, self.symmetries, self.diameter, self.invert)
         model = load(self.where, *given, self.pixel_size)
         if model.weights != self.weights:
             raise UserError(f"{self.path} was replaced during prediction; run the command again")
         model.name = str(Path(self.path))
+        require_one_target(model.spec, model.name, "what several processes predict")
         return model
 
 

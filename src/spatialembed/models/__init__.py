@@ -4,7 +4,7 @@ Importing this does not import torch; building a network does. Every network tak
 ``image (B, C, H, W)`` with sides that are multiples of its ``stride`` and gives the raw output
 ``(B, 2 + n_sigma + K, H, W)`` that :mod:`spatialembed.embedding` describes. A network that has the
 argument ``dims`` is of volumes ``(B, C, Z, H, W)``, too, whose depth is a multiple of its
-``depth_stride``.
+``depth_stride``. One of several targets gives such an output for each, one after the other.
 """
 
 from __future__ import annotations
@@ -31,7 +31,14 @@ MOST_PARAMETERS = 500_000_000
 
 
 def build(
-    network: str, in_channels: int, n_sigma: int, n_classes: int, dims: int = 2, /, **options: Any
+    network: str,
+    in_channels: int,
+    n_sigma: int,
+    n_classes: int,
+    dims: int = 2,
+    targets: int = 1,
+    /,
+    **options: Any,
 ) -> nn.Module:
     """Make a network with fresh weights, drawn from torch's global generator.
 
@@ -39,20 +46,28 @@ def build(
         network: a name of :data:`NETWORKS`.
         in_channels: channels of the image, 1 or more.
         n_sigma: bandwidths per pixel, 1 (circular margin) or one an axis (elliptical).
-        n_classes: seed maps, 1 or more.
+        n_classes: seed maps of a target, 1 or more.
         dims: spatial axes: 2 of images, 3 of volumes.
+        targets: each with offsets, bandwidths and seed maps of its own, 1 or more.
         options: the network's own, such as ``widths`` of "residual_unet".
 
     Raises:
         UserError: unknown network or option, a number out of bounds, or a network that is larger
             than :data:`MOST_PARAMETERS`.
     """
-    outline(network, in_channels, n_sigma, n_classes, dims, **options)
-    return _made(network, in_channels, n_sigma, n_classes, dims, options)
+    outline(network, in_channels, n_sigma, n_classes, dims, targets, **options)
+    return _made(network, in_channels, n_sigma, n_classes, dims, targets, options)
 
 
 def outline(
-    network: str, in_channels: int, n_sigma: int, n_classes: int, dims: int = 2, /, **options: Any
+    network: str,
+    in_channels: int,
+    n_sigma: int,
+    n_classes: int,
+    dims: int = 2,
+    targets: int = 1,
+    /,
+    **options: Any,
 ) -> nn.Module:
     """The network of :func:`build` without weights, on torch's "meta" device: it takes no memory.
 
@@ -69,7 +84,7 @@ def outline(
             f"not {in_channels}, {n_sigma} and {n_classes}"
         )
     with torch.device("meta"):
-        made = _made(network, in_channels, n_sigma, n_classes, dims, options)
+        made = _made(network, in_channels, n_sigma, n_classes, dims, targets, options)
     count = sum(parameter.numel() for parameter in made.parameters())
     if count > MOST_PARAMETERS:
         raise UserError(
@@ -85,6 +100,7 @@ def _made(
     n_sigma: int,
     n_classes: int,
     dims: int,
+    targets: int,
     options: dict[str, Any],
 ) -> nn.Module:
     module, name = NETWORKS[network].split(":")
@@ -96,6 +112,7 @@ def _made(
             "volumes does"
         )
     more = {"dims": dims} if "dims" in hints else {}
+    more |= {"targets": targets} if targets > 1 else {}
     hints = {name: hint for name, hint in hints.items() if name not in (*_GIVEN, "return")}
     for option, value in options.items():
         if option not in hints:
@@ -109,7 +126,7 @@ def _made(
     return made
 
 
-_GIVEN = ("in_channels", "n_sigma", "n_classes", "dims")
+_GIVEN = ("in_channels", "n_sigma", "n_classes", "dims", "targets")
 """What networks take besides their own options."""
 
 

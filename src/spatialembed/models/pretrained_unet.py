@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from spatialembed.errors import UserError
 from spatialembed.models.axes import Axes
-from spatialembed.models.branched_erfnet import DIMS, start_embedding
+from spatialembed.models.branched_erfnet import DIMS, joined, start_embedding
 from spatialembed.models.efficientnet_lite import EfficientNetLite, Variant
 from spatialembed.models.residual_unet import MOST_WIDTH, FineHead, Up, convolution
 
@@ -28,6 +28,7 @@ class PretrainedUNet(nn.Module):
         encoder: a variant of EfficientNet-Lite.
         widths: channels on the way up at 1/2, 1/4, 1/8, 1/16 and 1/32 of the image's size.
         fine: channels at full resolution, next to the image and in the heads.
+        targets: each with offsets, bandwidths and seed maps of its own.
 
     Raises:
         UserError: other channels, not five widths, or a width below 1.
@@ -45,6 +46,7 @@ class PretrainedUNet(nn.Module):
         encoder: Variant = "efficientnet_lite0",
         widths: Sequence[int] = (32, 48, 64, 96, 160),
         fine: int = 16,
+        targets: int = 1,
     ) -> None:
         super().__init__()
         if in_channels not in (1, 3):
@@ -67,9 +69,10 @@ class PretrainedUNet(nn.Module):
         self.up = nn.ModuleList(
             Up(deep, shallow, axes, k) for k, (shallow, deep) in enumerate(pairwise(widths), 1)
         )
-        self.embedding_head = FineHead(widths[0], fine, DIMS + n_sigma, axes)
-        self.seed_head = FineHead(widths[0], fine, n_classes, axes)
-        start_embedding(self.embedding_head.output_conv)
+        self.embedding_head = FineHead(widths[0], fine, targets * (DIMS + n_sigma), axes)
+        self.seed_head = FineHead(widths[0], fine, targets * n_classes, axes)
+        self.targets = targets
+        start_embedding(self.embedding_head.output_conv, targets=targets)
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, in_channels, H, W) float -> (B, 2 + n_sigma + K, H, W) raw output.
@@ -82,4 +85,4 @@ class PretrainedUNet(nn.Module):
         *levels, x = (across(f) for across, f in zip(self.across, features, strict=True))
         for up in reversed(self.up):
             x = up(x, levels.pop())
-        return torch.cat([self.embedding_head(x, skip), self.seed_head(x, skip)], 1)
+        return joined(self.embedding_head(x, skip), self.seed_head(x, skip), self.targets)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from spatialembed.errors import UserError
 from spatialembed.models.axes import Axes
-from spatialembed.models.branched_erfnet import start_embedding
+from spatialembed.models.branched_erfnet import joined, start_embedding
 
 HEAD_WIDTH = 32
 WIDTHS = (16, 64, 96, 128, 160)
@@ -46,6 +46,7 @@ class ResidualUNet(nn.Module):
         flat: of volumes, halvings that leave z as it is, up to one a width; see
             :func:`~spatialembed.models.axes.flat_for`.
         dims: spatial axes, 2 or 3.
+        targets: each with offsets, bandwidths and seed maps of its own.
 
     Raises:
         UserError: ``widths`` and ``blocks`` differ in length, or hold something below 1, ``fine``
@@ -65,6 +66,7 @@ class ResidualUNet(nn.Module):
         fine: int = 0,
         flat: int = 0,
         dims: int = 2,
+        targets: int = 1,
     ) -> None:
         super().__init__()
         most = MOST_LEVELS[dims]
@@ -102,9 +104,12 @@ class ResidualUNet(nn.Module):
         )
         head = FineHead if fine else Head
         self.embedding_head, self.seed_head = (
-            head(widths[0], fine or HEAD_WIDTH, maps, axes) for maps in (dims + n_sigma, n_classes)
+            head(widths[0], fine or HEAD_WIDTH, targets * maps, axes)
+            for maps in (dims + n_sigma, n_classes)
         )
-        start_embedding(self.embedding_head.output_conv, 1 if fine else axes.square(0), dims)
+        self.targets = targets
+        channels = 1 if fine else axes.square(0)
+        start_embedding(self.embedding_head.output_conv, channels, dims, targets)
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, in_channels, *S) float -> (B, D + n_sigma + K, *S) raw output.
@@ -121,7 +126,7 @@ class ResidualUNet(nn.Module):
             x = body(down(x))
         for up in reversed(self.up):
             x = up(x, levels.pop())
-        return torch.cat([self.embedding_head(x, skip), self.seed_head(x, skip)], 1)
+        return joined(self.embedding_head(x, skip), self.seed_head(x, skip), self.targets)
 
 
 def convolution(

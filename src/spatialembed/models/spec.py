@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from spatialembed.embedding import PITCH, per_axis
@@ -34,6 +34,21 @@ NOTES = {
 
 
 @dataclass(frozen=True)
+class Target:
+    """How one of several targets, such as nuclei and their cells, is clustered.
+
+    Attributes:
+        seed_threshold, foreground_threshold, min_size: as of :class:`ModelSpec`.
+        object_diameter: median diameter of its training objects in pixels.
+    """
+
+    seed_threshold: float = 0.9
+    foreground_threshold: float = 0.5
+    min_size: int = 16
+    object_diameter: float | None = None
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """How a network was made and how it is used. JSON-able by :meth:`to_dict`.
 
@@ -41,7 +56,8 @@ class ModelSpec:
         network: a name of :data:`spatialembed.models.NETWORKS`.
         network_options: options of :func:`spatialembed.models.build`, such as ``widths``.
         in_channels: channels of an image.
-        class_names: one per seed map, in their order, all different.
+        class_names: one per seed map, in their order, all different; of several targets their
+            names, as each has one seed map.
         n_sigma: bandwidths per pixel, 1 (circular margin) or one an axis (elliptical).
         dims: spatial axes of an image: 2, or of volumes 3.
         spacing: micrometres between the voxels of the training volumes along (z, y, x), or any
@@ -55,12 +71,15 @@ class ModelSpec:
         foreground_threshold: seed score above which a pixel may belong to one, in [0, 1].
         min_size: fewest pixels of an object, 1 or more.
         refine: whether, after clustering, each pixel goes to the object that it fits best.
-        object_diameter: median diameter of the training objects in pixels; None if not known.
+        object_diameter: median diameter of the training objects in pixels, of several targets of
+            those of the smallest; None if not known.
         pixel_size: micrometres that a pixel of the training images is wide; None of volumes, and
             where it was not known. It needs ``object_diameter``.
         takes_grey: whether images of one channel are taken, too, repeated in all.
         finds_size: whether images are shown at the size that the model finds their objects to have,
             where no diameter is given; it needs ``object_diameter``.
+        targets: where every class is a target of its own, with offsets and bandwidths too, what
+            holds for each in place of the model's own settings; their objects may overlap.
         trained_on: the training data, in words.
         licence: what the weights may be used for.
         training: free JSON-able notes: steps, recipe, figures.
@@ -88,6 +107,7 @@ class ModelSpec:
     pixel_size: float | None = None
     takes_grey: bool = False
     finds_size: bool = False
+    targets: tuple[Target, ...] = ()
     trained_on: str = ""
     licence: str = ""
     training: dict[str, Any] = field(default_factory=dict)
@@ -131,6 +151,12 @@ class ModelSpec:
             )
         if self.finds_size and (self.object_diameter is None or self.dims == 3):
             raise UserError("a model that finds sizes is of images, and has an object_diameter")
+        if self.targets and (len(self.targets) != len(self.class_names) or self.finds_size):
+            raise UserError(
+                f"a model of several targets has one for each of its {len(self.class_names)} "
+                f"classes, not {len(self.targets)}, and finds no sizes"
+            )
+        self.each()
         if self.spacing is not None and not (
             len(self.spacing) == 3 and all(0 < step < math.inf for step in self.spacing)
         ):
@@ -158,6 +184,43 @@ class ModelSpec:
         if not all(0 < d < math.inf for d in self.training.get("diameters", ())):
             raise UserError(f"diameters are above 0, not {self.training['diameters']}")
 
+    def each(self) -> list[ModelSpec]:
+        """Of each target a model's description as if it were the only one; else this one."""
+        if not self.targets:
+            return [self]
+        return [
+            replace(
+                self,
+                class_names=(name,),
+                targets=(),
+                seed_threshold=own.seed_threshold,
+                foreground_threshold=own.foreground_threshold,
+                min_size=own.min_size,
+            )
+            for name, own in zip(self.class_names, self.targets, strict=True)
+        ]
+
+    def settled(self, each: Sequence[ModelSpec]) -> ModelSpec:
+        """This description with the thresholds and minimum sizes of :meth:`each`, changed."""
+        names = ("seed_threshold", "foreground_threshold", "min_size")
+        values = [{name: getattr(one, name) for name in names} for one in each]
+        if not self.targets:
+            return replace(self, **values[0])
+        targets = zip(self.targets, values, strict=True)
+        return replace(self, targets=tuple(replace(own, **value) for own, value in targets))
+
+    @property
+    def largest_first(self) -> tuple[str, ...]:
+        """Names of several targets, those of the largest training objects first; none of one."""
+        sizes = [(-(own.object_diameter or 0), k) for k, own in enumerate(self.targets)]
+        return tuple(self.class_names[k] for _, k in sorted(sizes))
+
+    @property
+    def channels(self) -> int:
+        """Of the network's raw output."""
+        seeds = 1 if self.targets else len(self.class_names)
+        return max(1, len(self.targets)) * (self.dims + self.n_sigma + seeds)
+
     def build(self) -> nn.Module:
         """The network with fresh weights, drawn from torch's global generator.
 
@@ -170,12 +233,17 @@ class ModelSpec:
         """The network without weights, which takes no memory; raises as :meth:`build` does."""
         return outline(*self._network(), **self.network_options)
 
-    def _network(self) -> tuple[str, int, int, int, int]:
-        return self.network, self.in_channels, self.n_sigma, len(self.class_names), self.dims
+    def _network(self) -> tuple[str, int, int, int, int, int]:
+        targets = max(1, len(self.targets))
+        classes = 1 if self.targets else len(self.class_names)
+        return self.network, self.in_channels, self.n_sigma, classes, self.dims, targets
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON-able values; :meth:`from_dict` is the inverse."""
-        return {**asdict(self), "normalization": self.normalization.to_dict()}
+        values = {**asdict(self), "normalization": self.normalization.to_dict()}
+        if not self.targets:  # which earlier versions do not know, nor need to
+            del values["targets"]
+        return values
 
     @classmethod
     def from_dict(
@@ -197,6 +265,20 @@ def require_zoom(zoom: float, what: str) -> None:
     """
     if not LEAST_ZOOM <= zoom <= MOST_ZOOM:
         raise UserError(f"{what} must lie between {LEAST_ZOOM} and {MOST_ZOOM}, not {zoom:g}")
+
+
+def require_one_target(spec: ModelSpec, name: str, what: str) -> None:
+    """Refuse a model of several targets, called ``name``, for ``what`` takes one alone.
+
+    Raises:
+        UserError: it has several.
+    """
+    if spec.targets:
+        raise UserError(
+            f"{name} finds {' and '.join(spec.class_names)}, and {what} is of one target; predict "
+            "to a folder, evaluate and export to .onnx take several, or train one by --classes "
+            f"{spec.class_names[0]}"
+        )
 
 
 def described(text: str, where: str, remedy: str) -> ModelSpec:

@@ -25,6 +25,7 @@ from spatialembed.data.checks.report import some
 from spatialembed.errors import UserError
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.loading import load
+from spatialembed.models.spec import require_one_target
 from spatialembed.plugin.layers import (
     Channels,
     channels_of,
@@ -238,7 +239,9 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
     def _loaded(self) -> Model:
         key = self.model.text(), self.diameter.value() or None
         if self._held is None or self._held[0] != key:
-            self._held = key, load(key[0], diameter=key[1])
+            model = load(key[0], diameter=key[1])
+            require_one_target(model.spec, model.name, "the plug-in")
+            self._held = key, model
         return self._held[1]
 
     def _saying(self, action: Any) -> None:

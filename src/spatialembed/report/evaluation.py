@@ -10,8 +10,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from spatialembed.inference.explaining import sheet_of
 from spatialembed.inference.image_files import spacing_in
-from spatialembed.inference.predictor import sheet_of
 from spatialembed.metrics.average_precision import worst_first
 from spatialembed.models.checkpoint import MODEL_FILE
 from spatialembed.pictures import cuts, found_against_truth, save_picture

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from statistics import fmean
 
+from spatialembed.data.data_set import FileDataSet
+from spatialembed.inference.explaining import sheet_of
 from spatialembed.inference.looks import usual_looks
-from spatialembed.inference.predictor import Model, sheet_of
+from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.models.axes import in_layout
 from spatialembed.models.checkpoint import MODEL_FILE, save_model
+from spatialembed.models.spec import ModelSpec
 from spatialembed.pictures import save_picture
 from spatialembed.training.calibrate import calibrate
 from spatialembed.training.run import Best, Run
-from spatialembed.training.validation import validate
+from spatialembed.training.validation import Validation, validate
 
 PICTURES = 4
 """Validation images that are pictured at each validation."""
@@ -23,26 +28,29 @@ def judge(run: Run) -> None:
     """Validate, keep the model if it is the best so far, and picture some images."""
     began = time.monotonic()
     model = run.judged
-    scores = validate(model, run.material.val, fabric=run.fabric, diameters=run.material.diameters)
-    score, setting = float(scores.ap[scores.best].mean()), scores.settings[scores.best]
+    pairs = run.judged_on(model)
+    each = [validate(one, val, None, run.fabric, run.material.diameters) for one, val in pairs]
+    aps = [float(scores.ap[scores.best].mean()) for scores in each]
+    seeds = [scores.settings[scores.best].seed_threshold for scores in each]
+    score = fmean(aps)
     improved = score > run.best
     if improved:
         notes = {"step": run.step, "steps": run.plan.total, "validation_ap": score}
-        spec = model.spec
         # Clustered with the threshold of its score until calibration chooses with more care.
-        spec = replace(
-            spec, seed_threshold=setting.seed_threshold, training={**spec.training, **notes}
-        )
+        chosen = [replace(o.spec, seed_threshold=s) for (o, _), s in zip(pairs, seeds, strict=True)]
+        spec = replace(model.spec.settled(chosen), training={**model.spec.training, **notes})
         run.best, run.best_model = score, Best.of(run.kept, spec)
     if not run.fabric.is_global_zero:
         return
     if improved:
         save_model(run.config.out / MODEL_FILE, run.kept, spec)
-    _picture(run, model, setting.seed_threshold)
+    for (one, val), seed in zip(pairs, seeds, strict=True):
+        _picture(run, one, val, seed)
     row = {
         "ap": score,
-        "ap50": float(scores.ap50[scores.best].mean()),
-        "seed_threshold": setting.seed_threshold,
+        "ap50": fmean(float(scores.ap50[scores.best].mean()) for scores in each),
+        **_by_target("seed_threshold", model, seeds),
+        **(_by_target("ap", model, aps) if model.spec.targets else {}),
         "images": len(run.material.val),
         "best": int(improved),
     }
@@ -59,41 +67,69 @@ def finish(run: Run) -> None:
         return
     run.log.say("calibrating thresholds and minimum size on the validation images")
     network = in_layout(network.to(run.fabric.device))
-    spec = replace(spec, seed_threshold=run.material.spec.seed_threshold)
-    model = Model(TorchNetwork(network, run.precision), spec)
-    spec, scores = calibrate(model, run.material.val, run.fabric, run.material.diameters)
+    first = zip(spec.each(), run.material.spec.each(), strict=True)
+    spec = spec.settled([replace(s, seed_threshold=own.seed_threshold) for s, own in first])
+    pairs = run.judged_on(Model(TorchNetwork(network, run.precision), spec))
+    found = [calibrate(m, val, run.fabric, run.material.diameters) for m, val in pairs]
     if not run.fabric.is_global_zero:
         return
-    chosen = (spec.seed_threshold, spec.foreground_threshold, spec.min_size)
-    row = next(i for i, s in enumerate(scores.settings) if tuple(vars(s).values()) == chosen)
-    ap, ap50 = float(scores.ap[row].mean()), float(scores.ap50[row].mean())
+    spec = spec.settled([one for one, _ in found])
+    rows = [_row(one, scores) for one, scores in found]
+    ap = fmean(float(s.ap[row].mean()) for (_, s), row in zip(found, rows, strict=True))
+    ap50 = fmean(float(s.ap50[row].mean()) for (_, s), row in zip(found, rows, strict=True))
     calibrated = {"images": len(run.material.val), "ap": ap, "ap50": ap50}
     notes = {**spec.training, "calibrated": calibrated}
-    if spec.dims == 2:
-        notes["looks"] = asdict(usual_looks(Model(model.network, spec), run.material.val))
+    if spec.dims == 2 and not spec.targets:
+        notes["looks"] = asdict(usual_looks(Model(pairs[0][0].network, spec), run.material.val))
     spec = replace(spec, training=notes)
     save_model(path, network, spec)
     run.best_model = Best.of(network, spec)
     run.save(None)
-    best = scores.settings[scores.best]
+    for (one, scores), row in zip(found, rows, strict=True):
+        of = f"{one.class_names[0]}: " if spec.targets else ""
+        for sentence in _told(scores, row):
+            run.log.say(of + sentence)
+    run.log.say(f"saved {path}")
+
+
+def _row(spec: ModelSpec, scores: Validation) -> int:
+    """That of the scores whose setting a description has."""
+    chosen = (spec.seed_threshold, spec.foreground_threshold, spec.min_size)
+    return next(i for i, s in enumerate(scores.settings) if tuple(vars(s).values()) == chosen)
+
+
+def _told(scores: Validation, row: int) -> Iterator[str]:
+    """What was chosen, and what was better by so little that it may be chance."""
+    chosen, best = scores.settings[row], scores.settings[scores.best]
+    ap, ap50 = float(scores.ap[row].mean()), float(scores.ap50[row].mean())
     gain = float(scores.ap[scores.best].mean()) - ap
     if gain > 0:
-        run.log.say(
+        yield (
             f"no change without a clear gain: seed threshold {best.seed_threshold:g}, foreground "
             f"threshold {best.foreground_threshold:g}, minimum size {best.min_size} had {gain:.3f} "
-            f"more AP, which on {len(run.material.val)} images may be chance"
+            f"more AP, which on {scores.ap.shape[1]} images may be chance"
         )
-    run.log.say(
-        f"seed threshold {chosen[0]:g}, foreground threshold {chosen[1]:g}, minimum size "
-        f"{chosen[2]}: validation AP {ap:.3f}, AP50 {ap50:.3f}; saved {path}"
+    yield (
+        f"seed threshold {chosen.seed_threshold:g}, foreground threshold "
+        f"{chosen.foreground_threshold:g}, minimum size {chosen.min_size}: validation AP {ap:.3f}, "
+        f"AP50 {ap50:.3f}"
     )
 
 
-def _picture(run: Run, model: Model, seed_threshold: float) -> None:
-    for i in range(min(PICTURES, len(run.material.val))):
-        sample = run.material.val[i]
+def _by_target(name: str, model: Model, values: Sequence[float]) -> dict[str, float]:
+    """A column a target, or the only one."""
+    if not model.spec.targets:
+        return {name: values[0]}
+    return {f"{name}_{of}": v for of, v in zip(model.spec.class_names, values, strict=True)}
+
+
+def _picture(run: Run, model: Model, val: FileDataSet, seed_threshold: float) -> None:
+    of = "" if model.target is None else f"_{model.spec.class_names[0]}"
+    for i in range(min(PICTURES, len(val))):
+        sample = val[i]
         sized = model if (sizes := run.material.diameters) is None else model.seeing(sizes[i])
         output = sized.raw(sample.image)
         found = sized.cluster(output, seed_threshold)
         sheet = sheet_of(sized, sample.image, output, found, sample.label_mask)
-        save_picture(run.config.out / "pictures" / f"{run.step:07}_{sample.name}.png", sheet)
+        name = f"{run.step:07}_{sample.name}{of}.png"
+        save_picture(run.config.out / "pictures" / name, sheet)

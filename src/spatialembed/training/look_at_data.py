@@ -18,12 +18,17 @@ from spatialembed.data.data_set import FileDataSet, Problem
 from spatialembed.data.index import ObjectIndex, Progress, object_index, specks
 from spatialembed.data.layouts.label_folder import LabelFolder
 from spatialembed.data.mixture import set_numbers, sets_of
+from spatialembed.data.targets import each_of
 from spatialembed.errors import UserError
 from spatialembed.files.pixel_values import Values, values_of
 from spatialembed.models.input_warnings import range_noticed
 from spatialembed.models.normalization import Normalization, parts_of, sampled
+from spatialembed.models.spec import ModelSpec
 from spatialembed.training.config import TrainConfig
 from spatialembed.training.stage_config import StageConfig
+
+OTHER_SIZE = 0.25
+"""Share by which objects may be wider or narrower than a model saw them, without a word."""
 
 SAY_EVERY = 10.0
 """Seconds between two lines about how many images were looked at."""
@@ -61,7 +66,8 @@ def look(
     if not isinstance(train, LabelFolder) or train.slab is None:  # whose border cuts some off
         told += _about_specks(index)
     warnings = [Problem(config.data, sentence, warning=True) for sentence in told]
-    return kept, judged, [*warnings, *(about_masks(train) if train.dims == 2 else [])]
+    masks = [about for one in each_of(train) if train.dims == 2 for about in about_masks(one)]
+    return kept, judged, [*warnings, *masks]
 
 
 def look_across(train: FileDataSet, val: FileDataSet, sizes: np.ndarray) -> list[Problem]:
@@ -200,3 +206,15 @@ def _about_values(normalization: Normalization, values: list[Values]) -> Iterabl
             f"{len(lost)} images have pixels that are NaN or infinite ({sum(lost)} in all), which "
             "become 0; `spatialembed check` names them"
         )
+
+
+def other_size(config: TrainConfig, start: ModelSpec) -> list[Problem]:
+    """That objects are shown at another size than the model that the run starts from saw them."""
+    shown = start.object_diameter and start.object_diameter * start.zoom
+    if not shown or config.diameter is None or abs(config.diameter / shown - 1) <= OTHER_SIZE:
+        return []
+    text = (
+        f"objects are shown {config.diameter:g} pixels wide, and {config.init} saw them "
+        f"{shown:.0f} wide: --diameter {shown:.0f} starts from what it knows"
+    )
+    return [Problem(config.data, text, warning=True)]

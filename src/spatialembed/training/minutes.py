@@ -19,6 +19,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from spatialembed.console.output import console
+from spatialembed.data.targets import each_of
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.loss import SpatialEmbeddingLoss
@@ -142,16 +143,19 @@ def seconds_per_step(
 
 def _seconds_per_validation(material: Material, fabric: Fabric, network: nn.Module) -> float:
     """Time to validate on all images, which the processes share, from a few of them."""
-    model = Model(TorchNetwork(network), material.spec)
-    last = len(material.val) - 1
-    times = []
-    for i in np.linspace(0, last, min(TIMED_IMAGES, last + 1)).astype(int):
-        start = time.monotonic()
-        sizes = None if material.diameters is None else [material.diameters[int(i)]]
-        validate(model, [material.val[int(i)]], diameters=sizes)
-        times.append(time.monotonic() - start)
-    images = math.ceil(len(material.val) / fabric.world_size)
-    return float(np.mean(times[1:] or times)) * images * PICTURES
+    total = 0.0
+    models = Model(TorchNetwork(network), material.spec).each()
+    for model, val in zip(models, each_of(material.val), strict=True):
+        last = len(val) - 1
+        times = []
+        for i in np.linspace(0, last, min(TIMED_IMAGES, last + 1)).astype(int):
+            start = time.monotonic()
+            sizes = None if material.diameters is None else [material.diameters[int(i)]]
+            validate(model, [val[int(i)]], diameters=sizes)
+            times.append(time.monotonic() - start)
+        images = math.ceil(len(val) / fabric.world_size)
+        total += float(np.mean(times[1:] or times)) * images * PICTURES
+    return total
 
 
 def steps_within(

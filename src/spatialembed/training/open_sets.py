@@ -11,6 +11,7 @@ from spatialembed.data.held_out import open_by_groups
 from spatialembed.data.layouts.splits import split_names
 from spatialembed.data.mixture import mixed, own_names, set_names
 from spatialembed.data.open import open_data, scan_data
+from spatialembed.data.targets import Targets
 from spatialembed.errors import UserError
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.config import TrainConfig
@@ -32,6 +33,11 @@ def open_sets(config: TrainConfig, spec: ModelSpec | None) -> tuple[FileDataSet,
         _opened(config, path, held and own_names(held, name))
         for path, name in zip(paths, set_names(paths), strict=True)
     ]
+    if several := [train.root for train, _ in opened if isinstance(train, Targets)]:
+        raise UserError(
+            f"{several[0]} has masks of several targets: leave --also away, or choose one of them "
+            "by --classes"
+        )
     train, val = zip(*opened, strict=True)
     return mixed([_untold(config, data) for data in train]), mixed(val)
 

@@ -16,6 +16,7 @@ from spatialembed.data.images.windows import WindowedImage
 from spatialembed.data.index import ObjectIndex
 from spatialembed.data.mixture import set_numbers, sets_of
 from spatialembed.data.open import refuse
+from spatialembed.data.targets import Targets
 from spatialembed.embedding import PITCH
 from spatialembed.errors import UserError
 from spatialembed.inference.loading import load_network
@@ -25,14 +26,12 @@ from spatialembed.models.normalization import Normalization, Normalize
 from spatialembed.models.pretrained_unet import PretrainedUNet
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.config import TrainConfig
-from spatialembed.training.look_at_data import look, look_across, look_at_values
+from spatialembed.training.look_at_data import look, look_across, look_at_values, other_size
 from spatialembed.training.open_sets import open_sets, open_whole
 from spatialembed.training.pixel_sizes import pixel_sizes
 from spatialembed.training.stage_config import StageConfig
+from spatialembed.training.target_settings import least_size, targets_of
 from spatialembed.training.volumes import flattened, pitch_of, require_dims, spacing_of
-
-OTHER_SIZE = 0.25
-"""Share by which objects may be wider or narrower than a model saw them, without a word."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +97,8 @@ def gather(config: TrainConfig, spec: ModelSpec | None = None, hold_out: bool = 
     train, val = open_sets(config, spec) if hold_out else open_whole(config)
     start = spec or _start(config)
     require_dims(config, train, None if config.init is None else start)
+    if isinstance(train, Targets) and isinstance(config.foreground_weight, list):
+        raise UserError("foreground_weight is one number for all of several targets, not a list")
     roots = ", ".join(str(one.root) for one in sets_of(train))
     told = f"Reading {roots}: {len(train)} training"
     told += f" {train.things}" if val is train else f" and {len(val)} validation {train.things}"
@@ -117,7 +118,7 @@ def gather(config: TrainConfig, spec: ModelSpec | None = None, hold_out: bool = 
         notes = {**start.training, "spacing_stated": config.spacing is None and not own}
         start, seen = replace(start, spacing=spacing, training=notes), [*seen, *told_of]
     if spec is None and hold_out and config.init is not None:
-        seen += _other_size(config, start)
+        seen += other_size(config, start)
     # A run that was begun by a version which did not resize goes on without.
     resizes = hold_out and (spec is None or spec.pixel_size is not None)
     pixels, told_of_pixels = pixel_sizes(config, train, val, resizes)
@@ -133,18 +134,6 @@ def gather(config: TrainConfig, spec: ModelSpec | None = None, hold_out: bool = 
         diameters = (spec.object_diameter / of_val).tolist()
     each = ratios if len(of_sets) > 1 or (ratios != 1).any() else 1.0
     return Material(train, val, index, judged, spec, stages, each, diameters, tuple(warnings))
-
-
-def _other_size(config: TrainConfig, start: ModelSpec) -> list[Problem]:
-    """That objects are shown at another size than the model that the run starts from saw them."""
-    shown = start.object_diameter and start.object_diameter * start.zoom
-    if not shown or config.diameter is None or abs(config.diameter / shown - 1) <= OTHER_SIZE:
-        return []
-    text = (
-        f"objects are shown {config.diameter:g} pixels wide, and {config.init} saw them "
-        f"{shown:.0f} wide: --diameter {shown:.0f} starts from what it knows"
-    )
-    return [Problem(config.data, text, warning=True)]
 
 
 def _ratios(config: TrainConfig, train: FileDataSet, index: ObjectIndex) -> np.ndarray:
@@ -179,8 +168,11 @@ def _described(
     """How the model of a new run is described, which starts as ``start``."""
     ratio, stated = ratios[index.image], start.training.get("spacing_stated", False)
     diameters, areas = index.diameter * ratio, index.area * ratio**2
+    targets = targets_of(train, index, start, config.min_size)
+    if targets:  # by the smallest objects, which a network must not be shown too small
+        own = index.class_index == np.argmin([one.object_diameter or 0.0 for one in targets])
+        diameters, areas = diameters[own], areas[own]
     diameter = float(np.median(diameters))
-    smallest = max(1, round(float(np.quantile(areas, 0.01)) / 2))
     zoom = float(f"{config.diameter / diameter:.3g}") if config.diameter else 1.0
     pitch: tuple[float, ...] = (PITCH, PITCH)
     options = start.network_options
@@ -200,7 +192,8 @@ def _described(
         zoom=zoom,
         pitch=pitch,
         margin=config.margin,
-        min_size=config.min_size or smallest,
+        min_size=config.min_size or least_size(areas),
+        targets=targets,
         refine=config.refine,
         object_diameter=diameter,
         pixel_size=pixel_size,
@@ -279,6 +272,12 @@ def build_network(config: TrainConfig, material: Material) -> nn.Module:
 def _start_from(path: Path, network: nn.Module, spec: ModelSpec) -> None:
     """Give ``network`` the weights of the model at ``path``."""
     given, theirs = load_network(path)
+    if _targets(theirs) != _targets(spec):
+        raise UserError(
+            f"{path} finds {' and '.join(theirs.class_names)}, the data holds "
+            f"{' and '.join(spec.class_names)}; start from a model of the same targets, or choose "
+            "one by --classes"
+        )
     if (theirs.in_channels, len(theirs.class_names)) != (spec.in_channels, len(spec.class_names)):
         raise UserError(
             f"{path} has {theirs.in_channels} channels and {len(theirs.class_names)} classes, the "
@@ -286,3 +285,8 @@ def _start_from(path: Path, network: nn.Module, spec: ModelSpec) -> None:
             "from it"
         )
     network.load_state_dict(given.state_dict())
+
+
+def _targets(spec: ModelSpec) -> tuple[str, ...]:
+    """Names of several targets; of one target none."""
+    return spec.class_names if spec.targets else ()

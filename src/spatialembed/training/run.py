@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from spatialembed.console.output import console
+from spatialembed.data.data_set import FileDataSet
+from spatialembed.data.targets import each_of
 from spatialembed.errors import UserError
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import Precision, TorchNetwork, pick_device
@@ -97,6 +99,10 @@ class Run:
     def judged(self) -> Model:
         """The model that is validated."""
         return Model(TorchNetwork(self.kept, self.precision), self.material.spec)
+
+    def judged_on(self, model: Model) -> list[tuple[Model, FileDataSet]]:
+        """Of each target a model that finds it alone, and its validation images."""
+        return list(zip(model.each(), each_of(self.material.val), strict=True))
 
     @property
     def kept(self) -> nn.Module:

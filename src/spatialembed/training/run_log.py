@@ -94,9 +94,10 @@ class RunLog:
         """Take note of a validation that took ``seconds``, which do not count as training."""
         self._paused += seconds
         self._write("validation", {"step": step, **row, "seconds": round(seconds, 1)})
+        seeds = [f"{value:g}" for key, value in row.items() if key.startswith("seed_threshold")]
         self.say(
             f"validation at step {step}: AP {row['ap']:.3f}, AP50 {row['ap50']:.3f} at seed "
-            f"threshold {row['seed_threshold']:g}, {row['images']} images, {seconds:.0f} s"
+            f"threshold {', '.join(seeds)}, {row['images']} images, {seconds:.0f} s"
             + (", the best so far" if row["best"] else "")
         )
 

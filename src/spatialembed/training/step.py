@@ -140,7 +140,7 @@ def advance(
     """
     image, label_mask, class_map, ignore = (fabric.to_device(tensor) for tensor in batch[:4])
     output = network(image.contiguous(memory_format=LAYOUT[image.ndim - 2]))
-    terms = loss(output, label_mask, class_map, ignore)
+    terms = loss(*by_target(output, label_mask, class_map, ignore))
     late = optimizer.param_groups[0]["fused"]
     if not late:
         # Before backward: then the gradients of all processes are NaN, whoseever images it was.
@@ -160,6 +160,25 @@ def advance(
         _require_finite("gradient", float(norm), batch.names)
     optimizer.step()
     return done
+
+
+def by_target(output: Tensor, *truth: Tensor) -> tuple[Tensor, ...]:
+    """Output and truth of several targets with each target as an image of its own.
+
+    The loss, a mean over images, is then that over targets, too. One that is unknown in an image
+    is ignored there, and adds nothing.
+
+    Args:
+        output: (B, T * C, *S).
+        truth: (B, T, *S) each, or (B, *S) of one target, which are returned as they are.
+
+    Returns:
+        (B * T, C, *S), then (B * T, *S) each.
+    """
+    if truth[0].ndim < output.ndim:
+        return output, *truth
+    each = output.unflatten(1, (truth[0].shape[1], -1))  # type: ignore[no-untyped-call]
+    return each.flatten(0, 1), *(array.flatten(0, 1) for array in truth)
 
 
 def _require_finite(what: str, value: float, images: Iterable[str]) -> None:

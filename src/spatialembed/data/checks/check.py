@@ -17,7 +17,13 @@ from spatialembed.data.checks.mask_warnings import mask_warnings, speck_warnings
 from spatialembed.data.checks.noise import noise_warnings
 from spatialembed.data.checks.one_image import Look, look_at
 from spatialembed.data.checks.one_volume import look_at_volume
-from spatialembed.data.checks.report import Report, SplitReport, some, split_report
+from spatialembed.data.checks.report import (
+    Report,
+    SplitReport,
+    one_after_another,
+    some,
+    split_report,
+)
 from spatialembed.data.checks.volume_warnings import (
     of_another_kind,
     other_dims,
@@ -29,6 +35,7 @@ from spatialembed.data.images.pixel_size import pixel_side
 from spatialembed.data.index import Progress
 from spatialembed.data.layouts import cityscapes
 from spatialembed.data.open import scan_data
+from spatialembed.data.targets import Targets
 from spatialembed.errors import UserError
 
 
@@ -56,6 +63,10 @@ def check_data(
     if class_names is None and root.is_dir() and cityscapes.recognize(root):
         class_names = cityscapes.THINGS
     datasets, problems = _scan(root, class_names, holdout, crowds)
+    if several := next((dataset for dataset in datasets if isinstance(dataset, Targets)), None):
+        given = (holdout, progress, crowds, groups)
+        each = [check_data(root, (name,), *given) for name in several.class_names]
+        return one_after_another(each, problems)
     if groups is not None and all(problem.warning for problem in problems):
         try:
             parted = open_by_groups(root, groups, datasets[0].class_names, holdout, crowds)

@@ -147,9 +147,10 @@ class Report:
 
     Attributes:
         path: the data set's folder.
-        layout: "Cityscapes", "Coco" or "LabelFolder"; None where none was recognized.
+        layout: "Cityscapes", "Coco", "LabelFolder" or "Targets"; None where none was recognized.
         class_names: the classes looked at.
-        splits: one report a split; a "val" held out of train is one too.
+        splits: one report a split, of several targets those of each; a "val" held out of train is
+            one too.
         problems: everything that is wrong, warnings included, in the order it was found.
         notes: what was not looked at.
     """
@@ -202,6 +203,15 @@ def _sizes(counts: Mapping[float | None, int]) -> str:
     known, silent = sorted(side for side in counts if side is not None), counts.get(None, 0)
     told = " to ".join(f"{side:.3g}" for side in dict.fromkeys((known[0], known[-1]))) + " µm"
     return told + (f", not stated by {some(silent, 'file')}" if silent else "")
+
+
+def one_after_another(reports: Sequence[Report], problems: Sequence[Problem]) -> Report:
+    """The report of a data set of several targets, of one for each and what else is wrong."""
+    names = tuple(name for report in reports for name in report.class_names)
+    splits = tuple(split for report in reports for split in report.splits)
+    found = dict.fromkeys([*problems, *(p for report in reports for p in report.problems)])
+    notes = dict.fromkeys(note for report in reports for note in report.notes)
+    return Report(reports[0].path, "Targets", names, splits, tuple(found), tuple(notes))
 
 
 def some(count: int, noun: str) -> str:

@@ -56,7 +56,8 @@ class Crop(NamedTuple):
     image: torch.Tensor
     """(C, S, S) or (C, P, S, S) float32, normalised; 0 outside of the image."""
     label_mask: torch.Tensor
-    """(S, S) or (P, S, S) int32 with the image's own ids; 0 is background and outside."""
+    """(S, S) or (P, S, S) int32 with the image's own ids; 0 is background and outside. Of several
+    targets their axis comes first."""
     class_map: torch.Tensor
     """Of that shape, int64 class index on objects, -1 elsewhere."""
     ignore: torch.Tensor
@@ -246,13 +247,13 @@ def _cut(window: Window, warp: Warp | VolumeWarp, change: Change, rng: np.random
     import torch
 
     truth = window.truth
-    outside = ~warp.inside(truth.ignore.shape)
+    outside = ~warp.inside(window.image.shape[1:])
     image = shade(warp.image(window.image, change.blur), change, rng)
     label_mask, class_map, ignore = map(warp.nearest, truth)
     if outside.any():
         image *= ~outside
-        label_mask[outside] = 0
-        class_map[outside] = -1
+        label_mask[..., outside] = 0
+        class_map[..., outside] = -1
         ignore |= outside
     return Crop(
         torch.from_numpy(np.ascontiguousarray(image)),

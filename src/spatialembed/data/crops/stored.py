@@ -22,6 +22,7 @@ from spatialembed.data.index import ObjectIndex
 from spatialembed.data.large_sample import LargeSample
 from spatialembed.data.layouts.cityscapes import IMAGE_ENDING, LABEL_IDS, THINGS, TRUTH_ENDING
 from spatialembed.data.sample import Sample
+from spatialembed.data.targets import Targets
 from spatialembed.errors import UserError
 
 CITY = "crops"
@@ -37,7 +38,12 @@ Writer = Callable[[Path, str, Sample, PixelSize | None], None]
 
 
 def require_images(dataset: DataSet) -> None:
-    """Raise a UserError if a data set is of volumes."""
+    """Raise a UserError if a data set is of volumes, or of several targets."""
+    if isinstance(dataset, Targets):
+        raise UserError(
+            f"{dataset.root} has masks of several targets, and crops of one are stored: choose it "
+            "by --classes, or train on the data as it is"
+        )
     if isinstance(dataset, FileDataSet) and dataset.dims == 3:
         raise UserError(
             f"{dataset.root} holds volumes, and crops of images alone are stored; train on it as "

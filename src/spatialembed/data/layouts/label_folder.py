@@ -1,6 +1,7 @@
 """Folders of images and label masks: images/ and masks/ with equal stems, or x beside x_masks.
 
-One class; of images, or of volumes where masks are stacks. Where images/ holds folders
+One class; of images, or of volumes where masks are stacks. Where masks/ holds folders of masks,
+each is a target (see :mod:`spatialembed.data.targets`). Where images/ holds folders
 alone, each of the planes of one, these are the volumes. In the first form
 ``{train,val,test}/{images,masks}``, in Cellpose's ``x.png`` and
 ``x_masks.png`` in ``{train,val,test}/``; both also without a folder per split, which is "train".
@@ -24,7 +25,7 @@ from spatialembed.data.images.reading import (
     read_stack_mask,
 )
 from spatialembed.data.large_sample import LargeSample, open_parts
-from spatialembed.data.layouts.pairs import holds_pairs, pairs
+from spatialembed.data.layouts.pairs import holds_pairs, pairs, target_names
 from spatialembed.data.layouts.splits import (
     beside,
     share_of,
@@ -33,6 +34,7 @@ from spatialembed.data.layouts.splits import (
 )
 from spatialembed.data.sample import Sample, Truth, Window
 from spatialembed.data.sample_files import Items
+from spatialembed.data.targets import Targets
 from spatialembed.errors import UserError
 
 
@@ -120,31 +122,64 @@ def recognize(root: Path) -> bool:
     return bool(splits_in(root)[0]) or holds_pairs(root)
 
 
-def scan(root: Path, split: str, class_names: Sequence[str] | None, holdout: float) -> LabelFolder:
+def scan(root: Path, split: str, class_names: Sequence[str] | None, holdout: float) -> FileDataSet:
     """List one split; see :func:`spatialembed.data.open.scan_data`.
 
-    Of a single volume "val" is a slab.
+    Of a single volume "val" is a slab. Of several targets, which are classes here, one that is
+    asked for alone is as a data set of its own.
 
     Raises:
-        UserError: the split does not exist, its folder is empty, or more than one class is asked
-            for.
+        UserError: the split does not exist, its folder is empty, more than one class is asked
+            for, or a target that there is not.
     """
-    names = tuple(class_names or ("object",))
-    if len(names) > 1:
-        raise UserError(
-            f"{root} is a label folder and holds one class, but {len(names)} were asked for: "
-            f"{', '.join(names)}; give one name, or use the Cityscapes or COCO layout"
-        )
     named, told = splits_in(root)
     folders = {name: root / folder for name, folder in named.items()} or {"train": root}
     if named:
         told += _beside_splits(root)
     source = source_split(split, tuple(folders), root)
+    if known := sorted({name for folder in folders.values() for name in target_names(folder)}):
+        whole = _of_targets(root, split, known, folders[source], told)
+        return _asked(share_of(whole, folders, holdout), class_names)
+    names = tuple(class_names or ("object",))
+    if len(names) > 1:
+        raise UserError(
+            f"{root} is a label folder and holds one class, but {len(names)} were asked for: "
+            f"{', '.join(names)}; give one name, use the Cityscapes or COCO layout, or store the "
+            "masks of each in a folder of its name in masks/"
+        )
     rows, problems = pairs(root, folders[source])
     data = LabelFolder(root, split, names, Items(root, rows), (*problems, *told))
     if len(rows) == 1 and "val" not in folders and split != "test" and holdout and data.dims == 3:
         return replace(data, slab=(1 - holdout, 1.0) if split == "val" else (0.0, 1 - holdout))
     return share_of(data, folders, holdout)
+
+
+def _of_targets(
+    root: Path, split: str, names: Sequence[str], folder: Path, told: Sequence[Problem]
+) -> Targets:
+    """A split whose masks are in a folder a target; images that have none at all are problems."""
+    found = [pairs(root, folder, name) for name in names]
+    rows = {item.name: item for rows, _ in reversed(found) for item in Items(root, rows)}
+    labelled = {item.image for item in rows.values()}
+    each, problems = [], list(told)
+    for name, (own, about) in zip(names, found, strict=True):
+        kept = [problem for problem in about if problem.file not in labelled]
+        each.append(LabelFolder(root, split, (name,), Items(root, own), (*kept, *told)))
+        problems += kept
+        if lacking := len(rows) - len(own):
+            message = f"lacks masks of {lacking} of {len(rows)} images: {name} are unknown there"
+            problems.append(Problem(folder / "masks" / name, message, warning=True))
+    items = Items.of(root, [rows[name] for name in sorted(rows)])
+    return Targets(root, split, tuple(names), items, tuple(dict.fromkeys(problems)), tuple(each))
+
+
+def _asked(data: Targets, names: Sequence[str] | None) -> FileDataSet:
+    """The targets of these names; one alone as a data set of its own."""
+    for name in names or ():
+        if name not in data.class_names:
+            known = ", ".join(data.class_names)
+            raise UserError(f"{data.root} has no target {name}; its masks are of {known}")
+    return data.of(names or data.class_names)
 
 
 def _beside_splits(root: Path) -> Iterator[Problem]:

@@ -27,20 +27,39 @@ def holds_pairs(folder: Path) -> bool:
     return (folder / "masks").is_dir() or any(_ends(name, _MASKS) for name in image_names(folder))
 
 
-def pairs(root: Path, folder: Path) -> tuple[list[str], list[Problem]]:
+def target_names(folder: Path) -> list[str]:
+    """Names of folders in masks/, each with masks of one target for the images beside, sorted.
+
+    There are two or more, and no masks beside them. A folder of an image's own name holds the masks
+    of its objects, and is none.
+    """
+    names, masks = image_names(folder / "images"), folder / "masks"
+    if not names or image_names(masks):
+        return []
+    stems = {stem(name) for name in names} | {stem(name, "_img") for name in names}
+    inside = set(_folders_in(masks).values()) - stems
+    held = {name: {stem(mask, _MASKS) for mask in image_names(masks / name)} for name in inside}
+    found = sorted(name for name in inside if not stems.isdisjoint(held[name]))
+    return found if len(found) > 1 else []
+
+
+def pairs(root: Path, folder: Path, target: str = "") -> tuple[list[str], list[Problem]]:
     """Rows of the files of each sample below ``root`` in a split's folder, and what is wrong.
+
+    Of a target, if one is named, whose masks are in a folder of its name.
 
     Raises:
         UserError: there is no image or no mask.
     """
     if (folder / "images").is_dir() or (folder / "masks").is_dir():
-        masks = _Named(folder / "masks", _MASKS)
+        masks = _Named(folder / "masks" / target, _MASKS)
         images = _Named(folder / "images", "_img", kept=masks.by_stem)
-        unknown = _Named(folder / "ignore", "_ignore")
-        where = str(folder / "masks" / "{}.png (or .tif)")
+        unknown = _Named(folder / "ignore" / target, "_ignore")
+        where = str(masks.folder / "{}.png (or .tif)")
         if taken := _add_folders((images, masks, unknown)):
             where = str(folder / "masks" / "{0}") + " (a folder of planes) or {0}.tif"
-        left = [each for part in _PARTS for each in left_out_of(folder / part, taken=taken)]
+        parts = (part.folder for part in (images, masks, unknown))
+        left = [each for part in parts for each in left_out_of(part, taken=taken)]
         if taken:
             message = "holds folders, each taken for a volume and its files for the planes of it"
             left.append(Problem(images.folder, message, warning=True))

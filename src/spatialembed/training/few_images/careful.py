@@ -8,6 +8,7 @@ from dataclasses import replace
 from spatialembed.data.crops.augmentation import Augmentation
 from spatialembed.data.data_set import FileDataSet
 from spatialembed.data.open import open_data
+from spatialembed.data.targets import Targets
 from spatialembed.errors import UserError
 from spatialembed.models import strides
 from spatialembed.models.spec import ModelSpec
@@ -41,6 +42,12 @@ def is_careful(config: TrainConfig) -> bool:
             raise UserError("careful training is on one folder: leave out --careful, or --also")
         return False
     images = _training_images(config)
+    if isinstance(images, Targets):
+        if config.careful:
+            raise UserError(
+                "careful training is of one target: leave out --careful, or choose one by --classes"
+            )
+        return False
     if config.careful is None and len(images) >= FEW[images.dims]:
         return False
     if config.processes > 1:

@@ -1,0 +1,135 @@
+"""What prediction writes of several targets, such as nuclei and their cells, and which is whose.
+
+Targets come from that of the largest objects to that of the smallest; objects of an earlier one may
+hold those of a later one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spatialembed.formats.outlines import features
+from spatialembed.formats.results_folder import OF_ALL_TARGETS, Results, write_json
+from spatialembed.instances import Instances
+from spatialembed.metrics.overlaps import common_pixels, runs
+from spatialembed.pictures import distinct_colors, save_picture
+from spatialembed.pictures.colors import RGB, colors_of_objects, to_rgb
+from spatialembed.pictures.overlays import first_along_z, tinted
+
+Found = Mapping[str, Instances]
+"""What was found of each target, largest objects first."""
+
+
+def holders(inner: Instances, outer: Instances) -> np.ndarray:
+    """(N,) int32 of each object of one target the label of the object of another that holds it.
+
+    That is the one with most of its pixels, if it has half of them or more; of equal ones the
+    first. 0 where there is none.
+    """
+    (own, other), lengths = runs(inner.label_map, outer.label_map)
+    i, j, common = common_pixels(own, other, lengths)
+    held, most = np.zeros((2, len(inner)), np.int64)
+    order = np.lexsort((-j, common))  # the last one stays
+    held[i[order]], most[i[order]] = j[order] + 1, common[order]
+    return np.where(2 * most >= inner.areas, held, 0).astype(np.int32)
+
+
+def belonging(found: Found) -> dict[str, dict[str, list[object]]]:
+    """Columns for the measurements of each target, of one value an object.
+
+    Of a smaller target the label of what holds each, by the holder's name, empty where nothing
+    does; of the larger one how many it holds, by the name of what is held, and "NAME_labels".
+    """
+    columns: dict[str, dict[str, list[object]]] = {name: {} for name in found}
+    for (large, outer), (small, inner) in combinations(found.items(), 2):
+        held = holders(inner, outer)
+        columns[small][large] = [label or "" for label in held.tolist()]
+        inside = [np.flatnonzero(held == k + 1) + 1 for k in range(len(outer))]
+        columns[large][small] = [len(labels) for labels in inside]
+        columns[large][f"{small}_labels"] = [" ".join(map(str, labels)) for labels in inside]
+    return columns
+
+
+def targets_geojson(found: Found) -> dict[str, Any]:
+    """GeoJSON of all targets, each a class; as :func:`~spatialembed.formats.outlines.geojson`.
+
+    Of two targets of an image objects of the larger are QuPath's cells; one that holds a single
+    object of the other has it as its nucleus, which is then no object of its own.
+
+    Raises:
+        UserError: scikit-image is missing.
+    """
+    colors = distinct_colors(len(found)).tolist()
+    each = [features(one, [color]) for one, color in zip(found.values(), colors, strict=True)]
+    maps = list(found.values())
+    if len(each) == 2 and maps[0].label_map.ndim == 2:
+        each[1] = _as_nuclei(each[0], each[1], holders(maps[1], maps[0]))
+    return {"type": "FeatureCollection", "features": [one for own in each for one in own]}
+
+
+def _as_nuclei(
+    cells: list[dict[str, Any]], nuclei: list[dict[str, Any]], held: np.ndarray
+) -> list[dict[str, Any]]:
+    """Put nuclei into the cells that hold one, and give those that are left."""
+    count = np.bincount(held, minlength=len(cells) + 1)
+    for cell in cells:
+        cell["properties"]["objectType"] = "cell"
+    left = []
+    for nucleus, label in zip(nuclei, held.tolist(), strict=True):
+        if label and count[label] == 1:
+            cells[label - 1]["nucleusGeometry"] = nucleus["geometry"]
+            measured = cells[label - 1]["properties"]["measurements"]
+            measured["nucleus score"] = nucleus["properties"]["measurements"]["score"]
+        else:
+            left.append(nucleus)
+    return left
+
+
+def targets_overlay(image: np.ndarray, found: Found) -> RGB:
+    """The image with the objects of all targets tinted and outlined, smaller ones on top."""
+    maps = [one.label_map for one in found.values()]
+    if image.ndim == 4:  # a stack is seen along z
+        maps = [first_along_z(labels) for labels in maps]
+        image = image.max(0)
+    rgb = to_rgb(image)
+    for labels in maps:
+        rgb = tinted(rgb, *colors_of_objects(labels))
+    return rgb
+
+
+def write_targets(
+    results: Results,
+    name: str,
+    image: np.ndarray,
+    found: Found,
+    overwrite: bool = True,
+    spacing: tuple[float, ...] | None = None,
+) -> None:
+    """Write the results of one image, as :meth:`Results.write` does those of one target.
+
+    Those of each target are named by it, ``a_cells.tif``; picture and GeoJSON hold all of them.
+
+    Raises:
+        UserError: a file cannot be written.
+    """
+    writers: dict[str, Callable[[Path], object]] = {
+        "geojson": lambda path: write_json(path, targets_geojson(found)),
+        "picture": lambda path: save_picture(path, targets_overlay(image, found)),
+    }
+    for kind, write in writers.items():
+        [path] = results.paths(kind, name)
+        if kind in results.kinds and (overwrite or not path.is_file()):
+            write(path)
+        elif overwrite:
+            path.unlink(missing_ok=True)
+    formats = tuple(kind for kind in results.formats if kind not in OF_ALL_TARGETS)
+    own = replace(results, formats=formats, pictures=False, targets=())
+    columns = belonging(found) if "measurements" in formats else {}
+    for target, one in found.items():
+        own.write(f"{name}_{target}", image, one, overwrite, spacing, columns.get(target))

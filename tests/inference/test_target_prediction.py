@@ -1,0 +1,224 @@
+"""A model of several targets: what it finds, and the files of it."""
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from test_predictor import Bright
+
+import spatialembed as se
+from spatialembed.app.web_page import serve
+from spatialembed.cli.main import main
+from spatialembed.data.open import open_data
+from spatialembed.errors import UserError
+from spatialembed.export.onnx import export_model
+from spatialembed.export.torchscript import torchscript
+from spatialembed.formats.results_folder import Results
+from spatialembed.inference.evaluate import evaluate
+from spatialembed.inference.folder import predict_files
+from spatialembed.inference.image_files import find_images
+from spatialembed.inference.predictor import Model
+from spatialembed.inference.stack import predict_stack
+from spatialembed.inference.torch_network import TorchNetwork
+from spatialembed.models.checkpoint import save_model
+from spatialembed.models.normalization import Normalization
+from spatialembed.models.spec import ModelSpec, Target
+
+
+class TwoBright(torch.nn.Module):
+    """Nuclei where the image is above .7, cells where it is above .2."""
+
+    stride = 8
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bright = Bright()
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return torch.cat([self.bright(image - 0.2), self.bright(image + 0.3)], 1)
+
+
+def model(**changes) -> Model:
+    targets = (Target(min_size=5, object_diameter=6.0), Target(min_size=50, object_diameter=12.0))
+    spec = ModelSpec(
+        "residual_unet",
+        in_channels=1,
+        class_names=("nuclei", "cells"),
+        normalization=Normalization("range"),
+        object_diameter=6.0,
+        targets=targets,
+    )
+    return Model(TorchNetwork(TwoBright()), replace(spec, **changes), "two")
+
+
+def scene() -> np.ndarray:
+    image = np.zeros((40, 64, 1), np.uint8)
+    image[4:16, 4:16] = image[20:32, 40:52] = 100
+    image[8:12, 8:13] = image[33:37, 4:9] = 255
+    return image
+
+
+def test_objects_of_targets_overlap_and_the_largest_come_first() -> None:
+    found = model().predict_targets(scene())
+    assert list(found) == ["cells", "nuclei"]
+    assert [len(one) for one in found.values()] == [2, 2]
+    assert found["cells"].class_names == ("cells",)
+    assert (found["cells"].label_map[8:12, 8:13] > 0).all()
+    assert (found["nuclei"].label_map[8:12, 8:13] > 0).all()
+    # the bright square alone is too small for a cell
+    assert not found["cells"].label_map[33:37, 4:9].any()
+    assert model().raw(scene()).shape == (8, 40, 64)
+
+
+def test_one_target_alone_is_a_model_as_any() -> None:
+    whole = model()
+    raw = whole.raw(scene())
+    for k, name in enumerate(("nuclei", "cells")):
+        one = whole.of(name)
+        np.testing.assert_array_equal(one.raw(scene()), raw[4 * k : 4 * k + 4])
+        found = one.predict(scene())
+        np.testing.assert_array_equal(
+            found.label_map, whole.predict_targets(scene())[name].label_map
+        )
+        assert found.class_names == (name,)
+    assert whole.of("cells").settings() == (0.9, 0.5, 50)
+    assert whole.asking(min_size=7).of("cells").settings() == (0.9, 0.5, 7)
+    with pytest.raises(UserError, match="two has no target 'car'; it has nuclei, cells"):
+        whole.of("car")
+
+
+def test_symmetries_are_averaged_target_by_target() -> None:
+    whole = model()
+    whole.symmetries = 8
+    raw = whole.raw(scene())
+    for k, name in enumerate(("nuclei", "cells")):
+        alone = Model(TorchNetwork(TwoBright()), whole.spec, symmetries=8).of(name)
+        np.testing.assert_array_equal(alone.raw(scene()), raw[4 * k : 4 * k + 4])
+    assert [len(one) for one in whole.predict_targets(scene()).values()] == [2, 2]
+
+
+def test_what_is_of_one_target_refuses_several(tmp_path) -> None:
+    whole = model()
+    for work in (
+        lambda: whole.predict(scene()),
+        lambda: whole.cluster(whole.raw(scene())),
+        lambda: predict_stack(whole, scene()[None]),
+    ):
+        with pytest.raises(UserError, match=r"two finds nuclei and cells.*predict_targets"):
+            work()
+    with pytest.raises(UserError, match="the page is of one target"):
+        serve(whole)
+
+
+@pytest.fixture
+def image(tmp_path):
+    path = tmp_path / "images" / "a.tif"
+    path.parent.mkdir()
+    tifffile.imwrite(path, scene()[..., 0])
+    return path
+
+
+def test_files_of_a_folder(image, tmp_path) -> None:
+    results = Results(tmp_path / "out", ["measurements"])
+    files = find_images([image], tmp_path / "out")
+    [outcome] = predict_files(model(), files, results)
+    assert (outcome.error, outcome.found) == (None, 4)
+    assert outcome.diameter == pytest.approx(np.sqrt(20 * 4 / np.pi))  # of the smallest
+    there = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert there == [
+        "a_cells.csv", "a_cells.tif", "a_nuclei.csv", "a_nuclei.tif", "a_overlay.png",
+        "settings.json",
+    ]  # fmt: skip
+    rows = list(csv.DictReader((tmp_path / "out" / "a_nuclei.csv").open()))
+    assert sorted(row["cells"] for row in rows) == ["", "1"]
+    [again] = predict_files(model(), files, results)
+    assert again.kept
+    other = model(targets=(Target(min_size=9, object_diameter=6.0), model().spec.targets[1]))
+    with pytest.raises(UserError, match="made with"):
+        predict_files(other, files, results)
+    [new] = predict_files(other, files, results, overwrite=True)
+    assert new.found == 4
+    with pytest.raises(UserError, match="format coco is of one target"):
+        predict_files(model(), files, Results(tmp_path / "coco", ["coco"]))
+    with pytest.raises(UserError, match="--stitch is of one target"):
+        predict_files(model(), files, Results(tmp_path / "z"), stitch=True)
+
+
+def write_set(root) -> None:
+    image = scene()[..., 0]
+    masks = {"cells": image == 100, "nuclei": image == 255}
+    masks["cells"] |= (image == 255) & (np.arange(40)[:, None] < 20)
+    for part, array in {"images": image, **{f"masks/{n}": m for n, m in masks.items()}}.items():
+        path = root / "test" / part / "a.tif"
+        path.parent.mkdir(parents=True)
+        labels = array if part == "images" else se_labels(array)
+        tifffile.imwrite(path, labels)
+
+
+def se_labels(mask: np.ndarray) -> np.ndarray:
+    from scipy import ndimage
+
+    return ndimage.label(mask)[0].astype(np.uint16)
+
+
+def test_each_target_is_scored(tmp_path) -> None:
+    write_set(tmp_path / "DATA")
+    data = open_data(tmp_path / "DATA", "test", ["nuclei", "cells"])
+    scored = evaluate(model(), data, out=tmp_path / "out")["targets"]
+    assert list(scored) == ["nuclei", "cells"]
+    for name, one in scored.items():
+        assert one["classes"][name]["mean_over_images"]["ap"][0] == 1
+        assert (tmp_path / "out" / name / "evaluation.json").is_file()
+        assert one["settings"]["min_size"] == model().of(name).spec.min_size
+    classes = Model(model().network, replace(model().spec, targets=()))
+    with pytest.raises(UserError, match="one alone has several targets"):
+        evaluate(classes, data)
+    with pytest.raises(UserError, match="the model finds nuclei, cells"):
+        evaluate(model(), open_data(tmp_path / "DATA", "test"))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A model file of random weights."""
+    path = tmp_path_factory.mktemp("model") / "m.safetensors"
+    options = {"widths": [8, 8], "blocks": [1, 1]}
+    spec = replace(model().spec, network_options=options, training={"symmetries": 8})
+    torch.manual_seed(0)
+    network = spec.build()
+    with torch.no_grad():  # so that something is found
+        network.seed_head.output_conv.bias.fill_(4.0)
+    save_model(path, network, spec)
+    return path
+
+
+def test_an_onnx_file_finds_what_the_model_does(trained, tmp_path) -> None:
+    pytest.importorskip("onnxscript")
+    export_model(trained, tmp_path / "x.onnx")
+    exported, own = se.load(tmp_path / "x.onnx"), se.load(trained)
+    assert exported.spec == own.spec
+    np.testing.assert_allclose(exported.raw(scene()), own.raw(scene()), atol=1e-4)
+    found = exported.predict_targets(scene())
+    assert list(found) == ["cells", "nuclei"]
+
+
+def test_doors_of_one_target_refuse_in_a_sentence(trained, image, tmp_path, capsys) -> None:
+    with pytest.raises(UserError, match="TorchScript with clustering is of one target"):
+        torchscript(trained)
+    with pytest.raises(UserError, match="int8 is of one target"):
+        export_model(trained, tmp_path / "x.onnx", "int8", tmp_path)
+    out = tmp_path / "many"
+    given = ["predict", str(trained), str(image.parent), "--out", str(out), "--workers", "1"]
+    assert main(given) == 1
+    assert "is of one target; predict to a folder" in " ".join(capsys.readouterr().err.split())
+    assert not list(out.glob("*.tif"))
+
+
+def test_the_command_writes_both(trained, image, tmp_path) -> None:
+    out = tmp_path / "out"
+    given = ["predict", str(trained), str(image), "--out", str(out), "--symmetries"]
+    assert main([*given, "--format", "geojson", "--device", "cpu"]) == 0
+    names = {path.name for path in out.iterdir()} - {"settings.json"}
+    assert names == {"a_cells.tif", "a_nuclei.tif", "a_overlay.png", "a.geojson"}

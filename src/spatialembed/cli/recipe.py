@@ -95,12 +95,10 @@ def _require(values: dict[Any, Any], where: str) -> None:
 
 
 def _hint(unknown: UnknownName) -> str:
-    if close := did_you_mean(unknown.name, unknown.known):
-        return close
     for place, kind in _PLACES.items():
         if unknown.name in {field.name for field in fields(kind)}:
             return f"it belongs {place}"
-    return "see spatialembed train --help"
+    return did_you_mean(unknown.name, unknown.known) or "see spatialembed train --help"
 
 
 def read_yaml(text: str, where: str) -> Any:

@@ -33,7 +33,7 @@ def address(tmp_path_factory):
     model = SimpleNamespace(
         name="none",
         settings=lambda: (0.9, 0.5, 16),
-        spec=SimpleNamespace(class_names=("object",), dims=2),
+        spec=SimpleNamespace(class_names=("object",), dims=2, targets=()),
     )
     page, address = serve(model, port=free_port(), browser=False)
     yield address.rstrip("/")

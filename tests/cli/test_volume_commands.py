@@ -192,7 +192,7 @@ def test_a_folder_of_planes_is_no_volume_past_memory(run, data, tmp_path, capsys
 def test_an_image_is_no_volume_past_memory(run, flat, tmp_path, capsys) -> None:
     image, out = next((flat / "train" / "images").iterdir()), tmp_path / "labels.zarr"
     said = errors_of(capsys, "predict", run, image, "--out", out)
-    assert f"{image.name} is no TIFF, OME-Zarr or folder of planes" in said
+    assert f"{image.name} is no TIFF, OME-Zarr, file of a microscope or folder of planes" in said
     assert not list(tmp_path.glob("labels*"))
 
 

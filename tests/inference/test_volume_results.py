@@ -318,7 +318,6 @@ def run(tmp_path: Path) -> Path:
         ("predict RUN a.tif --out found --stitch", "leave --stitch out"),
         ("crops data out", "holds volumes, and crops of images alone are stored"),
         ("export nuclei x.onnx --precision int8 --data data", "data holds volumes"),
-        ("check data/train/images --label_first 1", "--label_first chooses among images"),
     ],
 )
 def test_what_takes_no_volumes_says_so(

@@ -143,9 +143,7 @@ def test_volumes_are_told_apart_by_planes_within(tmp_path):
     Image.new("L", (9, 9)).save(tmp_path / "z.png")
     named, [problem] = label_first(tmp_path, 9)
     assert len(named) == 7
-    assert str(problem).startswith(
-        f"{tmp_path / 'z.png'}: is no TIFF, OME-Zarr or folder of planes"
-    )
+    assert str(problem).startswith(f"{tmp_path / 'z.png'}: is no TIFF, OME-Zarr, file of")
 
 
 def test_of_very_many_images_some_evenly_spaced_are_looked_at(tmp_path, monkeypatch):

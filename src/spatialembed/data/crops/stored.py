@@ -128,7 +128,8 @@ def _store(
         for number in np.unique(index.image).tolist():
             large = dataset.large(number) if isinstance(dataset, FileDataSet) else None
             sample = dataset[number] if large is None else large
-            pixels = pixel_size(dataset.files(number)[0])
+            files = dataset.files(number)
+            pixels = pixel_size(files[0]) if files else None
             first, last = np.searchsorted(index.image, [number, number + 1])
             for k in range(first, last):
                 stem = f"{sample.name}_{int(index.label[k]):06d}"

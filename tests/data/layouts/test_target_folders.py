@@ -105,6 +105,34 @@ def test_ignored_regions_are_those_of_a_target(folder) -> None:
     assert not truth.ignore[0].any()
 
 
+@pytest.mark.parametrize("place", ["train000.tif", "nucleus/train000.tif"])
+def test_ignored_regions_of_no_target_are_refused(folder, place) -> None:
+    path = folder / "train" / "ignore" / place
+    path.parent.mkdir(parents=True)
+    tifffile.imwrite(path, np.eye(64, dtype=np.uint8))
+    with pytest.raises(UserError, match=r"ignore.\S+ is of none of the targets cells and nuclei"):
+        open_data(folder, "train")
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_masks_beside_folders_of_masks_are_refused(folder, count) -> None:
+    inside = folder / "train" / "masks"
+    for path in sorted((inside / "cells").iterdir())[:count]:
+        (inside / path.name).write_bytes(path.read_bytes())
+    for split in ("train", "test"):
+        with pytest.raises(UserError, match="masks holds both masks and folders of masks"):
+            open_data(folder, split)
+
+
+def test_a_lone_folder_of_masks_is_refused(folder) -> None:
+    import shutil
+
+    for split in ("train", "test"):
+        shutil.rmtree(folder / split / "masks" / "cells")
+    with pytest.raises(UserError, match="masks/nuclei as its only folder .* go into masks/ itself"):
+        open_data(folder, "train")
+
+
 def test_masks_of_single_objects_are_no_targets(tmp_path) -> None:
     for file in ("images/a", "images/b", "masks/a/a", "masks/b/b"):
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)

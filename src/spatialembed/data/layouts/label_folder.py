@@ -25,7 +25,7 @@ from spatialembed.data.images.reading import (
     read_stack_mask,
 )
 from spatialembed.data.large_sample import LargeSample, open_parts
-from spatialembed.data.layouts.pairs import holds_pairs, pairs, target_names
+from spatialembed.data.layouts.pairs import holds_pairs, pairs, require_ignore_of, target_names
 from spatialembed.data.layouts.splits import (
     beside,
     share_of,
@@ -138,6 +138,12 @@ def scan(root: Path, split: str, class_names: Sequence[str] | None, holdout: flo
         told += _beside_splits(root)
     source = source_split(split, tuple(folders), root)
     if known := sorted({name for folder in folders.values() for name in target_names(folder)}):
+        if len(known) == 1:
+            raise UserError(
+                f"{root} has masks/{known[0]} as its only folder of masks: masks of one target go "
+                "into masks/ itself, not into a folder in it"
+            )
+        require_ignore_of(known, folders[source])
         whole = _of_targets(root, split, known, folders[source], told)
         return _asked(share_of(whole, folders, holdout), class_names)
     names = tuple(class_names or ("object",))

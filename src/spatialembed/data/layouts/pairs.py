@@ -30,17 +30,37 @@ def holds_pairs(folder: Path) -> bool:
 def target_names(folder: Path) -> list[str]:
     """Names of folders in masks/, each with masks of one target for the images beside, sorted.
 
-    There are two or more, and no masks beside them. A folder of an image's own name holds the masks
-    of its objects, and is none.
+    A folder of an image's own name holds the masks of its objects, and is none.
+
+    Raises:
+        UserError: there are masks beside such folders, or ignored regions of no target.
     """
     names, masks = image_names(folder / "images"), folder / "masks"
-    if not names or image_names(masks):
-        return []
     stems = {stem(name) for name in names} | {stem(name, "_img") for name in names}
     inside = set(_folders_in(masks).values()) - stems
     held = {name: {stem(mask, _MASKS) for mask in image_names(masks / name)} for name in inside}
     found = sorted(name for name in inside if not stems.isdisjoint(held[name]))
-    return found if len(found) > 1 else []
+    if found and image_names(masks):
+        raise UserError(
+            f"{masks} holds both masks and folders of masks, such as {found[0]}: for one target "
+            "move the folders away, for several move the masks into a folder of their own"
+        )
+    return found
+
+
+def require_ignore_of(names: Sequence[str], folder: Path) -> None:
+    """Refuse ignored regions in a split's folder that are of none of several targets.
+
+    Raises:
+        UserError: there are some.
+    """
+    ignore = folder / "ignore"
+    others = {*_folders_in(ignore).values(), *image_names(ignore)} - set(names)
+    if others:
+        raise UserError(
+            f"{ignore / min(others)} is of none of the targets {' and '.join(names)}: move what is "
+            f"ignored of each into a folder of its name, such as {ignore / names[0]}"
+        )
 
 
 def pairs(root: Path, folder: Path, target: str = "") -> tuple[list[str], list[Problem]]:

@@ -137,7 +137,7 @@ def test_files_of_a_folder(image, tmp_path) -> None:
     [again] = predict_files(model(), files, results)
     assert again.kept
     other = model(targets=(Target(min_size=9, object_diameter=6.0), model().spec.targets[1]))
-    with pytest.raises(UserError, match="made with"):
+    with pytest.raises(UserError, match=r"made with min_size of nuclei 5 \(now 9\); add"):
         predict_files(other, files, results)
     [new] = predict_files(other, files, results, overwrite=True)
     assert new.found == 4
@@ -145,6 +145,16 @@ def test_files_of_a_folder(image, tmp_path) -> None:
         predict_files(model(), files, Results(tmp_path / "coco", ["coco"]))
     with pytest.raises(UserError, match="--stitch is of one target"):
         predict_files(model(), files, Results(tmp_path / "z"), stitch=True)
+
+
+def test_images_whose_results_would_have_one_name_are_refused(tmp_path) -> None:
+    for name in ("a", "a_x"):
+        tifffile.imwrite(tmp_path / f"{name}.tif", scene()[..., 0])
+    files = find_images([tmp_path], tmp_path / "out")
+    clashing = model(class_names=("x_cells", "cells"))
+    with pytest.raises(UserError, match=r"images a and a_x would both .*a_x_cells.tif"):
+        predict_files(clashing, files, Results(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
 
 
 def write_set(root) -> None:

@@ -20,7 +20,7 @@ from spatialembed.formats.label_images import save_label_tiff
 from spatialembed.formats.measurements import write_measurements
 from spatialembed.formats.meshes import write_meshes
 from spatialembed.formats.outlines import geojson, write_imagej_rois
-from spatialembed.formats.settings_file import SETTINGS_FILE, settings_in
+from spatialembed.formats.settings_file import SETTINGS_FILE, differences, settings_in
 from spatialembed.pictures import overlay, save_picture
 from spatialembed.pictures.overlays import projected
 
@@ -207,9 +207,7 @@ class Results:
         there = (file for file in self.out.rglob("*.tif") if not file.name.startswith("."))
         first = next(there, None)  # settings of a run that wrote nothing bind no other
         before = settings if first is None else settings_in(self.out, settings)
-        other = [key for key in settings if settings[key] != before.get(key)]
-        if other:
-            told = ", ".join(f"{key} {before.get(key)} (now {settings[key]})" for key in other)
+        if told := ", ".join(differences(before, settings)):
             if not overwrite:
                 raise UserError(
                     f"results in {self.out} were made with {told}; add --overwrite to replace "

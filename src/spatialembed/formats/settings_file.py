@@ -12,6 +12,18 @@ SETTINGS_FILE = "settings.json"
 """What the results of a folder were made with."""
 
 
+def differences(before: Any, now: dict[str, Any], of: str = "") -> list[str]:
+    """Which settings differ from those before, and what they were and are; of targets by name."""
+    told = []
+    known = before if isinstance(before, dict) else {}
+    for key, value in now.items():
+        if isinstance(value, dict):
+            told += differences(known.get(key), value, f" of {key}")
+        elif value != known.get(key):
+            told.append(f"{key}{of} {known.get(key)} (now {value})")
+    return told
+
+
 def settings_in(folder: Path, otherwise: dict[str, Any]) -> dict[str, Any]:
     """What the results of a folder were made with; ``otherwise`` where it says nothing."""
     path = folder / SETTINGS_FILE

@@ -6,7 +6,7 @@ hold those of a later one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from spatialembed.errors import UserError
 from spatialembed.formats.outlines import features
 from spatialembed.formats.results_folder import OF_ALL_TARGETS, Results, write_json
 from spatialembed.instances import Instances
@@ -101,6 +102,22 @@ def targets_overlay(image: np.ndarray, found: Found) -> RGB:
     for labels in maps:
         rgb = tinted(rgb, *colors_of_objects(labels))
     return rgb
+
+
+def require_distinct(results: Results, names: Iterable[str]) -> None:
+    """Refuse images two of which would have a file of one name, as a_x of cells and a of x_cells.
+
+    Raises:
+        UserError: two would.
+    """
+    owners: dict[Path, str] = {}
+    for name in names:
+        for path in results.paths("labels", name):
+            if (other := owners.setdefault(path, name)) != name:
+                raise UserError(
+                    f"the images {other} and {name} would both have results in {path}, by the "
+                    "names of their targets: rename one, or predict it to another --out"
+                )
 
 
 def write_targets(

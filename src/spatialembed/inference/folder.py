@@ -15,7 +15,7 @@ from spatialembed.data.images.reading import read_image, read_stack
 from spatialembed.data.images.series import which
 from spatialembed.errors import ImageWarning, UserError
 from spatialembed.files.writing import sweep
-from spatialembed.formats.target_results import write_targets
+from spatialembed.formats.target_results import require_distinct, write_targets
 from spatialembed.inference.card_memory import image_within_memory
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.image_files import ImageFile, spacing_of
@@ -112,6 +112,7 @@ def agreed_settings(
     names = [image.name for image in images]
     if stitch and model.spec.dims == 3:
         raise UserError(f"{model.name} finds objects in volumes as they are: leave --stitch out")
+    require_distinct(results, names)
     results.require(model.spec.class_names, names, 3 if stitch else model.spec.dims)
     used |= which(images[0].series if images else None).told()
     used["stitch"] = stitch or None  # as results of earlier versions, which lack it

@@ -1,6 +1,7 @@
 """A model of several targets: what it finds, and the files of it."""
 
 import csv
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from spatialembed.app.web_page import serve
 from spatialembed.cli.main import main
 from spatialembed.data.open import open_data
 from spatialembed.errors import UserError
+from spatialembed.export.bioimageio import write_package
 from spatialembed.export.onnx import export_model
 from spatialembed.export.torchscript import torchscript
 from spatialembed.formats.results_folder import Results
@@ -88,6 +90,8 @@ def test_one_target_alone_is_a_model_as_any() -> None:
     assert whole.asking(min_size=7).of("cells").settings() == (0.9, 0.5, 7)
     with pytest.raises(UserError, match="two has no target 'car'; it has nuclei, cells"):
         whole.of("car")
+    with pytest.raises(UserError, match="two finds cells alone; use it as it is"):
+        whole.of("cells").of("cells")
 
 
 def test_symmetries_are_averaged_target_by_target() -> None:
@@ -214,9 +218,14 @@ def test_an_onnx_file_finds_what_the_model_does(trained, tmp_path) -> None:
     assert list(found) == ["cells", "nuclei"]
 
 
-def test_doors_of_one_target_refuse_in_a_sentence(trained, image, tmp_path, capsys) -> None:
+def test_doors_of_one_target_refuse_in_a_sentence(
+    trained, image, tmp_path, capsys, monkeypatch
+) -> None:
     with pytest.raises(UserError, match="TorchScript with clustering is of one target"):
         torchscript(trained)
+    monkeypatch.setitem(sys.modules, "bioimageio.spec", None)
+    with pytest.raises(UserError, match=r"package of bioimage.io is of one target"):
+        write_package(trained, tmp_path / "x.zip")
     with pytest.raises(UserError, match="int8 is of one target"):
         export_model(trained, tmp_path / "x.onnx", "int8", tmp_path)
     out = tmp_path / "many"
@@ -224,6 +233,11 @@ def test_doors_of_one_target_refuse_in_a_sentence(trained, image, tmp_path, caps
     assert main(given) == 1
     assert "is of one target; predict to a folder" in " ".join(capsys.readouterr().err.split())
     assert not list(out.glob("*.tif"))
+    for option in (["--workers", "1"], ["--stitch"]):
+        assert main([*given[:-2], *option]) == 1
+        captured = capsys.readouterr()
+        assert "files" not in captured.out + captured.err
+        assert "is of one target" in " ".join(captured.err.split())
 
 
 def test_the_command_writes_both(trained, image, tmp_path) -> None:

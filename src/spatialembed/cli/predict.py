@@ -82,6 +82,7 @@ def run_predict(
     from spatialembed.inference.image_files import find_images
     from spatialembed.inference.loading import load
     from spatialembed.inference.summary import cautions, summary, true_size
+    from spatialembed.models.spec import require_one_target
 
     require_writable(out)
     if stitch and (annotations or workers or scheduler or out.suffix == ".zarr"):
@@ -111,6 +112,9 @@ def run_predict(
         return 0
     results = Results(out, format or (), overlay, annotations)
     loaded = load(*given)
+    if stitch or workers is not None or scheduler is not None:
+        what = "--stitch" if stitch else "what several processes predict"
+        require_one_target(loaded.spec, model, what)
     stacks = stitch or loaded.spec.dims == 3
     found = find_images(images, out, lambda text: warn([text]), stacks)
     files = [file._replace(series=asked) for file in found]

@@ -18,8 +18,10 @@ from spatialembed.export.sample_image import sample_image
 from spatialembed.export.script.module import WHITE
 from spatialembed.export.torchscript import saved, torchscript
 from spatialembed.files.writing import atomic_write
+from spatialembed.inference.loading import load_network
 from spatialembed.models.normalization import PERCENTILE_CLIP
 from spatialembed.models.shipped import shipped_models
+from spatialembed.models.spec import require_one_target
 from spatialembed.pictures import overlay, save_picture
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ def write_package(
         UserError: as there; no authors, or a licence that SPDX does not know; an extra that is
             missing, or a file that cannot be written.
     """
+    require_one_target(load_network(model)[1], str(model), "a package of bioimage.io")
     try:
         from bioimageio.spec import ValidationContext, save_bioimageio_package_as_folder
     except ImportError as error:

@@ -82,11 +82,12 @@ class Model(Explaining):
         Raises:
             UserError: it has no target of this name.
         """
-        known = {model.spec.class_names[0]: model for model in self.each() if self.spec.targets}
+        if not self.spec.targets:
+            alone = " and ".join(self.spec.class_names)
+            raise UserError(f"{self.name} finds {alone} alone; use it as it is, without of()")
+        known = {model.spec.class_names[0]: model for model in self.each()}
         if target not in known:
-            raise UserError(
-                f"{self.name} has no target {target!r}; it has {', '.join(known) or 'none by name'}"
-            )
+            raise UserError(f"{self.name} has no target {target!r}; it has {', '.join(known)}")
         return known[target]
 
     def asking(

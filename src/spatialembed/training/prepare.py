@@ -273,6 +273,11 @@ def _start_from(path: Path, network: nn.Module, spec: ModelSpec) -> None:
     """Give ``network`` the weights of the model at ``path``."""
     given, theirs = load_network(path)
     if _targets(theirs) != _targets(spec):
+        if sorted(_targets(theirs)) == sorted(_targets(spec)):
+            raise UserError(
+                f"{path} finds the same targets in another order: add --classes "
+                f"{' '.join(theirs.class_names)}"
+            )
         raise UserError(
             f"{path} finds {' and '.join(theirs.class_names)}, the data holds "
             f"{' and '.join(spec.class_names)}; start from a model of the same targets, or choose "

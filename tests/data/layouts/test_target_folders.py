@@ -129,7 +129,9 @@ def test_a_lone_folder_of_masks_is_refused(folder) -> None:
 
     for split in ("train", "test"):
         shutil.rmtree(folder / split / "masks" / "cells")
-    with pytest.raises(UserError, match="masks/nuclei as its only folder .* go into masks/ itself"):
+    with pytest.raises(
+        UserError, match=r"masks/nuclei as its only folder .* go into masks/ itself"
+    ):
         open_data(folder, "train")
 
 

@@ -159,6 +159,12 @@ def _other_channels(looks: Mapping[str, Mapping[Path, Look]]) -> list[Problem]:
     ]
 
 
+def _kind(report: SplitReport) -> str:
+    """The one class, such as a target, whose objects a report counts, if it has a name."""
+    [name, *others] = report.objects
+    return "" if others or name == "object" else f" of {name}"
+
+
 def _without_objects(root: Path, reports: Sequence[SplitReport]) -> list[Problem]:
     """Splits without an object: only a warning where training would not miss it."""
     filled = {report.split for report in reports if any(report.objects.values())}
@@ -166,7 +172,7 @@ def _without_objects(root: Path, reports: Sequence[SplitReport]) -> list[Problem
     return [
         Problem(
             root,
-            f"has no object in any of its {some(r.images, f'{r.split} {r.noun}')}"
+            f"has no object{_kind(r)} in any of its {some(r.images, f'{r.split} {r.noun}')}"
             + ("; training needs some there" if other.get(r.split) in filled else ""),
             warning=bool(filled) and other.get(r.split) not in filled,
         )

@@ -1,6 +1,7 @@
 """A model of several targets: what it finds, and the files of it."""
 
 import csv
+import shutil
 import sys
 from dataclasses import replace
 
@@ -161,12 +162,12 @@ def test_images_whose_results_would_have_one_name_are_refused(tmp_path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def write_set(root) -> None:
+def write_set(root, split="test") -> None:
     image = scene()[..., 0]
     masks = {"cells": image == 100, "nuclei": image == 255}
     masks["cells"] |= (image == 255) & (np.arange(40)[:, None] < 20)
     for part, array in {"images": image, **{f"masks/{n}": m for n, m in masks.items()}}.items():
-        path = root / "test" / part / "a.tif"
+        path = root / split / part / "a.tif"
         path.parent.mkdir(parents=True)
         labels = array if part == "images" else se_labels(array)
         tifffile.imwrite(path, labels)
@@ -186,12 +187,30 @@ def test_each_target_is_scored(tmp_path) -> None:
     for name, one in scored.items():
         assert one["classes"][name]["mean_over_images"]["ap"][0] == 1
         assert (tmp_path / "out" / name / "evaluation.json").is_file()
+        wide = "diameter" if name == "nuclei" else "diameter of nuclei"
+        assert one["settings"][wide] == 6
         assert one["settings"]["min_size"] == model().of(name).spec.min_size
     classes = Model(model().network, replace(model().spec, targets=()))
     with pytest.raises(UserError, match="one alone has several targets"):
         evaluate(classes, data)
     with pytest.raises(UserError, match="the model finds nuclei, cells"):
         evaluate(model(), open_data(tmp_path / "DATA", "test"))
+
+
+def test_a_target_that_test_images_lack_is_not_scored(trained, tmp_path, capsys) -> None:
+    for split in ("train", "test"):
+        write_set(tmp_path / "DATA", split)
+    shutil.rmtree(tmp_path / "DATA/test/masks/nuclei")
+    given = ["evaluate", str(trained), str(tmp_path / "DATA"), "--out", str(tmp_path / "out")]
+    assert main([*given, "--pictures", "0"]) == 0
+    assert "no test image has a mask of nuclei" in " ".join(capsys.readouterr().err.split())
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["cells"]
+    main(["check", str(tmp_path / "DATA")])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "lacks masks of 1 of 1 images: nuclei are unknown there" in said
+    assert "has no object of nuclei" not in said
+    with pytest.raises(UserError, match="has no image in its test split"):
+        open_data(tmp_path / "DATA", "test", ["nuclei"])
 
 
 @pytest.fixture(scope="module")

@@ -164,6 +164,9 @@ def test_what_training_does_not_take_is_refused(made, run) -> None:
         train(config(made, f"--init={run}", "--careful=true"))
     with pytest.raises(UserError, match=r"run finds cells and nuclei, the data holds nuclei"):
         train(replace(config(made, f"--init={run}", "--careful=false"), classes=["nuclei"]))
+    other = config(made, f"--init={run}", "--careful=false")
+    with pytest.raises(UserError, match="another order: add --classes cells nuclei"):
+        train(replace(other, classes=["nuclei", "cells"]))
 
 
 def test_a_target_of_specks_alone_is_refused(made, tmp_path) -> None:

@@ -71,7 +71,11 @@ def run_evaluate(
     replaced = (folder / "evaluation.json").exists()
     evaluation = evaluate(loaded, dataset, None, folder, min_region, track, max_found)
     each = evaluation.get("targets", {"": evaluation})
-    for one, own, name in zip(loaded.each(), each_of(dataset), each, strict=True):
+    pairs = [pair for pair in zip(loaded.each(), each_of(dataset), strict=True) if pair[1].items]
+    for name in loaded.spec.largest_first:
+        if name not in each:
+            warn([f"no {dataset.split} image has a mask of {name}, which are not scored"])
+    for (one, own), name in zip(pairs, each, strict=True):
         warn(each[name]["warnings"])
         for table in tables(each[name]):
             console.print(table)

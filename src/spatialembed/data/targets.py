@@ -27,14 +27,14 @@ class Targets(FileDataSet):
     images and masks are a data set in ``each``, of one class; masks are scored by these.
 
     Attributes:
-        each: of every target the images that have its mask.
+        each: of every target the images that have its mask; of test images there may be none.
     """
 
     each: tuple[FileDataSet, ...] = ()
 
     @property
     def dims(self) -> int:
-        return self.each[0].dims
+        return next((one.dims for one in self.each if one.items), 2)
 
     @cached_property
     def numbers(self) -> list[dict[str, int]]:

@@ -83,7 +83,8 @@ def evaluate(
         ``{"by": "cityscapesScripts" | "faster-coco-eval", ...}``, and "warnings": what was found
         in the data that may not be meant, volumes of other voxels than those of training, an
         official score that is missing, and that no object was found, sentences. Of a model of
-        several targets ``{"targets": {name: such}}``, written to a folder of each one's name.
+        several targets ``{"targets": {name: such}}`` of those that have masks, written to a folder
+        of each one's name.
 
     Raises:
         UserError: data or model cannot be read, or their channels or classes differ.
@@ -112,6 +113,7 @@ def evaluate(
             "targets": {
                 name: evaluate(one, own, None, out and Path(out, name), *given)
                 for name, one, own in pairs
+                if own.items
             }
         }
     remarks = dataset.remarks()

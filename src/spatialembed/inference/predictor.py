@@ -56,6 +56,7 @@ class Model(Explaining):
         sized: whether it is settled how large images are shown.
         outputs: targets of the network.
         target: which of several this model is of alone, from 0, as :meth:`each` has it; else None.
+        smallest: name of the smallest ones of these, whose diameter the spec has; else empty.
         asked: what clustering takes for settings that it is not given, as :meth:`asking` has it.
         weights: a digest of the file it was loaded from; empty where there is none.
 
@@ -72,7 +73,7 @@ class Model(Explaining):
         models = []
         for k, spec in enumerate(self.spec.each()):
             one = copy(self)
-            one.spec, one.target = spec, k
+            one.spec, one.target, one.smallest = spec, k, self.spec.largest_first[-1]
             models.append(one)
         return models
 
@@ -232,7 +233,10 @@ class Model(Explaining):
         values = self.settings(seed_threshold, foreground_threshold, min_size)
         known = self.spec.object_diameter
         diameter = "own" if self.finds_size else known and round(known / self.size_ratio, 2)
-        others = {"symmetries": self.symmetries, "diameter": diameter, "weights": self.weights}
+        wide = "diameter"
+        if self.smallest not in ("", self.spec.class_names[0]):
+            wide += f" of {self.smallest}"
+        others = {"symmetries": self.symmetries, wide: diameter, "weights": self.weights}
         # As results of earlier versions, which lack them.
         others |= {"invert": self.invert or None, "pixel_size": self.pixel_size}
         return dict(zip(names, values, strict=True)) | others

@@ -74,6 +74,7 @@ class Sight:
         self.weights = ""
         self.outputs = max(1, len(spec.targets))
         self.target: int | None = None
+        self.smallest = ""
         self.asked: tuple[float | None, float | None, int | None] = (None, None, None)
 
     def seeing(self, diameter: float | None) -> Self:

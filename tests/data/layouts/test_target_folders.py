@@ -184,6 +184,16 @@ def test_check_reports_each_target(made, capsys) -> None:
     assert "cells" not in capsys.readouterr().out
 
 
+def test_check_names_the_target_without_objects(folder, capsys) -> None:
+    for path in (folder / "train" / "masks" / "nuclei").iterdir():
+        tifffile.imwrite(path, np.zeros((64, 64), np.uint16))
+    main(["check", str(folder)])
+    captured = capsys.readouterr()
+    assert "has no object of nuclei in any of its" in " ".join(
+        (captured.out + captured.err).split()
+    )
+
+
 def test_what_holds_one_target_refuses_several(made, tmp_path, capsys) -> None:
     for command, *options in (["crops"], ["convert", "--to", "coco"]):
         assert main([command, str(made), str(tmp_path / command), *options]) == 1

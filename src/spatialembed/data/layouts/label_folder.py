@@ -163,8 +163,13 @@ def scan(root: Path, split: str, class_names: Sequence[str] | None, holdout: flo
 def _of_targets(
     root: Path, split: str, names: Sequence[str], folder: Path, told: Sequence[Problem]
 ) -> Targets:
-    """A split whose masks are in a folder a target; images that have none at all are problems."""
-    found = [pairs(root, folder, name) for name in names]
+    """A split whose masks are in a folder a target; images that have none at all are problems.
+
+    Test images may lack a target altogether, which is not scored then.
+    """
+    held = [name for name in names if image_names(folder / "masks" / name)]
+    asked = held if held and split == "test" else names
+    found = [pairs(root, folder, name) if name in asked else ([], []) for name in names]
     rows = {item.name: item for rows, _ in reversed(found) for item in Items(root, rows)}
     labelled = {item.image for item in rows.values()}
     each, problems = [], list(told)

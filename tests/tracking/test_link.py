@@ -50,6 +50,12 @@ def test_generated_cells_keep_their_ids_and_divide() -> None:
     assert tracks.parents == {one[c]: one[m] for c, m in both.items()}
 
 
+def test_images_are_no_frames() -> None:
+    images = np.random.default_rng(0).integers(100, 4000, (2, 30, 30))
+    with pytest.raises(UserError, match="frame 0 is an image, no label map"):
+        se.track(images)
+
+
 def test_a_cell_that_is_missing_for_a_frame_is_the_same_unless_gaps_may_not_be() -> None:
     frames = squares(
         {1: (5, 5, 10), 2: (40, 40, 10)}, {7: (5, 6, 10)}, {1: (41, 40, 10), 2: (5, 7, 10)}

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from scipy import ndimage
 
 from spatialembed.errors import UserError
 from spatialembed.tracking.frames import open_frames
@@ -65,8 +66,33 @@ def test_stacks_are_frames_of_three_axes_with_their_spacing(tmp_path) -> None:
     assert frames.spacing == pytest.approx((2.0, 0.5, 0.5))
 
 
-def speckled() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 200, (20, 24)).astype(np.uint8)
+def tiled() -> np.ndarray:
+    """Twelve tiles, each of which counts its objects from 1."""
+    return np.tile(np.pad(np.arange(1, 13).reshape(3, 4).repeat(2, 0).repeat(2, 1), 8), (3, 3))
+
+
+def picture(bits: int, shape: tuple[int, ...] = (96, 96)) -> np.ndarray:
+    """A smooth image of camera counts, as wide as a camera's range, background of 0 in parts."""
+    smooth = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=shape), 4)
+    return (2**bits * np.clip(smooth / smooth.max(), 0, 0.999)).astype(np.uint16)
+
+
+@pytest.mark.parametrize("shape", [(96, 96), (6, 96, 96)])
+@pytest.mark.parametrize("bits", [10, 12, 16])
+def test_images_are_no_labels(tmp_path, bits, shape) -> None:
+    for least in (0, 1):
+        image = np.maximum(picture(bits, shape), least)
+        folder = write(tmp_path / "a", t1=image, t2=image)
+        with pytest.raises(UserError, match=r"t1 is an image, no label map.*predict` wrote"):
+            open_frames(folder)
+
+
+def test_dense_tissue_without_background_and_single_pixels_are_labels(tmp_path) -> None:
+    dense = np.arange(1, 1025).reshape(32, 32).repeat(3, 0).repeat(4, 1)  # of 12 pixels each
+    spots = np.zeros((32, 32), np.uint16)
+    spots[::2, ::2] = np.arange(1, 257).reshape(16, 16)
+    for name, labels in {"dense": dense.astype(np.uint16), "spots": spots}.items():
+        assert len(open_frames(write(tmp_path / name, t1=labels, t2=labels))) == 2
 
 
 @pytest.mark.parametrize(
@@ -82,7 +108,7 @@ def speckled() -> np.ndarray:
         ({"t1": label_map() + 0.5, "t2": label_map()}, "t1.tif is not integer"),
         ({"t1": label_map().astype(np.int16) - 1, "t2": label_map()}, "t1.tif has negative"),
         (
-            {"t1": speckled(), "t2": label_map()},
+            {"t1": tiled(), "t2": tiled()},
             "t1 is no map of instances: it has ids that lie in several parts",
         ),
         ({"t1": 255 * (label_map() == 1), "t2": label_map()}, "it holds no id but 255"),

@@ -26,6 +26,7 @@ from spatialembed.data.images.spacing import Spacing
 from spatialembed.data.images.tiff_file import TiffImage, opened, require_all_pages
 from spatialembed.data.parts import parts_of
 from spatialembed.errors import UserError
+from spatialembed.tracking.objects import is_picture
 
 _SO = (
     "give a folder of label TIFFs, one a frame, as `spatialembed predict` writes them, or a TIFF "
@@ -137,6 +138,11 @@ def _time(path: Path, times: np.ndarray, frame: int) -> np.ndarray:
 def _require_objects(path: Path, frames: Frames) -> None:
     """Refuse what is no map of instances, by the first frame."""
     label_map = frames[0]
+    if is_picture(label_map):
+        raise UserError(
+            f"{path}: frame {frames.names[0]} is an image, no label map: hardly a pixel has the "
+            "value of those beside it; give what `spatialembed predict` wrote of it"
+        )
     if label_map.ndim == 3:
         return
     classes = np.zeros(label_map.shape, np.int32)

@@ -16,7 +16,7 @@ import numpy as np
 
 from spatialembed.errors import UserError, missing_extra
 from spatialembed.tracking.costs import FURTHEST, Pairs, near, reach_of_motion
-from spatialembed.tracking.objects import Objects, joined, measured
+from spatialembed.tracking.objects import Objects, is_picture, joined, measured
 from spatialembed.tracking.tracks import Tracks, tracks_of
 
 DAUGHTER = 0.8
@@ -105,6 +105,11 @@ def _require_labels(number: int, label_map: np.ndarray, shape: tuple[int, ...]) 
         )
     if label_map.size and label_map.min() < 0:
         raise UserError(f"frame {number} has negative labels; 0 is background, objects are above")
+    if number == 0 and is_picture(label_map):
+        raise UserError(
+            "frame 0 is an image, no label map: hardly a pixel has the value of those beside it; "
+            "give what `predict` finds in it"
+        )
 
 
 def _costs(pairs: Pairs, first: int, second: int) -> Costs:

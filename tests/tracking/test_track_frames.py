@@ -6,6 +6,7 @@ import tifffile
 from scipy import ndimage
 
 from spatialembed.errors import UserError
+from spatialembed.formats.label_images import save_label_tiff
 from spatialembed.tracking.frames import open_frames
 
 
@@ -125,6 +126,33 @@ def test_a_folder_of_something_else_is_refused(tmp_path, arrays, told) -> None:
 def test_whole_numbers_stored_as_floats_are_read(tmp_path) -> None:
     folder = write(tmp_path / "a", t1=label_map().astype(np.float32), t2=label_map())
     assert np.array_equal(open_frames(folder)[0], label_map())
+
+
+def test_pixel_sizes_of_images_are_read_of_one_tiff_too(tmp_path) -> None:
+    for t in range(2):
+        save_label_tiff(tmp_path / "a" / f"t{t}.tif", label_map(t), (0.5, 0.25 + 0.001 * t))
+    assert open_frames(tmp_path / "a").spacing == pytest.approx((0.5, 0.25))
+    path = tmp_path / "x.tif"
+    times = np.stack([label_map(t) for t in range(3)])
+    sizes = {"PhysicalSizeY": 0.5, "PhysicalSizeX": 0.25}
+    stated = {"resolution": (4.0, 2.0), "metadata": {"axes": "TYX", "unit": "um"}}
+    for options in ({"ome": True, "metadata": {"axes": "TYX", **sizes}}, {"imagej": True} | stated):
+        tifffile.imwrite(path, times, photometric="minisblack", **options)
+        assert open_frames(path).spacing == pytest.approx((0.5, 0.25))
+    deep = {"resolution": (4.0, 2.0), "metadata": {"axes": "TZYX", "unit": "um", "spacing": 2.0}}
+    tifffile.imwrite(path, np.stack([times] * 2), imagej=True, **deep)
+    assert open_frames(path).spacing == pytest.approx((2.0, 0.5, 0.25))
+
+
+@pytest.mark.parametrize("first", [None, (0.5, 0.5)])
+def test_sizes_of_pixels_that_contradict_each_other_are_refused(tmp_path, first) -> None:
+    for depth in ((), (2.0,)):
+        folder = tmp_path / f"of{len(depth)}"
+        for t, size in enumerate((first, first, (0.5, 0.51))):
+            labels = np.stack([label_map(t)] * 4) if depth else label_map(t)
+            save_label_tiff(folder / f"t{t}.tif", labels, size and (*depth, *size))
+        with pytest.raises(UserError, match=r"t2\.tif states .*0\.5 x 0\.51 µm .* t0\.tif"):
+            open_frames(folder)
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,10 @@ def test_dense_tissue_without_background_and_single_pixels_are_labels(tmp_path) 
         ({"t1": label_map(), "t3": label_map()}, "t1.tif and t3.tif leave a gap"),
         ({"t1": label_map(), "t01": label_map()}, "have one number"),
         ({"first": label_map(), "last": label_map()}, "or have none; name them such as t001.tif"),
+        (
+            {f"x{t}_{target}": label_map() for t in (1, 2) for target in ("nuclei", "cells")},
+            r"several targets, cells, nuclei; put those of one \(\*_cells\.tif\) into a folder",
+        ),
         ({"p1t1": label_map(), "p2t2": label_map()}, "differ in 2 numbers"),
         ({"t1": label_map()}, "holds one frame"),
         ({}, "holds no TIFF"),
@@ -183,6 +187,8 @@ def test_a_cut_off_tiff_of_times_and_what_is_none_are_refused(tmp_path) -> None:
             open_frames(path)
     with pytest.raises(UserError, match="does not exist"):
         open_frames(tmp_path / "none")
+    with pytest.raises(UserError, match=r"is a pattern; give the folder, .*[^f]$"):
+        open_frames(tmp_path / "*.tif")
     (tmp_path / "y.csv").write_text("no image")
     with pytest.raises(UserError, match="is no TIFF"):
         open_frames(tmp_path / "y.csv")

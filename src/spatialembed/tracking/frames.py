@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -90,6 +91,7 @@ def _of_folder(folder: Path) -> Frames:
     names = [file.name for file in there if file.is_file() and is_tiff(file)]
     if not names:
         raise UserError(f"{folder} holds no TIFF; {_SO}")
+    _require_one_target(folder, names)
     names = in_order(folder, names, "sequence of frames", "frames", "t001") if names[1:] else names
     files = [folder / name for name in names]
     stacks = is_stack(files[0])
@@ -97,6 +99,21 @@ def _of_folder(folder: Path) -> Frames:
     read = read_stack_mask if stacks else read_mask
     spacing = _one_spacing(files, stack_spacing if stacks else pixel_size)
     return Frames([file.stem for file in files], lambda frame: read(files[frame]), spacing)
+
+
+def _require_one_target(folder: Path, names: Sequence[str]) -> None:
+    """Refuse what predict writes of several targets: the same frames with the name of each."""
+    frames = defaultdict(set)
+    for name in names:
+        frame, _, target = Path(name).stem.rpartition("_")
+        frames[target].add(frame)
+    first = min(frames)
+    alike = all(each == frames[first] for each in frames.values())
+    if len(frames) > 1 < len(frames[first]) and alike and all(map(str.isalpha, frames)):
+        raise UserError(
+            f"{folder} holds results of several targets, {', '.join(sorted(frames))}; put those of "
+            f"one (*_{first}.tif) into a folder of its own"
+        )
 
 
 def _one_spacing(
@@ -130,6 +147,8 @@ def _require_one_size(files: Sequence[Path], size: Callable[[Path], tuple[int, .
 
 def _of_one_file(path: Path) -> Frames:
     if not path.is_file():
+        if "*" in path.name:
+            raise UserError(f"{path} is a pattern; give the folder, {path.parent}")
         raise UserError(f"{path} does not exist; {_SO}")
     if not is_tiff(path):
         raise UserError(f"{path} is no TIFF; {_SO}")

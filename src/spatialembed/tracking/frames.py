@@ -190,4 +190,7 @@ def _require_objects(path: Path, frames: Frames) -> None:
     classes = np.zeros(label_map.shape, np.int32)
     signs = signs_of(parts_of(label_map, classes).table, label_map.shape)
     if wrong := sorted(sign.value for sign in signs.clear | (signs.hints & {Sign.BINARY})):
-        raise UserError(f"{path}: frame {frames.names[0]} is no map of instances: it {wrong[0]}")
+        raise UserError(
+            f"{path}: frame {frames.names[0]} is no map of instances: it {wrong[0]}; of an image "
+            "give what `spatialembed predict` wrote"
+        )

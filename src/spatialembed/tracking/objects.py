@@ -45,7 +45,7 @@ def is_picture(label_map: np.ndarray) -> bool:
     values, counts = np.unique(label_map, return_counts=True)
     inside = (label_map > 0) & (label_map != values[counts.argmax()])
     least = 2 * np.count_nonzero(inside)
-    return least > 0 and all(
+    return bool(least) and all(
         3 * np.count_nonzero((one > 0) & (other > 0) & (one != other)) > least
         for along in (-1, -2)
         for turned in [np.moveaxis(label_map * inside, along, 0)]

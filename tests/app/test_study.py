@@ -39,6 +39,16 @@ def test_a_study_holds_what_the_model_gives_and_its_results_can_be_written(model
     assert len(table.read_text().splitlines()) == 5
 
 
+def test_the_smallest_size_is_one_at_the_size_that_objects_are_shown_at(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", blobs().repeat(3, 0).repeat(3, 1))
+    model = se.load("cells")
+    given = study(model, tmp_path / "a.tif")
+    sized = given.model.settings()
+    assert sized[2] > 1.5 * model.settings()[2]
+    expected = given.model.cluster(given.output, *sized)
+    np.testing.assert_array_equal(given.found(model.settings()).label_map, expected.label_map)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [

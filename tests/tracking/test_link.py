@@ -50,6 +50,40 @@ def test_generated_cells_keep_their_ids_and_divide() -> None:
     assert tracks.parents == {one[c]: one[m] for c, m in both.items()}
 
 
+def test_what_a_model_found_is_taken_as_its_label_maps() -> None:
+    maps = squares({1: (5, 5, 10)}, {1: (6, 5, 10)})
+    boxes = np.array([[5, 5, 15, 15]], np.int32)
+    found = [se.Instances(m, np.ones(1, np.float32), np.zeros(1, np.int32), boxes) for m in maps]
+    tracks = se.track(found)
+    assert tracks.id.tolist() == [1, 1]
+    assert np.array_equal(tracks.label_map(1), maps[1])
+    for frame in (2, -1):
+        with pytest.raises(IndexError, match=f"frame {frame} is none of 0 to 1"):
+            tracks.label_map(frame)
+
+
+@pytest.mark.parametrize(
+    ("frames", "told"),
+    [
+        ("folder", "not the name of a folder"),
+        (iter([]), "a list of label maps, not list_iterator"),
+        ({}, "a list of label maps, not dict"),
+        (3, "a list of label maps, not int"),
+        ([[[0, 1]], [[0, 1]]], "frame 0 is a list; frames are label maps"),
+        ([np.zeros((2, 2), int), None], "frame 1 is a NoneType; frames are label maps"),
+    ],
+)
+def test_what_is_no_sequence_of_label_maps_is_refused(frames, told) -> None:
+    with pytest.raises(UserError, match=told):
+        se.track(frames)
+
+
+def test_images_are_no_frames() -> None:
+    images = np.random.default_rng(0).integers(100, 4000, (2, 30, 30))
+    with pytest.raises(UserError, match="frame 0 is an image, no label map"):
+        se.track(images)
+
+
 def test_a_cell_that_is_missing_for_a_frame_is_the_same_unless_gaps_may_not_be() -> None:
     frames = squares(
         {1: (5, 5, 10), 2: (40, 40, 10)}, {7: (5, 6, 10)}, {1: (41, 40, 10), 2: (5, 7, 10)}

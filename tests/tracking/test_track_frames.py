@@ -3,8 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from scipy import ndimage
 
 from spatialembed.errors import UserError
+from spatialembed.formats.label_images import save_label_tiff
 from spatialembed.tracking.frames import open_frames
 
 
@@ -65,8 +67,33 @@ def test_stacks_are_frames_of_three_axes_with_their_spacing(tmp_path) -> None:
     assert frames.spacing == pytest.approx((2.0, 0.5, 0.5))
 
 
-def speckled() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 200, (20, 24)).astype(np.uint8)
+def tiled() -> np.ndarray:
+    """Twelve tiles, each of which counts its objects from 1."""
+    return np.tile(np.pad(np.arange(1, 13).reshape(3, 4).repeat(2, 0).repeat(2, 1), 8), (3, 3))
+
+
+def picture(bits: int, shape: tuple[int, ...] = (96, 96)) -> np.ndarray:
+    """A smooth image of camera counts, as wide as a camera's range, background of 0 in parts."""
+    smooth = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=shape), 4)
+    return (2**bits * np.clip(smooth / smooth.max(), 0, 0.999)).astype(np.uint16)
+
+
+@pytest.mark.parametrize("shape", [(96, 96), (6, 96, 96)])
+@pytest.mark.parametrize("bits", [10, 12, 16])
+def test_images_are_no_labels(tmp_path, bits, shape) -> None:
+    for least in (0, 1):
+        image = np.maximum(picture(bits, shape), least)
+        folder = write(tmp_path / "a", t1=image, t2=image)
+        with pytest.raises(UserError, match=r"t1 is an image, no label map.*predict` wrote"):
+            open_frames(folder)
+
+
+def test_dense_tissue_without_background_and_single_pixels_are_labels(tmp_path) -> None:
+    dense = np.arange(1, 1025).reshape(32, 32).repeat(3, 0).repeat(4, 1)  # of 12 pixels each
+    spots = np.zeros((32, 32), np.uint16)
+    spots[::2, ::2] = np.arange(1, 257).reshape(16, 16)
+    for name, labels in {"dense": dense.astype(np.uint16), "spots": spots}.items():
+        assert len(open_frames(write(tmp_path / name, t1=labels, t2=labels))) == 2
 
 
 @pytest.mark.parametrize(
@@ -76,13 +103,17 @@ def speckled() -> np.ndarray:
         ({"t1": label_map(), "t3": label_map()}, "t1.tif and t3.tif leave a gap"),
         ({"t1": label_map(), "t01": label_map()}, "have one number"),
         ({"first": label_map(), "last": label_map()}, "or have none; name them such as t001.tif"),
+        (
+            {f"x{t}_{target}": label_map() for t in (1, 2) for target in ("nuclei", "cells")},
+            r"several targets, cells, nuclei; put those of one \(\*_cells\.tif\) into a folder",
+        ),
         ({"p1t1": label_map(), "p2t2": label_map()}, "differ in 2 numbers"),
         ({"t1": label_map()}, "holds one frame"),
         ({}, "holds no TIFF"),
         ({"t1": label_map() + 0.5, "t2": label_map()}, "t1.tif is not integer"),
         ({"t1": label_map().astype(np.int16) - 1, "t2": label_map()}, "t1.tif has negative"),
         (
-            {"t1": speckled(), "t2": label_map()},
+            {"t1": tiled(), "t2": tiled()},
             "t1 is no map of instances: it has ids that lie in several parts",
         ),
         ({"t1": 255 * (label_map() == 1), "t2": label_map()}, "it holds no id but 255"),
@@ -99,6 +130,33 @@ def test_a_folder_of_something_else_is_refused(tmp_path, arrays, told) -> None:
 def test_whole_numbers_stored_as_floats_are_read(tmp_path) -> None:
     folder = write(tmp_path / "a", t1=label_map().astype(np.float32), t2=label_map())
     assert np.array_equal(open_frames(folder)[0], label_map())
+
+
+def test_pixel_sizes_of_images_are_read_of_one_tiff_too(tmp_path) -> None:
+    for t in range(2):
+        save_label_tiff(tmp_path / "a" / f"t{t}.tif", label_map(t), (0.5, 0.25 + 0.001 * t))
+    assert open_frames(tmp_path / "a").spacing == pytest.approx((0.5, 0.25))
+    path = tmp_path / "x.tif"
+    times = np.stack([label_map(t) for t in range(3)])
+    sizes = {"PhysicalSizeY": 0.5, "PhysicalSizeX": 0.25}
+    stated = {"resolution": (4.0, 2.0), "metadata": {"axes": "TYX", "unit": "um"}}
+    for options in ({"ome": True, "metadata": {"axes": "TYX", **sizes}}, {"imagej": True} | stated):
+        tifffile.imwrite(path, times, photometric="minisblack", **options)
+        assert open_frames(path).spacing == pytest.approx((0.5, 0.25))
+    deep = {"resolution": (4.0, 2.0), "metadata": {"axes": "TZYX", "unit": "um", "spacing": 2.0}}
+    tifffile.imwrite(path, np.stack([times] * 2), imagej=True, **deep)
+    assert open_frames(path).spacing == pytest.approx((2.0, 0.5, 0.25))
+
+
+@pytest.mark.parametrize("first", [None, (0.5, 0.5)])
+def test_sizes_of_pixels_that_contradict_each_other_are_refused(tmp_path, first) -> None:
+    for depth in ((), (2.0,)):
+        folder = tmp_path / f"of{len(depth)}"
+        for t, size in enumerate((first, first, (0.5, 0.51))):
+            labels = np.stack([label_map(t)] * 4) if depth else label_map(t)
+            save_label_tiff(folder / f"t{t}.tif", labels, size and (*depth, *size))
+        with pytest.raises(UserError, match=r"t2\.tif states .*0\.5 x 0\.51 µm .* t0\.tif"):
+            open_frames(folder)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +187,8 @@ def test_a_cut_off_tiff_of_times_and_what_is_none_are_refused(tmp_path) -> None:
             open_frames(path)
     with pytest.raises(UserError, match="does not exist"):
         open_frames(tmp_path / "none")
+    with pytest.raises(UserError, match=r"is a pattern; give the folder, .*[^f]$"):
+        open_frames(tmp_path / "*.tif")
     (tmp_path / "y.csv").write_text("no image")
     with pytest.raises(UserError, match="is no TIFF"):
         open_frames(tmp_path / "y.csv")

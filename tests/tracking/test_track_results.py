@@ -7,8 +7,10 @@ import tifffile
 import spatialembed as se
 from spatialembed.cli.main import main
 from spatialembed.demo.sequences import draw_sequence
+from spatialembed.formats.label_images import save_label_tiff
 from spatialembed.tracking import ctc
 from spatialembed.tracking.ctc import without_gaps
+from spatialembed.tracking.frames import open_frames
 from spatialembed.tracking.objects import Objects
 from spatialembed.tracking.results import write_tracks
 from spatialembed.tracking.tracks import tracks_of
@@ -138,6 +140,21 @@ def test_no_object_at_all_is_written_as_such(tmp_path) -> None:
     assert (tmp_path / "ctc" / "res_track.txt").read_text() == ""
     assert not tifffile.imread(tmp_path / "ctc" / "mask001.tif").any()
     assert geff.read(tmp_path / "tracks.geff")[0].number_of_nodes() == 0
+
+
+@pytest.mark.parametrize("spacing", [(0.5, 0.25), (2.0, 0.5, 0.25)])
+def test_the_size_of_pixels_is_handed_on(tmp_path, spacing) -> None:
+    labels = np.zeros((20, 24), np.uint8)
+    labels[4:9, 4:9] = 1
+    for t in range(2):
+        frame = np.stack([labels] * 3) if spacing[2:] else labels
+        save_label_tiff(tmp_path / "found" / f"t{t}.tif", frame, spacing)
+    out = tmp_path / "tracks"
+    assert main(["track", str(tmp_path / "found"), f"--out={out}"]) == 0
+    assert open_frames(out).spacing == pytest.approx(spacing)
+    axes = geff.read(out / "tracks.geff")[1].axes[1:]
+    assert [axis.scale for axis in axes] == pytest.approx(list(spacing))
+    assert {axis.scaled_unit for axis in axes} == {"micrometer"}
 
 
 def refused(capsys, *arguments: object) -> str:

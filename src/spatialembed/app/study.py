@@ -50,6 +50,8 @@ class Study:
         model: what it is of, at the size of the image's objects.
         spacing: micrometres between its pixels along (y, x), of a volume its voxels along
             (z, y, x), where its file states them.
+        larger: how many pixels it is shown by for each that the page's model shows by itself;
+            minimum sizes are given as of that.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Study:
     output: np.ndarray
     model: Model
     spacing: tuple[float, ...] | None = None
+    larger: float = 1.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _found: tuple[Settings, Instances] | None = None
     _volume: VolumeExplanation | None = None
@@ -77,7 +80,9 @@ class Study:
         """What is found with these settings; the last is kept."""
         with self._lock:
             if self._found is None or self._found[0] != settings:
-                self._found = settings, self.model.cluster(self.output, *settings)
+                seed, foreground, size = settings
+                own = seed, foreground, max(1, round(size / self.larger))
+                self._found = settings, self.model.cluster(self.output, *own)
             return self._found[1]
 
     def explanation(self, settings: Settings, plane: Plane) -> Explanation:
@@ -131,7 +136,8 @@ def _image(model: Model, path: Path) -> Study:
         )
     image, size = read_image(path), pixel_size(path)
     sized = model.for_image(image, path.name, size)
-    return Study(path.stem, image, sized.raw(image, path.name), sized, size)
+    larger = sized.larger / model.larger
+    return Study(path.stem, image, sized.raw(image, path.name), sized, size, larger)
 
 
 def _volume(model: Model, path: Path) -> Study:
@@ -143,7 +149,8 @@ def _volume(model: Model, path: Path) -> Study:
         )
     image, spacing = read_stack(path), stack_spacing(path)
     sized = model.for_image(image, path.name, spacing)
-    return Study(path.stem, image, sized.raw(image, path.name), sized, spacing)
+    larger = sized.larger / model.larger
+    return Study(path.stem, image, sized.raw(image, path.name), sized, spacing, larger)
 
 
 def write_results(folder: Path, given: Study, found: Instances) -> tuple[Path, Path]:

@@ -196,7 +196,7 @@ def _take(model: Model, kept: Kept, token: str | None, path: str) -> tuple[Any, 
         text = "there is not enough memory for this; give a smaller one"
     except RuntimeError as error:  # torch reports lack of memory as this, among others
         text = f"the network failed on it: {str(error).partition(chr(10))[0]}"
-    return None, f"**{text[:1].upper()}{text[1:]}**", *_no_files()
+    return None, f"**{text}**", *_no_files()
 
 
 def _gone(kept: Kept, empty: str, token: str | None) -> tuple[Any, ...]:

@@ -206,8 +206,7 @@ class Model(Explaining):
                 each their own.
         """
         self._require_one()
-        spec, larger = self.spec, self.size_ratio**2 * self.depth_ratio
-        size = max(1, round(spec.min_size / larger))
+        spec, size = self.spec, max(1, round(self.spec.min_size / self.larger))
         asked_seed, asked_foreground, asked_size = self.asked
         seed = _first(seed_threshold, asked_seed, spec.seed_threshold)
         foreground = _first(foreground_threshold, asked_foreground, spec.foreground_threshold)

@@ -123,6 +123,11 @@ class Sight:
         return other
 
     @property
+    def larger(self) -> float:
+        """How many pixels an image is shown by for each that the spec's zoom alone gives."""
+        return self.size_ratio**2 * self.depth_ratio
+
+    @property
     def zoom(self) -> float:
         """Magnification at which the network sees images, but for whole numbers of lines."""
         return self.spec.zoom * self.size_ratio

@@ -38,14 +38,20 @@ def diameter_in(
     if model.sized:
         return None
     name, ratios = str(image.path), ratios_of(model.spec, spacing)
+    if ratios is not None and model.spec.object_diameter is not None:
+        require_near(ratios, model.name, model.spec, name)
     if ratios is not None and ratios.depth != 1:
         ratios = AS_IT_IS
+        apart = (
+            "its planes are apart otherwise than in training, and tiles are not resampled along z; "
+            "predict it into a folder, where memory allows, which does, or resample it first"
+        )
+        warnings.warn(ImageWarning(apart, name), stacklevel=3)
     seen = Outcome(image, 0, ratios=ratios or model.shown_at(spacing))
     for note in (true_size([seen], model), unknown_size([seen], model)):
         if note is not None:
             warnings.warn(ImageWarning(note.removeprefix(f"{name} "), name), stacklevel=3)
     if ratios is not None and model.spec.object_diameter is not None:
-        require_near(ratios, model.name, model.spec, name)
         return model.spec.object_diameter / ratios.planes
     if model.finds_size:
         return model.own_diameter(reader.read(*middle(reader.shape, LOOKED_AT)))

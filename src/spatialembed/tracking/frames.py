@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ from spatialembed.data.checks.mask_signs import Sign, signs_of
 from spatialembed.data.images.kinds import image_names, is_tiff
 from spatialembed.data.images.label_values import as_mask
 from spatialembed.data.images.numbered import in_order
+from spatialembed.data.images.pixel_size import pixel_size
 from spatialembed.data.images.reading import (
     image_size,
     is_stack,
@@ -22,10 +24,11 @@ from spatialembed.data.images.reading import (
     stack_size,
     stack_spacing,
 )
-from spatialembed.data.images.spacing import Spacing
 from spatialembed.data.images.tiff_file import TiffImage, opened, require_all_pages
+from spatialembed.data.images.tiff_spacing import spacing_in
 from spatialembed.data.parts import parts_of
 from spatialembed.errors import UserError
+from spatialembed.tracking.objects import is_picture
 
 _SO = (
     "give a folder of label TIFFs, one a frame, as `spatialembed predict` writes them, or a TIFF "
@@ -40,12 +43,13 @@ class Frames(Sequence[np.ndarray]):
     Attributes:
         names: of the frames, without suffix.
         read: gives a frame by its number.
-        spacing: micrometres between the voxels of stacks along z, y and x, where files say it.
+        spacing: micrometres between pixels along y and x, or the voxels of stacks along z, y and
+            x, where files say it.
     """
 
     names: list[str]
     read: Callable[[int], np.ndarray]
-    spacing: Spacing | None = None
+    spacing: tuple[float, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -72,7 +76,7 @@ def open_frames(source: str | Path) -> Frames:
 
     Raises:
         UserError: no such folder or file, fewer than two frames, names that are not numbered
-            without gaps, frames of several sizes, or something that is no label map.
+            without gaps, frames of several sizes or spacings, or something that is no label map.
     """
     path = Path(source)
     frames = _of_folder(path) if path.is_dir() else _of_one_file(path)
@@ -87,13 +91,47 @@ def _of_folder(folder: Path) -> Frames:
     names = [file.name for file in there if file.is_file() and is_tiff(file)]
     if not names:
         raise UserError(f"{folder} holds no TIFF; {_SO}")
+    _require_one_target(folder, names)
     names = in_order(folder, names, "sequence of frames", "frames", "t001") if names[1:] else names
     files = [folder / name for name in names]
     stacks = is_stack(files[0])
     _require_one_size(files, stack_size if stacks else image_size)
     read = read_stack_mask if stacks else read_mask
-    spacing = stack_spacing(files[0]) if stacks else None
+    spacing = _one_spacing(files, stack_spacing if stacks else pixel_size)
     return Frames([file.stem for file in files], lambda frame: read(files[frame]), spacing)
+
+
+def _require_one_target(folder: Path, names: Sequence[str]) -> None:
+    """Refuse what predict writes of several targets: the same frames with the name of each."""
+    frames = defaultdict(set)
+    for name in names:
+        frame, _, target = Path(name).stem.rpartition("_")
+        frames[target].add(frame)
+    first = min(frames)
+    alike = all(each == frames[first] for each in frames.values())
+    if len(frames) > 1 < len(frames[first]) and alike and all(map(str.isalpha, frames)):
+        raise UserError(
+            f"{folder} holds results of several targets, {', '.join(sorted(frames))}; put those of "
+            f"one (*_{first}.tif) into a folder of its own"
+        )
+
+
+def _one_spacing(
+    files: Sequence[Path], stated: Callable[[Path], tuple[float, ...] | None]
+) -> tuple[float, ...] | None:
+    first = stated(files[0])
+    for file in files[1:]:
+        other = stated(file)
+        if other != first and not (first and other and np.allclose(other, first, rtol=0.01)):
+            one, another = (
+                f"{' x '.join(f'{step:.4g}' for step in each)} µm" if each else "no size in µm"
+                for each in (first, other)
+            )
+            raise UserError(
+                f"{file} states {another} of its pixels, {files[0].name} {one}; frames are alike: "
+                "store them so that all state the same, or none"
+            )
+    return first
 
 
 def _require_one_size(files: Sequence[Path], size: Callable[[Path], tuple[int, ...]]) -> None:
@@ -109,6 +147,8 @@ def _require_one_size(files: Sequence[Path], size: Callable[[Path], tuple[int, .
 
 def _of_one_file(path: Path) -> Frames:
     if not path.is_file():
+        if "*" in path.name:
+            raise UserError(f"{path} is a pattern; give the folder, {path.parent}")
         raise UserError(f"{path} does not exist; {_SO}")
     if not is_tiff(path):
         raise UserError(f"{path} is no TIFF; {_SO}")
@@ -122,12 +162,15 @@ def _of_one_file(path: Path) -> Frames:
                 "where they are TYX or TZYX; store them so (tifffile: metadata={'axes': 'TYX'}; "
                 "ImageJ: as a hyperstack with frames), or each as a numbered file"
             )
-        TiffImage(path, series, axes, [], 0, series, (1.0, 1.0)).require_whole()
+        image = TiffImage(path, series, axes, [], 0, series, (1.0, 1.0))
+        image.require_whole()
+        spacing = spacing_in(file, image, axes[1:])
         times: Any = series.asarray()
     times = times.reshape([n for n in times.shape if n > 1])
     digits = len(str(len(times) - 1))
     names = [f"{path.stem}_{t:0{digits}d}" for t in range(len(times))]
-    return Frames(names, partial(_time, path, times))
+    unstated = axes == "TYX" and spacing is not None and set(spacing) == {1.0}  # see pixel_size
+    return Frames(names, partial(_time, path, times), None if unstated else spacing)
 
 
 def _time(path: Path, times: np.ndarray, frame: int) -> np.ndarray:
@@ -137,9 +180,17 @@ def _time(path: Path, times: np.ndarray, frame: int) -> np.ndarray:
 def _require_objects(path: Path, frames: Frames) -> None:
     """Refuse what is no map of instances, by the first frame."""
     label_map = frames[0]
+    if is_picture(label_map):
+        raise UserError(
+            f"{path}: frame {frames.names[0]} is an image, no label map: hardly a pixel has the "
+            "value of those beside it; give what `spatialembed predict` wrote of it"
+        )
     if label_map.ndim == 3:
         return
     classes = np.zeros(label_map.shape, np.int32)
     signs = signs_of(parts_of(label_map, classes).table, label_map.shape)
     if wrong := sorted(sign.value for sign in signs.clear | (signs.hints & {Sign.BINARY})):
-        raise UserError(f"{path}: frame {frames.names[0]} is no map of instances: it {wrong[0]}")
+        raise UserError(
+            f"{path}: frame {frames.names[0]} is no map of instances: it {wrong[0]}; of an image "
+            "give what `spatialembed predict` wrote"
+        )

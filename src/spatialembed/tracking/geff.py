@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from spatialembed.errors import missing_extra
 from spatialembed.tracking.tracks import Tracks
 
 
-def write_geff(path: Path, tracks: Tracks) -> None:
+def write_geff(path: Path, tracks: Tracks, spacing: tuple[float, ...] | None = None) -> None:
     """Write a zarr folder; nodes have t, y and x (of volumes z), label, area, and track as id.
 
     Positions are in pixels, times in frames; an edge leads to where the object is seen next, or to
@@ -17,6 +18,7 @@ def write_geff(path: Path, tracks: Tracks) -> None:
     Args:
         path: of the folder, which is not there yet.
         tracks: of which each is a tracklet.
+        spacing: micrometres between pixels along each axis, which the axes then state.
 
     Raises:
         UserError: geff is missing.
@@ -38,11 +40,17 @@ def write_geff(path: Path, tracks: Tracks) -> None:
     graph = DiGraph()
     graph.add_nodes_from((i, dict(zip(columns, row, strict=True))) for i, row in enumerate(rows))
     graph.add_edges_from(tracks.edges().tolist())
+    apart: list[dict[str, Any]] = [{}] * len(axes)
+    if spacing is not None:
+        apart = [{"scale": step, "scaled_unit": "micrometer"} for step in spacing]
     metadata = geff.GeffMetadata(
         directed=True,
         axes=[
             {"name": "t", "type": "time", "unit": "frame"},
-            *({"name": axis, "type": "space", "unit": "pixel"} for axis in axes),
+            *(
+                {"name": axis, "type": "space", "unit": "pixel", **scale}
+                for axis, scale in zip(axes, apart, strict=True)
+            ),
         ],
         node_props_metadata={},
         edge_props_metadata={},

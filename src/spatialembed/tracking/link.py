@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate, pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from spatialembed.errors import UserError, missing_extra
+from spatialembed.instances import Instances
 from spatialembed.tracking.costs import FURTHEST, Pairs, near, reach_of_motion
-from spatialembed.tracking.objects import Objects, joined, measured
+from spatialembed.tracking.objects import Objects, is_picture, joined, measured
 from spatialembed.tracking.tracks import Tracks, tracks_of
 
 DAUGHTER = 0.8
@@ -27,7 +29,7 @@ Costs = dict[tuple[int, int], float]
 
 
 def track(
-    frames: Sequence[np.ndarray],
+    frames: Sequence[np.ndarray] | Sequence[Instances],
     max_distance: float | None = None,
     max_gap: int = 1,
     divisions: bool = True,
@@ -40,7 +42,7 @@ def track(
 
     Args:
         frames: label maps (H, W) or (Z, H, W) of one shape, integers, 0 background; labels need
-            not agree from frame to frame.
+            not agree from frame to frame. Or a list of what a model's ``predict`` gave.
         max_distance: how far an object gets from frame to frame at most, in mean diameters of what
             it is before and after; by default measured:
             :func:`~spatialembed.tracking.costs.reach_of_motion`. What overlaps by a tenth may be
@@ -50,9 +52,10 @@ def track(
         spacing: how far pixels lie apart along each axis, in any unit; 1 by default.
 
     Raises:
-        UserError: fewer than two frames, frames of several shapes or without integers, a value out
-            of range, or laptrack is missing.
+        UserError: no sequence, fewer than two frames, frames of several shapes or without integers,
+            a value out of range, or laptrack is missing.
     """
+    frames = _label_maps(frames)
     _require(frames, max_distance, max_gap)
     steps = (1.0,) * frames[0].ndim if spacing is None else tuple(spacing)
     if len(steps) != frames[0].ndim or not all(0 < step < math.inf for step in steps):
@@ -68,6 +71,19 @@ def track(
     return tracks_of(table, _without_false_divisions(edges, table, links), frames, reach)
 
 
+def _label_maps(frames: Any) -> Sequence[np.ndarray]:
+    """The frames, those of lists without what else a model found."""
+    if isinstance(frames, str | Path):
+        raise UserError(f"frames are label maps, not the name of a folder: read {frames} first")
+    if isinstance(frames, Mapping) or not (
+        hasattr(frames, "__len__") and hasattr(frames, "__getitem__")
+    ):
+        raise UserError(f"frames are a list of label maps, not {type(frames).__name__}")
+    if not isinstance(frames, list | tuple):
+        return frames  # type: ignore[no-any-return]  # which may read them when asked
+    return [one.label_map if isinstance(one, Instances) else one for one in frames]
+
+
 def _require(frames: Sequence[np.ndarray], max_distance: float | None, max_gap: int) -> None:
     if max_distance is not None and not 0 < max_distance < math.inf:
         raise UserError(f"max_distance is a number of diameters above 0, not {max_distance}")
@@ -75,6 +91,7 @@ def _require(frames: Sequence[np.ndarray], max_distance: float | None, max_gap: 
         raise UserError(f"max_gap is a number of frames from 0 up, not {max_gap}")
     if len(frames) < 2:
         raise UserError(f"tracks need two frames or more, not {len(frames)}")
+    _require_array(0, frames[0])
     if frames[0].ndim not in (2, 3):
         raise UserError(f"a frame is (H, W) or (Z, H, W), not of {frames[0].ndim} axes")
 
@@ -97,7 +114,16 @@ def _candidates(
     return objects, pairs
 
 
+def _require_array(number: int, frame: object) -> None:
+    if not isinstance(frame, np.ndarray):
+        raise UserError(
+            f"frame {number} is a {type(frame).__name__}; frames are label maps, NumPy arrays of "
+            "integers, or what a model's predict gave"
+        )
+
+
 def _require_labels(number: int, label_map: np.ndarray, shape: tuple[int, ...]) -> None:
+    _require_array(number, label_map)
     if label_map.dtype.kind not in "ui" or label_map.shape != shape:
         raise UserError(
             f"frame {number} is {label_map.dtype} of shape {label_map.shape}; frames are integers, "
@@ -105,6 +131,11 @@ def _require_labels(number: int, label_map: np.ndarray, shape: tuple[int, ...]) 
         )
     if label_map.size and label_map.min() < 0:
         raise UserError(f"frame {number} has negative labels; 0 is background, objects are above")
+    if number == 0 and is_picture(label_map):
+        raise UserError(
+            "frame 0 is an image, no label map: hardly a pixel has the value of those beside it; "
+            "give what `predict` finds in it"
+        )
 
 
 def _costs(pairs: Pairs, first: int, second: int) -> Costs:

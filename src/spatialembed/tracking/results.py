@@ -6,7 +6,6 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from spatialembed.data.images.spacing import Spacing
 from spatialembed.files.writing import atomic_write
 from spatialembed.formats.label_images import save_label_tiff
 from spatialembed.tracking.ctc import MOST, write_ctc
@@ -17,7 +16,7 @@ TABLE = "tracks.csv"
 
 
 def write_tracks(
-    out: Path, tracks: Tracks, names: Sequence[str], spacing: Spacing | None = None
+    out: Path, tracks: Tracks, names: Sequence[str], spacing: tuple[float, ...] | None = None
 ) -> list[str]:
     """Write ``x.tif`` a frame, whose labels are ids of tracks, and the tracks in three forms.
 
@@ -27,7 +26,8 @@ def write_tracks(
         out: the folder.
         tracks: what is written.
         names: of the frames, for their files.
-        spacing: micrometres between the voxels of volumes along z, y and x, where known.
+        spacing: micrometres between pixels along y and x, or the voxels of volumes along z, y
+            and x, where known.
 
     Returns:
         What was left out, a sentence each.
@@ -39,7 +39,7 @@ def write_tracks(
         highest = max(MOST, len(tracks))
         save_label_tiff(out / f"{name}.tif", tracks.label_map(frame), spacing, highest)
     _write_table(out / TABLE, tracks)
-    write_geff(out / "tracks.geff", tracks)
+    write_geff(out / "tracks.geff", tracks, spacing)
     if write_ctc(out / "ctc", tracks):
         return []
     return [f"ctc is left out: its masks hold {MOST} tracks, and there are {len(tracks)}"]

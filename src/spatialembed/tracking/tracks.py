@@ -42,7 +42,12 @@ class Tracks:
         Args:
             frame: its number, from 0.
             ids: (N,) of the objects, others than those of their tracks.
+
+        Raises:
+            IndexError: no such frame.
         """
+        if not 0 <= frame < len(self.frames):
+            raise IndexError(f"frame {frame} is none of 0 to {len(self.frames) - 1}")
         here = self.objects.frame == frame
         label = np.append(0, self.objects.label[here])
         new = np.append(0, (self.id if ids is None else ids)[here])

@@ -218,9 +218,32 @@ def test_missing_planes_are_not_read_as_zeros(tmp_path) -> None:
     planes = [(PLANES[z], {"plane": {"Z": z, "C": c}}) for z in range(3) for c in range(2)]
     write_czi(tmp_path / "a.czi", planes[:-1])
     write_nd2(tmp_path / "a.nd2", PLANES[..., None].copy(), planes=3, missing=1)
-    for name, of in (("a.czi", "lacks 1 of its planes"), ("a.nd2", "lacks 1 of its 3 planes")):
+    for name, of in (("a.czi", "lacks 1 of the 6 planes"), ("a.nd2", "lacks 1 of its 3 planes")):
         with pytest.raises(UserError, match=of):
             read_stack(tmp_path / name)
+
+
+def test_a_czi_that_lacks_a_tile_of_one_channel_or_a_plane_of_all_is_refused(tmp_path) -> None:
+    pytest.importorskip("pylibCZIrw")
+    right = {"location": (PLANES[0].shape[1], 0)}
+    tiles = [(PLANES[0], {"plane": {"C": c}, **at}) for c in (0, 1) for at in ({}, right)]
+    write_czi(tmp_path / "a.czi", tiles[:-1])
+    with pytest.raises(UserError, match=r"lacks 1 of the 2 planes.* or parts of them"):
+        read_image(tmp_path / "a.czi")
+    write_czi(tmp_path / "z.czi", [(PLANES[0], {"plane": {"Z": z}}) for z in (0, 1, 3)])
+    with pytest.raises(UserError, match="lacks 1 of the 4 planes"):
+        read_stack(tmp_path / "z.czi")
+
+
+def test_a_czi_of_1_micrometre_at_a_lower_level_states_it(tmp_path) -> None:
+    pytest.importorskip("pylibCZIrw")
+    plane = np.zeros((64, 64), np.uint8)
+    write_czi(tmp_path / "a.czi", [(plane, {})], (2, 0.5, 0.5))
+    assert pixel_size(tmp_path / "a.czi", Which(level=1)) == pytest.approx((1, 1))
+    write_czi(tmp_path / "b.czi", [(plane, {})], (2, 1, 1))
+    assert pixel_size(tmp_path / "b.czi", Which(level=1)) is None
+    with pytest.raises(UserError, match="has no level 4 of 8 pixels or more"):
+        read_image(tmp_path / "a.czi", Which(level=4))
 
 
 def test_pixels_of_several_types_are_refused(tmp_path) -> None:

@@ -5,7 +5,7 @@ Not by bioio-czi, which is under the GPL and of files of two scenes gives the fi
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
@@ -29,6 +29,9 @@ _TYPES = {
 
 _PLANES = "TZC"
 
+LEAST = 8
+"""Pixels along the shorter side of an image at the lowest resolution that is given of it."""
+
 
 class _Block(NamedTuple):
     """A piece of a plane, as the file lists it."""
@@ -42,8 +45,8 @@ def czi_scenes(path: Path, level: int) -> list[Scene]:
     """The scenes of a CZI, at 1/2**level of their resolution.
 
     Raises:
-        UserError: a scene lacks planes, which would be read as 0, or has pixels of several types
-            or of one that is not read.
+        UserError: a scene lacks planes or parts of them, which would be read as 0, has pixels of
+            several types or of one that is not read, or no such level.
     """
     from pylibCZIrw.czi import open_czi
 
@@ -82,14 +85,22 @@ def _scene(
     letters = sorted({axis for block in blocks for axis in block.at} - set(_PLANES))
     axes = [*letters, *_PLANES]
     held = [sorted({block.at.get(axis, 0) for block in blocks}) for axis in axes]
-    stored = {tuple(block.at.get(axis, 0) for axis in axes) for block in blocks}
-    if missing := set(product(*held)) - stored:
+    pieces = Counter(tuple(block.at.get(axis, 0) for axis in axes) for block in blocks)
+    planes = set(product(*(range(some[0], some[-1] + 1) for some in held)))
+    most = max(pieces.values())
+    if missing := sum(pieces[plane] < most for plane in planes):
         raise UserError(
-            f"{path} lacks {len(missing)} of its planes, which would be read as 0; export what is "
-            "to be read as OME-TIFF"
+            f"{path} lacks {missing} of the {len(planes)} planes"
+            f"{'' if number is None else f' of scene {number}'}, or parts of them, which would be "
+            "read as 0; export what is to be read as OME-TIFF"
         )
     x, y, width, height = place
     by = 2**level
+    if level and min(width, height) < LEAST * by:
+        raise UserError(
+            f"{path} has no level {level} of {LEAST} pixels or more: the full one, level 0, is "
+            f"{width} x {height}; choose another --level"
+        )
     size = max(height // by, 1), max(width // by, 1)
     colors = (3,) if samples == 3 else ()
     shape = (*map(len, held), *size, *colors)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from spatialembed.data.images.kinds import is_tiff, is_vendor, is_zarr
 from spatialembed.data.images.reading import image_size
-from spatialembed.data.images.series import Series
+from spatialembed.data.images.series import Series, which
 from spatialembed.data.images.spacing import PixelSize, side_of
 from spatialembed.data.images.tiff_spacing import tiff_spacing
 from spatialembed.data.images.vendor_image import vendor_steps
@@ -19,8 +19,8 @@ def pixel_size(path: str | Path, series: Series = None) -> PixelSize | None:
 
     Stated is what ImageJ's and OME's TIFFs, OME-Zarr, Aperio's slides and files of microscopes
     say with a unit of length, and what other TIFFs say in their tags of resolution where that
-    is finer than paper: pixels below 20 µm, so not 72 to 1,200 an inch. 1 µm by 1 µm is not
-    stated: so programs write that were told nothing. Nor is what
+    is finer than paper: pixels below 20 µm, so not 72 to 1,200 an inch. 1 µm by 1 µm, at the
+    full resolution, is not stated: so programs write that were told nothing. Nor is what
     :func:`~spatialembed.data.images.reading.stack_spacing` leaves out.
 
     Args:
@@ -34,13 +34,20 @@ def pixel_size(path: str | Path, series: Series = None) -> PixelSize | None:
     path = Path(path)
     if not (is_zarr(path) or path.is_file()):
         image_size(path, series)  # which says what is wrong
+    asked = which(series)
+    full = _stated(path, asked._replace(level=0))
+    if full is None or set(full) == {1.0}:
+        return None
+    found = _stated(path, series) if asked.level else full
+    return None if found is None else (found[0], found[1])
+
+
+def _stated(path: Path, series: Series) -> tuple[float, ...] | None:
     if is_zarr(path):
-        found = zarr_pixel_size(path, series)
-    elif is_vendor(path):
-        found = vendor_steps(path, series, "yx")
-    else:
-        found = tiff_spacing(path, series, "YX") if is_tiff(path) else None
-    return None if found is None or set(found) == {1.0} else (found[0], found[1])
+        return zarr_pixel_size(path, series)
+    if is_vendor(path):
+        return vendor_steps(path, series, "yx")
+    return tiff_spacing(path, series, "YX") if is_tiff(path) else None
 
 
 def pixel_side(path: str | Path) -> float | None:

@@ -27,20 +27,24 @@ def tiff_spacing(path: Path, series: Series, axes: str = "ZYX") -> tuple[float, 
     :func:`~spatialembed.data.images.pixel_size.pixel_size`.
     """
     with opened(path) as file:
-        image = image_of(path, file, series, stack="Z" in axes)
-        if file.is_ome:
-            found = _of_ome(image, file, axes)
-        elif file.is_imagej:
-            found = _of_imagej(image, file, axes)
-        elif axes == "YX":
-            found = _of_aperio(image) if file.is_svs else _of_tags(image)
-        else:
-            found = None
-        if found is None:
-            return None
-        *z, y, x = found
-        y, x = y * image.apart[0], x * image.apart[1]  # the file speaks of the full resolution
-        return (*z, y, x) if image.orientation <= 4 else (*z, x, y)
+        return spacing_in(file, image_of(path, file, series, stack="Z" in axes), axes)
+
+
+def spacing_in(file: tifffile.TiffFile, image: TiffImage, axes: str) -> tuple[float, ...] | None:
+    """The same of an image of a file that is open."""
+    if file.is_ome:
+        found = _of_ome(image, file, axes)
+    elif file.is_imagej:
+        found = _of_imagej(image, file, axes)
+    elif axes == "YX":
+        found = _of_aperio(image) if file.is_svs else _of_tags(image)
+    else:
+        found = None
+    if found is None:
+        return None
+    *z, y, x = found
+    y, x = y * image.apart[0], x * image.apart[1]  # the file speaks of the full resolution
+    return (*z, y, x) if image.orientation <= 4 else (*z, x, y)
 
 
 def _of_imagej(image: TiffImage, file: tifffile.TiffFile, axes: str) -> tuple[float, ...] | None:

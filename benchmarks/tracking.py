@@ -25,8 +25,8 @@ from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 
 import spatialembed as se
+from environments import HERE, Peer, environment
 from measure import write_table
-from peers import HERE, Peer, environment
 from spatialembed.data.images.reading import read_image
 from spatialembed.demo.sequences import CellSequence, draw_sequence
 from spatialembed.formats.label_images import save_label_tiff

@@ -22,9 +22,10 @@ import tifffile
 import torch
 import yaml
 
+from environments import Worker, environment
 from measure import in_own_process, show, side_by_side, write_table
 from naive import reference
-from peers import PEERS, Worker, environment
+from peers import PEERS
 from spatialembed.cli.recipe import find_recipe
 from spatialembed.clustering import cluster
 from spatialembed.data.images.reading import read_stack

@@ -25,8 +25,9 @@ from typing import Any
 import numpy as np
 import tifffile
 
+from environments import Worker, environment, on_cores, trained
 from measure import show, write_table
-from peers import PEERS, Worker, environment, on_cores, trained
+from peers import PEERS
 from spatialembed.data import open_data
 from spatialembed.data.images.reading import read_stack_mask
 from spatialembed.demo.volumes import write_volumes

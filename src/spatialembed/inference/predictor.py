@@ -17,9 +17,9 @@ from spatialembed.embedding import Array, of_targets
 from spatialembed.errors import UserError
 from spatialembed.inference.card_memory import image_within_memory
 from spatialembed.inference.channels import fitting
-from spatialembed.inference.explaining import Explaining
 from spatialembed.inference.image_like import ImageLike, to_array
 from spatialembed.inference.own_size import SEED, typical_diameter
+from spatialembed.inference.target_models import OfTargets
 from spatialembed.inference.zoom import Part
 from spatialembed.kernels.foreground import take_foreground
 from spatialembed.refinement import refine, refine_foreground
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Model(Explaining):
+class Model(OfTargets):
     """A network and how it is used.
 
     Args:
@@ -65,31 +65,6 @@ class Model(Explaining):
             its training objects were; to invert where a normalisation has no black and white;
             a pixel size that is no positive number, or of a model of volumes.
     """
-
-    def each(self) -> list[Model]:
-        """Of each of several targets a model that finds it alone; else this one."""
-        if not self.spec.targets:
-            return [self]
-        models = []
-        for k, spec in enumerate(self.spec.each()):
-            one = copy(self)
-            one.spec, one.target, one.smallest = spec, k, self.spec.largest_first[-1]
-            models.append(one)
-        return models
-
-    def of(self, target: str) -> Model:
-        """The model that finds one of several targets alone.
-
-        Raises:
-            UserError: it has no target of this name.
-        """
-        if not self.spec.targets:
-            alone = " and ".join(self.spec.class_names)
-            raise UserError(f"{self.name} finds {alone} alone; use it as it is, without of()")
-        known = {model.spec.class_names[0]: model for model in self.each()}
-        if target not in known:
-            raise UserError(f"{self.name} has no target {target!r}; it has {', '.join(known)}")
-        return known[target]
 
     def asking(
         self,
@@ -205,7 +180,7 @@ class Model(Explaining):
             UserError: a setting out of its range, or a model of several targets, which have
                 each their own.
         """
-        self._require_one()
+        self.require_one()
         spec, size = self.spec, max(1, round(self.spec.min_size / self.larger))
         asked_seed, asked_foreground, asked_size = self.asked
         seed = _first(seed_threshold, asked_seed, spec.seed_threshold)
@@ -259,7 +234,7 @@ class Model(Explaining):
             UserError: the image cannot be read, its channels are not the model's, it is too
                 large for a GPU's memory, or the model is of several targets.
         """
-        self._require_one()
+        self.require_one()
         with image_within_memory(name or "the image"):
             sized = self.for_image(image, name, spacing)
             output = sized.output(image, name, part)
@@ -301,14 +276,6 @@ class Model(Explaining):
             return {"+".join(self.spec.class_names): self.cluster(output, *given)}
         own = dict(zip(self.spec.class_names, of_targets(output, self.outputs), strict=True))
         return {n: self.of(n).cluster(own[n], *given) for n in self.spec.largest_first}
-
-    def _require_one(self) -> None:
-        if self.spec.targets:
-            names = self.spec.class_names
-            raise UserError(
-                f"{self.name} finds {' and '.join(names)}, each by itself: take "
-                f"predict_targets(image), or of({names[0]!r}) for one of them"
-            )
 
 
 def _first(given: T | None, asked: T | None, own: T) -> T:

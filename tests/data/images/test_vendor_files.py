@@ -235,6 +235,64 @@ def test_a_czi_that_lacks_a_tile_of_one_channel_or_a_plane_of_all_is_refused(tmp
         read_stack(tmp_path / "z.czi")
 
 
+def test_scenes_of_a_czi_that_are_whole_are_read_beside_one_that_is_not(tmp_path) -> None:
+    pytest.importorskip("pylibCZIrw")
+    path = tmp_path / "a.czi"
+    tiles = [
+        (PLANES[s], {"plane": {"C": c}, "scene": s, "location": (100 * s + 500 * tile, 0)})
+        for s in range(3)
+        for c in (0, 1)
+        for tile in (0, 1)
+        if (s, c, tile) != (1, 1, 1)
+    ]
+    write_czi(path, tiles)
+    for scene in (0, 2):
+        found = read_image(path, scene)[:, :64]
+        np.testing.assert_array_equal(found, np.stack([PLANES[scene]] * 2, 2))
+    rest = "series 0 564x40, series 2 564x40"
+    with pytest.raises(
+        UserError, match=rf"lacks 1 of the 2 planes of scene 1.*can be read: {rest}$"
+    ):
+        read_image(path, 1)
+    with pytest.raises(
+        UserError, match=rf"holds 3 images \(.*\), of which {rest} alone can be read"
+    ):
+        read_image(path)
+    assert "series 1 564x40" in further_images(path, 0)
+
+
+def test_scenes_of_a_czi_keep_their_numbers_where_some_are_left_out(tmp_path) -> None:
+    pytest.importorskip("pylibCZIrw")
+    path = tmp_path / "a.czi"
+    write_czi(path, [(PLANES[s], {"scene": s, "location": (100 * s, 7)}) for s in (0, 2)])
+    for scene in (0, 2):
+        np.testing.assert_array_equal(read_image(path, scene)[..., 0], PLANES[scene])
+    with pytest.raises(UserError, match=r"no series 1: it holds 2 images \(series 0 .*, series 2 "):
+        read_image(path, 1)
+    with pytest.raises(
+        UserError, match=r"holds 2 images \(series 0 64x40, series 2 64x40\); predict"
+    ):
+        read_image(path)
+    write_czi(tmp_path / "b.czi", [(PLANES[0], {"scene": 2, "location": (-9, 7)})])
+    np.testing.assert_array_equal(read_image(tmp_path / "b.czi")[..., 0], PLANES[0])
+
+
+def test_scenes_of_a_czi_may_differ_in_type_and_levels(tmp_path) -> None:
+    pytest.importorskip("pylibCZIrw")
+    path = tmp_path / "a.czi"
+    small = COLOR[:10, :10, 0].copy()
+    write_czi(path, [(small, {}), (PLANES[0], {"scene": 1, "location": (100, 7)})])
+    for scene, image in enumerate((small, PLANES[0])):
+        found = read_image(path, scene)
+        assert found.dtype == image.dtype
+        np.testing.assert_array_equal(found[..., 0], image)
+    assert read_image(path, Which(1, 2)).shape == (10, 16, 1)
+    with pytest.raises(
+        UserError, match=r"has no level 2 of 8 pixels or more.* read: series 1 16x10"
+    ):
+        read_image(path, Which(0, 2))
+
+
 def test_a_czi_of_1_micrometre_at_a_lower_level_states_it(tmp_path) -> None:
     pytest.importorskip("pylibCZIrw")
     plane = np.zeros((64, 64), np.uint8)

@@ -34,73 +34,65 @@ LEAST = 8
 
 
 class _Block(NamedTuple):
-    """A piece of a plane, as the file lists it."""
+    """A piece of a plane, as the file lists it; its left, upper, right and lower end there."""
 
     at: dict[str, int]
     kind: str
     size: tuple[int, int]
+    ends: tuple[int, int, int, int]
 
 
 def czi_scenes(path: Path, level: int) -> list[Scene]:
     """The scenes of a CZI, at 1/2**level of their resolution.
 
+    Wrong is one that lacks planes or parts of them, which would be read as 0, has pixels of several
+    types or of one that is not read, or no such level.
+
     Raises:
-        UserError: a scene lacks planes or parts of them, which would be read as 0, has pixels of
-            several types or of one that is not read, or no such level.
+        UserError: there is none.
     """
     from pylibCZIrw.czi import open_czi
 
     blocks: dict[int, list[_Block]] = defaultdict(list)
+    named = set()
 
     def take(_: int, info: Any) -> bool:
         at = info.coordinate.to_dict()
-        size = info.physicalSize.h, info.physicalSize.w
-        blocks[at.pop("S", 0)].append(_Block(at, info.pixelType.name, size))
+        named.add("S" in at)
+        size, rect = (info.physicalSize.h, info.physicalSize.w), info.logicalRect
+        ends = rect.x, rect.y, rect.x + rect.w, rect.y + rect.h
+        blocks[at.pop("S", 0)].append(_Block(at, info.pixelType.name, size, ends))
         return True
 
     with open_czi(str(path)) as file:
         file.enumerate_subblocks_subset(take, only_layer0=True)
-        places = file.scenes_bounding_rectangle_no_pyramid
-        whole = {0: file.total_bounding_rectangle_no_pyramid}
         about = ElementTree.fromstring(file.raw_metadata or "<ImageDocument/>")
+    if not blocks:
+        raise UserError(f"{path} holds no image: replace it")
     steps, names = _steps(about, level), _names(about)
     return [
-        _scene(path, number if places else None, tuple(place), blocks[number], level)._replace(
-            name=names.get(number, ""), steps=steps
+        _scene(path, number if True in named else None, blocks[number], level)._replace(
+            name=names.get(number, ""), steps=steps, number=number
         )
-        for number, place in sorted((places or whole).items())
+        for number in sorted(blocks)
     ]
 
 
-def _scene(
-    path: Path, number: int | None, place: tuple[int, ...], blocks: list[_Block], level: int
-) -> Scene:
-    kinds = {block.kind for block in blocks}
-    if len(kinds) != 1 or not kinds <= _TYPES.keys():
-        raise UserError(
-            f"{path} has pixels of the kinds {', '.join(sorted(kinds)) or 'none'}, not of one of "
-            f"{', '.join(_TYPES)}; export what is to be read as OME-TIFF"
-        )
-    dtype, samples = _TYPES[kinds.pop()]
+def _scene(path: Path, number: int | None, blocks: list[_Block], level: int) -> Scene:
+    # Not pylibCZIrw's own rectangles: of scenes 0 and 2 it has none, for want of scene 1.
+    lefts, tops, rights, bottoms = zip(*(block.ends for block in blocks), strict=True)
+    x, y = min(lefts), min(tops)
+    width, height = max(rights) - x, max(bottoms) - y
     letters = sorted({axis for block in blocks for axis in block.at} - set(_PLANES))
     axes = [*letters, *_PLANES]
     held = [sorted({block.at.get(axis, 0) for block in blocks}) for axis in axes]
-    pieces = Counter(tuple(block.at.get(axis, 0) for axis in axes) for block in blocks)
-    planes = set(product(*(range(some[0], some[-1] + 1) for some in held)))
-    most = max(pieces.values())
-    if missing := sum(pieces[plane] < most for plane in planes):
-        raise UserError(
-            f"{path} lacks {missing} of the {len(planes)} planes"
-            f"{'' if number is None else f' of scene {number}'}, or parts of them, which would be "
-            "read as 0; export what is to be read as OME-TIFF"
-        )
-    x, y, width, height = place
-    by = 2**level
-    if level and min(width, height) < LEAST * by:
-        raise UserError(
-            f"{path} has no level {level} of {LEAST} pixels or more: the full one, level 0, is "
-            f"{width} x {height}; choose another --level"
-        )
+    try:
+        kind = _kind(path, blocks)
+        _require_planes(path, number, blocks, axes, held)
+        by = _shrunk(path, (width, height), level)
+    except UserError as error:
+        return _unreadable((height, width), error)
+    dtype, samples = _TYPES[kind]
     size = max(height // by, 1), max(width // by, 1)
     colors = (3,) if samples == 3 else ()
     shape = (*map(len, held), *size, *colors)
@@ -117,7 +109,8 @@ def _scene(
         with open_czi(str(path)) as file:
             for page, at in zip(found, pages, strict=True):
                 plane = dict(zip(axes, at, strict=True))
-                page[:] = file.read(roi, plane, number, 1 / by)
+                # of the kind that the scene has: pylibCZIrw knows that of a file's first alone
+                page[:] = file.read(roi, plane, number, 1 / by, pixel_type=kind)
         found = found.reshape(*map(len, chosen), *found.shape[1:])
         found = found[..., ::-1] if samples == 3 else found[..., 0]  # libCZI has blue first
         return found[tuple(0 if isinstance(part, int) else slice(None) for part in window)]
@@ -126,6 +119,48 @@ def _scene(
     chunks = (*(1 for _ in axes), *tile, *colors)
     letters_of = "".join(axes).lower() + "yx" + "s" * len(colors)
     return Scene("", letters_of, Stored(shape, chunks, np.dtype(dtype), read), {})
+
+
+def _unreadable(size: tuple[int, int], error: UserError) -> Scene:
+    def read(_: Place) -> np.ndarray:
+        raise error
+
+    return Scene("", "yx", Stored(size, size, np.dtype(np.uint8), read), {}, wrong=str(error))
+
+
+def _kind(path: Path, blocks: list[_Block]) -> str:
+    kinds = {block.kind for block in blocks}
+    if len(kinds) != 1 or not kinds <= _TYPES.keys():
+        raise UserError(
+            f"{path} has pixels of the kinds {', '.join(sorted(kinds))}, not of one of "
+            f"{', '.join(_TYPES)}; export what is to be read as OME-TIFF"
+        )
+    return kinds.pop()
+
+
+def _require_planes(
+    path: Path, number: int | None, blocks: list[_Block], axes: list[str], held: list[list[int]]
+) -> None:
+    pieces = Counter(tuple(block.at.get(axis, 0) for axis in axes) for block in blocks)
+    planes = set(product(*(range(some[0], some[-1] + 1) for some in held)))
+    most = max(pieces.values())
+    if missing := sum(pieces[plane] < most for plane in planes):
+        raise UserError(
+            f"{path} lacks {missing} of the {len(planes)} planes"
+            f"{'' if number is None else f' of scene {number}'}, or parts of them, which would be "
+            "read as 0; export what is to be read as OME-TIFF"
+        )
+
+
+def _shrunk(path: Path, size: tuple[int, int], level: int) -> int:
+    """How many pixels become one at a level, along each side."""
+    by = 1 << level
+    if level and min(size) < LEAST * by:
+        raise UserError(
+            f"{path} has no level {level} of {LEAST} pixels or more: the full one, level 0, is "
+            f"{size[0]} x {size[1]}; choose another --level"
+        )
+    return by
 
 
 def _slice(part: slice | int) -> slice:

@@ -40,12 +40,16 @@ class Scene(NamedTuple):
             blue, in this order, others for what else a file knows.
         array: its values.
         steps: micrometres to the next along z, y and x, those that the file states.
+        number: by which the file calls it; None for its place among them.
+        wrong: a sentence that says why it cannot be read; empty where it can.
     """
 
     name: str
     axes: str
     array: Stored
     steps: Mapping[str, float]
+    number: int | None = None
+    wrong: str = ""
 
     def length(self, axis: str) -> int:
         """How long it is along an axis; 1 along one that it has not."""

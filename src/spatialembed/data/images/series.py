@@ -88,6 +88,8 @@ class Held:
         aside: the file says that it is none of its own: a reduced copy, a slide's label.
         page: one of several planes of which the file does not say what they are.
         own: the file says that it is no copy of another, whatever its size.
+        number: by which the file calls it, where that need not be its place among them.
+        wrong: a sentence that says why it cannot be read; empty where it can.
     """
 
     height: int = 0
@@ -96,6 +98,8 @@ class Held:
     aside: bool = False
     page: bool = False
     own: bool = False
+    number: int | None = None
+    wrong: str = ""
 
     def copies(self, other: Held) -> bool:
         """Whether its size is that of a smaller copy of another image."""
@@ -115,7 +119,7 @@ class Header(NamedTuple):
         size: height and width of the image that is read, as it is looked at.
         orientation: how it is turned for that, from 1 (not) to 8.
         held: all images of the file.
-        number: which of them is read.
+        number: place among them of the one that is read.
         channels: of a pixel, where the header alone says it.
     """
 
@@ -127,7 +131,7 @@ class Header(NamedTuple):
 
 
 def take(path: Path, held: Sequence[Held], series: int | None) -> int:
-    """Number of the image that is read.
+    """Place, from 0, of the image that is read.
 
     Args:
         path: the file.
@@ -135,17 +139,16 @@ def take(path: Path, held: Sequence[Held], series: int | None) -> int:
         series: the number asked for, from 0; None for the only one that is an image of its own.
 
     Raises:
-        UserError: no such number, or several images and none asked for.
+        UserError: no such number, several images and none asked for, or one that cannot be read.
     """
-    if series is not None and not 0 <= series < len(held):
-        raise UserError(
-            f"{path} has no series {series}: it holds {_count(held)}, counted from 0; choose "
-            "another --series, or leave it out"
-        )
-    own = _own(held) if series is None else [series]
+    own = _own(held) if series is None else _numbered(path, held, series)
+    whole = [place for place in _own(held) if not held[place].wrong]
+    first = held[own[0]]
+    if first.wrong and (len(own) == 1 or not whole):
+        instead = f", or predict what can be read: {_listed(held, whole)}" if whole else ""
+        raise UserError(first.wrong + instead)
     if len(own) == 1:
         return own[0]
-    first = held[own[0]]
     if first.page and all(held[number] == first for number in own):
         raise UserError(
             f"{path} is a stack of {len(own)} planes of {first.width}x{first.height} pixels that "
@@ -154,9 +157,10 @@ def take(path: Path, held: Sequence[Held], series: int | None) -> int:
             "they are planes in z, predict it with --stitch or by a model of volumes; if they are "
             "images, store each as a file, or predict one with --series N"
         )
+    some = "" if len(whole) == len(own) else f", of which {_listed(held, whole)} alone can be read"
     raise UserError(
-        f"{path} holds {_count(own)} ({_listed(held, own)}); predict one of them with --series N, "
-        "or store each as a file"
+        f"{path} holds {_count(own)} ({_listed(held, own)}){some}; predict one of them with "
+        "--series N, or store each as a file"
     )
 
 
@@ -171,8 +175,25 @@ def beside(header: Header) -> str | None:
     )
 
 
+def _numbered(path: Path, held: Sequence[Held], series: int) -> list[int]:
+    numbers = [_number(held, place) for place in range(len(held))]
+    if series in numbers:
+        return [numbers.index(series)]
+    gaps = numbers != list(range(len(held)))
+    which_ones = f" ({_listed(held, range(len(held)))})" if gaps else ", counted from 0"
+    raise UserError(
+        f"{path} has no series {series}: it holds {_count(held)}{which_ones}; choose another "
+        "--series, or leave it out"
+    )
+
+
+def _number(held: Sequence[Held], place: int) -> int:
+    number = held[place].number
+    return place if number is None else number
+
+
 def _own(held: Sequence[Held]) -> list[int]:
-    """Numbers of the images that are neither aside nor smaller copies of the largest."""
+    """Places of the images that are neither aside nor smaller copies of the largest."""
     own = [number for number, one in enumerate(held) if not one.aside] or list(range(len(held)))
     largest = max((held[number] for number in own), key=lambda one: one.height * one.width)
     return [number for number in own if not held[number].copies(largest)]
@@ -182,10 +203,10 @@ def _count(some: Sequence[object]) -> str:
     return "one image" if len(some) == 1 else f"{len(some)} images"
 
 
-def _listed(held: Sequence[Held], numbers: Sequence[int]) -> str:
+def _listed(held: Sequence[Held], places: Sequence[int]) -> str:
     told = []
-    for number in numbers[:_NAMED]:
-        one = held[number]
+    for place in places[:_NAMED]:
+        one = held[place]
         size = [f"{one.width}x{one.height}"] if one.width else []
-        told.append(" ".join([f"series {number}", *filter(None, [one.name]), *size]))
-    return ", ".join(told) + (f" and {len(numbers) - _NAMED} more" if len(numbers) > _NAMED else "")
+        told.append(" ".join([f"series {_number(held, place)}", *filter(None, [one.name]), *size]))
+    return ", ".join(told) + (f" and {len(places) - _NAMED} more" if len(places) > _NAMED else "")

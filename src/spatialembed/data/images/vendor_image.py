@@ -81,9 +81,9 @@ def open_vendor_stack(path: Path, series: Series) -> WindowedImage:
 
 def vendor_header(path: Path, series: Series) -> Header:
     """What the file says of the image that is read; raises as :func:`open_vendor`."""
-    scene, held, number = _taken(path, series)
+    scene, held, place = _taken(path, series)
     image = windowed(path, scene.array, _axes(path, scene, _IMAGE), _IMAGE)
-    return Header((image.shape[0], image.shape[1]), 1, held, number, image.channels)
+    return Header((image.shape[0], image.shape[1]), 1, held, place, image.channels)
 
 
 def vendor_stack_size(path: Path, series: Series) -> tuple[int, int, int]:
@@ -104,7 +104,7 @@ def vendor_steps(path: Path, series: Series, axes: str = "zyx") -> tuple[float, 
 
 
 def _taken(path: Path, series: Series) -> tuple[Scene, list[Held], int]:
-    """The scene that is read, what the file holds, and its number."""
+    """The scene that is read, what the file holds, and its place there."""
     reader = _READERS[path.suffix.lower()]
     if find_spec(reader.library) is None:
         if reader.before <= sys.version_info:
@@ -117,9 +117,17 @@ def _taken(path: Path, series: Series) -> tuple[Scene, list[Held], int]:
     asked.require_level(path, _MOST_LEVELS if reader.scales else 1)
     with readable(path):
         scenes = reader.scenes(path, asked.level)
-    held = [Held(one.length("y"), one.length("x"), one.name, own=True) for one in scenes]
-    number = take(path, held, asked.series)
-    return scenes[number], held, number
+    held = [
+        Held(
+            *(one.length("y"), one.length("x"), one.name),
+            own=True,
+            number=one.number,
+            wrong=one.wrong,
+        )
+        for one in scenes
+    ]
+    place = take(path, held, asked.series)
+    return scenes[place], held, place
 
 
 def _axes(path: Path, scene: Scene, wanted: str) -> str:

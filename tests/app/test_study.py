@@ -1,3 +1,5 @@
+import csv
+import inspect
 import sys
 
 import numpy as np
@@ -8,8 +10,10 @@ from PIL import Image
 import spatialembed as se
 from spatialembed.app.kept import Kept
 from spatialembed.app.stage import MOST_SIDE, stage
-from spatialembed.app.study import study, write_results
+from spatialembed.app.study import OPTIONS, study, write_results
 from spatialembed.app.web_page import AWAY, EMPTY, _again, _files, _gone, _take, build
+from spatialembed.cli.commands import run_serve
+from spatialembed.data.images.pixel_size import pixel_size
 from spatialembed.errors import UserError
 from spatialembed.instances import Instances
 
@@ -67,6 +71,40 @@ def test_a_study_says_what_is_wrong_and_no_folder(model, tmp_path, name, content
     with pytest.raises(UserError, match=told) as error:
         study(model, path)
     assert str(tmp_path) not in str(error.value)
+
+
+def test_the_page_says_what_has_the_options_that_it_lacks(model, tmp_path) -> None:
+    with tifffile.TiffWriter(tmp_path / "two.tif") as file:
+        for side in (160, 158):
+            file.write(blobs(side), metadata={"axes": "YX", "Name": f"of {side}"})
+    with pytest.raises(UserError, match=r"--series N.*This page has no --series: the command line"):
+        study(model, tmp_path / "two.tif")
+    planes = np.stack([blobs()] * 3)
+    tifffile.imwrite(tmp_path / "z.tif", planes, imagej=True, metadata={"axes": "ZYX"})
+    with pytest.raises(UserError, match=r"This page has no --stitch: .* as TIFF$"):
+        study(model, tmp_path / "z.tif")
+
+
+def test_the_options_of_the_page_are_those_of_its_command() -> None:
+    known = inspect.signature(run_serve).parameters
+    assert {f"--{name}" for name in known if name != "model"} | {"--help"} == OPTIONS
+
+
+def test_pixels_are_as_large_as_was_said_and_results_state_it(tmp_path) -> None:
+    known = {"resolution": (2, 2), "metadata": {"unit": "um"}}
+    tifffile.imwrite(tmp_path / "b.tif", blobs(), imagej=True, **known)
+    assert study(se.load("nuclei"), tmp_path / "b.tif").spacing == (0.5, 0.5)
+    told = se.load("nuclei", pixel_size=0.25)
+    given = study(told, tmp_path / "b.tif")
+    assert given.spacing == (0.25, 0.25)
+    assert "states pixels of 0.5 µm; they are taken for 0.25, as asked" in given.note
+    kept = Kept()
+    said = _again(kept, kept.put(given), "instances", 0.9, 0.5, 16)[0]
+    assert said.endswith("as asked)")
+    labels, table = write_results(tmp_path / "out", given, told.cluster(given.output))
+    assert pixel_size(labels) == pytest.approx((0.25, 0.25))
+    first = next(csv.DictReader(table.open()))
+    assert float(first["area_um2"]) == pytest.approx(float(first["area"]) / 16)
 
 
 def test_a_drawing_has_an_outline_with_score_and_size_for_every_instance():

@@ -7,6 +7,7 @@ does not.
 from __future__ import annotations
 
 import math
+import re
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,17 +16,11 @@ from typing import TypeAlias
 import numpy as np
 
 from spatialembed.app.zipped import unzipped
-from spatialembed.data.images.pixel_size import pixel_size
-from spatialembed.data.images.reading import (
-    pixels_of,
-    read_image,
-    read_stack,
-    stack_size,
-    stack_spacing,
-)
+from spatialembed.data.images.reading import pixels_of, read_image, read_stack, stack_size
 from spatialembed.errors import UserError
 from spatialembed.formats.label_images import save_label_tiff
 from spatialembed.formats.measurements import write_measurements
+from spatialembed.inference.image_files import ImageFile, spacing_of
 from spatialembed.inference.other_voxels import other_voxels
 from spatialembed.inference.predictor import Model
 from spatialembed.instances import Instances
@@ -34,6 +29,12 @@ from spatialembed.pictures import Explanation, Plane, VolumeExplanation
 MOST_MEGAPIXELS = 25
 """Of an image on the page, and of a volume millions of voxels; ``spatialembed predict`` takes
 larger ones."""
+
+OPTIONS = frozenset(
+    ["--host", "--port", "--browser", "--symmetries", "--diameter", "--invert", "--pixel_size"]
+    + ["--device", "--precision", "--help"]
+)
+"""Of ``spatialembed serve``."""
 
 Settings: TypeAlias = tuple[float, float, int]
 """Seed threshold, foreground threshold and minimum size."""
@@ -49,9 +50,10 @@ class Study:
         output: (D + n_sigma + K, *S) raw output.
         model: what it is of, at the size of the image's objects.
         spacing: micrometres between its pixels along (y, x), of a volume its voxels along
-            (z, y, x), where its file states them.
+            (z, y, x), where its file states them or the model was told.
         larger: how many pixels it is shown by for each that the page's model shows by itself;
             minimum sizes are given as of that.
+        notes: what else there is to know of it.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Study:
     model: Model
     spacing: tuple[float, ...] | None = None
     larger: float = 1.0
+    notes: tuple[str, ...] = ()
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _found: tuple[Settings, Instances] | None = None
     _volume: VolumeExplanation | None = None
@@ -107,8 +110,8 @@ class Study:
 
     @property
     def note(self) -> str:
-        """What to know of a volume before its result is believed; empty for nothing."""
-        return "; ".join(other_voxels(self.spacing, self.model))
+        """What to know of it before its result is believed; empty for nothing."""
+        return "; ".join([*self.notes, *other_voxels(self.spacing, self.model)])
 
 
 def study(model: Model, path: Path) -> Study:
@@ -118,13 +121,25 @@ def study(model: Model, path: Path) -> Study:
 
     Raises:
         UserError: no image, one too large for the page, or channels that are not the model's;
-            the sentence names the file without its folder, which is none of the visitor's.
+            the sentence names the file without its folder, which is none of the visitor's, and
+            says of options that the page lacks what has them.
     """
     with unzipped(path) as held:
         try:
             return (_image if model.spec.dims == 2 else _volume)(model, held)
         except UserError as error:
-            raise UserError(str(error).replace(str(held), path.name)) from error
+            raise UserError(_for_the_page(str(error).replace(str(held), path.name))) from error
+
+
+def _for_the_page(sentence: str) -> str:
+    named = dict.fromkeys(re.findall(r"--[a-z_]+", sentence))
+    others = " and no ".join(option for option in named if option not in OPTIONS)
+    if not others:
+        return sentence
+    return (
+        f"{sentence}. This page has no {others}: the command line has, spatialembed predict; or "
+        "store what is meant as a file of its own, such as by Fiji as TIFF"
+    )
 
 
 def _image(model: Model, path: Path) -> Study:
@@ -134,10 +149,7 @@ def _image(model: Model, path: Path) -> Study:
             f"{path.name} has {megapixels:.0f} megapixels, this page takes up to "
             f"{MOST_MEGAPIXELS}: cut it, or use spatialembed predict, which takes any size"
         )
-    image, size = read_image(path), pixel_size(path)
-    sized = model.for_image(image, path.name, size)
-    larger = sized.larger / model.larger
-    return Study(path.stem, image, sized.raw(image, path.name), sized, size, larger)
+    return _seen(model, path, read_image(path))
 
 
 def _volume(model: Model, path: Path) -> Study:
@@ -147,10 +159,15 @@ def _volume(model: Model, path: Path) -> Study:
             f"{path.name} has {millions:.0f} million voxels, this page takes up to "
             f"{MOST_MEGAPIXELS}: cut it, or use spatialembed predict"
         )
-    image, spacing = read_stack(path), stack_spacing(path)
+    return _seen(model, path, read_stack(path))
+
+
+def _seen(model: Model, path: Path, image: np.ndarray) -> Study:
+    notes: list[str] = []
+    spacing = spacing_of(ImageFile(path, path.stem), model, notes, image.ndim == 4)
     sized = model.for_image(image, path.name, spacing)
-    larger = sized.larger / model.larger
-    return Study(path.stem, image, sized.raw(image, path.name), sized, spacing, larger)
+    larger, output = sized.larger / model.larger, sized.raw(image, path.name)
+    return Study(path.stem, image, output, sized, spacing, larger, tuple(notes))
 
 
 def write_results(folder: Path, given: Study, found: Instances) -> tuple[Path, Path]:

@@ -247,10 +247,11 @@ def _again(
     picture = explanation.picture("image" if view == "instances" else view)  # outlines show them
     found = given.found(settings)
     counted = f"**{len(found)}** found in {given.name}, {given.size}"
+    note = f" ({given.note})" if given.note else ""
     if not isinstance(explanation, PlaneExplanation):
-        return counted, stage(picture, found, view)
+        return counted + note, stage(picture, found, view)
     rows = explanation.rows.tolist()
-    counted += f"; **{len(rows)}** of them at {plane}" + (f" ({given.note})" if given.note else "")
+    counted += f"; **{len(rows)}** of them at {plane}{note}"
     return counted, stage(picture, explanation.found, view, shown(found, rows, explanation.colors))
 
 

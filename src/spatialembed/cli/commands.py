@@ -155,6 +155,7 @@ def run_serve(
     symmetries: bool = False,
     diameter: float | None = None,
     invert: bool = False,
+    pixel_size: float | None = None,
     device: str = "auto",
     precision: Literal["float32", "bf16"] | None = None,
 ) -> int:
@@ -169,6 +170,7 @@ def run_serve(
         symmetries: average over the symmetries of training: better, up to 8 times slower.
         diameter: pixels across of objects in the images; those of training by default.
         invert: exchange dark and bright, where objects are dark and were bright in training.
+        pixel_size: micrometres that a pixel is wide, where files do not state it, or wrongly.
         device: auto, cpu, cuda, ….
         precision: float32 or bf16; by default float32, of nuclei on a processor int8. An
             exported model has its own.
@@ -177,7 +179,7 @@ def run_serve(
     from spatialembed.inference.loading import load
 
     require_free(host, port)
-    loaded = load(model, device, precision, symmetries, diameter, invert)
+    loaded = load(model, device, precision, symmetries, diameter, invert, pixel_size)
     page, address = serve(loaded, host, port, browser)
     console.print(f"Open {address} (Ctrl+C ends it)")
     try:

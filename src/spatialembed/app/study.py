@@ -31,8 +31,11 @@ MOST_MEGAPIXELS = 25
 larger ones."""
 
 OPTIONS = frozenset(
-    ["--host", "--port", "--browser", "--symmetries", "--diameter", "--invert", "--pixel_size"]
-    + ["--device", "--precision", "--help"]
+    f"--{name}"
+    for name in (
+        *("host", "port", "browser", "symmetries", "diameter", "invert", "pixel_size"),
+        *("device", "precision", "help"),
+    )
 )
 """Of ``spatialembed serve``."""
 

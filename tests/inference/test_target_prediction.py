@@ -162,6 +162,28 @@ def test_images_whose_results_would_have_one_name_are_refused(tmp_path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(("first", "second"), [("a", "a_x"), ("a_x", "a")])
+def test_so_are_those_of_two_calls_into_one_folder(tmp_path, first, second) -> None:
+    clashing, out = model(class_names=("x_cells", "cells")), tmp_path / "out"
+    files = {}
+    for name in ("a", "a_x"):
+        tifffile.imwrite(tmp_path / f"{name}.tif", scene()[..., 0])
+        files[name] = find_images([tmp_path / f"{name}.tif"], out)
+    assert [o.error for o in predict_files(clashing, files[first], Results(out))] == [None]
+    held = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match=r"images a(_x)? and a(_x)? would both .*a_x_cells.tif"):
+            predict_files(clashing, files[second], Results(out), overwrite)
+    assert held == {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    assert [o.kept for o in predict_files(clashing, files[first], Results(out))] == [True]
+    for path in out.glob("*.tif"):  # as a run leaves it that is killed
+        if path.name != "a_x_cells.tif":
+            path.unlink()
+    with pytest.raises(UserError, match=r"would both .*a_x_cells.tif"):
+        predict_files(clashing, files[second], Results(out))
+    assert [o.found for o in predict_files(clashing, files[first], Results(out), True)] == [4]
+
+
 def write_set(root, split="test") -> None:
     image = scene()[..., 0]
     masks = {"cells": image == 100, "nuclei": image == 255}

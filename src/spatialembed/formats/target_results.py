@@ -6,9 +6,9 @@ hold those of a later one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, permutations
 from pathlib import Path
 from typing import Any
 
@@ -104,20 +104,44 @@ def targets_overlay(image: np.ndarray, found: Found) -> RGB:
     return rgb
 
 
-def require_distinct(results: Results, names: Iterable[str]) -> None:
+def require_distinct(results: Results, names: Sequence[str], overwrite: bool = False) -> None:
     """Refuse images two of which would have a file of one name, as a_x of cells and a of x_cells.
 
+    One of the two may have been predicted to the folder before. Whose a file is that lies there
+    alone, as where a run was killed, nobody knows: it is refused unless it is overwritten.
+
     Raises:
-        UserError: two would.
+        UserError: two would, or may.
     """
-    owners: dict[Path, str] = {}
+    owners: dict[str, str] = {}
     for name in names:
         for path in results.paths("labels", name):
-            if (other := owners.setdefault(path, name)) != name:
-                raise UserError(
-                    f"the images {other} and {name} would both have results in {path}, by the "
-                    "names of their targets: rename one, or predict it to another --out"
-                )
+            if (other := owners.setdefault(str(path).casefold(), name)) != name:
+                raise _clash(other, name, path)
+        own = results.paths("labels", name)
+        for other in _namesakes(results, name):
+            theirs = results.paths("labels", other)
+            alone, shared = set(theirs) - set(own), next(path for path in own if path in theirs)
+            doubtful = shared.is_file() and not overwrite and not all(p.is_file() for p in own)
+            if doubtful or any(path.is_file() for path in alone):
+                raise _clash(other, name, shared)
+
+
+def _namesakes(results: Results, name: str) -> Iterator[str]:
+    """Names that an image with a file of the same name as one of this image's would have."""
+    for long, short in permutations(results.targets, 2):
+        more = long.removesuffix(short)
+        if more != long and more.endswith("_"):
+            yield f"{name}_{more[:-1]}"
+            if (less := name.removesuffix(f"_{more[:-1]}")) != name:
+                yield less
+
+
+def _clash(one: str, other: str, path: Path) -> UserError:
+    return UserError(
+        f"the images {one} and {other} would both have results in {path}, by the names of their "
+        "targets: rename one, or predict it to another --out"
+    )
 
 
 def write_targets(

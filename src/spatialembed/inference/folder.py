@@ -112,7 +112,7 @@ def agreed_settings(
     names = [image.name for image in images]
     if stitch and model.spec.dims == 3:
         raise UserError(f"{model.name} finds objects in volumes as they are: leave --stitch out")
-    require_distinct(results, names)
+    require_distinct(results, names, overwrite)
     results.require(model.spec.class_names, names, 3 if stitch else model.spec.dims)
     used |= which(images[0].series if images else None).told()
     used["stitch"] = stitch or None  # as results of earlier versions, which lack it

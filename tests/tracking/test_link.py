@@ -3,6 +3,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 import spatialembed as se
 from spatialembed.demo.sequences import draw_sequence
@@ -82,6 +83,24 @@ def test_images_are_no_frames() -> None:
     images = np.random.default_rng(0).integers(100, 4000, (2, 30, 30))
     with pytest.raises(UserError, match="frame 0 is an image, no label map"):
         se.track(images)
+
+
+@pytest.mark.parametrize("shape", [(96, 96), (8, 96, 96)])
+@pytest.mark.parametrize("highest", [60, 255])
+def test_smooth_images_of_8_bits_are_no_frames(shape, highest) -> None:
+    noise = np.random.default_rng(0).normal(size=shape)
+    smooth = ndimage.gaussian_filter(noise, (1, 6, 6)[-len(shape) :])
+    for least in (0, 5):
+        image = (highest * np.clip(smooth / smooth.max(), 0, 1)).round().astype(np.uint8)
+        frames = np.stack([np.maximum(image, least)] * 2)
+        with pytest.raises(UserError, match=r"frame 0 is (no|an) (map|image).*predict` finds"):
+            se.track(frames)
+
+
+def test_stacks_of_few_objects_are_frames() -> None:
+    volume = np.zeros((6, 40, 40), np.int64)
+    volume[1:4, 5:12, 5:12], volume[2:5, 20:30, 22:31] = 255, 2**40
+    assert len(se.track([volume, volume])) == 2
 
 
 def test_a_cell_that_is_missing_for_a_frame_is_the_same_unless_gaps_may_not_be() -> None:

@@ -11,7 +11,6 @@ from typing import Any, overload
 
 import numpy as np
 
-from spatialembed.data.checks.mask_signs import Sign, signs_of
 from spatialembed.data.images.kinds import image_names, is_tiff
 from spatialembed.data.images.label_values import as_mask
 from spatialembed.data.images.numbered import in_order
@@ -26,9 +25,8 @@ from spatialembed.data.images.reading import (
 )
 from spatialembed.data.images.tiff_file import TiffImage, opened, require_all_pages
 from spatialembed.data.images.tiff_spacing import spacing_in
-from spatialembed.data.parts import parts_of
 from spatialembed.errors import UserError
-from spatialembed.tracking.objects import is_picture
+from spatialembed.tracking.objects import no_label_map
 
 _SO = (
     "give a folder of label TIFFs, one a frame, as `spatialembed predict` writes them, or a TIFF "
@@ -180,17 +178,8 @@ def _time(path: Path, times: np.ndarray, frame: int) -> np.ndarray:
 def _require_objects(path: Path, frames: Frames) -> None:
     """Refuse what is no map of instances, by the first frame."""
     label_map = frames[0]
-    if is_picture(label_map):
+    if wrong := no_label_map(label_map, frames.spacing or (1.0,) * label_map.ndim):
         raise UserError(
-            f"{path}: frame {frames.names[0]} is an image, no label map: hardly a pixel has the "
-            "value of those beside it; give what `spatialembed predict` wrote of it"
-        )
-    if label_map.ndim == 3:
-        return
-    classes = np.zeros(label_map.shape, np.int32)
-    signs = signs_of(parts_of(label_map, classes).table, label_map.shape)
-    if wrong := sorted(sign.value for sign in signs.clear | (signs.hints & {Sign.BINARY})):
-        raise UserError(
-            f"{path}: frame {frames.names[0]} is no map of instances: it {wrong[0]}; of an image "
-            "give what `spatialembed predict` wrote"
+            f"{path}: frame {frames.names[0]} {wrong}; of an image give what `spatialembed "
+            "predict` wrote"
         )

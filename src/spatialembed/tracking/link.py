@@ -18,7 +18,7 @@ import numpy as np
 from spatialembed.errors import UserError, missing_extra
 from spatialembed.instances import Instances
 from spatialembed.tracking.costs import FURTHEST, Pairs, near, reach_of_motion
-from spatialembed.tracking.objects import Objects, is_picture, joined, measured
+from spatialembed.tracking.objects import Objects, joined, measured, no_label_map
 from spatialembed.tracking.tracks import Tracks, tracks_of
 
 DAUGHTER = 0.8
@@ -107,6 +107,8 @@ def _candidates(
     for u in range(len(frames)):
         label_map = frames[u]
         _require_labels(u, label_map, shape)
+        if u == 0 and (wrong := no_label_map(label_map, steps)):
+            raise UserError(f"frame 0 {wrong}; of an image give what `predict` finds in it")
         objects.append(measured(u, label_map, steps))
         for t, earlier in enumerate(before, u - len(before)):
             pairs[t, u] = near(objects[t], objects[u], (earlier, label_map), reach)
@@ -131,11 +133,6 @@ def _require_labels(number: int, label_map: np.ndarray, shape: tuple[int, ...]) 
         )
     if label_map.size and label_map.min() < 0:
         raise UserError(f"frame {number} has negative labels; 0 is background, objects are above")
-    if number == 0 and is_picture(label_map):
-        raise UserError(
-            "frame 0 is an image, no label map: hardly a pixel has the value of those beside it; "
-            "give what `predict` finds in it"
-        )
 
 
 def _costs(pairs: Pairs, first: int, second: int) -> Costs:

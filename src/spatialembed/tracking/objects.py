@@ -8,6 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spatialembed.data.checks.mask_signs import Sign, signs_of
+from spatialembed.data.checks.one_volume import volume_signs
+from spatialembed.data.parts import parts_of
+from spatialembed.data.volume_objects import objects_in_volume
+
 
 @dataclass(frozen=True, eq=False)
 class Objects:
@@ -51,6 +56,30 @@ def is_picture(label_map: np.ndarray) -> bool:
         for turned in [np.moveaxis(label_map * inside, along, 0)]
         for one, other in [(turned[1:], turned[:-1])]
     )
+
+
+def no_label_map(label_map: np.ndarray, spacing: Sequence[float]) -> str | None:
+    """What shows a frame to be an image or a mask of classes: words that follow its name.
+
+    Args:
+        label_map: (*spatial) integers, 0 background.
+        spacing: (D,) how far pixels lie apart along each axis, in any unit.
+
+    Returns:
+        None for what may be a map of objects.
+    """
+    if is_picture(label_map):
+        return "is an image, no label map: hardly a pixel has the value of those beside it"
+    if not 0 < label_map.max(initial=0) <= np.iinfo(np.int32).max:  # no image has such values
+        return None
+    classes = np.zeros(label_map.shape, np.int32)
+    if label_map.ndim == 3:
+        z, y, x = spacing
+        signs = volume_signs(label_map, objects_in_volume(label_map, classes), (z, y, x))
+    else:
+        signs = signs_of(parts_of(label_map, classes).table, label_map.shape)
+    wrong = sorted(sign.value for sign in signs.clear | (signs.hints & {Sign.BINARY}))
+    return f"is no map of instances: it {wrong[0]}" if wrong else None
 
 
 def measured(frame: int, label_map: np.ndarray, spacing: Sequence[float]) -> Objects:

@@ -152,6 +152,7 @@ def test_the_size_of_pixels_is_handed_on(tmp_path, spacing) -> None:
     out = tmp_path / "tracks"
     assert main(["track", str(tmp_path / "found"), f"--out={out}"]) == 0
     assert open_frames(out).spacing == pytest.approx(spacing)
+    assert open_frames(out / "ctc").spacing == pytest.approx(spacing)
     axes = geff.read(out / "tracks.geff")[1].axes[1:]
     assert [axis.scale for axis in axes] == pytest.approx(list(spacing))
     assert {axis.scaled_unit for axis in axes} == {"micrometer"}

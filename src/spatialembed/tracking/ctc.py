@@ -14,11 +14,11 @@ MOST = 65535
 """Tracks that its masks hold: they are of 16 bits."""
 
 
-def write_ctc(folder: Path, tracks: Tracks) -> bool:
+def write_ctc(folder: Path, tracks: Tracks, spacing: tuple[float, ...] | None = None) -> bool:
     """Write ``mask000.tif``, … and ``res_track.txt`` with a line "id begin end parent" a track.
 
     There a track is seen in all frames from its begin to its end: one with gaps is several, each
-    with the one before as its parent.
+    with the one before as its parent. Masks state the spacing in micrometres, where it is known.
 
     Returns:
         False, and nothing is written, where there are more of them than masks of 16 bits hold.
@@ -32,7 +32,7 @@ def write_ctc(folder: Path, tracks: Tracks) -> bool:
     digits = max(3, len(str(len(tracks.frames) - 1)))
     for frame in range(len(tracks.frames)):
         path = folder / f"mask{frame:0{digits}d}.tif"
-        save_label_tiff(path, tracks.label_map(frame, ids), highest=MOST)
+        save_label_tiff(path, tracks.label_map(frame, ids), spacing, MOST)
     with atomic_write(folder / "res_track.txt") as temporary:
         np.savetxt(temporary, rows, fmt="%d")
     return True

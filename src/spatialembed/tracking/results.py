@@ -40,7 +40,7 @@ def write_tracks(
         save_label_tiff(out / f"{name}.tif", tracks.label_map(frame), spacing, highest)
     _write_table(out / TABLE, tracks)
     write_geff(out / "tracks.geff", tracks, spacing)
-    if write_ctc(out / "ctc", tracks):
+    if write_ctc(out / "ctc", tracks, spacing):
         return []
     return [f"ctc is left out: its masks hold {MOST} tracks, and there are {len(tracks)}"]
 

@@ -3,8 +3,9 @@ import pytest
 import tifffile
 
 import spatialembed as se
-from spatialembed.cli.options import prepared, train_config, train_parser
+from spatialembed.cli.options import prepared, read_recipe, train_config, train_parser
 from spatialembed.data import open_data
+from spatialembed.data.images.pixel_size import pixel_size
 from spatialembed.data.images.reading import stack_spacing
 from spatialembed.errors import UserError
 from spatialembed.models.checkpoint import save_model
@@ -107,6 +108,31 @@ def test_color_images_keep_their_channels(tmp_path):
     write_data(tmp_path, [Painted(image, squares((5, 5)))])
     assert tifffile.imread(tmp_path / "train" / "images" / "000.tif").shape == (60, 80, 3)
     assert open_data(tmp_path, "train")[0].image.shape == (60, 80, 3)
+
+
+@pytest.mark.parametrize("channels", [(), (2,), (3,)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_images_state_how_large_their_pixels_are_and_the_model_knows_it(
+    tmp_path, channels, dtype
+) -> None:
+    image = np.random.default_rng(0).integers(0, 200, (60, 80, *channels)).astype(dtype)
+    painted = Painted(image, squares((5, 5), (30, 40)), pixel_size=(0.25, 0.25))
+    write_data(tmp_path / "data", [painted])
+    for part in ("images", "masks"):
+        file = tmp_path / "data" / "train" / part / "000.tif"
+        assert pixel_size(file) == pytest.approx((0.25, 0.25))
+    sample = open_data(tmp_path / "data", "train")[0]
+    np.testing.assert_array_equal(sample.image, image.reshape(60, 80, -1))
+    config = read_recipe("nuclei", tmp_path / "data", f"--out={tmp_path}")
+    assert gather(config, hold_out=False).spec.pixel_size == pytest.approx(0.25)
+
+
+def test_planes_of_a_stack_state_it_too(tmp_path) -> None:
+    labels = np.stack([squares((5, 5)), squares((9, 9))])
+    stack = Painted(np.stack([IMAGE] * 2), labels, spacing=(2, 1, 1), pixel_size=(0.25, 0.25))
+    planes = list(stack.planes())
+    assert [plane.steps for plane in planes] == [(0.25, 0.25)] * 2
+    assert stack.steps == (2, 1, 1)
 
 
 @pytest.mark.parametrize(("diameter", "shown"), [(None, None), (40, 21 / 40)])

@@ -98,6 +98,22 @@ def test_a_layer_that_the_user_began_is_trained_from_too(viewer):
     assert one.image.max() == 100
 
 
+def test_training_is_told_how_large_pixels_are_where_the_layer_knows(viewer):
+    widget, model = widget_of(viewer), se.load("nuclei")
+    image = viewer.add_image(blobs(), name="cells", scale=(0.5, 0.5))
+    viewer.add_labels((blobs() > 100).astype(int), name="mine")
+    assert [one.steps for one in widget._painted(model)] == [None]  # in pixels
+    image.units = ("um", "um")
+    assert [one.steps for one in widget._painted(model)] == [pytest.approx((0.5, 0.5))]
+    viewer.layers.clear()
+    image = viewer.add_image(np.stack([blobs()] * 4), name="stack", scale=(2, 0.5, 0.5))
+    image.units = ("um",) * 3
+    painted = np.zeros((4, 128, 128), int)
+    painted[1] = blobs() > 100
+    viewer.add_labels(painted, name="mine")
+    assert [one.steps for one in widget._painted(model)] == [pytest.approx((0.5, 0.5))]
+
+
 def test_a_pyramid_and_grey_in_color_with_alpha(viewer):
     widget = widget_of(viewer)
     color = np.repeat(blobs()[..., None], 4, 2)

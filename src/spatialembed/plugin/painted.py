@@ -17,7 +17,7 @@ import numpy as np
 import tifffile
 from scipy import ndimage
 
-from spatialembed.data.images.spacing import Spacing
+from spatialembed.data.images.spacing import PixelSize, Spacing
 from spatialembed.data.volume_objects import objects_in_volume, plane_diameters
 from spatialembed.errors import UserError
 from spatialembed.files.writing import atomic_write
@@ -42,6 +42,8 @@ class Painted:
         complete: whether every object is painted, so that all else is background.
         spacing: micrometres between the voxels of a volume along z, y and x, or numbers in their
             proportion; None where nobody knows, and they are taken for cubes.
+        pixel_size: micrometres that a pixel of an image, or of a volume's planes, is high and wide;
+            None where nobody knows.
 
     Raises:
         UserError: shapes that differ.
@@ -52,6 +54,7 @@ class Painted:
     found: np.ndarray | None = None
     complete: bool = False
     spacing: Spacing | None = None
+    pixel_size: PixelSize | None = None
 
     def __post_init__(self) -> None:
         shapes = {self.image.shape[: self.labels.ndim], self.labels.shape}
@@ -89,11 +92,16 @@ class Painted:
             known |= (self.found > 0) & (self.labels == 0)
         return np.asarray(~known)
 
+    @property
+    def steps(self) -> tuple[float, ...] | None:
+        """What files state of it, as ``spacing`` or ``pixel_size``."""
+        return self.spacing if self.labels.ndim == 3 else self.pixel_size
+
     def planes(self) -> Iterator[Painted]:
         """The planes of a volume as images: those of which something is known."""
         for z, labels in enumerate(self.labels):
             found = None if self.found is None else self.found[z]
-            plane = Painted(self.image[z], labels, found, self.complete)
+            plane = Painted(self.image[z], labels, found, self.complete, None, self.pixel_size)
             if not plane.ignore().all():
                 yield plane
 
@@ -154,20 +162,18 @@ def write_data(folder: Path, painted: Sequence[Painted]) -> None:
         name = f"{k:03}.tif"
         with atomic_write(folder / "train" / "images" / name) as path:
             _write_image(path, one)
-        save_label_tiff(folder / "train" / "masks" / name, mask, one.spacing)
+        save_label_tiff(folder / "train" / "masks" / name, mask, one.steps)
         ignore = one.ignore().astype(np.uint8)
-        save_label_tiff(folder / "train" / "ignore" / name, ignore, one.spacing)
+        save_label_tiff(folder / "train" / "ignore" / name, ignore, one.steps)
 
 
 def _write_image(path: Path, painted: Painted) -> None:
     image, channels = painted.image, painted.image.shape[painted.labels.ndim :]
     kind = "rgb" if channels == (3,) and image.dtype != bool else "minisblack"
-    if painted.labels.ndim == 2:
-        tifffile.imwrite(path, image, photometric=kind, planarconfig="contig")
-        return
-    axes = "ZYXS" if kind == "rgb" else "ZCYX" if channels else "ZYX"
-    image = np.moveaxis(image, -1, 1) if axes == "ZCYX" else image
-    steps = zip("ZYX", painted.spacing or (), strict=False)
+    spatial = "ZYX"[-painted.labels.ndim :]
+    axes = f"{spatial}S" if kind == "rgb" else f"{spatial[:-2]}CYX" if channels else spatial
+    image = np.moveaxis(image, -1, -3) if "C" in axes else image
+    steps = zip(spatial, painted.steps or (), strict=False)
     stated = {f"PhysicalSize{axis}": step for axis, step in steps}  # micrometres, as OME has it
     ome = image.dtype not in (bool, np.int64, np.uint64, np.float16)  # for which it has no name
     metadata: dict[str, Any] = {"axes": axes, **(stated if ome else {})}

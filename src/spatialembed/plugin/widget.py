@@ -34,6 +34,7 @@ from spatialembed.plugin.layers import (
     require_dims,
     shape_of,
     spacing_of,
+    stated_by,
 )
 from spatialembed.plugin.painted import Painted, training_command, write_data
 
@@ -164,13 +165,14 @@ class Widget(QWidget):  # type: ignore[misc, unused-ignore]
                 continue
             done.append(channels[0])
             fitted = fitting(model.name, model.spec, pixels_of(channels), channels[0].name)
-            deep = layer.data.ndim == 3
+            deep, known = layer.data.ndim == 3, stated_by(channels[0])
             painted = Painted(
                 fitted[..., 0] if fitted.shape[-1] == 1 else fitted,
                 np.asarray(layer.data),
                 layer.metadata.get(FOUND),
                 self.complete.isChecked(),
                 (spacing_of(channels[0]) or model.spec.spacing) if deep else None,
+                None if known is None else (known[-2], known[-1]),
             )
             yield from painted.planes() if layer.data.ndim > model.spec.dims else [painted]
 

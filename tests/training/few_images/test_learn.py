@@ -9,10 +9,11 @@ import pytest
 from conftest import write_discs
 from safetensors.torch import load_file
 
+import spatialembed as se
 from spatialembed.cli.main import main
 from spatialembed.cli.options import read_recipe
 from spatialembed.errors import UserError
-from spatialembed.models.checkpoint import load_model
+from spatialembed.models.checkpoint import load_model, save_model
 from spatialembed.training import StageConfig, TrainConfig, train
 from spatialembed.training.few_images import learn, ways
 from spatialembed.training.few_images.budget import Budget
@@ -53,6 +54,29 @@ def test_the_start_is_left_bit_for_bit_where_training_does_not_help(
     assert now.training["few_images"]["objects"] == (4 if lost else 8)  # one half, or both
     assert (now.zoom, now.min_size, now.seed_threshold) == (then.zoom, 9, 0.7)
     assert sorted(path.name for path in out.iterdir()) == ["model.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("start_size", "size", "zoom", "kept"),
+    [(None, 0.25, 1.0, 0.25), (0.25, 0.3, 1.2, 0.3), (0.5, None, 1.0, 0.5), (0.5, 0.5, 1.0, 0.5)],
+)
+def test_a_start_that_is_kept_sees_images_as_it_did_by_their_pixel_size(
+    start, tmp_path, monkeypatch, capsys, start_size, size, zoom, kept
+):
+    monkeypatch.setattr(learn, "LOST", 0.0)
+    data = write_discs(tmp_path / "data" / "train", 1).parent
+    network, spec = load_model(start)
+    mine = tmp_path / "start.safetensors"
+    save_model(mine, network, replace(spec, pixel_size=start_size))
+    options = {} if size is None else {"pixel_size": size}
+    out = train(config(data, tmp_path / "run", mine, careful=True, **options))
+    assert "Kept the model as it was" in capsys.readouterr().out
+    now = load_model(out / "model.safetensors")[1]
+    assert (now.zoom, now.pixel_size) == (zoom, kept)
+    before, after = (se.load(path, device="cpu") for path in (mine, out))
+    image = np.zeros((40, 40), np.uint8)
+    spacing = None if size is None else (size, size)
+    assert before.for_image(image, spacing=spacing).zoom == after.for_image(image).zoom
 
 
 @pytest.mark.parametrize("images", [1, 3])

@@ -1,11 +1,15 @@
 """The size at which a start sees the given objects: as ever, unless another is clearly better."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from spatialembed.errors import UserError
+from spatialembed.inference.predictor import Model
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.few_images.evidence import Tally
-from spatialembed.training.few_images.start_size import at_zoom, sized
+from spatialembed.training.few_images.start_size import at_pixel_size, at_zoom, sized
 
 START = ModelSpec(
     "residual_unet",
@@ -50,6 +54,24 @@ def test_a_size_that_is_asked_for_is_taken_unless_it_is_clearly_worse():
 
 def test_a_like_size_is_not_tried():
     assert sized(START, 21.0, None, finds({1.5: 0.1}))[0] == START
+
+
+def test_a_start_sees_images_by_their_pixels_as_in_predicting():
+    known = replace(START, pixel_size=0.5)
+    spec = at_pixel_size(known, 0.25, "start", "DATA")
+    assert (spec.zoom, spec.object_diameter, spec.min_size) == (0.75, 40.0, 72)
+    assert (spec.pixel_size, spec.training["diameters"]) == (0.25, [12.0, 100.0])
+    assert spec.zoom == Model(None, known).for_image(np.zeros((9, 9, 1)), spacing=(0.25, 0.25)).zoom
+    # which is what the better size is measured against: here it is the same
+    assert sized(spec, 40.0, None, finds({0.75: 0.8}))[0] == spec
+    assert sized(spec, 80.0, None, finds({0.75: 0.9, 0.375: 0.2}))[0] == spec
+    for start, size in ((START, 0.25), (known, None)):
+        assert at_pixel_size(start, size, "start", "DATA") == start
+    with pytest.raises(
+        UserError, match=r"DATA has pixels of 5 µm, start was trained on 0\.5.*--diam"
+    ):
+        at_pixel_size(known, 5.0, "start", "DATA")
+    assert at_zoom(known, 0.75, 40.0).pixel_size is None
 
 
 @pytest.mark.parametrize("zoom", [0.5, 1.5, 3.0])

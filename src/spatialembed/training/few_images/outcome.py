@@ -30,6 +30,7 @@ def keep(tuning: Tuning, why: str, base: Sequence[Tally] = (), best: Sequence[Ta
         why += f" (AP {ap(base):.3f} with it as it was, {ap(best):.3f} with the best mixture)"
     spec = tuning.spec
     own = tuning.described.pixel_size if spec.object_diameter else None
+    own = own or spec.pixel_size  # of files that state none it is taken to be the start's
     known = {k: v for k, v in tuning.described.training.items() if k == "spacing_stated"}
     training = {**spec.training, **known, "few_images": notes}
     # Micrometres are those of the images that it was judged on, as they are.

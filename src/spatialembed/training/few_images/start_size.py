@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from spatialembed.inference.true_size import ratios_of, require_near
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.few_images.evidence import Tally, is_better
 
@@ -13,10 +14,40 @@ SAME = 0.1
 
 
 def at_zoom(spec: ModelSpec, zoom: float, diameter: float) -> ModelSpec:
-    """The model for images whose objects are ``diameter`` pixels wide, magnified so."""
+    """The model for images whose objects are ``diameter`` pixels wide, magnified so.
+
+    How large their pixels are it does not know.
+    """
     ratio = zoom / spec.zoom
     size = max(1, round(spec.min_size / ratio**2))
-    return replace(spec, zoom=float(f"{zoom:.3g}"), min_size=size, object_diameter=diameter)
+    shown = replace(spec, zoom=float(f"{zoom:.3g}"), min_size=size, pixel_size=None)
+    return replace(shown, object_diameter=diameter)
+
+
+def at_pixel_size(start: ModelSpec, size: float | None, name: str, data: str) -> ModelSpec:
+    """The start for images whose pixels are ``size`` micrometres wide.
+
+    It sees them as it does in predicting: as large as what it was trained on, where it knows how
+    large the pixels of that were.
+
+    Args:
+        start: the model.
+        size: None where it is not known.
+        name, data: of the model and the images, as a refusal calls them.
+
+    Raises:
+        UserError: pixels of which one is over eight times as large as the other.
+    """
+    ratios = None if size is None else ratios_of(start, (size, size))
+    if ratios is None or start.object_diameter is None:
+        return start
+    require_near(ratios, name, start, data)
+    planes = ratios.planes
+    training = dict(start.training)
+    if "diameters" in training:
+        training["diameters"] = [round(d / planes, 1) for d in training["diameters"]]
+    spec = at_zoom(start, start.zoom * planes, start.object_diameter / planes)
+    return replace(spec, pixel_size=size, training=training)
 
 
 def sized(

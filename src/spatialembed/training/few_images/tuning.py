@@ -20,6 +20,7 @@ from spatialembed.training.config import TrainConfig
 from spatialembed.training.few_images.careful import in_stages
 from spatialembed.training.few_images.folds import Samples
 from spatialembed.training.few_images.mixture import Weights
+from spatialembed.training.few_images.start_size import at_pixel_size
 from spatialembed.training.minutes import seconds_per_step
 from spatialembed.training.prepare import Material
 from spatialembed.training.run import Best, Run, loss_of
@@ -58,8 +59,13 @@ class Tuning:
         weights: Weights,
         run_stage: Callable[[Run], None],
     ) -> Tuning:
-        """From the start's description and weights; classes, white and spacing are the data's."""
+        """From the start's description and weights; classes, white and spacing are the data's.
+
+        It sees the images by their pixel size, where both know one.
+        """
         described = material.spec
+        size = described.pixel_size if config.diameter is None else None
+        start = at_pixel_size(start, size, str(config.init), str(config.data))
         told = ("class_names", "normalization", "spacing")
         spec = replace(start, **{name: getattr(described, name) for name in told})
         material = replace(material, spec=spec)

@@ -96,6 +96,23 @@ def test_masks_of_different_sizes_are_refused(folder) -> None:
         object_index(open_data(folder, "train", holdout=0))
 
 
+def test_images_among_masks_of_stacks_are_refused(tmp_path, capsys) -> None:
+    for part in ("images", "masks/cells", "masks/nuclei"):
+        stack = np.ones((4, 9, 9), np.uint8)
+        file = tmp_path / "train" / part / "a.tif"
+        file.parent.mkdir(parents=True)
+        tifffile.imwrite(file, stack, imagej=True, metadata={"axes": "ZYX"})
+    assert open_data(tmp_path, "train").dims == 3
+    tifffile.imwrite(file, stack[0])
+    with pytest.raises(UserError, match=r"nuclei/a\.tif is an image, .*cells/a\.tif a stack"):
+        open_data(tmp_path, "train")
+    assert main(["check", str(tmp_path)]) == 1
+    assert "nuclei/a.tif: is an image" in "".join(capsys.readouterr().out.split("\n"))
+    file.write_text("no mask")
+    with pytest.raises(UserError, match=r"nuclei/a\.tif cannot be read"):
+        open_data(tmp_path, "train")
+
+
 def test_ignored_regions_are_those_of_a_target(folder) -> None:
     path = folder / "train" / "ignore" / "nuclei" / "train000.tif"
     path.parent.mkdir(parents=True)

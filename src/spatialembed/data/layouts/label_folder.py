@@ -20,6 +20,7 @@ import numpy as np
 from spatialembed.data.data_set import FileDataSet, Problem
 from spatialembed.data.images.kinds import image_names, is_zarr
 from spatialembed.data.images.reading import (
+    image_size,
     is_stack,
     read_mask,
     read_stack_mask,
@@ -180,8 +181,19 @@ def _of_targets(
         if lacking := len(rows) - len(own):
             message = f"lacks masks of {lacking} of {len(rows)} images: {name} are unknown there"
             problems.append(Problem(folder / "masks" / name, message, warning=True))
+    _require_one_kind(each)
     items = Items.of(root, [rows[name] for name in sorted(rows)])
     return Targets(root, split, tuple(names), items, tuple(dict.fromkeys(problems)), tuple(each))
+
+
+def _require_one_kind(each: Sequence[FileDataSet]) -> None:
+    first = {one.dims: one.items[0].truth for one in reversed(each) if one.items}
+    if len(first) > 1:
+        image_size(first[2])  # which says what is wrong with one that cannot be read
+        raise UserError(
+            f"{first[2]} is an image, {first[3]} a stack; masks of all targets have the planes of "
+            "the image that they are of"
+        )
 
 
 def _asked(data: Targets, names: Sequence[str] | None) -> FileDataSet:

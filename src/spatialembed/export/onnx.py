@@ -99,7 +99,7 @@ def _traced(module: nn.Module, spec: ModelSpec, steps: tuple[int, ...]) -> onnx.
     from spatialembed.models.folding import folded
 
     try:
-        import onnxscript  # noqa: F401
+        import onnxscript  # noqa: F401  # what torch exports with
     except ImportError as error:
         raise UserError("export needs pip install 'spatialembed[export]'") from error
     names = ("batch", *("planes", "rows", "columns")[-spec.dims :])

@@ -110,7 +110,7 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
 
 
 def _numpy_scalars() -> list[Any]:
-    core = np._core.multiarray  # type: ignore[attr-defined]
+    core = np._core.multiarray  # type: ignore[attr-defined]  # private, yet what files name
     kinds = (np.float64, np.float32, np.int64, np.int32, np.bool_)
     return [
         np.dtype,

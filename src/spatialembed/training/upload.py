@@ -20,7 +20,7 @@ def uploaded(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
     if device.type != "cuda":
         yield from batches
         return
-    stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    stream: Any = torch.cuda.Stream(device)
     places = [_Place(device, stream), _Place(device, stream)]
     before: _Place | None = None
     try:

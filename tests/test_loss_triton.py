@@ -13,7 +13,8 @@ import torch
 from spatialembed.loss import SpatialEmbeddingLoss
 from spatialembed.terms import hinges, triton_check
 from test_loss import scene
-from test_loss_devices import Operations, askew, assert_as_compiled, by_torch
+from test_loss_devices import askew, assert_as_compiled, by_torch
+from test_loss_waits import Operations
 
 KINDS = [
     (1, 1, 1, "centroid", False, False),
@@ -127,7 +128,6 @@ def test_without_triton_the_loss_says_so_and_goes_on(monkeypatch):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 def test_kernels_of_triton_are_right_on_this_card():
     pytest.importorskip("triton", reason="Triton is not installed")
     with warnings.catch_warnings():

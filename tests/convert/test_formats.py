@@ -324,7 +324,7 @@ def test_what_predict_found_is_corrected_in_a_tool(tmp_path) -> None:
 
 
 def break_labelme(root: Path, **change: object) -> None:
-    put_image(root / "a.png", change.pop("size", (40, 60)))  # type: ignore[arg-type]
+    put_image(root / "a.png", change.pop("size", (40, 60)))
     labelme(root, {"points": SQUARE, **change})
 
 

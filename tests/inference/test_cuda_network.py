@@ -30,8 +30,7 @@ from spatialembed.models.folding import folded
 from spatialembed.models.normalization import Normalization
 from spatialembed.models.spec import ModelSpec
 
-needs_card = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA card")
-DEVICES = ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, needs_card])]
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 
 
 @pytest.fixture(params=DEVICES)
@@ -334,7 +333,6 @@ def refused(given: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.gpu
-@needs_card
 class TestGraphs:
     def inputs(self, count: int = 6, shape: tuple[int, ...] = (1, 3, 40, 56)) -> list[torch.Tensor]:
         generator = torch.Generator("cuda").manual_seed(0)

@@ -18,7 +18,6 @@ from spatialembed.models import build
 from spatialembed.models.folding import folded
 
 INTERPRETER = os.environ.get("TRITON_INTERPRET") == "1"
-needs_card = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA card")
 
 LIGHT = {"widths": (8, 16, 8), "blocks": (1, 2, 1)}
 NETWORKS = {
@@ -164,14 +163,12 @@ def test_without_triton_it_says_so_and_goes_on(monkeypatch) -> None:
 
 
 @pytest.mark.gpu
-@needs_card
 def test_the_kernel_on_this_card() -> None:
     pytest.importorskip("triton", reason="Triton is not installed")
     require_kernel("cuda")
 
 
 @pytest.mark.gpu
-@needs_card
 @pytest.mark.parametrize("name", NETWORKS)
 def test_networks_on_this_card(name, monkeypatch) -> None:
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)

@@ -5,12 +5,12 @@ import json
 
 import numpy as np
 import pytest
+from pycocotools import mask as mask_tools
 
 from spatialembed.errors import UserError
 from spatialembed.metrics.coco_ap import coco_ap
 
 pytest.importorskip("faster_coco_eval")
-mask_tools = pytest.importorskip("pycocotools.mask")
 
 SIZE = (140, 150)
 

@@ -21,9 +21,6 @@ from spatialembed.training import StageConfig, graphed, train
 from spatialembed.training.graphed import Graphed
 from spatialembed.training.step import advance
 
-needs_card = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA card")
-on_card = [pytest.mark.gpu, needs_card]
-
 
 @pytest.fixture
 def pretended(monkeypatch) -> pytest.MonkeyPatch:
@@ -110,7 +107,7 @@ def steady(monkeypatch) -> Iterator[None]:
 STEPS = [
     ("cpu", "small"),
     ("cpu", "residual_unet"),
-    *(pytest.param("cuda", name, marks=on_card) for name in NETWORKS),
+    *(pytest.param("cuda", name, marks=pytest.mark.gpu) for name in NETWORKS),
 ]
 
 
@@ -145,10 +142,9 @@ def reserved() -> int:
     return torch.cuda.memory_reserved()
 
 
+@pytest.mark.gpu
 @pytest.mark.usefixtures("steady")
 class TestOnACard:
-    pytestmark = on_card
-
     def test_the_memory_of_graphs_is_given_back(self) -> None:
         fabric = fabric_of("cuda")
         _, wrapped = made(fabric, lambda: Small(64))

@@ -89,8 +89,6 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(scenes, tmp_path, network, d
     Each run has a process of its own: sums depend on the number of threads, which other tests of
     this process may have set.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        pytest.skip("there is no GPU")
     stages = (  # a checkpoint after every step of the first
         "[{crop_size: 64, batch_size: 2, steps: 8, validations: 8}, "
         "{crop_size: 96, batch_size: 1, steps: 4, validations: 1, freeze_batch_norm: true}]"

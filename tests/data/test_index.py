@@ -6,7 +6,6 @@ from PIL import Image
 
 from spatialembed.data import index_cache, open_data
 from spatialembed.data.index import build_object_index, object_index, specks
-from spatialembed.data.layouts.label_folder import LabelFolder
 from spatialembed.data.sample import Sample
 from spatialembed.errors import UserError
 
@@ -65,20 +64,6 @@ COLUMNS = ("image", "label", "class_index", "box", "area", "image_size", "channe
 
 def same(a, b):
     return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in COLUMNS)
-
-
-@pytest.fixture
-def read(monkeypatch):
-    """Names of the masks that are read."""
-    names = []
-    truth = LabelFolder.truth
-
-    def counted(self, i):
-        names.append(self.names[i])
-        return truth(self, i)
-
-    monkeypatch.setattr(LabelFolder, "truth", counted)
-    return names
 
 
 def kept(root):

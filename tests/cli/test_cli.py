@@ -187,7 +187,7 @@ def test_predict_of_a_level_and_a_channel(run, data, tmp_path, capsys) -> None:
         file.write(planes.repeat(2, 1).repeat(2, 2), subifds=1, **given)
         file.write(planes, subfiletype=1, **given)
     said = errors_of(capsys, "predict", run, path, "--out", out)
-    assert "slide.svs has 2: name those that it learned from with --channel" in said
+    assert "slide.svs has 2: name those that it learned from with `predict --channel`" in said
     asked = ["predict", str(run), str(path), "--level", "1", "--channel", "1"]
     assert main([*asked, "--out", str(out)]) == 0
     assert tifffile.imread(out / "slide.tif").shape == pixels.shape

@@ -15,7 +15,6 @@ from torch import nn
 
 from spatialembed.cli.options import read_recipe
 from spatialembed.data.crops.batches import Batch
-from spatialembed.demo.scenes import make_scenes
 from spatialembed.models import build, freeze_batch_norm_statistics, freeze_encoder
 from spatialembed.training import StageConfig, graphed, train
 from spatialembed.training.graphed import Graphed
@@ -30,13 +29,6 @@ def pretended(monkeypatch) -> pytest.MonkeyPatch:
 def trained(out: Path, scenes: Path, *options: str) -> dict[str, torch.Tensor]:
     train(read_recipe("smoke", scenes, f"--out={out}", *options))
     return load_file(out / "model.safetensors")
-
-
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("data") / "scenes"
-    make_scenes(out, 6, 2, (128, 96))
-    return out
 
 
 def test_each_stage_is_recorded_as_it_trains(pretended, scenes, tmp_path) -> None:

@@ -109,7 +109,7 @@ def _traced(module: nn.Module, spec: ModelSpec, steps: tuple[int, ...]) -> onnx.
     )
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # what torch has to say of its own code
         program = torch.onnx.export(
             folded(module),
             (image,),

@@ -178,9 +178,7 @@ def tiff_stack_size(path: Path, series: Series) -> tuple[int, int, int]:
         return depth, *turned_size(image.size, image.orientation)
 
 
-def _require_image(
-    path: Path, file: tifffile.TiffFile, pages: tifffile.TiffPageSeries, axes: str, stack: bool
-) -> None:
+def _require_image(path: Path, file: tifffile.TiffFile, pages: Any, axes: str, stack: bool) -> None:
     kept, letters = _long(pages.shape, axes)
     shape, sorted_letters = tuple(pages.shape[i] for i in kept), "".join(sorted(letters))
     if stack and sorted_letters not in ("XYZ", "CXYZ", "SXYZ"):

@@ -11,7 +11,7 @@ from test_predictor import Bright, bright, squares
 from spatialembed.errors import UserError
 from spatialembed.formats import results_folder
 from spatialembed.formats.results_folder import Results
-from spatialembed.inference import overlap
+from spatialembed.inference import overlap, sight
 from spatialembed.inference.folder import Outcome, predict_files
 from spatialembed.inference.image_files import find_images
 from spatialembed.inference.predictor import Model
@@ -112,6 +112,14 @@ def test_running_out_of_memory_is_named(images, tmp_path, monkeypatch) -> None:
     results = Results(tmp_path / "out")
     [outcome] = predict_files(model, find_images([images / "a.png"], results.out), results)
     assert outcome.error == f"{images / 'a.png'}: not enough memory: you tried to allocate 1 TB"
+
+
+def test_an_image_that_enlarged_would_fill_the_memory_is_named(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(sight, "MOST_PIXELS", 10)
+    out = tmp_path / "out"
+    files = find_images([images], out)
+    outcomes = list(predict_files(bright(), files, Results(out)))
+    assert all(f"{o.image.path}: at 1 times its size" in (o.error or "") for o in outcomes)
 
 
 def test_coco_results(images, tmp_path) -> None:

@@ -81,7 +81,7 @@ def test_predict_of_a_level_and_a_channel(run, data, tmp_path, capsys) -> None:
     assert "no level 2" in said
 
 
-def test_predict_of_wrong_channels(run, data, tmp_path, capsys) -> None:
+def test_predict_of_wrong_channels(run, tmp_path, capsys) -> None:
     path = tmp_path / "color.png"
     Image.new("RGB", (32, 24), (1, 2, 3)).save(path)
     said = errors_of(capsys, "predict", run, path, "--out", tmp_path / "found")

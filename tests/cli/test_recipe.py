@@ -86,5 +86,5 @@ def test_a_recipe_that_is_no_text_is_one_line(data, tmp_path, capsys) -> None:
     assert "mine.yaml is no text in UTF-8" in said
 
 
-def test_tensorboard_is_a_flag(data, tmp_path) -> None:
+def test_tensorboard_is_a_flag(data) -> None:
     assert read_recipe("smoke", data, "--tensorboard").tensorboard

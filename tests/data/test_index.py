@@ -35,7 +35,7 @@ def test_index_of_a_data_set(tmp_path):
     np.testing.assert_allclose(index.diameter**2 * np.pi / 4, index.area)
 
 
-def test_a_data_set_that_is_no_folder_of_files(tmp_path):
+def test_a_data_set_that_is_no_folder_of_files():
     class Memory:
         class_names, split, names = ("object",), "train", ["a"]
 

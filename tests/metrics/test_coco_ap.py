@@ -127,7 +127,7 @@ def test_files_classes_and_images_can_be_chosen(tmp_path):
     assert (list(scores["classes"]), scores["images"]) == (["cell"], 2)
 
 
-def test_the_area_is_the_masks(tmp_path):
+def test_the_area_is_the_masks():
     """A thin diagonal is small whatever its box, in truth without "area" and in results."""
     line = np.eye(*SIZE, dtype=bool)
     truth = {

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # scikit-image's imread turns the axes of a label stack of three or four planes, and of a movie of as many planes.
-# Guess before: the array that tifffile, which it reads with, gives of the same file. Seen with scikit-image 0.26.0 and
-# tifffile 2026.3.3: (3, 40, 50) and (4, 40, 50) come as (40, 50, 3) and (40, 50, 4), and a movie of 7 stacks of three
-# planes as (7, 40, 50, 3), though the file says that its pages are planes (ZYX, minisblack); two and five planes stay
-# (2, 40, 50) and (5, 40, 50). Planes then are columns: with the spacing (2, .5, .5) of Z, Y and X an object whose
-# centroid is at (2, 5.75, 12.25) is at (23, 12.25, .5).
+# Guess before: the array that tifffile, which it reads with, gives of the same file; or planes taken for colors. Seen
+# with scikit-image 0.26.0 and tifffile 2026.3.3: (3, 40, 50) and (4, 40, 50) come as (40, 50, 3) and (40, 50, 4), and a
+# movie of 7 stacks of three planes as (7, 40, 50, 3), though the file says that its pages are planes (ZYX, minisblack);
+# two and five planes stay (2, 40, 50) and (5, 40, 50). Planes then are columns: with the spacing (2, .5, .5) of Z, Y and
+# X an object whose centroid is at (2, 5.75, 12.25) is at (23, 12.25, .5).
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from spatialembed.inference.loading import load
-from spatialembed.inference.own_size import LOOKS, SHOWN, middle, typical_diameter
+from spatialembed.inference.own_size import LOOKS, SHOWN, middle, typical_diameter, usual_width
 from spatialembed.instances import Instances
 
 TRAINED = 32.0
@@ -56,6 +56,18 @@ def test_where_nothing_is_found_images_are_shown_as_they_are():
         return squares((4, 4), 99, 0.9)
 
     assert typical_diameter(np.zeros((50, 50, 3), np.uint8), TRAINED, 1.0, look) == TRAINED
+
+
+@given(st.floats(9, 120), st.integers(1, 60), st.data())
+def test_pieces_and_specks_do_not_change_the_usual_width(true, count, data):
+    specks = data.draw(st.integers(0, 3 * count))
+    widths = np.concatenate([np.full(count, true), np.full(specks, true / 4)])
+    assert usual_width(widths) == pytest.approx(true)
+    assert usual_width(widths[::-1]) == usual_width(widths)
+
+
+def test_the_usual_width_of_one_object_is_its_own():
+    assert usual_width(np.array([7.5])) == 7.5
 
 
 def test_the_network_never_sees_more_than_its_square():

@@ -57,7 +57,7 @@ def write_set(root: Path) -> list[Picture]:
             mask = draw(turn)
             Image.fromarray((40 + 25 * mask).astype(np.uint8)).save(image)
             objects = [(CLASSES[OF[label]], rle) for label, rle in label_objects(mask)]
-            pictures.append(Picture(image, image.stem, split, SIZE, objects, []))  # type: ignore[arg-type]
+            pictures.append(Picture(image, image.stem, split, SIZE, objects, []))
         coco.write(root, pictures, Source(root, root))
     images = root / "images"
     return [p._replace(image=images / p.split / p.image.name) for p in pictures]
@@ -90,7 +90,7 @@ def write_seg(root: Path, pictures: list[Picture]) -> None:
         file = put_image(picture, root / picture.split)
         masks = draw(int(picture.name[-1])).astype(np.uint16)
         held = {"masks": masks, "outlines": masks * 0, "filename": file, "ismanual": [True]}
-        np.save(file.with_name(f"{file.stem}_seg.npy"), held)  # type: ignore[arg-type]
+        np.save(file.with_name(f"{file.stem}_seg.npy"), held)
 
 
 def write_masks(root: Path, pictures: list[Picture]) -> None:
@@ -140,7 +140,7 @@ def trip(tool: str, folder: Path) -> Trip:
     if tool in OTHERS:
         OTHERS[tool](folder / "there", pictures)
     else:
-        lost = convert(folder / "set", folder / "there", tool).lost  # type: ignore[arg-type]
+        lost = convert(folder / "set", folder / "there", tool).lost
     if tool == "cellpose":  # training reads it as it is
         back = "there"
     else:

@@ -85,7 +85,7 @@ def _tried(trial: Trial, sink: Any) -> End:
         code = end.code if isinstance(end.code, int) else 1
     except Reached:
         code = 0
-    except BaseException:
+    except BaseException:  # a fault of ours, which is looked for
         code = traceback.format_exc()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -141,7 +141,7 @@ def _half_written(out: Path) -> bool:
         if path.suffix == ".tif":
             try:
                 tifffile.imread(path)
-            except Exception:
+            except Exception:  # of what is half written anything
                 return True
     return False
 

@@ -177,7 +177,7 @@ def run(name: str, section: Section, bench: Bench, report: Report) -> None:
     try:
         for what, case in section(bench):
             attempt(name, what, case, bench, report)
-    except Exception as error:
+    except Exception as error:  # whatever it is, the other sections go on
         told(name, "its preparation", error, bench, report)
     report.finish(name, time.monotonic() - began)
 
@@ -193,7 +193,7 @@ def attempt(name: str, what: str, case: Callable[[], Figure], bench: Bench, repo
         figure = case()
         peak = torch.cuda.max_memory_allocated() if on_card else None
         report.add(name, what, figure, peak)
-    except Exception as error:
+    except Exception as error:  # whatever it is, the other cases go on
         told(name, what, error, bench, report)
 
 

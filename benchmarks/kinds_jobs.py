@@ -92,7 +92,7 @@ def attempt(given: Given, job: Job) -> tuple[str, str]:
         try:
             work = learned if job.name.startswith("few-") else trained
             result = work(given, job)
-        except Exception as error:
+        except Exception as error:  # whatever it is, the other jobs go on
             traceback.print_exc()
             return job.name, f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
     with atomic_write(scores_of(given.out, job.name)) as file:

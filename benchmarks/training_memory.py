@@ -69,7 +69,7 @@ def estimated(recipe: str, config: TrainConfig, stage: StageConfig, low: bool) -
 
 def measured(recipe: str, config: TrainConfig, stage: StageConfig, precision: str) -> float:
     """Bytes that torch holds at most in two steps, and those of CUDA itself."""
-    fabric = Fabric(accelerator="cuda", devices=1, precision=precision)  # type: ignore[arg-type]
+    fabric = Fabric(accelerator="cuda", devices=1, precision=precision)
     fabric.launch()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()

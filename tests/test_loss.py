@@ -10,9 +10,7 @@ import reference
 from spatialembed.embedding import PITCH, margin_to_sigma
 from spatialembed.loss import SpatialEmbeddingLoss
 from spatialembed.terms import near
-from spatialembed.terms.bandwidth import clamped_with_return
 from spatialembed.terms.centers import CENTERS, object_centers
-from spatialembed.terms.objects import gather_objects
 from spatialembed.terms.reach import Margins, chunks_in_reach, sort_into_cells
 
 
@@ -127,25 +125,6 @@ def test_ignored_pixels_have_no_gradient_and_no_effect():
     assert second.item() == pytest.approx(first.item(), rel=1e-12)
 
 
-def test_ids_with_gaps_beyond_16_bits_and_negative_stand_for_the_same_objects():
-    output, label_mask, _ = scene(6)
-    names = torch.tensor([0, 70_000, 3, 2**31 - 1, -5, 65_536, 12])
-    plain = SpatialEmbeddingLoss()(output, label_mask)
-    renamed = SpatialEmbeddingLoss()(output, names[label_mask])
-    for name in plain:
-        assert renamed[name].item() == pytest.approx(plain[name].item(), rel=1e-12)
-
-
-def test_same_id_in_two_images_is_two_objects():
-    output, label_mask, _ = scene(4, batch=2)
-    single = [
-        SpatialEmbeddingLoss()(output[b : b + 1], label_mask[b : b + 1])["total"].item()
-        for b in range(2)
-    ]
-    both = SpatialEmbeddingLoss()(output, label_mask)["total"].item()
-    assert both == pytest.approx(np.mean(single), rel=1e-9)
-
-
 @pytest.mark.parametrize("center", CENTERS)
 @pytest.mark.parametrize("case", ["empty crop", "one pixel", "all ignored", "empty batch", "cut"])
 def test_odd_crops_give_finite_loss_and_gradient(case, center):
@@ -230,115 +209,6 @@ def test_without_a_weight_there_is_no_drift_term():
         SpatialEmbeddingLoss(drift_weight=-1)
 
 
-INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-
-
-@pytest.mark.parametrize("dtype", [*INTEGERS, "float16", "bfloat16", "float32", "float64"])
-@pytest.mark.parametrize("precise", [True, False])
-def test_labels_and_ignore_regions_of_any_type(dtype, precise):
-    output, label_mask, class_map = scene(6, classes=3, batch=2)
-    if not precise:
-        output = output.float()
-    class_map = class_map.clamp(min=0)
-    ignore = torch.from_numpy(np.random.default_rng(0).random(label_mask.shape) < 0.2)
-    loss = SpatialEmbeddingLoss()
-    expected, slope = value_and_gradient(lambda o: loss(o, label_mask, class_map, ignore), output)
-    kind = getattr(torch, dtype)
-    given = label_mask.to(kind), class_map.to(kind), (ignore.int() * 3).to(kind)
-    found, gradient = value_and_gradient(lambda o: loss(o, *given), output)
-    assert found == expected
-    assert torch.equal(gradient, slope)
-    assert expected != value_and_gradient(lambda o: loss(o, label_mask, class_map), output)[0]
-
-
-def test_ids_as_far_apart_as_their_type_allows():
-    output, label_mask, _ = scene(6, batch=3)
-    expected = SpatialEmbeddingLoss()(output, label_mask)
-    ends = np.array([0, 2**64 - 1, 2**63, 1, 2**63 - 1, 2**62, 7], np.uint64)
-    for names in (ends, ends.astype(np.int64)):
-        given = torch.from_numpy(names[label_mask.numpy()])
-        found = SpatialEmbeddingLoss()(output, given)
-        for name, value in expected.items():
-            assert found[name].item() == pytest.approx(value.item(), rel=1e-12)
-
-
-def test_a_mask_of_one_bool_is_one_object():
-    output, label_mask, _ = scene(1)
-    expected = SpatialEmbeddingLoss()(output, label_mask)["total"]
-    assert SpatialEmbeddingLoss()(output, label_mask > 0)["total"] == expected
-
-
-@pytest.mark.parametrize("wrong", [0.5, float("nan"), float("inf"), 2.0**25])
-def test_labels_that_are_no_whole_numbers_are_refused(wrong):
-    output, label_mask, class_map = scene(6, classes=2)
-    broken = label_mask.float()
-    broken[0, 3, 5] = wrong
-    with pytest.raises(ValueError, match=r"label_mask is torch\.float32 and not whole"):
-        SpatialEmbeddingLoss()(output, broken, class_map)
-    kinds = class_map.float()
-    kinds[label_mask == 0] = wrong  # any value beside the objects
-    expected = SpatialEmbeddingLoss()(output, label_mask, class_map)["total"]
-    assert SpatialEmbeddingLoss()(output, label_mask, kinds)["total"] == expected
-    kinds[label_mask == 2] = 0.25
-    with pytest.raises(ValueError, match=r"class_map is torch\.float32 and not whole"):
-        SpatialEmbeddingLoss()(output, label_mask, kinds)
-    with pytest.raises(ValueError, match="complex"):
-        SpatialEmbeddingLoss()(output, label_mask.to(torch.complex64), class_map)
-
-
-@pytest.mark.parametrize("sigma", [-3.0, -2.001, 2.001, 2.2])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_a_bandwidth_beyond_its_range_is_drawn_back(sigma, dtype):
-    """Pixels of one object left the range; the loss there is that of its end."""
-    output, label_mask, _ = scene(5)
-    own = label_mask == int(label_mask.max())
-    beyond, at_end = output.clone().to(dtype), output.clone().to(dtype)
-    some = own & (torch.arange(own.shape[-1]) % 2 == 0)
-    beyond[:, 2][some] = sigma
-    at_end[:, 2][some] = max(-2.0, min(sigma, 2.0))
-    found, gradient = value_and_gradient(lambda o: SpatialEmbeddingLoss()(o, label_mask), beyond)
-    expected, slope = value_and_gradient(lambda o: SpatialEmbeddingLoss()(o, label_mask), at_end)
-    assert found == expected
-    assert (gradient[:, 2][some] * np.sign(sigma) > 0).all()  # descent goes against it
-    assert torch.equal(gradient, slope)
-
-
-def test_a_bandwidth_beyond_its_range_comes_back_by_training():
-    output, label_mask, _ = scene(1)
-    output = output.float()
-    output[:, 2] = torch.where(label_mask > 0, 2.0, 0.0)
-    own = (label_mask[0] > 0).nonzero()
-    output[0, 2][tuple(own[: len(own) // 2].T)] = 2.5
-    output[0, 2][tuple(own[len(own) // 2 :].T)] = 0.5
-    output.requires_grad_()
-    optimizer = torch.optim.Adam([output], lr=0.05)
-    for _ in range(60):
-        optimizer.zero_grad()
-        SpatialEmbeddingLoss()(output, label_mask)["total"].backward()
-        optimizer.step()
-    assert (output[0, 2][label_mask[0] > 0] < 2).all()
-
-
-@pytest.mark.parametrize("sigma", [-2.5, 3.0])
-@pytest.mark.parametrize("upstream", [-1.0, 0.0, 1.0])
-def test_no_gradient_leads_further_out(sigma, upstream):
-    value = torch.tensor([sigma, 0.5, float("nan")], requires_grad=True)
-    clamped_with_return(value).backward(torch.full((3,), upstream))
-    back = upstream * sigma > 0
-    assert value.grad.tolist() == [upstream if back else 0, upstream, 0]
-
-
-def test_the_gradient_within_the_range_is_that_of_a_clamp():
-    value = torch.linspace(-1.99, 1.99, 40, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(clamped_with_return, value)
-    assert torch.autograd.gradgradcheck(clamped_with_return, value)
-    everywhere = torch.linspace(-4, 4, 99)
-    assert torch.equal(clamped_with_return(everywhere), everywhere.clip(-2, 2))
-    ends = torch.tensor([-2.0, 2.0], requires_grad=True)
-    clamped_with_return(ends).sum().backward()
-    assert ends.grad.tolist() == [1, 1]
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -410,29 +280,3 @@ def test_medoid_has_the_least_sum_of_distances(points, dims, on_lattice, seed):
     owner = torch.zeros(len(cloud), dtype=torch.long)
     found = object_centers("medoid", coordinate, owner, torch.tensor([len(cloud)]))
     assert found[:, 0].tolist() == cloud[reference.medoid(cloud)].tolist()
-
-
-def test_maps_of_classes_that_lie_apart_in_memory() -> None:
-    """Channels last, as networks give them: the seed maps of several classes are no block."""
-    rng = np.random.default_rng(3)
-    output = torch.from_numpy(rng.normal(size=(2, 7, 9, 11)).astype(np.float32))
-    label_mask = torch.from_numpy(rng.integers(0, 4, (2, 9, 11)))
-    class_map = torch.from_numpy(rng.integers(0, 3, (2, 9, 11)))
-    loss = SpatialEmbeddingLoss(n_sigma=2)
-    apart = output.contiguous(memory_format=torch.channels_last)
-    expected, found = (loss(given, label_mask, class_map) for given in (output, apart))
-    for name, value in expected.items():
-        torch.testing.assert_close(found[name], value)
-
-
-def test_objects_are_found_alike_by_table_and_by_sorting() -> None:
-    """Ids far apart take the way of other devices; the order of objects is that of their ids."""
-    rng = np.random.default_rng(5)
-    label_mask = torch.from_numpy(rng.integers(-3, 6, (3, 8, 9)))
-    valid = torch.from_numpy(rng.random((3, 8, 9)) < 0.9)
-    near = gather_objects(label_mask, valid)
-    far = gather_objects(label_mask * 10**9, valid)
-    assert near.images == far.images == 3
-    for name in ("pixel", "owner", "counts", "image", "object_of"):
-        found, expected = getattr(near, name), getattr(far, name)
-        assert torch.equal(found.long(), expected.long()), name

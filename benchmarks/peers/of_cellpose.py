@@ -12,8 +12,8 @@ import torch
 from turns import Clock, serve, without_operators
 
 without_operators()
-from cellpose import io, train, transforms  # noqa: E402
-from cellpose.vit import CPSAM  # noqa: E402
+from cellpose import io, train, transforms  # noqa: E402  # needs the line above
+from cellpose.vit import CPSAM  # noqa: E402  # needs the line above
 
 SIDE = 256
 

@@ -12,8 +12,8 @@ import torch
 from turns import Clock, serve, without_operators
 
 without_operators()
-import cv2  # noqa: E402
-from ultralytics import YOLO  # noqa: E402
+import cv2  # noqa: E402  # needs the line above
+from ultralytics import YOLO  # noqa: E402  # needs the line above
 
 
 def loaded():

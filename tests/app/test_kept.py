@@ -65,7 +65,7 @@ def page(base: Path) -> tuple[subprocess.Popen[str], Path]:
     return process, Path(process.stdout.readline().strip())
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 def test_files_of_a_killed_page_go_at_the_next_start_and_those_of_others_stay(tmp_path) -> None:
     (tmp_path / "others").mkdir()
     (tmp_path / f"{PREFIX}file").write_text("")

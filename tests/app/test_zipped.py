@@ -60,7 +60,7 @@ def test_what_is_no_zip_of_one_zarr_is_refused(tmp_path, volume, monkeypatch) ->
         study(seeing(), tmp_path / "one.zip")
 
 
-def test_an_image_where_volumes_are_expected_is_refused_by_the_zip_s_name(tmp_path, volume) -> None:
+def test_an_image_where_volumes_are_expected_is_refused_by_the_zip_s_name(tmp_path) -> None:
     import zarr
 
     zarr.save_array(tmp_path / "flat" / "x.zarr", balls()[3], zarr_format=2)

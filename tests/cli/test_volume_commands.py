@@ -294,7 +294,7 @@ def test_a_spacing_that_is_given_is_taken(data, tmp_path) -> None:
     )
 
 
-def test_spacings_that_differ_or_are_not_said(data, tmp_path, capsys) -> None:
+def test_spacings_that_differ_or_are_not_said(tmp_path, capsys) -> None:
     other = tmp_path / "other"
     write_volumes(other, 2, 1, 0, shape=(14, 40, 44), spacing=SPACING)
     path = other / "train" / "images" / "volume_001.tif"

@@ -6,7 +6,6 @@ from PIL import Image
 
 from spatialembed.data import index_cache, open_data
 from spatialembed.data.index import build_object_index, object_index, specks
-from spatialembed.data.layouts.label_folder import LabelFolder
 from spatialembed.data.sample import Sample
 from spatialembed.errors import UserError
 
@@ -36,7 +35,7 @@ def test_index_of_a_data_set(tmp_path):
     np.testing.assert_allclose(index.diameter**2 * np.pi / 4, index.area)
 
 
-def test_a_data_set_that_is_no_folder_of_files(tmp_path):
+def test_a_data_set_that_is_no_folder_of_files():
     class Memory:
         class_names, split, names = ("object",), "train", ["a"]
 
@@ -65,20 +64,6 @@ COLUMNS = ("image", "label", "class_index", "box", "area", "image_size", "channe
 
 def same(a, b):
     return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in COLUMNS)
-
-
-@pytest.fixture
-def read(monkeypatch):
-    """Names of the masks that are read."""
-    names = []
-    truth = LabelFolder.truth
-
-    def counted(self, i):
-        names.append(self.names[i])
-        return truth(self, i)
-
-    monkeypatch.setattr(LabelFolder, "truth", counted)
-    return names
 
 
 def kept(root):

@@ -111,7 +111,7 @@ def test_loader_workers_read_the_same(kind, tmp_path, plain, all_large):
     made = cropper(data)
     made.draw(3)  # opened before the workers are forked
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # of forks beside threads
         loader = DataLoader(CropDataset(made, 0, 12), 4, num_workers=2, collate_fn=collate)
         for number, batch in enumerate(loader):
             expected = collate(plain[0][4 * number : 4 * number + 4])

@@ -6,11 +6,11 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from test_index import same
 
 from spatialembed.data import index as index_module
 from spatialembed.data import open_data
 from spatialembed.data.index import build_object_index, object_index
-from spatialembed.data.layouts.label_folder import LabelFolder
 from spatialembed.data.volume_objects import objects_in_volume
 from spatialembed.errors import UserError
 
@@ -112,27 +112,6 @@ def test_the_index_of_volumes(tmp_path) -> None:
     assert index.channels.tolist() == [1, 1, 1]
     assert index.empty.tolist() == [1]
     assert len(index.without_specks()) == 4
-
-
-COLUMNS = ("image", "label", "class_index", "box", "area", "image_size", "channels")
-
-
-def same(a, b) -> bool:
-    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in COLUMNS)
-
-
-@pytest.fixture
-def read(monkeypatch):
-    """Names of the volumes whose masks are read."""
-    names = []
-    truth = LabelFolder.truth
-
-    def counted(self, i):
-        names.append(self.names[i])
-        return truth(self, i)
-
-    monkeypatch.setattr(LabelFolder, "truth", counted)
-    return names
 
 
 def test_the_index_is_kept_on_disk(tmp_path, read) -> None:

@@ -1,5 +1,4 @@
 import json
-import unicodedata
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +11,7 @@ from test_predictor import Bright, bright, squares
 from spatialembed.errors import UserError
 from spatialembed.formats import results_folder
 from spatialembed.formats.results_folder import Results
-from spatialembed.inference import overlap
+from spatialembed.inference import overlap, sight
 from spatialembed.inference.folder import Outcome, predict_files
 from spatialembed.inference.image_files import find_images
 from spatialembed.inference.predictor import Model
@@ -21,55 +20,8 @@ from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.models.normalization import Normalization
 
 
-@pytest.fixture
-def images(tmp_path):
-    for name in ("a.png", "sub/b.tif", "sub/c.png"):
-        path = tmp_path / "images" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(squares()[..., 0]).save(path)
-    (tmp_path / "images" / "notes.txt").write_text("no image")
-    return tmp_path / "images"
-
-
 def names(files) -> list[str]:
     return [file.name for file in files]
-
-
-def test_folders_keep_their_shape(images, tmp_path) -> None:
-    assert names(find_images([images], tmp_path / "out")) == ["a", "sub/b", "sub/c"]
-
-
-def test_files_and_patterns(images, tmp_path) -> None:
-    out = tmp_path / "out"
-    assert names(find_images([images / "a.png", images / "sub" / "*.png"], out)) == ["a", "c"]
-    assert names(find_images([str(images / "**" / "*.tif")], out)) == ["b"]
-    assert names(find_images([images / "a.png", images / "a.png"], out)) == ["a"]
-
-
-def test_results_inside_of_the_folder_are_no_images(images) -> None:
-    out = images / "out"
-    list(predict_files(bright(), find_images([images], out), Results(out)))
-    assert names(find_images([images], out)) == ["a", "sub/b", "sub/c"]
-
-
-def test_results_never_lie_among_the_images(images) -> None:
-    with pytest.raises(UserError, match="choose another folder"):
-        find_images([images], images)
-    with pytest.raises(UserError, match="choose another folder"):
-        find_images([images / "sub" / "b.tif"], images / "sub")
-
-
-def test_two_results_of_one_name(images, tmp_path) -> None:
-    Image.fromarray(squares()[..., 0]).save(images / "a.tif")
-    with pytest.raises(UserError, match=r"a\.png and .*a\.tif|a\.tif and .*a\.png"):
-        find_images([images], tmp_path / "out")
-
-
-@pytest.mark.parametrize("given", ["nowhere", "nowhere/*.png", "empty"])
-def test_nothing_there(tmp_path, given) -> None:
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match=given.partition("/")[0]):
-        find_images([tmp_path / given], tmp_path / "out")
 
 
 def test_label_tiff_and_overlay(images, tmp_path) -> None:
@@ -162,6 +114,14 @@ def test_running_out_of_memory_is_named(images, tmp_path, monkeypatch) -> None:
     assert outcome.error == f"{images / 'a.png'}: not enough memory: you tried to allocate 1 TB"
 
 
+def test_an_image_that_enlarged_would_fill_the_memory_is_named(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(sight, "MOST_PIXELS", 10)
+    out = tmp_path / "out"
+    files = find_images([images], out)
+    outcomes = list(predict_files(bright(), files, Results(out)))
+    assert all(f"{o.image.path}: at 1 times its size" in (o.error or "") for o in outcomes)
+
+
 def test_coco_results(images, tmp_path) -> None:
     results = Results(tmp_path / "out", ["coco"], pictures=False)
     files = find_images([images], results.out)
@@ -212,95 +172,6 @@ def test_formats_of_a_missing_extra_are_refused(monkeypatch) -> None:
     with pytest.raises(UserError, match=r"spatialembed\[formats\]"):
         Results("out", ["geojson"])
     Results("out", ["coco"])
-
-
-def test_coco_ids_of_annotations(images, tmp_path) -> None:
-    truth = {
-        "images": [{"id": 70 + i, "file_name": f"{n}.png"} for i, n in enumerate("abc")],
-        "categories": [{"id": 9, "name": "object"}],
-    }
-    (tmp_path / "truth.json").write_text(json.dumps(truth))
-    results = Results(tmp_path / "out", ["coco"], False, tmp_path / "truth.json")
-    files = find_images([images], results.out)
-    list(predict_files(bright(), files, results))
-    rows = json.loads(results.gather(names(files)).read_text())
-    assert {(row["image_id"], row["category_id"]) for row in rows} == {(70, 9), (71, 9), (72, 9)}
-    truth["categories"][0]["name"] = "car"
-    (tmp_path / "truth.json").write_text(json.dumps(truth))
-    with pytest.raises(UserError, match=r"truth\.json"):
-        results.gather(names(files))
-    (tmp_path / "truth.json").write_text("{")
-    with pytest.raises(UserError, match=r"truth\.json cannot be read as json"):
-        results.gather(names(files))
-
-
-def annotations(tmp_path, names, categories=("object",), sizes=None):
-    """A json of images of these names and, of some, these (height, width)."""
-    rows = [{"id": i, "file_name": name} for i, name in enumerate(names)]
-    for i, (height, width) in (sizes or {}).items():
-        rows[i] |= {"height": height, "width": width}
-    kinds = [{"id": f"k{i}", "name": name} for i, name in enumerate(categories)]
-    text = json.dumps({"images": rows, "categories": kinds})
-    (tmp_path / "truth.json").write_bytes(b"\xef\xbb\xbf" + text.encode())
-    return tmp_path / "truth.json"
-
-
-@pytest.mark.parametrize(
-    ("listed", "categories", "said"),
-    [
-        (["a.png", "sub/b.tif"], ["object"], "no image 'sub/c'"),
-        (["a.png", "a.tif", "b.tif", "c.png"], ["object"], "no image 'a', or several"),
-        (["a.png", "b.tif", "c.png"], ["cell"], "no category 'object', .* it has cell"),
-    ],
-)
-def test_annotations_of_other_images_are_refused_before_prediction(
-    images, tmp_path, listed, categories, said
-) -> None:
-    file = annotations(tmp_path, listed, categories)
-    results = Results(tmp_path / "out", ["coco"], False, file)
-    with pytest.raises(UserError, match=said):
-        predict_files(bright(), find_images([images], results.out), results)
-    assert not results.out.exists()
-
-
-def test_one_annotated_image_is_not_two(images, tmp_path) -> None:
-    Image.fromarray(squares()[..., 0]).save(images / "sub" / "a.png")
-    file = annotations(tmp_path, ["x/a.png", "b.tif", "c.png"])
-    results = Results(tmp_path / "out", ["coco"], False, file)
-    with pytest.raises(UserError, match="one image for 'a' and 'sub/a'"):
-        predict_files(bright(), find_images([images], results.out), results)
-
-
-def test_an_image_of_another_size_than_annotated_is_an_error_of_its_own(images, tmp_path) -> None:
-    listed = ["a.png", "b.tif", "c.png"]
-    file = annotations(tmp_path, listed, sizes={0: (37, 61), 1: (61, 37)})
-    results = Results(tmp_path / "out", ["coco"], False, file)
-    files = find_images([images], results.out)
-    failed = [o.error for o in predict_files(bright(), files, results) if o.error]
-    assert len(failed) == 1
-    assert "says that 'sub/b' is 37x61, it is 61x37" in failed[0]
-    rows = json.loads(results.gather(names(files)).read_text())
-    assert [(row["image_id"], row["category_id"]) for row in rows] == [
-        (i, "k0") for i in (0, 0, 2, 2)
-    ]
-
-
-@pytest.mark.parametrize(
-    "content", ["[]", "{}", '{"images": null}', '{"images": [null], "categories": []}', "[" * 9999]
-)
-def test_annotations_that_are_none_are_refused_at_once(tmp_path, content) -> None:
-    (tmp_path / "truth.json").write_text(content)
-    for file in ("truth.json", "gone.json"):
-        with pytest.raises(UserError, match=file):
-            Results(tmp_path / "out", ["coco"], False, tmp_path / file)
-
-
-def test_numbers_for_names_are_coco_ids(tmp_path) -> None:
-    Image.fromarray(squares()[..., 0]).save(tmp_path / "000000000139.png")
-    results = Results(tmp_path / "out", ["coco"])
-    files = find_images([tmp_path / "000000000139.png"], results.out)
-    list(predict_files(bright(), files, results))
-    assert json.loads(results.gather(names(files)).read_text())[0]["image_id"] == 139
 
 
 def test_cityscapes_needs_its_classes(images, tmp_path) -> None:
@@ -401,33 +272,6 @@ def test_settings_are_not_replaced_under_results_of_other_images(images, tmp_pat
     assert not any(o.kept for o in predict_files(bright(), files[:1], results, overwrite=True))
 
 
-def test_a_pattern_that_matches_results_takes_the_images_alone(images, monkeypatch):
-    monkeypatch.chdir(images)
-    before = find_images(["**/*.tif"], images / "found")
-    list(predict_files(bright(), before, Results(images / "found")))
-    assert find_images(["**/*.tif"], images / "found") == before
-
-
-@pytest.mark.parametrize("annotated", [True, False])
-def test_coco_ids_of_dotted_names_and_equal_ones(tmp_path, annotated):
-    given = ["day1/x.tif", "day2/x.tif", "day2/1.5um.ome.tif"]
-    for name in given:
-        path = tmp_path / "images" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(squares()[..., 0]).save(path)
-    out, truth = tmp_path / "out", None
-    if annotated:
-        truth = tmp_path / "truth.json"
-        rows = [{"file_name": name, "id": 5 + i} for i, name in enumerate(given)]
-        kinds = [{"name": "object", "id": 1}]
-        truth.write_text(json.dumps({"images": rows, "categories": kinds}))
-    files = find_images([tmp_path / "images"], out)
-    results = Results(out, ["coco"], annotations=truth)
-    list(predict_files(bright(), files, results))
-    ids = {row["image_id"] for row in json.loads(results.gather(names(files)).read_text())}
-    assert ids == ({5, 6, 7} if annotated else {1, 2, 3})
-
-
 def test_what_is_to_be_known_of_images_is_said(images, tmp_path) -> None:
     spec = replace(bright().spec, normalization=Normalization("range", white=255))
     model = Model(TorchNetwork(Bright()), spec)
@@ -444,54 +288,3 @@ def test_what_is_to_be_known_of_images_is_said(images, tmp_path) -> None:
     assert lines[0].startswith(f"{images / 'd.tif'}: 3 pixels")
     assert all("4095 is taken as white, 255 in training" in line for line in lines[1:11])
     assert lines[11:] == ["and 2 more images as these"]
-
-
-def test_hidden_folders_are_no_images_and_other_formats_are_told(images, tmp_path) -> None:
-    for name in (".ipynb_checkpoints/a-checkpoint.png", "__MACOSX/a.png", "sub/._b.tif"):
-        (images / name).parent.mkdir(exist_ok=True)
-        (images / name).write_bytes((images / "a.png").read_bytes())
-    for name in ("c.ims", "sub/d.npy", "sub/e.npy", "Thumbs.db", "table.csv"):
-        (images / name).touch()
-    (images / "big.zarr").mkdir()
-    (images / "big.zarr" / "0.png").touch()
-    told = []
-    assert names(find_images([images], tmp_path / "out", told.append)) == ["a", "sub/b", "sub/c"]
-    [line] = told
-    assert line.startswith(f"{images}: 4 files of other formats are left out (1 .ims, 2 .npy, 1 .z")
-    told.clear()
-    assert names(find_images([str(images / "**" / "*")], tmp_path / "out", told.append)) == [
-        *("a", "b", "c")
-    ]
-    assert "(1 .ims, 2 .npy, 1 .zarr)" in told[0]
-    assert told[0].endswith("a .zarr is predicted by itself, with --out NAME.zarr")
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [("plate/A1.png", "plate/a1.png"), ("grün.png", unicodedata.normalize("NFD", "grün.png"))],
-)
-def test_names_that_some_disks_do_not_tell_apart_are_refused(tmp_path, one, other) -> None:
-    for name in (one, other):
-        path = tmp_path / "images" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(squares()[..., 0]).save(path)
-    if len(list((tmp_path / "images").rglob("*.png"))) < 2:
-        pytest.skip("this disk does not tell the two apart")
-    with pytest.raises(UserError, match="would both write"):
-        find_images([tmp_path / "images"], tmp_path / "out")
-
-
-def test_annotations_may_name_files_in_other_letters(tmp_path) -> None:
-    image = tmp_path / "images" / unicodedata.normalize("NFD", "grün.png")
-    image.parent.mkdir()
-    Image.fromarray(squares()[..., 0]).save(image)
-    truth = {
-        "images": [{"id": 70, "file_name": "images\\grün.png"}],
-        "categories": [{"id": 9, "name": "object"}],
-    }
-    (tmp_path / "truth.json").write_text(json.dumps(truth))
-    results = Results(tmp_path / "out", ["coco"], False, tmp_path / "truth.json")
-    files = find_images([tmp_path / "images"], results.out)
-    list(predict_files(bright(), files, results))
-    rows = json.loads(results.gather(names(files)).read_text())
-    assert {row["image_id"] for row in rows} == {70}

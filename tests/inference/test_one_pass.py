@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,9 +17,6 @@ from spatialembed.inference import one_pass
 from spatialembed.inference.one_pass import Finished, finish, in_one_pass
 from spatialembed.models import build
 from spatialembed.models.folding import folded
-
-INTERPRETER = os.environ.get("TRITON_INTERPRET") == "1"
-needs_card = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA card")
 
 LIGHT = {"widths": (8, 16, 8), "blocks": (1, 2, 1)}
 NETWORKS = {
@@ -103,12 +101,12 @@ def test_by_operations_of_torch(dtype, sums) -> None:
     torch.testing.assert_close(found.float(), wanted, rtol=2e-2, atol=2e-2, equal_nan=True)
 
 
-@pytest.mark.skipif(INTERPRETER, reason="is within it")
 @pytest.mark.skipif(find_spec("triton") is None, reason="Triton comes with torch for CUDA")
 def test_the_kernel_by_its_interpreter() -> None:
-    """The test below, in a process of its own: it is chosen before Triton is loaded."""
-    tests = [sys.executable, "-m", "pytest", "-p", "no:xdist", "-k", "interpreted", __file__]
-    done = subprocess.run(tests, env=os.environ | {"TRITON_INTERPRET": "1"}, capture_output=True)
+    """In a process of its own: it is chosen before Triton is loaded."""
+    tests = Path(__file__).with_name("interpreted_one_pass.py")
+    command = [sys.executable, "-m", "pytest", "-p", "no:xdist", tests]
+    done = subprocess.run(command, env=os.environ | {"TRITON_INTERPRET": "1"}, capture_output=True)
     assert done.returncode == 0, done.stdout.decode()
 
 
@@ -138,17 +136,6 @@ def require_kernel(device: str) -> None:
     assert one_pass._way(y[:0], bias, None) is None
 
 
-@pytest.mark.skipif(not INTERPRETER, reason="needs TRITON_INTERPRET=1, see the test above")
-def test_interpreted_kernel_gives_the_same(monkeypatch) -> None:
-    monkeypatch.setattr(one_pass, "INTERPRETED", True)
-    require_kernel("cpu")
-    before = network("fine residual_unet")
-    image = torch.rand(1, 3, 16, 24).contiguous(memory_format=torch.channels_last)
-    with torch.inference_mode():
-        found = in_one_pass(network("fine residual_unet"))(image)
-        torch.testing.assert_close(found, before(image), rtol=1e-5, atol=1e-5)
-
-
 def test_without_triton_it_says_so_and_goes_on(monkeypatch) -> None:
     monkeypatch.setattr(one_pass, "INTERPRETED", True)
     monkeypatch.setitem(sys.modules, "triton", None)  # it cannot be imported then
@@ -164,14 +151,12 @@ def test_without_triton_it_says_so_and_goes_on(monkeypatch) -> None:
 
 
 @pytest.mark.gpu
-@needs_card
 def test_the_kernel_on_this_card() -> None:
     pytest.importorskip("triton", reason="Triton is not installed")
     require_kernel("cuda")
 
 
 @pytest.mark.gpu
-@needs_card
 @pytest.mark.parametrize("name", NETWORKS)
 def test_networks_on_this_card(name, monkeypatch) -> None:
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)

@@ -9,11 +9,10 @@ from torch import nn
 from spatialembed.embedding import PITCH, embed, margin_to_sigma
 from spatialembed.errors import UserError
 from spatialembed.inference import predictor
-from spatialembed.inference.loading import load
 from spatialembed.inference.predictor import Model, to_array
-from spatialembed.inference.torch_network import TorchNetwork, evaluating, pick_device
+from spatialembed.inference.torch_network import TorchNetwork, evaluating
 from spatialembed.inference.zoom import Part
-from spatialembed.models import build, shipped
+from spatialembed.models import shipped
 from spatialembed.models.checkpoint import save_model
 from spatialembed.models.normalization import Normalization
 from spatialembed.models.spec import ModelSpec
@@ -200,36 +199,6 @@ def test_predicting_leaves_training_alone() -> None:
     assert model.network.module.norm.num_batches_tracked == 0
 
 
-def test_load_gives_the_saved_network(tmp_path) -> None:
-    torch.manual_seed(0)
-    network = build("residual_unet", 1, 1, 1, widths=[4, 4, 4, 4, 4])
-    spec = ModelSpec("residual_unet", {"widths": [4, 4, 4, 4, 4]}, in_channels=1)
-    save_model(tmp_path / "run" / "model.safetensors", network, spec)
-    image = np.random.default_rng(0).integers(0, 255, (19, 33), np.uint8)
-    expected = Model(TorchNetwork(network), spec).raw(image)
-    for path in (tmp_path / "run", str(tmp_path / "run" / "model.safetensors")):
-        loaded = load(path, device="cpu")
-        assert loaded.name == str(path)
-        np.testing.assert_allclose(loaded.raw(image), expected, atol=1e-5)
-        assert loaded.weights == load(tmp_path / "run").used()["weights"] != ""
-    low = load(tmp_path / "run", "cpu", "bf16").raw(image)
-    assert low.dtype == np.float32
-    np.testing.assert_allclose(low, expected, atol=0.1)
-    save_model(tmp_path / "run" / "model.safetensors", network, replace(spec, min_size=77))
-    assert load(tmp_path / "run").weights != loaded.weights
-
-
-def test_load_refuses(tmp_path) -> None:
-    for name in ("nothing", "nothing.pth", "nothing.safetensors"):
-        with pytest.raises(UserError, match="nothing"):
-            load(tmp_path / name)
-    with pytest.raises(UserError, match="precision"):
-        TorchNetwork(Bright(), "half")
-    for device in ("cuda:99", "toaster"):
-        with pytest.raises(UserError, match="not available"):
-            pick_device(device)
-
-
 def test_grey_images_stored_in_color_fit_a_grey_model() -> None:
     grey = squares()
     for stored in (np.repeat(grey, 3, 2), np.concatenate([grey] * 3 + [grey + 7], 2)):
@@ -245,37 +214,6 @@ def test_a_diameter_that_would_fill_the_memory_is_refused() -> None:
     spec = replace(bright().spec, object_diameter=1000)
     with pytest.raises(UserError, match="check the diameter"):
         Model(TorchNetwork(Bright()), spec, diameter=0.5).raw(squares())
-
-
-def test_shipped_models_have_names(tmp_path, monkeypatch) -> None:
-    path = tmp_path / "shipped" / "blobs.safetensors"
-    spec = ModelSpec("residual_unet", {"widths": [8, 8], "blocks": [1, 1]})
-    save_model(path, spec.build(), spec)
-    monkeypatch.setattr(shipped, "packaged", lambda folder, suffix: [path])
-    monkeypatch.chdir(tmp_path)
-    assert load("blobs", "cpu").name == "blobs"
-    (tmp_path / "blobs").mkdir()  # a folder of images, say
-    assert load("blobs", "cpu").name == "blobs"
-    with pytest.raises(UserError, match="a shipped model: blobs"):
-        load("nucleus")
-    save_model(tmp_path / "blobs" / "model.safetensors", spec.build(), replace(spec, min_size=77))
-    assert load("blobs", "cpu").spec.min_size == 77  # a run of that name goes first
-
-
-def test_the_shipped_nuclei_model() -> None:
-    model = load("nuclei", "cpu")
-    assert model.spec.in_channels == 1
-    assert model.spec.licence
-    assert shipped.shipped_models()["nuclei"].stat().st_size < 12e6
-    y, x = np.mgrid[:200, :260]
-    image = np.zeros((200, 260), np.float32)
-    for row, column in ((40, 50), (60, 150), (120, 90), (150, 200)):
-        image += np.exp(-((((y - row) ** 2 + (x - column) ** 2) / 120) ** 2))
-    noisy = image + np.random.default_rng(0).normal(0, 0.03, image.shape)
-    for stored in (noisy * 200, (noisy.clip(0) * 30_000).astype(np.uint16)):
-        found = model.predict(stored)
-        assert len(found) == 4
-        assert all(100 < area < 900 for area in found.areas)
 
 
 @pytest.mark.parametrize("kind", ["range", "percentile"])

@@ -139,7 +139,7 @@ def test_planes_are_normalised_as_one() -> None:
     assert (found.label_map[0] > 0).sum() == (stack()[0] > 0).sum()
 
 
-def test_files_of_stacks(tmp_path, capsys) -> None:
+def test_files_of_stacks(tmp_path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     tifffile.imwrite(folder / "a.tif", stack(), metadata={"axes": "ZYX"}, ome=True)

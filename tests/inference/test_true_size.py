@@ -139,7 +139,7 @@ def test_what_is_said_of_a_size_that_was_asked_for(tmp_path) -> None:
         predicted(knowing(None), path, tmp_path / "out")
 
 
-def test_volumes_are_shown_with_voxels_as_in_training(tmp_path) -> None:
+def test_volumes_are_shown_with_voxels_as_in_training() -> None:
     spec = replace(VOLUMES, object_diameter=6.0, training={"spacing_stated": True})
     model = Model(TorchNetwork(BrightVolume()), spec)
     assert ratios_of(spec, (0.5, 0.1, 0.125)) == Ratios(0.5)

@@ -91,7 +91,7 @@ def rewrite(path: Path, version: object = None, **changes: object) -> Path:
 
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
-        tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
+        tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118  # a file is no mapping
     values = json.loads(metadata["spatialembed"]) | changes
     metadata["spatialembed"] = json.dumps(values)
     if version is not None:

@@ -10,8 +10,7 @@ from spatialembed.models import build
 from spatialembed.models.doubling import Doubling, doubled
 from spatialembed.models.folding import folded
 
-needs_card = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA card")
-DEVICES = ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, needs_card])]
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 LAYOUTS = [torch.channels_last, torch.contiguous_format]
 
 
@@ -76,7 +75,6 @@ def test_a_folded_network_decides_where_it_is() -> None:
 
 
 @pytest.mark.gpu
-@needs_card
 @pytest.mark.usefixtures("exact")
 def test_a_whole_network_on_a_card() -> None:
     torch.manual_seed(0)

@@ -112,7 +112,7 @@ def test_gaps_part_tracks_and_daughters_follow_the_last_part() -> None:
     ]
 
 
-def test_more_tracks_than_the_challenge_holds_are_written_without_it(tmp_path, monkeypatch) -> None:
+def test_more_tracks_than_the_challenge_holds_are_written_without_it(tmp_path) -> None:
     maps = np.zeros((2, 300, 300), np.int32)
     maps[:, ::2, ::2] = np.arange(1, 150 * 150 + 1).reshape(150, 150)
     maps[:, 1::2, ::2] = np.arange(22501, 45001).reshape(150, 150)

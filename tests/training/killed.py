@@ -67,7 +67,7 @@ def tear(name: str) -> None:
             file.write(",".join(row) + "\n1")
         die()
 
-    RunLog._write = torn  # type: ignore[method-assign]
+    RunLog._write = torn
 
 
 replaced = partial(kill, os, "replace")

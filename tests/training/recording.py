@@ -44,7 +44,7 @@ def made(fabric: Fabric, make: Callable[[], nn.Module] = Small) -> tuple[nn.Modu
     for parameter in network.parameters():
         if not parameter.any():  # what starts at zero would hide an error
             nn.init.normal_(parameter, 0, 0.1)
-    network = network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.to(fabric.device, memory_format=torch.channels_last)
     wrapped = fabric.setup_module(network)
     return network, wrapped.train()
 

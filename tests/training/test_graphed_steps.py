@@ -15,14 +15,10 @@ from torch import nn
 
 from spatialembed.cli.options import read_recipe
 from spatialembed.data.crops.batches import Batch
-from spatialembed.demo.scenes import make_scenes
 from spatialembed.models import build, freeze_batch_norm_statistics, freeze_encoder
 from spatialembed.training import StageConfig, graphed, train
 from spatialembed.training.graphed import Graphed
 from spatialembed.training.step import advance
-
-needs_card = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA card")
-on_card = [pytest.mark.gpu, needs_card]
 
 
 @pytest.fixture
@@ -33,13 +29,6 @@ def pretended(monkeypatch) -> pytest.MonkeyPatch:
 def trained(out: Path, scenes: Path, *options: str) -> dict[str, torch.Tensor]:
     train(read_recipe("smoke", scenes, f"--out={out}", *options))
     return load_file(out / "model.safetensors")
-
-
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("data") / "scenes"
-    make_scenes(out, 6, 2, (128, 96))
-    return out
 
 
 def test_each_stage_is_recorded_as_it_trains(pretended, scenes, tmp_path) -> None:
@@ -110,7 +99,7 @@ def steady(monkeypatch) -> Iterator[None]:
 STEPS = [
     ("cpu", "small"),
     ("cpu", "residual_unet"),
-    *(pytest.param("cuda", name, marks=on_card) for name in NETWORKS),
+    *(pytest.param("cuda", name, marks=pytest.mark.gpu) for name in NETWORKS),
 ]
 
 
@@ -145,10 +134,9 @@ def reserved() -> int:
     return torch.cuda.memory_reserved()
 
 
+@pytest.mark.gpu
 @pytest.mark.usefixtures("steady")
 class TestOnACard:
-    pytestmark = on_card
-
     def test_the_memory_of_graphs_is_given_back(self) -> None:
         fabric = fabric_of("cuda")
         _, wrapped = made(fabric, lambda: Small(64))

@@ -29,7 +29,7 @@ STYLE = """
 .stage.instances path { fill: var(--c); fill-opacity: .35; stroke: var(--c); stroke-width: 1.5px }
 .stage path:hover { stroke: #fff; stroke-width: 2.5px; fill-opacity: .15 }
 .told { position: absolute; pointer-events: none; background: #000c; color: #fff; font: 13px/1.4 system-ui, sans-serif; padding: 4px 9px; border-radius: 5px; white-space: nowrap; display: none }
-"""  # noqa: E501
+"""  # noqa: E501  # a rule of CSS a line
 
 HOVER = """
 element.addEventListener('mousemove', event => {

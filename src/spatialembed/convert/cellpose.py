@@ -61,7 +61,10 @@ def _masks(file: Path) -> np.ndarray:
         raise UserError(f"{file} has no masks; {REMEDY}")
     masks = masks[0] if masks.ndim == 3 and len(masks) == 1 else masks
     if masks.ndim != 2:
-        raise UserError(f"{file} has masks of {masks.ndim} axes; images are converted alone")
+        raise UserError(
+            f"{file} has masks of {masks.ndim} axes, and images alone are converted: save its "
+            "planes as images"
+        )
     return masks
 
 

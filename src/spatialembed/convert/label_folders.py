@@ -55,7 +55,10 @@ def read(source: Source) -> Iterator[Picture]:
         data = scan_data(root, split, holdout=0)
         refuse(data.problems, root)
         if data.dims == 3:
-            raise UserError(f"{root} holds volumes; the tools hold images")
+            raise UserError(
+                f"{root} holds volumes, and the tools hold images: convert its planes, stored as "
+                "images with masks"
+            )
         if isinstance(data, Targets):
             raise UserError(
                 f"{root} has masks of several targets, each a folder of masks: move those of one "

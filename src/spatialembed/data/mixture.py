@@ -93,7 +93,8 @@ def mixed(sets: Sequence[FileDataSet]) -> FileDataSet:
         if data.class_names != first.class_names:
             raise UserError(
                 f"{first.root} has the classes {', '.join(first.class_names)}, {data.root} has "
-                f"{', '.join(data.class_names)}; sets that are trained on together have the same"
+                f"{', '.join(data.class_names)}; sets that are trained on together have the same: "
+                "name them by --classes"
             )
     items = [
         data.items[i]._replace(name=f"{name}-{data.names[i]}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from shlex import quote
-from typing import Any, cast
+from types import ModuleType
 
 from spatialembed.data.data_set import HOLDOUT, SPLITS, Crowds, FileDataSet, Problem, Split
 from spatialembed.data.layouts import cityscapes, coco, label_folder
@@ -72,7 +72,8 @@ def scan_data(
         return coco.scan(root, split, class_names, holdout, crowds)
     if crowds != "ignore":
         raise UserError(f"crowds are of COCO data, and {root} is none; leave them out")
-    return cast(FileDataSet, layout.scan(root, split, class_names, holdout))
+    data: FileDataSet = layout.scan(root, split, class_names, holdout)
+    return data
 
 
 def refuse(problems: Iterable[Problem], path: str | Path) -> None:
@@ -88,7 +89,7 @@ def refuse(problems: Iterable[Problem], path: str | Path) -> None:
         raise UserError(f"{errors[0]}{others}; `spatialembed check {path}` lists every problem")
 
 
-def _layout_of(root: Path) -> Any:
+def _layout_of(root: Path) -> ModuleType | None:
     """The module of the layout of a folder; None where it is none that is read."""
     # The surest names first: images with masks beside them may lie in a folder of any layout.
     return next((each for each in (cityscapes, coco, label_folder) if each.recognize(root)), None)

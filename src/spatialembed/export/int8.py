@@ -13,7 +13,7 @@ import numpy as np
 from spatialembed.data.data_set import FileDataSet
 from spatialembed.data.held_out import open_as_trained
 from spatialembed.data.sample import Sample
-from spatialembed.errors import UserError
+from spatialembed.errors import UserError, missing_extra
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.evaluate import crowds_of
 from spatialembed.metrics.average_precision import score_images
@@ -67,7 +67,7 @@ def quantized(
     try:
         import nncf
     except ImportError as error:
-        raise UserError("int8 needs pip install 'spatialembed[export]'") from error
+        raise missing_extra("int8", "export") from error
     nncf.set_log_level(logging.ERROR)
     samples = list(_spread(train, CALIBRATED_ON))
     fitted = (fitting(model.name, model.spec, s.image, s.name) for s in samples)

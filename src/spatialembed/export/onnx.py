@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
-from spatialembed.errors import UserError
+from spatialembed.errors import UserError, missing_extra
 from spatialembed.export.int8 import check, open_splits, quantized
 from spatialembed.files.writing import atomic_write, require_writable
 from spatialembed.inference.engine import difference
@@ -99,9 +99,9 @@ def _traced(module: nn.Module, spec: ModelSpec, steps: tuple[int, ...]) -> onnx.
     from spatialembed.models.folding import folded
 
     try:
-        import onnxscript  # noqa: F401
+        import onnxscript  # noqa: F401  # what torch exports with
     except ImportError as error:
-        raise UserError("export needs pip install 'spatialembed[export]'") from error
+        raise missing_extra("export", "export") from error
     names = ("batch", *("planes", "rows", "columns")[-spec.dims :])
     batch, *sides = (torch.export.Dim(name, min=1) for name in names)
     image = torch.rand(
@@ -109,7 +109,7 @@ def _traced(module: nn.Module, spec: ModelSpec, steps: tuple[int, ...]) -> onnx.
     )
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # what torch has to say of its own code
         program = torch.onnx.export(
             folded(module),
             (image,),

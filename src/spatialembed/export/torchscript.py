@@ -96,7 +96,7 @@ def _scripted(model: Model, stride: int) -> torch.jit.ScriptModule:
     network, spec = model.network.module, model.spec
     example = torch.zeros(1, spec.in_channels, 2 * stride, 2 * stride)
     with _quiet(), torch.inference_mode(False), torch.no_grad():
-        traced = torch.jit.trace(network, example, check_trace=False)  # type: ignore[no-untyped-call]
+        traced = torch.jit.trace(network, example, check_trace=False)
         whole: InstancesOf = InstancesOf(traced, stride, spec, model.zoom, model.settings()[2])
         made: torch.jit.ScriptModule = torch.jit.script(whole.eval())
     return made

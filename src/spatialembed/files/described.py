@@ -14,11 +14,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from sys import float_info
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from spatialembed.errors import UserError
 
-Made = TypeVar("Made")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Made = TypeVar("Made", bound="DataclassInstance")
 
 
 class UnknownName(UserError):
@@ -125,7 +128,7 @@ def filled(kind: type[Made], values: Any, where: str) -> Made:
     """
     if not isinstance(values, Mapping):
         raise UserError(f"{where} must be {MAPPING}, not {shown(values)}")
-    hints = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    hints = {field.name: field for field in fields(kind)}
     for name in values:
         if name not in hints:
             raise UnknownName(where, name, list(hints))

@@ -16,7 +16,7 @@ from spatialembed.errors import UserError
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # asked for below
 
 _PART = ".spatialembed-part-"
 """How names of temporary files begin."""

@@ -121,11 +121,16 @@ def numbered(held: Mapping[str, Any]) -> tuple[CocoIds, dict[str, Any]]:
 def _rows(file: Path, content: Any, part: str, name: str) -> list[dict[str, Any]]:
     rows = content.get(part) if isinstance(content, dict) else None
     if not isinstance(rows, list):
-        raise UserError(f"{file} is not a COCO annotation file: it has no list of {part}")
+        raise UserError(
+            f"{file} is not a COCO annotation file: it has no list of {part}; give that of these "
+            "images"
+        )
     for row in rows:
         named = isinstance(row, dict) and isinstance(row.get(name), str) and Path(row[name]).name
         if not named or key(row.get("id")) is None:
-            raise UserError(f"{file} is not a COCO annotation file: {part} need id and {name}")
+            raise UserError(
+                f"{file} is not a COCO annotation file: {part} need id and {name}; correct it"
+            )
     return rows
 
 

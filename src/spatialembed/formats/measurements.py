@@ -51,7 +51,7 @@ def measurements(
         raise ValueError(f"measurements are for images, not {instances.label_map.ndim} axes")
     channels = None if image is None else image.reshape(*image.shape[:2], -1)
     rows = []
-    for region in regionprops(instances.label_map, channels):  # type: ignore[no-untyped-call]
+    for region in regionprops(instances.label_map, channels):
         k = region.label - 1
         y, x = region.centroid
         means = () if channels is None else np.atleast_1d(region.intensity_mean)

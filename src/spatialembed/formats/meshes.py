@@ -37,7 +37,7 @@ def surface(
     if instances.label_map.ndim != 3:
         raise ValueError(f"surfaces are of volumes, not of {instances.label_map.ndim} axes")
     padded = np.pad(instances.mask(k), 1).astype(np.float32)  # closed at the volume's border, too
-    corners, triangles, *_ = marching_cubes(padded, 0.5)  # type: ignore[no-untyped-call]
+    corners, triangles, *_ = marching_cubes(padded, 0.5)
     places = (corners.astype(np.float64) + instances.boxes[k, :3] - 1) * spacing
     return places[:, ::-1], triangles  # whose turn, outward in x, y, z, is inward in z, y, x
 

@@ -74,7 +74,7 @@ def rings_of(mask: np.ndarray, y: int, x: int) -> list[list[Ring]]:
     found = []
     for part in range(1, count + 1):
         # "low": pixels that touch at a corner alone are parts of their own, as ndimage has them.
-        lines = find_contours(parts == part, 0.5, fully_connected="low")  # type: ignore[no-untyped-call]
+        lines = find_contours(parts == part, 0.5, fully_connected="low")
         # Back by the padding of 1, on by 0.5 from centers of pixels to their corners.
         rings = [line[:, ::-1] + (x - 0.5, y - 0.5) for line in lines]
         outer = max(range(len(rings)), key=lambda i: float(np.ptp(rings[i], axis=0).sum()))

@@ -43,7 +43,7 @@ def volume_measurements(
     channels = None if image is None else image.reshape(*image.shape[:3], -1)
     asked = ["label", "area", "centroid", "bbox"]
     asked += [] if channels is None else [f"intensity_{name}" for name in INTENSITIES]
-    held = regionprops_table(instances.label_map, channels, asked)  # type: ignore[no-untyped-call]
+    held = regionprops_table(instances.label_map, channels, asked)
     of, voxels = held["label"] - 1, held["area"].astype(np.int64)
     table = {
         "label": held["label"],

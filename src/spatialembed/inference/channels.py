@@ -26,7 +26,7 @@ def require_channels(model: str, spec: ModelSpec, channels: int, name: str) -> N
         raise UserError(f"{name} is in color, {model} takes grey images; {for_color()}")
     raise UserError(
         f"the model expects {count} channel{'s' * (count > 1)}{grey}, {name} has {channels}: name "
-        "those that it learned from with --channel, or train a model for such "
+        "those that it learned from with `predict --channel`, or train a model for such "
         f"{'images' if spec.dims == 2 else 'volumes'}"
     )
 

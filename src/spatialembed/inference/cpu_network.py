@@ -46,7 +46,7 @@ class CpuNetwork:
     @property
     def stride(self) -> int:
         """Of what the sides of planes are multiples in the network."""
-        return int(self.module.stride)  # type: ignore[arg-type]
+        return strides(self.module, 2)[0]
 
     def __call__(self, image: Float[np.ndarray, "C *S"]) -> Float[np.ndarray, "M *S"]:
         """Raw output (D + n_sigma + K, *S) float32 of a normalised image of any size."""
@@ -86,7 +86,7 @@ def traced(module: nn.Module, example: torch.Tensor) -> object:
 
     with torch.inference_mode(), evaluating(module), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's: there are newer ways, which take longer
-        script = torch.jit.trace(module, example, check_trace=False)  # type: ignore[no-untyped-call]
+        script = torch.jit.trace(module, example, check_trace=False)
         decoder = TorchScriptPythonDecoder(script)  # in a variable: nothing else keeps it
         frontend = FrontEndManager().load_by_framework("pytorch")
         model = frontend.convert(frontend.load(decoder))

@@ -84,7 +84,7 @@ class Graph:
     """
 
     def __init__(self, work: Work, given: Tensor) -> None:
-        here, aside = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        here, aside = torch.cuda.current_stream(), torch.cuda.Stream()
         self.given = given.clone()
         aside.wait_stream(here)
         with torch.cuda.stream(aside):
@@ -100,7 +100,7 @@ class Graph:
             torch.cuda.graph(self.graph, stream=aside, capture_error_mode="thread_local"),
         ):
             self.result = work(self.given)
-        self.done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        self.done = torch.cuda.Event()
         self.done.record()
 
     def __call__(self, given: Tensor) -> Tensor:

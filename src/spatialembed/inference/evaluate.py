@@ -119,7 +119,10 @@ def evaluate(
     remarks = dataset.remarks()
     refuse(remarks, dataset.root)
     if dataset.dims != model.spec.dims:
-        raise UserError(f"{dataset.root} holds {dataset.things}, and {model.name} is not of such")
+        raise UserError(
+            f"{dataset.root} holds {dataset.things}, and {model.name} is not of such; evaluate a "
+            "model that was trained on them"
+        )
     remarks += about_masks(dataset) if dataset.dims == 2 else []
     sizes = list(_about_sizes(dataset, model))
     clock = {"network": 0.0, "clustering": 0.0}

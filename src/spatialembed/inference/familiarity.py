@@ -63,8 +63,8 @@ def usual_of(training: Mapping[str, Any]) -> Looks | None:
 
 def _typical(looks: Sequence[Look]) -> Look:
     """Medians, trait by trait."""
-    columns = ([value for value in column if value is not None] for column in zip(*looks))  # noqa: B905
-    return Look(*(float(np.median(column)) if column else None for column in columns))  # type: ignore[arg-type]
+    columns = ([v for v in column if v is not None] for column in zip(*looks, strict=True))
+    return Look(*(float(np.median(column)) if column else None for column in columns))  # type: ignore[arg-type]  # ground, light and color are never None
 
 
 def _told(trait: str, typical: Look, usual: Looks) -> str:

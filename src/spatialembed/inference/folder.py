@@ -164,10 +164,10 @@ def _attempted(image: ImageFile, work: Callable[[], Done]) -> Done | Outcome:
     try:
         return work()
     except UserError as error:
-        return Outcome(image, None, str(error))
+        reason = str(error)
     except (MemoryError, RuntimeError) as error:  # torch reports lack of memory as the latter
         reason = str(error).partition("\n")[0] or "out of memory"
-        return Outcome(image, None, f"{image.path}: {reason}")
+    return Outcome(image, None, reason if str(image.path) in reason else f"{image.path}: {reason}")
 
 
 def _size(found: Found | Outcome) -> int:

@@ -64,11 +64,13 @@ def official_score(
         UserError: ``min_region`` outside of Cityscapes; ``max_found`` outside of COCO.
     """
     if min_region is not None and not isinstance(dataset, Cityscapes):
-        raise UserError(f"min_region is for Cityscapes' AP, and {dataset.root} is no Cityscapes")
+        raise UserError(
+            f"min_region is for Cityscapes' AP, and {dataset.root} is no Cityscapes; leave it out"
+        )
     if max_found < 1 or (max_found != MAX_FOUND and not isinstance(dataset, Coco)):
         raise UserError(
             f"max_found is for COCO's AP and a number of objects above 0; {max_found} is given "
-            f"for {dataset.root}"
+            f"for {dataset.root}: leave it out"
         )
     if type(dataset) not in TOOLS or unscored(dataset):
         yield OfficialScore(lambda i, find: None, lambda: None)

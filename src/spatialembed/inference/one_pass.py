@@ -16,12 +16,15 @@ from types import ModuleType
 import torch
 from torch import Tensor, fx, nn
 
+from spatialembed.models.folding import called
+
 INTERPRETED = False
 """True takes the kernel of Triton on the CPU, where its interpreter runs it, as tests do."""
 
 NEWEST_WITHOUT = (6, 2)
 """Last compute capability that Triton does not know."""
 
+CONVOLUTIONS: tuple[type[nn.Conv2d | nn.ConvTranspose2d], ...] = (nn.Conv2d, nn.ConvTranspose2d)
 RELUS = (torch.relu, torch.relu_)
 SUMS = (operator.add, operator.iadd, torch.add, "add", "add_")
 
@@ -54,7 +57,7 @@ def in_one_pass(network: nn.Module) -> nn.Module:
     assert isinstance(network, fx.GraphModule)
     calls = Counter(node.target for node in network.graph.nodes if node.op == "call_module")
     for node in list(network.graph.nodes):
-        if _module(network, node, nn.ReLU) or node.target in RELUS:
+        if called(network, node, (nn.ReLU,)) or node.target in RELUS:
             _join(network, node, calls)
     network.delete_all_unused_submodules()
     network.recompile()
@@ -72,28 +75,20 @@ def _join(network: fx.GraphModule, relu: fx.Node, calls: Counter[object]) -> Non
             return
         chain.append(before)
         before, summand = first, (second,)
-        while _module(network, before, nn.Dropout2d):  # which does nothing in prediction
+        while called(network, before, (nn.Dropout2d,)):  # which does nothing in prediction
             chain.append(before)
             before = before.all_input_nodes[0]
     chain.append(before)
-    convolution = _module(network, before, (nn.Conv2d, nn.ConvTranspose2d))
+    convolution = called(network, before, CONVOLUTIONS)
     alone = calls[before.target] == 1 and all(len(node.users) == 1 for node in chain[1:])
     if convolution is None or convolution.bias is None or not alone:
         return
-    network.set_submodule(str(before.target), Finished(convolution))  # type: ignore[arg-type]
+    network.set_submodule(str(before.target), Finished(convolution))
     with network.graph.inserting_before(relu):
         joined = network.graph.call_module(str(before.target), (before.args[0], *summand))
     relu.replace_all_uses_with(joined)
     for node in chain:
         network.graph.erase_node(node)
-
-
-def _module(
-    network: fx.GraphModule, node: fx.Node, kind: type[nn.Module] | tuple[type[nn.Module], ...]
-) -> nn.Module | None:
-    """The module that a node calls, if it is of that kind."""
-    module = network.get_submodule(str(node.target)) if node.op == "call_module" else None
-    return module if isinstance(module, kind) else None
 
 
 def finish(y: Tensor, bias: Tensor, summand: Tensor | None = None) -> Tensor:

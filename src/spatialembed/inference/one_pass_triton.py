@@ -27,7 +27,7 @@ def finish(y: Tensor, bias: Tensor, summand: Tensor | None) -> None:
     )  # fmt: skip
 
 
-@triton.jit(do_not_specialize=["channels"])  # type: ignore[untyped-decorator]
+@triton.jit(do_not_specialize=["channels"])
 def _finish(  # type: ignore[no-untyped-def]
     y, bias, summand, size, channels, SUMS: tl.constexpr, RUNS: tl.constexpr, RUN: tl.constexpr
 ):

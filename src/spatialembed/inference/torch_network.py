@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import nn
 
 from spatialembed.errors import UserError
-from spatialembed.models import forward_any_size
+from spatialembed.models import forward_any_size, strides
 from spatialembed.models.axes import LAYOUT
 
 Precision = Literal["float32", "bf16"]
@@ -37,7 +37,7 @@ class TorchNetwork:
     @property
     def stride(self) -> int:
         """Of what the sides of planes are multiples in the network."""
-        return int(self.module.stride)  # type: ignore[arg-type]
+        return strides(self.module, 2)[0]
 
     def __call__(self, image: Float[np.ndarray, "C *S"]) -> Float[np.ndarray, "M *S"]:
         """Raw output (D + n_sigma + K, *S) float32 of a normalised image of any size."""

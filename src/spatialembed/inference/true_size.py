@@ -67,10 +67,10 @@ def require_near(ratios: Ratios, model: str, spec: ModelSpec, name: str) -> None
     else:
         trained = spec.pixel_size or 1.0
         both = f"pixels of {trained * ratios.planes:.3g} µm, {model} was trained on {trained:.3g}"
+    instead = "" if spec.dims == 3 else " or give --pixel_size"
     raise UserError(
         f"{name} has {both}, which is too far apart to be shown as in training: if its file is "
-        f"wrong {'give --pixel_size' if spec.dims == 2 else 'correct it'}, or say with --diameter "
-        "how many pixels wide objects are"
+        f"wrong correct it{instead}, else say with --diameter how many pixels wide objects are"
     )
 
 

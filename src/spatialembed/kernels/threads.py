@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 import numba
 
+from spatialembed.kernels.compiling import config
+
 
 @contextmanager
 def as_many_as_torch() -> Iterator[int]:
@@ -29,7 +31,7 @@ def as_many_as_torch() -> Iterator[int]:
 
 def use_threads(wanted: int) -> int:
     """Let compiled kernels run on that many threads, or as many as there are; how many that is."""
-    threads: int = min(wanted, numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+    threads: int = min(wanted, config.NUMBA_NUM_THREADS)
     numba.set_num_threads(threads)
     return threads
 

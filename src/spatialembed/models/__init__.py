@@ -156,10 +156,10 @@ def forward_any_size(network: nn.Module, image: Tensor) -> Tensor:
 
 def strides(network: nn.Module, dims: int) -> tuple[int, ...]:
     """Of what each side of a network's input is a multiple."""
-    plane = int(network.stride)  # type: ignore[arg-type]
+    plane = int(network.stride)  # type: ignore[arg-type]  # to torch a tensor or a module, too
     if dims == 2:
         return plane, plane
-    return int(network.depth_stride), plane, plane  # type: ignore[arg-type]
+    return int(network.depth_stride), plane, plane  # type: ignore[arg-type]  # as above
 
 
 def freeze_batch_norm_statistics(network: nn.Module) -> None:
@@ -182,4 +182,4 @@ def freeze_encoder(network: nn.Module, frozen: bool = True) -> None:
     """
     parts = network.encoder_parts
     for name, parameter in network.named_parameters():
-        parameter.requires_grad_(not (frozen and name.partition(".")[0] in parts))  # type: ignore[operator]
+        parameter.requires_grad_(not (frozen and name.partition(".")[0] in parts))  # type: ignore[operator]  # names

@@ -39,6 +39,7 @@ _ORIGINAL_SETTINGS = {
 
 PROPERTIES_FILE, NORMALIZATION_FILE = "data_properties.json", "normalization.json"
 
+_OTHER = "name a model file or a run folder"
 _FIRST = "encoder.initial_block.conv.weight"
 _EMBEDDING = "decoders.0.output_conv.weight"
 _SEED = "decoders.1.output_conv.weight"
@@ -83,7 +84,7 @@ def load_authors_model(path: str | Path) -> tuple[nn.Module, ModelSpec]:
     )
     network = spec.outline()
     if unlike := unlike_weights(network, {name: tuple(v.shape) for name, v in state.items()}):
-        raise UserError(f"{path} does not hold a branched ERFNet's weights: {unlike}")
+        raise UserError(f"{path} does not hold a branched ERFNet's weights: {unlike}; {_OTHER}")
     require_finite(str(path), state, "get it again")
     return with_weights(network, state), spec
 
@@ -92,25 +93,29 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
     from torch import Tensor
 
     if not path.is_file():
-        raise UserError(f"there is no model at {path}; name a model file or a run folder")
+        raise UserError(f"there is no model at {path}; {_OTHER}")
     refusal = f"{path} cannot be read as a PyTorch file of weights"
     scalars = _numpy_scalars()  # ``best_iou`` may be one
     content = read_pickled(path, refusal, scalars, "get it again")
     state = content.get("model_state_dict", content) if isinstance(content, dict) else None
     if not isinstance(state, Mapping) or not state:
-        raise UserError(f"{path} holds no 'model_state_dict'; it is not a file of the authors'")
+        raise UserError(
+            f"{path} holds no 'model_state_dict'; it is not a file of the authors'; {_OTHER}"
+        )
     state = {str(key).removeprefix("module."): value for key, value in state.items()}
     of = (_FIRST, _EMBEDDING, _SEED)
     missing = [key for key in of if getattr(state.get(key), "ndim", 0) not in (4, 5)]
     if missing:
-        raise UserError(f"{path} is not a branched ERFNet of the authors': it has no {missing[0]}")
+        raise UserError(
+            f"{path} is not a branched ERFNet of the authors': it has no {missing[0]}; {_OTHER}"
+        )
     if not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path} holds more than tensors among its weights; get it again")
     return state
 
 
 def _numpy_scalars() -> list[Any]:
-    core = np._core.multiarray  # type: ignore[attr-defined]
+    core = np._core.multiarray  # type: ignore[attr-defined]  # private, yet what files name
     kinds = (np.float64, np.float32, np.int64, np.int32, np.bool_)
     return [
         np.dtype,

@@ -78,14 +78,14 @@ class Axes:
             return nn.functional.pixel_unshuffle(image, 2)
         # Without the shape, which tracing (folding.py) does not know.
         for axis, two in zip((4, 3, 2), self._twos(0)[::-1], strict=True):
-            image = image.unflatten(axis, (-1, two))  # type: ignore[no-untyped-call]
+            image = image.unflatten(axis, (-1, two))
         return image.permute(0, 1, 3, 5, 7, 2, 4, 6).flatten(1, 4)
 
     def from_squares(self, squares: Tensor) -> Tensor:
         """The inverse of :meth:`in_squares`."""
         if self.dims == 2:
             return nn.functional.pixel_shuffle(squares, 2)
-        parts: Tensor = squares.unflatten(1, (-1, *self._twos(0)))  # type: ignore[no-untyped-call]
+        parts: Tensor = squares.unflatten(1, (-1, *self._twos(0)))
         return parts.permute(0, 1, 5, 2, 6, 3, 7, 4).flatten(6, 7).flatten(4, 5).flatten(2, 3)
 
     def _twos(self, level: int) -> tuple[int, ...]:
@@ -104,4 +104,4 @@ def flat_for(ratio: float, levels: int) -> int:
 def in_layout(network: nn.Module) -> nn.Module:
     """The network itself, its weights laid out as processors and cards are fastest with."""
     flat = all(p.dim() < 5 for p in network.parameters())
-    return network.to(memory_format=LAYOUT[2 if flat else 3])  # type: ignore[call-overload, no-any-return]
+    return network.to(memory_format=LAYOUT[2 if flat else 3])  # type: ignore[call-overload, no-any-return]  # torch types it of tensors

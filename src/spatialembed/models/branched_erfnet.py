@@ -71,7 +71,7 @@ def joined(embedding: Tensor, seed: Tensor, targets: int) -> Tensor:
     if targets == 1:
         return torch.cat([embedding, seed], 1)
     # As one operation each, which a tracer follows (folding.py).
-    own = [maps.unflatten(1, (targets, -1)) for maps in (embedding, seed)]  # type: ignore[no-untyped-call]
+    own = [maps.unflatten(1, (targets, -1)) for maps in (embedding, seed)]
     return torch.cat(own, 2).flatten(1, 2)
 
 

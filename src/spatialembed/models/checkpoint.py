@@ -165,7 +165,8 @@ def _outline(path: Path, spec: ModelSpec) -> nn.Module:
 def _spec(path: Path, metadata: dict[str, str]) -> ModelSpec:
     if _SPEC_KEY not in metadata:
         raise UserError(
-            f"{path} holds weights but was not written by spatialembed; name a model file of its"
+            f"{path} holds weights but was not written by spatialembed; name a model file that it "
+            "wrote"
         )
     try:
         version = int(metadata[_VERSION_KEY])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import TypeVar
 
 import torch
 from torch import fx, nn
@@ -10,6 +11,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from spatialembed.models.axes import CONVOLUTION, ENLARGING, NORM, in_layout
 from spatialembed.models.doubling import Doubling
+
+Kind = TypeVar("Kind", bound=nn.Module)
 
 CONVOLUTIONS, ENLARGINGS, NORMS = (tuple(kind.values()) for kind in (CONVOLUTION, ENLARGING, NORM))
 
@@ -27,10 +30,9 @@ def folded(network: nn.Module) -> nn.Module:
     """
     module = copy.deepcopy(network).eval()
     traced = fx.GraphModule(module, _Tracer().trace(module))
-    modules = dict(traced.named_modules())
     for node in traced.graph.nodes:
-        if node.op == "call_module" and isinstance(modules[str(node.target)], NORMS):
-            _fold(traced, node, modules)
+        if norm := called(traced, node, NORMS):
+            _fold(traced, node, norm)
     for node in traced.graph.nodes:
         node.type = None  # an annotation, which as a text keeps the copy from being pickled
         if node.target is torch.relu and len(node.all_input_nodes[0].users) == 1:
@@ -50,16 +52,18 @@ class _Tracer(fx.Tracer):
         return isinstance(m, Doubling) or super().is_leaf_module(m, module_qualified_name)
 
 
-def _fold(traced: fx.GraphModule, norm: fx.Node, modules: dict[str, nn.Module]) -> None:
-    before = norm.all_input_nodes[0]
-    convolution = modules.get(str(before.target)) if before.op == "call_module" else None
-    if not isinstance(convolution, CONVOLUTIONS + ENLARGINGS) or len(before.users) > 1:
+def _fold(traced: fx.GraphModule, node: fx.Node, norm: nn.BatchNorm2d | nn.BatchNorm3d) -> None:
+    before = node.all_input_nodes[0]
+    convolution = called(traced, before, CONVOLUTIONS + ENLARGINGS)
+    if convolution is None or len(before.users) > 1:
         return
-    fused = fuse_conv_bn_eval(
-        convolution,
-        modules[str(norm.target)],  # type: ignore[arg-type]
-        transpose=isinstance(convolution, ENLARGINGS),
-    )
+    fused = fuse_conv_bn_eval(convolution, norm, transpose=isinstance(convolution, ENLARGINGS))
     traced.set_submodule(str(before.target), fused)
-    norm.replace_all_uses_with(before)
-    traced.graph.erase_node(norm)
+    node.replace_all_uses_with(before)
+    traced.graph.erase_node(node)
+
+
+def called(network: fx.GraphModule, node: fx.Node, kinds: tuple[type[Kind], ...]) -> Kind | None:
+    """The module that a node calls, if it is of one of these kinds."""
+    module = network.get_submodule(str(node.target)) if node.op == "call_module" else None
+    return module if isinstance(module, kinds) else None

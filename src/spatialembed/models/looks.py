@@ -65,7 +65,7 @@ class Looks:
     def of(cls, looks: Sequence[Look]) -> Looks:
         """Those of some images."""
         ranges = {trait: _most(trait, looks) for trait in TRAITS}
-        return cls(len(looks), **ranges)  # type: ignore[arg-type]
+        return cls(len(looks), **ranges)  # type: ignore[arg-type]  # ground and color are never None
 
     def usual(self, trait: str) -> Range | None:
         """Lowest and highest of most images."""

@@ -34,7 +34,7 @@ def read_pickled(path: Path, refusal: str, allowed: Sequence[Any], remedy: str) 
         raise UserError(f"{refusal}: {fault}; {remedy}")
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(list(allowed)):
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # of how torch stored what is old
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle can end in anything
         raise UserError(f"{refusal}: {_reason(str(error), remedy)}") from error

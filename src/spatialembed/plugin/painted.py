@@ -57,7 +57,9 @@ class Painted:
         shapes = {self.image.shape[: self.labels.ndim], self.labels.shape}
         shapes |= set() if self.found is None else {self.found.shape}
         if len(shapes) > 1:
-            raise UserError(f"image and labels are of different sizes: {sorted(shapes)}")
+            raise UserError(
+                f"image and labels are of different sizes, {sorted(shapes)}; select layers of one"
+            )
 
     def touched(self) -> np.ndarray:
         """(*S) bool: the objects that were painted or changed, as they are now.

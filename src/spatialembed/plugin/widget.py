@@ -49,7 +49,7 @@ OF = "spatialembed_image"
 """Metadata of a labels layer: the image layers, one a channel, that it is of."""
 
 
-class Widget(QWidget):  # type: ignore[misc, unused-ignore]
+class Widget(QWidget):  # type: ignore[misc, unused-ignore]  # Any where qtpy is missing
     """Finds instances, and trains a better model from the ones that were corrected.
 
     Args:

@@ -16,7 +16,7 @@ def clamped_with_return(sigma: Tensor) -> Tensor:
     A plain clamp has none there: a bandwidth that one large step threw out would stay out for good.
     A gradient that would lead further out stays 0, since the loss does not change there.
     """
-    result: Tensor = _Clamp.apply(sigma)  # type: ignore[no-untyped-call]
+    result: Tensor = _Clamp.apply(sigma)
     return result
 
 

@@ -55,7 +55,7 @@ def compiled_terms(
     classes, kind = output.shape[1] - (output.ndim - 2) - options.n_sigma, None
     if class_map is not None and classes > 1:
         kind = classes_of_objects(class_map.flatten()[objects.pixel], classes)
-    found = _Terms.apply(output.float(), objects, kind, valid, options)  # type: ignore[no-untyped-call]
+    found = _Terms.apply(output.float(), objects, kind, valid, options)
     terms = dict(zip((*NAMES, "total"), found, strict=True))
     if not options.has_drift:
         del terms["drift"]

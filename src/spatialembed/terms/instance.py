@@ -64,7 +64,7 @@ def instance_term(
         The term, differentiable once in ``position``, ``center`` and ``width``; and φ of each
         object pixel to its own object, in the order of ``objects.pixel``, detached.
     """
-    term, phi = _Term.apply(position, center, width.expand_as(center), objects, valid)  # type: ignore[no-untyped-call]
+    term, phi = _Term.apply(position, center, width.expand_as(center), objects, valid)
     return term, phi
 
 

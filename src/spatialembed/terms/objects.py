@@ -143,7 +143,7 @@ def mean_by_object(
     if has_kernels(values):
         total = values.new_zeros(len(values), len(counts), dtype=torch.float64)
         return (total.index_add(1, pixel_object, values.double()) / counts).to(values.dtype)
-    mean: Tensor = _Mean.apply(values, pixel_object, counts)  # type: ignore[no-untyped-call]
+    mean: Tensor = _Mean.apply(values, pixel_object, counts)
     return mean
 
 

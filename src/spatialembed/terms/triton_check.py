@@ -7,9 +7,10 @@ no cards of before 2017. Wherever something fails, operations of torch give the 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from functools import lru_cache, partial
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
@@ -114,7 +115,9 @@ def _require_close(found: tuple[Tensor, ...], expected: tuple[Tensor, ...]) -> N
             raise ArithmeticError("they give other numbers than operations of torch")
 
 
-def _small_scene(device: torch.device, kind: Kind, terms_of: Any) -> tuple[Tensor, ...]:
+def _small_scene(
+    device: torch.device, kind: Kind, terms_of: Callable[..., dict[str, Tensor] | None]
+) -> tuple[Tensor, ...]:
     """Terms and gradient of two images with some objects each, of random embeddings."""
     shape, dims = ((600,), (24, 25), (8, 8, 9))[kind.dims - 1], kind.dims
     generator = torch.Generator().manual_seed(0)
@@ -131,5 +134,6 @@ def _small_scene(device: torch.device, kind: Kind, terms_of: Any) -> tuple[Tenso
     with torch.inference_mode(False), torch.enable_grad():
         output = raw.to(device).requires_grad_()
         terms = terms_of(output, label_mask.to(device), class_map.to(device), valid, options)
+        assert terms is not None
         (gradient,) = torch.autograd.grad(terms["total"], output)
     return (*(term.detach() for term in terms.values()), gradient)

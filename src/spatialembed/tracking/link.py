@@ -80,7 +80,8 @@ def _label_maps(frames: Any) -> Sequence[np.ndarray]:
     ):
         raise UserError(f"frames are a list of label maps, not {type(frames).__name__}")
     if not isinstance(frames, list | tuple):
-        return frames  # type: ignore[no-any-return]  # which may read them when asked
+        lazy: Sequence[np.ndarray] = frames  # which may read them when asked
+        return lazy
     return [one.label_map if isinstance(one, Instances) else one for one in frames]
 
 

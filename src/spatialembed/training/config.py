@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from spatialembed.errors import UserError
-from spatialembed.training.stage_config import StageConfig
+from spatialembed.training.stage_config import StageConfig, whole_length
 
 Precision = Literal["auto", "float32", "bf16"]
 
@@ -205,9 +205,7 @@ class TrainConfig:
         unit, total = next(((k, v) for k, v in given.items() if v is not None), (None, None))
         if unit is None or total is None:
             return stages
-        if len({(s.epochs is None, s.steps is None) for s in stages}) > 1:
-            raise UserError("stages with lengths in different units cannot share one length")
-        whole = sum(stage.length for stage in stages)
+        whole = whole_length(stages)
         return [_with_length(stage, unit, total * stage.length / whole) for stage in stages]
 
 

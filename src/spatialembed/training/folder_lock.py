@@ -13,7 +13,7 @@ from spatialembed.files.writing import sweep
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # asked for below
 
 LOCK = ".lock"
 """The file that a run holds, in its folder."""

@@ -137,7 +137,7 @@ def _recorded(forward: nn.Module, image: Tensor) -> Any:
     device = image.device
     drawing = torch.random.fork_rng([device] if device.type == "cuda" else [])
     # Torch's own is of the device that was the first to record.
-    torch.cuda.graph.default_capture_stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    torch.cuda.graph.default_capture_stream = torch.cuda.Stream(device)
     # Steps that warm it up draw numbers. Where recording fails torch leaves its stream in place.
     with drawing, torch.cuda.stream(torch.cuda.current_stream(device)):
         return torch.cuda.make_graphed_callables(forward, (image,), allow_unused_input=True)

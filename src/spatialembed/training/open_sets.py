@@ -24,8 +24,10 @@ def open_sets(config: TrainConfig, spec: ModelSpec | None) -> tuple[FileDataSet,
         UserError: no usable data, sets of different classes, or nothing to be held out.
     """
     paths = [config.data, *(config.also or ())]
-    if len({path.resolve() for path in paths}) < len(paths):
-        raise UserError("a folder is named twice among the data; name each once")
+    folders = [path.resolve() for path in paths]
+    for path, folder in zip(paths, folders, strict=True):
+        if folders.count(folder) > 1:
+            raise UserError(f"{path} is named twice among the data; name each folder once")
     held = None if spec is None else spec.training.get("held_out")
     if len(paths) == 1:
         return _opened(config, config.data, held)

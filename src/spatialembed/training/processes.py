@@ -77,7 +77,7 @@ def run_in_processes(train: Callable[[TrainConfig], Any], config: TrainConfig) -
     task = pickle.dumps((train, config)), get_start_method(), _environment(config.devices), said
     with ExitStack() as at_the_end:
         with undisturbed(SIGINT, SIGTERM):
-            started = start_processes(_run_one, task, config.devices, join=False)  # type: ignore[no-untyped-call]
+            started = start_processes(_run_one, task, config.devices, join=False)
             at_the_end.callback(_end, started.processes)
         try:
             while not started.join():
@@ -123,7 +123,7 @@ def _run_one(
         return
     except (UserError, OSError) as error:  # by torch's way only the text of a traceback arrives
         said.put(error)
-    except Exception:
+    except Exception:  # a fault of ours, which the first process shows whole
         said.put(RuntimeError(traceback.format_exc()))
     sys.stdout.flush()
     os._exit(1)  # an orderly end could wait for the other processes, which wait for this one

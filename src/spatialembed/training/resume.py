@@ -40,7 +40,7 @@ def save_checkpoint(out: Path, config: TrainConfig, state: dict[str, Any]) -> No
     """
     generators = {"cpu": torch.get_rng_state()}
     # Asking whether CUDA is available, or for its state, would start it in a run of the CPU.
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    if torch.cuda.is_initialized():
         generators["cuda"] = torch.cuda.get_rng_state()
     whole = {"format": FORMAT, "config": _as_json(config), "generators": generators, **state}
     with atomic_write(checkpoint_path(out)) as temporary:
@@ -102,7 +102,7 @@ def resumed_config(state: dict[str, Any], config: TrainConfig) -> TrainConfig:
 def restore_generators(state: dict[str, Any]) -> None:
     """Set torch's generators as they were when the checkpoint was written."""
     torch.set_rng_state(state["generators"]["cpu"])
-    if "cuda" in state["generators"] and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    if "cuda" in state["generators"] and torch.cuda.is_initialized():
         torch.cuda.set_rng_state(state["generators"]["cuda"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -103,3 +104,16 @@ class StageConfig:
     def length(self) -> float:
         """The stage's length in whichever unit it is given."""
         return float(next(v for v in (self.epochs, self.steps, self.minutes) if v is not None))
+
+
+def whole_length(stages: Sequence[StageConfig]) -> float:
+    """How long all stages are together, in the unit of each.
+
+    Raises:
+        UserError: their units differ.
+    """
+    if len({(s.epochs is None, s.steps is None) for s in stages}) > 1:
+        raise UserError(
+            "stages with lengths in different units cannot share one length; give all in one unit"
+        )
+    return sum(stage.length for stage in stages)

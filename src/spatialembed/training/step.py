@@ -72,7 +72,7 @@ def batches(
     together = cropper.together if workers else 1
     tasks = groupby(starts, lambda start: (first + start) // together)
     loader: DataLoader[list[Batch]] = DataLoader(
-        CropDataset(cropper, first, count),  # type: ignore[arg-type]
+        CropDataset(cropper, first, count),  # type: ignore[arg-type]  # data does without torch's Dataset
         batch_sampler=([at + k for at in task for k in range(share)] for _, task in tasks),
         num_workers=workers,
         prefetch_factor=max(1, AHEAD // max(1, together // batch_size)) if workers else None,
@@ -177,7 +177,7 @@ def by_target(output: Tensor, *truth: Tensor) -> tuple[Tensor, ...]:
     """
     if truth[0].ndim < output.ndim:
         return output, *truth
-    each = output.unflatten(1, (truth[0].shape[1], -1))  # type: ignore[no-untyped-call]
+    each = output.unflatten(1, (truth[0].shape[1], -1))
     return each.flatten(0, 1), *(array.flatten(0, 1) for array in truth)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,7 +19,7 @@ def uploaded(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
     if device.type != "cuda":
         yield from batches
         return
-    stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    stream = torch.cuda.Stream(device)
     places = [_Place(device, stream), _Place(device, stream)]
     before: _Place | None = None
     try:
@@ -42,7 +41,7 @@ def uploaded(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
 class _Place:
     """Memory of a GPU for one batch, which is filled on a stream of its own."""
 
-    def __init__(self, device: torch.device, stream: Any) -> None:
+    def __init__(self, device: torch.device, stream: torch.cuda.Stream) -> None:
         self.device = device
         self.stream = stream
         self.batch: Batch | None = None

@@ -21,7 +21,10 @@ def require_dims(config: TrainConfig, train: FileDataSet, start: ModelSpec | Non
         UserError: they do not fit.
     """
     if start is not None and start.dims != train.dims:
-        raise UserError(f"{train.root} holds {train.things}, and {config.init} is not of such")
+        raise UserError(
+            f"{train.root} holds {train.things}, and {config.init} is not of such; leave --init "
+            "out, or start from a model of them"
+        )
     if train.dims > config.dims:
         raise UserError(
             f"{train.root} holds volumes{_in_planes(train)}: train by --config volumes, or by a "

@@ -37,7 +37,7 @@ class WholeBatchNorm2d(nn.BatchNorm2d):
         """(B, C, H, W) -> the same shape."""
         if not self.training:
             return super().forward(input)
-        output, mean, variance = _Normalize.apply(input, self.weight, self.bias, self.eps)  # type: ignore[no-untyped-call]
+        output, mean, variance = _Normalize.apply(input, self.weight, self.bias, self.eps)
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None

@@ -1,7 +1,6 @@
 """check_data names every problem by file, and counts what is there."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -253,12 +252,3 @@ def test_classes_that_training_never_shows(tmp_path):
     (problem,) = check_data(tmp_path).warnings
     assert problem.message == "has no training object of dust, fibre: a model will find none"
     assert check_data(tmp_path, ["cell"]).problems == ()
-
-
-def test_real_masks_of_objects_are_left_alone():
-    """Nuclei and grains that touch, of all sizes: no warning about any mask."""
-    data = Path(__file__).parents[3] / "shared" / "data"
-    sets = [data / name for name in ("cytology", "grains")]
-    if not all(path.is_dir() for path in sets):
-        pytest.skip("no ../shared/data")
-    assert [check_data(path).problems for path in sets] == [()] * len(sets)

@@ -8,17 +8,20 @@ from PIL import Image
 from spatialembed.data.images.reading import read_image, stated_shape
 from spatialembed.errors import UserError
 
-MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F")
+MODES = {
+    "png": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"),
+    "jpg": ("1", "L", "RGB", "CMYK"),
+    "webp": ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F"),
+    "bmp": ("1", "L", "P", "RGB", "RGBA"),
+    "tif": ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F"),
+}
+"""What pillow writes into each."""
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("kind", ["png", "jpg", "webp", "bmp", "tif"])
+@pytest.mark.parametrize(("kind", "mode"), [(kind, mode) for kind in MODES for mode in MODES[kind]])
 def test_formats_of_pillow(mode, kind, tmp_path):
     path = tmp_path / f"x.{kind}"
-    try:
-        Image.new("L", (7, 5)).convert(mode).save(path)
-    except (OSError, ValueError, KeyError):
-        pytest.skip(f"{kind} holds no {mode}")
+    Image.new("L", (7, 5)).convert(mode).save(path)
     if (kind, mode) == ("tif", "CMYK"):  # colors that are not read
         with pytest.raises(UserError, match="SEPARATED"):
             stated_shape(path)

@@ -106,12 +106,12 @@ def test_a_stack_in_depth_is_refused(tmp_path):
         read_image(tmp_path / "x.tif")
 
 
-@pytest.mark.parametrize(("name", "encode"), [("png", "png"), ("jp2", "jpeg2k")])
-@pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_16_bit_color_is_not_cut_to_8_bits(tmp_path, name, encode, channels):
-    array, path = MANY[..., :channels], tmp_path / f"x.{name}"
-    if encode == "jpeg2k" and channels in (2, 4):
-        pytest.skip("no alpha in JPEG 2000")
+@pytest.mark.parametrize(
+    ("encode", "channels"),
+    [("png", 1), ("png", 2), ("png", 3), ("png", 4), ("jpeg2k", 1), ("jpeg2k", 3)],
+)
+def test_16_bit_color_is_not_cut_to_8_bits(tmp_path, encode, channels):
+    array, path = MANY[..., :channels], tmp_path / f"x.{encode.replace('eg2k', '2')}"
     options = {"reversible": True} if encode == "jpeg2k" else {}
     path.write_bytes(
         getattr(imagecodecs, f"{encode}_encode")(np.ascontiguousarray(array.squeeze()), **options)

@@ -81,7 +81,7 @@ def test_a_plane_is_no_stack(tmp_path):
         read_stack_mask(tmp_path / "m.tif")
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of that, by tifffile
 def test_planes_that_tifffile_calls_colors_are_not_taken_for_planes(tmp_path):
     """It stores three or four planes so, unless it is told what they are."""
     tifffile.imwrite(tmp_path / "m.tif", MASK[:4])

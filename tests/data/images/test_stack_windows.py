@@ -37,7 +37,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # tifffile's, of planes as colors
 def test_windows_are_parts_of_the_whole(tmp_path, kind) -> None:
     array, options = KINDS[kind]
     path = tmp_path / ("a.ome.tif" if options.get("ome") else "a.tif")

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from pycocotools import mask as mask_tools
 
 from spatialembed.data import open_data
 from spatialembed.errors import UserError
@@ -73,9 +74,8 @@ def test_classes_not_asked_for_are_background(tmp_path):
 
 
 def test_run_lengths_compressed_and_not(tmp_path):
-    coco_mask = pytest.importorskip("pycocotools.mask")
     mask = np.random.default_rng(0).random((10, 12)) < 0.5
-    counts = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"].decode()
+    counts = mask_tools.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"].decode()
     flat = np.concatenate([[False], mask.T.ravel(), [not mask[-1, -1]]])
     edges = np.flatnonzero(np.diff(flat)) + 1
     runs = np.diff(edges - 1, prepend=0, append=120)[: len(edges)].tolist()

@@ -1,30 +1,10 @@
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from spatialembed.models.checkpoint import save_model
 from spatialembed.models.normalization import Normalization
 from spatialembed.models.spec import ModelSpec
-
-
-def write_discs(folder: Path, count: int, seed: int = 0) -> Path:
-    """Images (72, 96) of eight bright discs each, with their masks, as a split of a data set."""
-    rng = np.random.default_rng(seed)
-    y, x = np.indices((72, 96))
-    for name in range(count):
-        label_mask = np.zeros((72, 96), np.uint8)
-        for k in range(8):
-            cy, cx = 12 + 24 * (k % 2) + rng.integers(0, 20), 10 + 22 * (k // 2) + rng.integers(6)
-            radius = rng.integers(4, 8)
-            label_mask[((y - cy) ** 2 + (x - cx) ** 2 < radius**2) & (label_mask == 0)] = k + 1
-        image = 40 + 120 * (label_mask > 0) + rng.integers(0, 30, label_mask.shape)
-        for kind, array in (("images", image), ("masks", label_mask)):
-            path = folder / kind / f"{name}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(array.astype(np.uint8)).save(path)
-    return folder
 
 
 @pytest.fixture(scope="session")

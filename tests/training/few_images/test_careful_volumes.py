@@ -135,7 +135,7 @@ def test_a_volume_is_cut_across_its_planes() -> None:
     assert one.ignore[..., 20:].all()
 
 
-def test_files_that_state_no_spacing_have_that_of_the_start(start, data, tmp_path, capsys) -> None:
+def test_files_that_state_no_spacing_have_that_of_the_start(start, data, tmp_path) -> None:
     silent = tmp_path / "data"
     for path in data.rglob("*.tif"):
         to = silent / path.relative_to(data)

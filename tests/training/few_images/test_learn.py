@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import write_discs
+from PIL import Image
 from safetensors.torch import load_file
 
 from spatialembed.cli.main import main
@@ -22,6 +22,24 @@ from spatialembed.training.few_images.evidence import Tally
 from spatialembed.training.few_images.folds import folds_of
 from spatialembed.training.few_images.tuning import Tuning
 from spatialembed.training.validation import Setting
+
+
+def write_discs(folder: Path, count: int, seed: int = 0) -> Path:
+    """Images (72, 96) of eight bright discs each, with their masks, as a split of a data set."""
+    rng = np.random.default_rng(seed)
+    y, x = np.indices((72, 96))
+    for name in range(count):
+        label_mask = np.zeros((72, 96), np.uint8)
+        for k in range(8):
+            cy, cx = 12 + 24 * (k % 2) + rng.integers(0, 20), 10 + 22 * (k // 2) + rng.integers(6)
+            radius = rng.integers(4, 8)
+            label_mask[((y - cy) ** 2 + (x - cx) ** 2 < radius**2) & (label_mask == 0)] = k + 1
+        image = 40 + 120 * (label_mask > 0) + rng.integers(0, 30, label_mask.shape)
+        for kind, array in (("images", image), ("masks", label_mask)):
+            path = folder / kind / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(array.astype(np.uint8)).save(path)
+    return folder
 
 
 def config(data: Path, out: Path, start: Path, **options: object) -> TrainConfig:

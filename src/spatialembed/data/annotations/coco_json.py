@@ -104,7 +104,9 @@ def key(value: Any) -> str | None:
 def _rows(file: Path, content: Any, name: str) -> Iterator[Mapping[str, Any]]:
     rows = content.get(name) if isinstance(content, dict) else None
     if not isinstance(rows, list):
-        raise UserError(f"{file} has no list of {name}; it is no COCO instances file")
+        raise UserError(
+            f"{file} has no list of {name}: it is no COCO instances file; export it again"
+        )
     for row in rows:
         missing = [each for each in NEEDED[name] if not isinstance(row, dict) or each not in row]
         if missing:
@@ -121,7 +123,7 @@ def _categories(file: Path, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]
             raise UserError(f"{file} has two categories named {name!r}; rename one")
         found[name] = row["id"]
     if not found:
-        raise UserError(f"{file} has no categories; it is no COCO instances file")
+        raise UserError(f"{file} has no categories: it is no COCO instances file; export it again")
     counts = Counter(key(each) for each in found.values())
     for name, each in found.items():
         if counts[key(each)] > 1:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from spatialembed.data.images.scenes import Place, Scene, Stored
+
+if TYPE_CHECKING:
+    from liffile import LifImageABC
 
 
 def lif_scenes(path: Path, level: int) -> list[Scene]:
@@ -18,7 +21,7 @@ def lif_scenes(path: Path, level: int) -> list[Scene]:
         return [_scene(path, number, image) for number, image in enumerate(file.images)]
 
 
-def _scene(path: Path, number: int, image: Any) -> Scene:
+def _scene(path: Path, number: int, image: LifImageABC) -> Scene:
     from liffile import LifFile
 
     def read(window: Place) -> np.ndarray:

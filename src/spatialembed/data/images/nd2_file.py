@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from spatialembed.data.images.scenes import Place, Scene, Stored
 from spatialembed.errors import UserError
+
+if TYPE_CHECKING:
+    from nd2 import ND2File
 
 _POSITION = "P"
 _IN_A_FRAME = "CYXS"
@@ -47,7 +50,7 @@ def nd2_scenes(path: Path, level: int) -> list[Scene]:
     return [scene(position) for position in range(positions)]
 
 
-def _require_planes(path: Path, file: Any) -> None:
+def _require_planes(path: Path, file: ND2File) -> None:
     """Refuse a file that lacks planes, of which the library gives zeros."""
     count = math.prod(n for axis, n in file.sizes.items() if axis not in _IN_A_FRAME)
     listed = getattr(file._rdr, "chunkmap", {})  # nowhere else is it said
@@ -59,10 +62,11 @@ def _require_planes(path: Path, file: Any) -> None:
         )
 
 
-def _steps(file: Any) -> dict[str, float]:
+def _steps(file: ND2File) -> dict[str, float]:
     """Micrometres, of what is calibrated."""
     step = file.voxel_size()
-    volume = None if file.is_legacy else file.metadata.channels[0].volume
+    channels = None if file.is_legacy else file.metadata.channels
+    volume = channels[0].volume if channels else None
     if volume is not None and not volume.axesCalibrated[0]:
         return {}
     return {"z": step.z, "y": step.y, "x": step.x}

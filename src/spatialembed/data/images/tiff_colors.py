@@ -6,6 +6,7 @@ What is not turned into grey or RGB without a guess is refused.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class Colors:
     white: int | None = None
 
     @classmethod
-    def of(cls, path: Path, page: Any, samples: bool, indices: bool) -> Colors:
+    def of(cls, path: Path, page: tifffile.TiffPage, samples: bool, indices: bool) -> Colors:
         """Of a tifffile page.
 
         Args:
@@ -112,12 +113,12 @@ class Colors:
         return pixels.astype(self.dtype(samples.dtype), copy=False)
 
 
-def _name(names: Any, value: int) -> str:
+def _name(names: type[IntEnum], value: int) -> str:
     """Name of a TIFF tag's value; one that tifffile does not know is a plain number."""
     return names(value).name if value in {one.value for one in names} else str(value)
 
 
-def _by_tifffile(page: Any) -> bool:
+def _by_tifffile(page: tifffile.TiffPage) -> bool:
     """Whether tifffile wrote it, which calls arrays of bool white-is-zero but stores True as 1."""
     return str(page.software).startswith("tifffile")
 
@@ -136,7 +137,7 @@ def _white(path: Path, bits: int, kind: str) -> int:
     return -1 if kind == "i" else 2**bits - 1
 
 
-def _palette(path: Path, page: Any) -> np.ndarray:
+def _palette(path: Path, page: tifffile.TiffPage) -> np.ndarray:
     """(N, 3) colors: uint8 if that is what the 16 bits of a TIFF's colormap hold, else uint16."""
     if page.colormap is None:
         raise UserError(f"{path} is a TIFF with a palette that is missing; store it as RGB")
@@ -148,7 +149,7 @@ def _palette(path: Path, page: Any) -> np.ndarray:
     return high.astype(np.uint8) if of_8_bits else colors
 
 
-def _without_alpha(page: Any) -> tuple[list[int] | None, int | None]:
+def _without_alpha(page: tifffile.TiffPage) -> tuple[list[int] | None, int | None]:
     """The samples that are no alpha, and which one is multiplied into the others, if any."""
     kinds = [int(kind) for kind in page.extrasamples]
     first = page.samplesperpixel - len(kinds)

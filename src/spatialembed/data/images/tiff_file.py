@@ -40,11 +40,11 @@ def opened(path: Path) -> Iterator[tifffile.TiffFile]:
 class _Stored(NamedTuple):
     """An image of a TIFF: a series of pages, or one plane of it."""
 
-    series: Any
+    series: tifffile.TiffPageSeries
     axes: str
     held: Held
     plane: int | None = None
-    smaller: Sequence[Any] = ()
+    smaller: Sequence[tifffile.TiffPageSeries] = ()
     """The same image in lower resolutions, the largest first."""
 
 
@@ -67,7 +67,7 @@ class TiffImage:
     axes: str
     held: list[Held]
     number: int
-    full: Any
+    full: tifffile.TiffPageSeries
     apart: tuple[float, float]
 
     @property
@@ -141,7 +141,7 @@ def image_of(path: Path, file: tifffile.TiffFile, series: Series, stack: bool = 
         (tall, wide), (height, width) = _size(full, full.axes), _size(pages, axes)
         apart = tall / height, wide / width
     if plane is not None:
-        page = pages[plane]
+        page: Any = pages[plane]
         pages, axes = tifffile.TiffPageSeries([page], page.shape, page.dtype, page.axes), page.axes
     _require_image(path, file, pages, axes, stack)
     return TiffImage(path, pages, axes, [image.held for image in stored], number, full, apart)
@@ -211,7 +211,7 @@ def _in_place_of_a_stack(letters: str) -> str:
     return f"store times as separate files, and planes with their axes ({by})"
 
 
-def _images(file: tifffile.TiffFile, series: Any, stack: bool) -> list[_Stored]:
+def _images(file: tifffile.TiffFile, series: tifffile.TiffPageSeries, stack: bool) -> list[_Stored]:
     """The images of one of tifffile's series: its full resolution, or the pages of which it does
     not say what they are, which together may be a stack.
     """
@@ -238,7 +238,7 @@ def _images(file: tifffile.TiffFile, series: Any, stack: bool) -> list[_Stored]:
     ]
 
 
-def _axes(file: tifffile.TiffFile, series: Any) -> str:
+def _axes(file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> str:
     """A letter for each axis of a series, from what the file says and tifffile does not look at."""
     kept, letters = _long(series.shape, series.axes)
     if len(letters) != 3 or letters[0] not in _UNSAID or letters[1:] != "YX":
@@ -281,19 +281,19 @@ def _long(shape: tuple[int, ...], axes: str) -> tuple[list[int], str]:
     return kept, "".join(axes[i] for i in kept)
 
 
-def _size(series: Any, axes: str) -> tuple[int, int]:
+def _size(series: tifffile.TiffPageSeries, axes: str) -> tuple[int, int]:
     """Height and width."""
     lengths = dict(zip(axes, map(int, series.shape), strict=True))
     return lengths.get("Y", 1), lengths.get("X", 1)
 
 
-def _is_level(series: Any) -> bool:
+def _is_level(series: tifffile.TiffPageSeries) -> bool:
     """Whether a file says that a series is another one in a lower resolution."""
     page = series.keyframe
     return bool(page.is_reduced or page.is_subifd or series.kind != "generic")
 
 
-def _is_aside(series: Any) -> bool:
+def _is_aside(series: tifffile.TiffPageSeries) -> bool:
     """Whether a file says of a series that it is no image of its own."""
     page, name = series.keyframe, series.name.lower()
     slide = series.kind in _SLIDES and name in _ASIDE

@@ -57,7 +57,9 @@ class Cityscapes(FileDataSet):
         path = self.items[i].truth
         ids = read_mask(path)
         if ids.max() >= _IDS:
-            raise UserError(f"{path} has ids above {_IDS - 1}; it is no instanceIds file")
+            raise UserError(
+                f"{path} has ids above {_IDS - 1}; it is no instanceIds file, which is wanted there"
+            )
         table = _table(self.class_names)
         return Truth(*(column[ids] for column in table))
 

@@ -60,7 +60,11 @@ def annotation_files(root: Path) -> tuple[dict[str, Path], list[Problem]]:
         others = _jsons(root / "annotations")
         known = next((text for file in others if (text := about_json(file, root))), None)
         names = ", ".join(file.name for file in others[:3])
-        raise UserError(known or f"{root / 'annotations'} has no COCO instances file ({names})")
+        raise UserError(
+            known
+            or f"{root / 'annotations'} has no COCO instances file ({names}); put "
+            "instances_train.json there"
+        )
     return _by_words(root, files)
 
 

@@ -126,7 +126,9 @@ def _rows(path: Path) -> Iterator[tuple[int, str, str]]:
     split = columns.index("split") if "split" in columns else None
     for line, cells in _lines(path):
         if len(cells) < len(columns):
-            raise UserError(f"{path} has fewer columns in line {line} than in its header")
+            raise UserError(
+                f"{path} has fewer columns in line {line} than in its header; complete it"
+            )
         if line == 1 or split is None or split_of(cells[split]) in (None, "train"):
             yield line, cells[image], cells[group]
 

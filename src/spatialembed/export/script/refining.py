@@ -30,7 +30,7 @@ def refined(
         farthest: a constant; TorchScript reads no global names.
     """
     count = len(classes)
-    kinds = torch.tensor([-1] + classes, dtype=torch.int64)  # noqa: RUF005
+    kinds = torch.tensor([-1] + classes, dtype=torch.int64)  # noqa: RUF005  # TorchScript unpacks no lists
     owner = label[shown.pixel].to(torch.int64)
     owner = torch.where(kinds[owner] == shown.kind, owner, torch.zeros_like(owner))
     center = means(shown.position, owner, count)

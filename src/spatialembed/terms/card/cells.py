@@ -188,14 +188,14 @@ def _in_cells(  # type: ignore[no-untyped-def]
     tl.store(owner + at, tl.load(object_of + p, mask=live, other=-1), mask=at < places)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def _cell(x, grid, d, side, D: tl.constexpr):  # type: ignore[no-untyped-def]
     """Cell along an axis, the first or last one beyond the grid; never decreasing."""
     place = (x - tl.load(grid + d)) * tl.load(grid + D + d)
     return tl.minimum(tl.maximum(place, 0.0), (side - 1).to(tl.float32)).to(tl.int32)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def _rows(k, center, far, grid, side, objects, D: tl.constexpr):  # type: ignore[no-untyped-def]
     """Rows of cells in an object's block; none if it reaches nothing."""
     rows = k * 0 + 1
@@ -211,7 +211,7 @@ def _rows(k, center, far, grid, side, objects, D: tl.constexpr):  # type: ignore
     return rows
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def _runs(  # type: ignore[no-untyped-def]
     k, row, rows, center, width, cutoff, far, image, grid, start, side, objects,
     D: tl.constexpr, TILE: tl.constexpr,

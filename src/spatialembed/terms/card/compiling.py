@@ -1,4 +1,7 @@
-"""How kernels of Triton are compiled, and how many things one program of them takes."""
+"""How kernels of Triton are compiled, and how many things one program of them takes.
+
+Of their arguments only constants are annotated: Triton takes annotations for types to compile for.
+"""
 
 from __future__ import annotations
 

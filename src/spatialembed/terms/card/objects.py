@@ -186,7 +186,7 @@ def _spread(  # type: ignore[no-untyped-def]
     tl.store(start + objects + (at - at), own + (at - at).to(tl.int32), mask=at == own - 1)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def within(sigma, LOW: tl.constexpr, HIGH: tl.constexpr):  # type: ignore[no-untyped-def]
     """A clamped bandwidth; what is no number stays none."""
     return tl.where(sigma > HIGH, HIGH, tl.where(sigma < LOW, LOW, sigma))

@@ -82,7 +82,7 @@ def one_minus_phi(x):  # type: ignore[no-untyped-def]
     return tl.where(x < 0.1, series, 1 - tl.exp(-x))
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def key_of(  # type: ignore[no-untyped-def]
     x, k, unit, middle, INSIDE: tl.constexpr, LIMIT: tl.constexpr, SPAN: tl.constexpr,
     EXACT: tl.constexpr,

@@ -89,7 +89,7 @@ def hinges(
     return total
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def _difference(  # type: ignore[no-untyped-def]
     position, center, k, block, live, d, objects, D: tl.constexpr, TILE: tl.constexpr
 ):
@@ -100,7 +100,7 @@ def _difference(  # type: ignore[no-untyped-def]
     return tl.load(at, mask=live[:, None], other=0.0) - middle[:, None]
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def _distances(  # type: ignore[no-untyped-def]
     position, center, width, k, block, live, objects,
     D: tl.constexpr, TILE: tl.constexpr, ROWS: tl.constexpr,
@@ -135,7 +135,7 @@ def _mark(  # type: ignore[no-untyped-def]
     tl.store(counts + tile, tl.sum(near, axis=1), mask=live)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def _pairs_of(bits, counts, behind, tile, live, TILE: tl.constexpr):  # type: ignore[no-untyped-def]
     """Which places of some tiles are within reach, and each one's number among all such pairs."""
     place = tl.arange(0, TILE)[None, :]

@@ -85,7 +85,7 @@ def finish(
     return terms, into, scale
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def _seed_of(  # type: ignore[no-untyped-def]
     output, object_of, phi, class_map, valid, weights, b, q, live, c, channels, pixels,
     K: tl.constexpr, WEIGHTS: tl.constexpr,

@@ -49,7 +49,7 @@ def card_terms(
         return None
     if images * cells_along(number // images, dims) ** dims >= gathering.NONE:
         return None
-    with torch.cuda.device_of(output):  # type: ignore[no-untyped-call]  # Triton works there
+    with torch.cuda.device_of(output):  # Triton works there
         valid = valid.contiguous()  # kernels go through memory
         objects = gathering.gather(label_mask, valid)
         if objects is None:
@@ -62,7 +62,7 @@ def card_terms(
         options = options._replace(foreground_weight=weight)
         few = hinges.FEW if few is None else few
         raw = output.float().contiguous()
-        found = _Terms.apply(raw, objects, kinds, valid, options, few)  # type: ignore[no-untyped-call]
+        found = _Terms.apply(raw, objects, kinds, valid, options, few)
     names = zip(NAMES, found, strict=True)
     return {name: term for name, term in names if name != "drift" or options.has_drift}
 
@@ -97,7 +97,7 @@ class _Terms(torch.autograd.Function):
             into = into + torch.stack([zero if term is None else term for term in each])
         learned = 0 if options.margin is not None else options.n_sigma
         classes = known.output.shape[1] - len(known.position) - options.n_sigma
-        with torch.cuda.device_of(known.output):  # type: ignore[no-untyped-call]
+        with torch.cuda.device_of(known.output):
             result = pixels.gradient(known, into, classes, learned, options.center == "learned")
         return result.view(ctx.shape), None, None, None, None, None
 

@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from spatialembed.errors import UserError
 from spatialembed.training.few_images.folds import Fold
-from spatialembed.training.stage_config import StageConfig
+from spatialembed.training.stage_config import StageConfig, whole_length
 
 JUDGING = 0.3
 """Share of the minutes that judging may take."""
@@ -51,9 +50,7 @@ class Budget:
         Raises:
             UserError: lengths in different units.
         """
-        if len({(s.epochs is None, s.steps is None) for s in stages}) > 1:
-            raise UserError("stages with lengths in different units cannot share one length")
-        whole = sum(stage.length for stage in stages)
+        whole = whole_length(stages)
         if stages[0].minutes is not None:
             return cls(60 * whole, None, began, trainings)
         if stages[0].epochs is not None:

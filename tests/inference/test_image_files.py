@@ -1,0 +1,92 @@
+"""Which files of folders and patterns are images to predict, and what their results are called."""
+
+import unicodedata
+
+import pytest
+from PIL import Image
+from test_folder import names
+from test_predictor import bright, squares
+
+from spatialembed.errors import UserError
+from spatialembed.formats.results_folder import Results
+from spatialembed.inference.folder import predict_files
+from spatialembed.inference.image_files import find_images
+
+
+def test_folders_keep_their_shape(images, tmp_path) -> None:
+    assert names(find_images([images], tmp_path / "out")) == ["a", "sub/b", "sub/c"]
+
+
+def test_files_and_patterns(images, tmp_path) -> None:
+    out = tmp_path / "out"
+    assert names(find_images([images / "a.png", images / "sub" / "*.png"], out)) == ["a", "c"]
+    assert names(find_images([str(images / "**" / "*.tif")], out)) == ["b"]
+    assert names(find_images([images / "a.png", images / "a.png"], out)) == ["a"]
+
+
+def test_results_inside_of_the_folder_are_no_images(images) -> None:
+    out = images / "out"
+    list(predict_files(bright(), find_images([images], out), Results(out)))
+    assert names(find_images([images], out)) == ["a", "sub/b", "sub/c"]
+
+
+def test_results_never_lie_among_the_images(images) -> None:
+    with pytest.raises(UserError, match="choose another folder"):
+        find_images([images], images)
+    with pytest.raises(UserError, match="choose another folder"):
+        find_images([images / "sub" / "b.tif"], images / "sub")
+
+
+def test_two_results_of_one_name(images, tmp_path) -> None:
+    Image.fromarray(squares()[..., 0]).save(images / "a.tif")
+    with pytest.raises(UserError, match=r"a\.png and .*a\.tif|a\.tif and .*a\.png"):
+        find_images([images], tmp_path / "out")
+
+
+@pytest.mark.parametrize("given", ["nowhere", "nowhere/*.png", "empty"])
+def test_nothing_there(tmp_path, given) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=given.partition("/")[0]):
+        find_images([tmp_path / given], tmp_path / "out")
+
+
+def test_a_pattern_that_matches_results_takes_the_images_alone(images, monkeypatch):
+    monkeypatch.chdir(images)
+    before = find_images(["**/*.tif"], images / "found")
+    list(predict_files(bright(), before, Results(images / "found")))
+    assert find_images(["**/*.tif"], images / "found") == before
+
+
+def test_hidden_folders_are_no_images_and_other_formats_are_told(images, tmp_path) -> None:
+    for name in (".ipynb_checkpoints/a-checkpoint.png", "__MACOSX/a.png", "sub/._b.tif"):
+        (images / name).parent.mkdir(exist_ok=True)
+        (images / name).write_bytes((images / "a.png").read_bytes())
+    for name in ("c.ims", "sub/d.npy", "sub/e.npy", "Thumbs.db", "table.csv"):
+        (images / name).touch()
+    (images / "big.zarr").mkdir()
+    (images / "big.zarr" / "0.png").touch()
+    told = []
+    assert names(find_images([images], tmp_path / "out", told.append)) == ["a", "sub/b", "sub/c"]
+    [line] = told
+    assert line.startswith(f"{images}: 4 files of other formats are left out (1 .ims, 2 .npy, 1 .z")
+    told.clear()
+    assert names(find_images([str(images / "**" / "*")], tmp_path / "out", told.append)) == [
+        *("a", "b", "c")
+    ]
+    assert "(1 .ims, 2 .npy, 1 .zarr)" in told[0]
+    assert told[0].endswith("a .zarr is predicted by itself, with --out NAME.zarr")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("plate/A1.png", "plate/a1.png"), ("grün.png", unicodedata.normalize("NFD", "grün.png"))],
+)
+def test_names_that_some_disks_do_not_tell_apart_are_refused(tmp_path, one, other) -> None:
+    for name in (one, other):
+        path = tmp_path / "images" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(squares()[..., 0]).save(path)
+    if len(list((tmp_path / "images").rglob("*.png"))) < 2:
+        pytest.skip("this disk does not tell the two apart")
+    with pytest.raises(UserError, match="would both write"):
+        find_images([tmp_path / "images"], tmp_path / "out")

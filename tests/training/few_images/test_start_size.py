@@ -56,6 +56,15 @@ def test_a_like_size_is_not_tried():
     assert sized(START, 21.0, None, finds({1.5: 0.1}))[0] == START
 
 
+def test_the_given_objects_tell_their_size_to_a_start_that_finds_sizes_itself():
+    finder = replace(START, finds_size=True)
+    spec, found = sized(finder, 20.5, None, finds({1.5: 0.8, 1.46: 0.8}))
+    assert (spec.zoom, spec.object_diameter, spec.finds_size) == (1.46, 20.5, False)
+    assert found[0].hit[0].sum() == 32
+    # unless what it finds is clearly better, and then it goes on finding them
+    assert sized(finder, 40.0, None, finds({1.5: 0.9, 0.75: 0.2}))[0] == finder
+
+
 def test_a_start_sees_images_by_their_pixels_as_in_predicting():
     known = replace(START, pixel_size=0.5)
     spec = at_pixel_size(known, 0.25, "start", "DATA")

@@ -104,10 +104,11 @@ def _at_size(tuning: Tuning, folds: Sequence[Fold]) -> tuple[Tuning, list[Tally]
     diameter = float(np.median(tuning.material.index.diameter))
     shown = tuning.config.diameter
     spec, base = sized(tuning.spec, diameter, shown, lambda spec: found_so(tuning.used_so(spec)))
-    if spec.zoom != tuning.spec.zoom:
+    if spec != tuning.spec:
+        before = "what it finds out" if tuning.spec.finds_size else f"{tuning.spec.zoom:g}"
         console.print(
             f"your objects are about {diameter:.0f} pixels wide: {tuning.things} are shown to it "
-            f"at {spec.zoom:g} times their size, no more at {tuning.spec.zoom:g}",
+            f"at {spec.zoom:g} times their size, no more at {before}",
             soft_wrap=True,
         )
     return tuning.used_so(spec), base

@@ -16,12 +16,12 @@ SAME = 0.1
 def at_zoom(spec: ModelSpec, zoom: float, diameter: float) -> ModelSpec:
     """The model for images whose objects are ``diameter`` pixels wide, magnified so.
 
-    How large their pixels are it does not know.
+    How large their pixels are it does not know, and how wide objects are it does not find out.
     """
     ratio = zoom / spec.zoom
     size = max(1, round(spec.min_size / ratio**2))
     shown = replace(spec, zoom=float(f"{zoom:.3g}"), min_size=size, pixel_size=None)
-    return replace(shown, object_diameter=diameter)
+    return replace(shown, object_diameter=diameter, finds_size=False)
 
 
 def at_pixel_size(start: ModelSpec, size: float | None, name: str, data: str) -> ModelSpec:
@@ -59,7 +59,8 @@ def sized(
     """The start as it is, or at the size of the given images' objects; and what it finds so.
 
     The one is preferred, and the other taken where it is clearly better. Preferred is what was
-    asked for, if anything was; else the start as it is, unless it never saw such objects.
+    asked for, if anything was; else the start as it is, unless it never saw such objects or finds
+    out in each image how wide they are, which the given objects tell.
 
     Args:
         start: the model.
@@ -71,10 +72,10 @@ def sized(
     zoom = (shown or seen * start.zoom) / diameter
     other = at_zoom(start, zoom, diameter)
     low, high = start.training.get("diameters", (0.0, float("inf")))
-    if abs(zoom / start.zoom - 1) < SAME:
+    if abs(zoom / start.zoom - 1) < SAME and not start.finds_size:
         return start, found_by(start)
     first, second = start, other
-    if shown is not None or not low <= diameter <= high:
+    if shown is not None or start.finds_size or not low <= diameter <= high:
         first, second = other, start
     found, instead = found_by(first), found_by(second)
     return (second, instead) if is_better(instead, found) else (first, found)

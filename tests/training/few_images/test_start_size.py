@@ -58,11 +58,10 @@ def test_a_like_size_is_not_tried():
 
 def test_the_given_objects_tell_their_size_to_a_start_that_finds_sizes_itself():
     finder = replace(START, finds_size=True)
-    spec, found = sized(finder, 20.5, None, finds({1.5: 0.8, 1.46: 0.8}))
+    spec, found = sized(finder, 20.5, None, finds({1.46: 0.8}))
     assert (spec.zoom, spec.object_diameter, spec.finds_size) == (1.46, 20.5, False)
     assert found[0].hit[0].sum() == 32
-    # unless what it finds is clearly better, and then it goes on finding them
-    assert sized(finder, 40.0, None, finds({1.5: 0.9, 0.75: 0.2}))[0] == finder
+    assert sized(finder, 40.0, 24.0, finds({0.6: 0.8}))[0].zoom == 0.6
 
 
 def test_a_start_sees_images_by_their_pixels_as_in_predicting():

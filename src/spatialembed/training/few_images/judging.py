@@ -22,7 +22,7 @@ def found_by(
     seeds: Sequence[float] = (),
     others: Sequence[tuple[float, int]] = (),
 ) -> Found:
-    """What a model finds with each setting, at the size of each image's objects if it finds that.
+    """What a model finds with each setting.
 
     Args:
         model: network and settings.
@@ -35,10 +35,9 @@ def found_by(
     others = others or [(spec.foreground_threshold, spec.min_size)]
     found: Found = {}
     for sample in samples:
-        shown = model.for_image(sample.image, sample.name)
-        output = shown.raw(sample.image, sample.name)
+        output = model.raw(sample.image, sample.name)
         for other in others:
-            each = matchings(shown, sample, output, seeds, *other)
+            each = matchings(model, sample, output, seeds, *other)
             for seed, matching in zip(seeds, each, strict=True):
                 tally = Tally.of(matching, len(spec.class_names))
                 found.setdefault(Setting(seed, *other), []).append(tally)

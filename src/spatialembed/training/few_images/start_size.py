@@ -59,8 +59,8 @@ def sized(
     """The start as it is, or at the size of the given images' objects; and what it finds so.
 
     The one is preferred, and the other taken where it is clearly better. Preferred is what was
-    asked for, if anything was; else the start as it is, unless it never saw such objects or finds
-    out in each image how wide they are, which the given objects tell.
+    asked for, if anything was; else the start as it is, unless it never saw such objects. A start
+    that finds out in each image how wide they are is told that by the given objects instead.
 
     Args:
         start: the model.
@@ -72,10 +72,12 @@ def sized(
     zoom = (shown or seen * start.zoom) / diameter
     other = at_zoom(start, zoom, diameter)
     low, high = start.training.get("diameters", (0.0, float("inf")))
-    if abs(zoom / start.zoom - 1) < SAME and not start.finds_size:
+    if start.finds_size:
+        return other, found_by(other)
+    if abs(zoom / start.zoom - 1) < SAME:
         return start, found_by(start)
     first, second = start, other
-    if shown is not None or start.finds_size or not low <= diameter <= high:
+    if shown is not None or not low <= diameter <= high:
         first, second = other, start
     found, instead = found_by(first), found_by(second)
     return (second, instead) if is_better(instead, found) else (first, found)

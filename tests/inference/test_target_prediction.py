@@ -162,6 +162,36 @@ def test_images_whose_results_would_have_one_name_are_refused(tmp_path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_pictures_of_an_image_that_is_called_as_a_target_s_results_stay(tmp_path) -> None:
+    for name in ("a", "a_cells"):
+        tifffile.imwrite(tmp_path / f"{name}.tif", scene()[..., 0])
+    both = find_images([tmp_path / "a_cells.tif", tmp_path / "a.tif"], tmp_path / "out")
+    results = Results(tmp_path / "out", ["geojson"], pictures=True)
+    list(predict_files(model(), both, results, overwrite=True))
+    assert (tmp_path / "out" / "a_cells_overlay.png").is_file()
+    alone = find_images([tmp_path / "a.tif"], tmp_path / "out")
+    list(predict_files(model(), alone, results, overwrite=True))
+    left = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"a_cells_overlay.png", "a_cells.geojson", "a_overlay.png", "a.geojson"} <= left
+
+
+def test_another_image_s_result_of_a_model_of_one_target_is_not_replaced(tmp_path) -> None:
+    for name in ("a", "a_cells"):
+        tifffile.imwrite(tmp_path / f"{name}.tif", scene()[..., 0])
+    out = tmp_path / "out"
+    one = find_images([tmp_path / "a_cells.tif"], out)
+    list(predict_files(model().of("cells"), one, Results(out)))
+    held = {path.name: path.read_bytes() for path in out.iterdir()}
+    other = find_images([tmp_path / "a.tif"], out)
+    with pytest.raises(UserError, match="also holds results of 1 images that are not given"):
+        list(predict_files(model(), other, Results(out), overwrite=True))
+    assert held == {path.name: path.read_bytes() for path in out.iterdir()}
+    # of the same image they are replaced, and nothing of the former names is left
+    assert [o.error for o in predict_files(model(), one, Results(out), overwrite=True)] == [None]
+    assert not (out / "a_cells.tif").exists()
+    assert (out / "a_cells_cells.tif").is_file()
+
+
 @pytest.mark.parametrize(("first", "second"), [("a", "a_x"), ("a_x", "a")])
 def test_so_are_those_of_two_calls_into_one_folder(tmp_path, first, second) -> None:
     clashing, out = model(class_names=("x_cells", "cells")), tmp_path / "out"

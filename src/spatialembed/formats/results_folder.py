@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -171,7 +171,23 @@ class Results:
         if self.annotations is not None:
             annotated_ids(self.annotations).require_size(name, found.label_map.shape)
         if overwrite:
-            self._remove(name, set(PLACES) - self.kinds)
+            self.tidy(name)
+        self.write_files(name, image, found, overwrite, spacing, columns)
+
+    def tidy(self, name: str) -> None:
+        """Remove what an earlier run wrote of an image in formats that are not written now."""
+        self._remove(name, set(PLACES) - self.kinds)
+
+    def write_files(
+        self,
+        name: str,
+        image: np.ndarray,
+        found: Instances,
+        overwrite: bool,
+        spacing: tuple[float, ...] | None,
+        columns: Mapping[str, Sequence[object]] | None,
+    ) -> None:
+        """:meth:`write` without removing anything."""
         writers: dict[str, Callable[[Path], object]] = {
             "cityscapes": lambda path: write_cityscapes_results(
                 path.parent, path.stem, found, cityscapes_ids(found.class_names)
@@ -213,7 +229,9 @@ class Results:
                     f"results in {self.out} were made with {told}; add --overwrite to replace "
                     "them, or choose another --out"
                 )
-            labels = {path for name in names for path in self.paths("labels", name)}
+            targets = before.get("targets")  # by which its files are named
+            former = replace(self, targets=tuple(targets) if isinstance(targets, dict) else ())
+            labels = {path for name in names for path in former.paths("labels", name)}
             if kept := [file for file in (first, *there) if file not in labels]:
                 raise UserError(
                     f"{self.out} also holds results of {len(kept)} images that are not given, "
@@ -221,7 +239,7 @@ class Results:
                     "another --out"
                 )
             for name in names:
-                self._remove(name, PLACES)
+                former._remove(name, PLACES)
         write_json(self.out / SETTINGS_FILE, settings)
         if overwrite and "coco" not in self.formats:
             for name in COCO_FILES:

@@ -159,6 +159,8 @@ def write_targets(
     Raises:
         UserError: a file cannot be written.
     """
+    if overwrite:
+        results.tidy(name)
     writers: dict[str, Callable[[Path], object]] = {
         "geojson": lambda path: write_json(path, targets_geojson(found)),
         "picture": lambda path: save_picture(path, targets_overlay(image, found)),
@@ -167,10 +169,9 @@ def write_targets(
         [path] = results.paths(kind, name)
         if kind in results.kinds and (overwrite or not path.is_file()):
             write(path)
-        elif overwrite:
-            path.unlink(missing_ok=True)
     formats = tuple(kind for kind in results.formats if kind not in OF_ALL_TARGETS)
     own = replace(results, formats=formats, pictures=False, targets=())
     columns = belonging(found) if "measurements" in formats else {}
     for target, one in found.items():
-        own.write(f"{name}_{target}", image, one, overwrite, spacing, columns.get(target))
+        # A picture or GeoJSON of that name would be of another image.
+        own.write_files(f"{name}_{target}", image, one, overwrite, spacing, columns.get(target))

@@ -291,6 +291,20 @@ def test_scenes_of_a_czi_may_differ_in_type_and_levels(tmp_path) -> None:
         read_image(path, Which(0, 2))
 
 
+@pytest.mark.parametrize("only", [0, 1])
+def test_a_scene_of_a_czi_that_lacks_a_channel_of_the_file_is_refused(tmp_path, only) -> None:
+    pytest.importorskip("pylibCZIrw")
+    path = tmp_path / "a.czi"
+    both = [(PLANES[c], {"plane": {"C": c}, "scene": 0}) for c in (0, 1)]
+    one = (PLANES[2], {"plane": {"C": only}, "scene": 2, "location": (100, 0)})
+    write_czi(path, [*both, one])
+    np.testing.assert_array_equal(read_image(path, Which(0, channels=(1,)))[..., 0], PLANES[1])
+    with pytest.raises(UserError, match="lacks 1 of the 2 planes of scene 2"):
+        read_image(path, Which(2))
+    write_czi(tmp_path / "b.czi", [(PLANES[0], {"plane": {"C": 1}, "scene": s}) for s in (0, 1)])
+    np.testing.assert_array_equal(read_image(tmp_path / "b.czi", 1)[..., 0], PLANES[0])
+
+
 def test_a_czi_of_1_micrometre_at_a_lower_level_states_it(tmp_path) -> None:
     pytest.importorskip("pylibCZIrw")
     plane = np.zeros((64, 64), np.uint8)

@@ -70,15 +70,18 @@ def czi_scenes(path: Path, level: int) -> list[Scene]:
     if not blocks:
         raise UserError(f"{path} holds no image: replace it")
     steps, names = _steps(about, level), _names(about)
+    channels = sorted({block.at.get("C", 0) for some in blocks.values() for block in some})
     return [
-        _scene(path, number if True in named else None, blocks[number], level)._replace(
+        _scene(path, number if True in named else None, blocks[number], channels, level)._replace(
             name=names.get(number, ""), steps=steps, number=number
         )
         for number in sorted(blocks)
     ]
 
 
-def _scene(path: Path, number: int | None, blocks: list[_Block], level: int) -> Scene:
+def _scene(
+    path: Path, number: int | None, blocks: list[_Block], channels: list[int], level: int
+) -> Scene:
     # Not pylibCZIrw's own rectangles: of scenes 0 and 2 it has none, for want of scene 1.
     lefts, tops, rights, bottoms = zip(*(block.ends for block in blocks), strict=True)
     x, y = min(lefts), min(tops)
@@ -86,6 +89,7 @@ def _scene(path: Path, number: int | None, blocks: list[_Block], level: int) -> 
     letters = sorted({axis for block in blocks for axis in block.at} - set(_PLANES))
     axes = [*letters, *_PLANES]
     held = [sorted({block.at.get(axis, 0) for block in blocks}) for axis in axes]
+    held[-1] = channels  # of the file: a scene that lacked the first would number the others anew
     try:
         kind = _kind(path, blocks)
         _require_planes(path, number, blocks, axes, held)

@@ -184,6 +184,7 @@ def test_the_same_frames_give_the_same_tracks() -> None:
         ([np.zeros((4, 4), int), np.zeros((4, 5), int)], {}, "frame 1"),
         ([np.zeros((4, 4), int), np.full((4, 4), -1)], {}, "negative"),
         ([np.zeros(4, int), np.zeros(4, int)], {}, "axes"),
+        ([np.zeros((9, 8, 3), int)] * 2, {}, "frames of 9 x 8 x 3 look like images in color"),
         (squares({}, {}), {"spacing": (1.0, 0.0)}, "spacing"),
         (squares({}, {}), {"spacing": (1.0, 1.0, 1.0)}, "spacing"),
     ],

@@ -24,6 +24,9 @@ from spatialembed.tracking.tracks import Tracks, tracks_of
 DAUGHTER = 0.8
 """Share of its mother's area that a daughter has at most."""
 
+COLORS = 4
+"""Pixels along the last axis up to which three axes are of an image in color, not of a volume."""
+
 Costs = dict[tuple[int, int], float]
 """Of rows of two objects, the earlier first."""
 
@@ -95,6 +98,11 @@ def _require(frames: Sequence[np.ndarray], max_distance: float | None, max_gap: 
     _require_array(0, frames[0])
     if frames[0].ndim not in (2, 3):
         raise UserError(f"a frame is (H, W) or (Z, H, W), not of {frames[0].ndim} axes")
+    if frames[0].ndim == 3 and frames[0].shape[2] <= COLORS < min(frames[0].shape[:2]):
+        raise UserError(
+            f"frames of {' x '.join(map(str, frames[0].shape))} look like images in color; a frame "
+            "is a label map, (H, W) or (Z, H, W): of an image give what the model predicts"
+        )
 
 
 def _candidates(

@@ -94,6 +94,12 @@ def test_a_check_says_them_and_warns_of_several(tmp_path) -> None:
     assert "pixel size 0.5 to 0.8 µm\n" in lines
     assert "3.tif: has pixels of 0.8 µm, the median image of 0.5" in lines
     assert report.to_dict()["splits"][0]["pixel_sizes"] == {"0.5": 3, "0.8": 1}
+    assert not report.errors
+    far = check_data(data(tmp_path / "far", 0.5, 0.5, 6.0, 0.8))
+    assert far.errors
+    assert "2.tif: has pixels of 6 µm, the median image of 0.65: training refuses it" in "\n".join(
+        far.lines()
+    )
     lines = "\n".join(check_data(data(tmp_path / "b", 0.5, None, 0.5)).lines())
     assert "pixel size 0.5 µm, not stated by 1 file" in lines
     assert "1.tif: does not state the size of its pixels" in lines

@@ -6,15 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from spatialembed.data.images.spacing import ALIKE, in_words, side_of
+from spatialembed.data.images.spacing import ALIKE, MOST, in_words, side_of
 from spatialembed.errors import UserError
 
 if TYPE_CHECKING:
     from spatialembed.models.spec import ModelSpec
-
-MOST = 8.0
-"""By how much images may be enlarged or shrunk for their pixel size: one that is wrong by a power
-of ten, or an overview of a slide, is none that a model knows how to see."""
 
 
 class Ratios(NamedTuple):

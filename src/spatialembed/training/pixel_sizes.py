@@ -9,10 +9,9 @@ import numpy as np
 
 from spatialembed.data.data_set import FileDataSet, Problem
 from spatialembed.data.images.pixel_size import pixel_side
-from spatialembed.data.images.spacing import ALIKE
+from spatialembed.data.images.spacing import ALIKE, MOST
 from spatialembed.data.mixture import sets_of
 from spatialembed.errors import UserError
-from spatialembed.inference.true_size import MOST
 from spatialembed.training.config import TrainConfig
 
 

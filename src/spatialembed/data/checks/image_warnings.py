@@ -12,7 +12,7 @@ from spatialembed.data.checks.one_image import Look
 from spatialembed.data.data_set import Problem
 from spatialembed.data.images.orientation import turned_size
 from spatialembed.data.images.reading import further_images, image_size, stated_orientation
-from spatialembed.data.images.spacing import ALIKE
+from spatialembed.data.images.spacing import ALIKE, MOST
 from spatialembed.files.pixel_values import Values
 
 
@@ -47,11 +47,19 @@ def pixel_size_warnings(looks: Mapping[str, Mapping[Path, Look]]) -> Iterator[Pr
     usual = float(np.median(known))
     for split, of in sides.items():
         silent = [file for file, side in of.items() if side is None]
-        other = [file for file, side in of.items() if side and abs(side / usual - 1) > ALIKE]
+        ratios = {file: side / usual for file, side in of.items() if side}
+        far = [file for file, ratio in ratios.items() if not 1 / MOST <= ratio <= MOST]
+        other = [f for f, ratio in ratios.items() if abs(ratio - 1) > ALIKE and f not in far]
         if silent:
             then = "a model will know none" if split == "train" else "it is shown as it is"
             message = f"does not state the size of its pixels, others do{_such(silent)}: {then}"
             yield Problem(silent[0], f"{message}, without --pixel_size", warning=True)
+        if far:
+            message = (
+                f"has pixels of {of[far[0]]:.3g} µm, the median image of {usual:.3g}{_such(far)}: "
+                "training refuses it; resample it, or give one --pixel_size for all if that is wrong"
+            )
+            yield Problem(far[0], message)
         if other:
             message = (
                 f"has pixels of {of[other[0]]:.3g} µm, the median image of {usual:.3g}"

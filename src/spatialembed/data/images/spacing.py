@@ -15,6 +15,10 @@ PixelSize: TypeAlias = tuple[float, float]
 ALIKE = 0.1
 """By how much, as a share, lengths and proportions of voxels may differ and be taken for one."""
 
+MOST = 8.0
+"""By how much images may be enlarged or shrunk for their pixel size: one that is wrong by a power
+of ten, or an overview of a slide, is none that a model knows how to see."""
+
 _POWERS = {
     **dict.fromkeys(("pm", "picometer", "picometre"), -6),
     **dict.fromkeys(

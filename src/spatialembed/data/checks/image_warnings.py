@@ -57,7 +57,7 @@ def pixel_size_warnings(looks: Mapping[str, Mapping[Path, Look]]) -> Iterator[Pr
         if far:
             message = (
                 f"has pixels of {of[far[0]]:.3g} µm, the median image of {usual:.3g}{_such(far)}: "
-                "training refuses it; resample it, or give one --pixel_size for all if that is wrong"
+                "training refuses it; resample it, or give one --pixel_size if that is wrong"
             )
             yield Problem(far[0], message)
         if other:

@@ -16,6 +16,7 @@ from spatialembed.demo.scenes import make_scenes
 from spatialembed.errors import UserError
 from spatialembed.export import int8
 from spatialembed.export.onnx import export_model
+from spatialembed.files.packaged import packaged
 from spatialembed.inference.onnx_network import EXPORT_KEY, SPEC_KEY, _open_in_onnx_runtime
 from spatialembed.models import build
 from spatialembed.models.checkpoint import save_model
@@ -72,6 +73,11 @@ def test_output_is_that_of_torch(run, exported, height, width) -> None:
     assert found.spec == expected.spec
     np.testing.assert_allclose(found.raw(image), expected.raw(image), atol=1e-4)
     np.testing.assert_array_equal(found.predict(image).label_map, expected.predict(image).label_map)
+
+
+def test_a_file_says_nothing_of_the_machine_that_made_it(exported) -> None:
+    for path in (exported, *packaged("shipped", ".onnx")):
+        assert b"site-packages" not in path.read_bytes()
 
 
 def test_branched_erfnet(tmp_path) -> None:

@@ -122,7 +122,10 @@ def _traced(module: nn.Module, spec: ModelSpec, steps: tuple[int, ...]) -> onnx.
             ),
         )
     assert program is not None
-    return program.model_proto
+    made = program.model_proto
+    for node in made.graph.node:
+        del node.metadata_props[:]  # where torch lies on this machine, which is nobody's business
+    return made
 
 
 def _save(written: onnx.ModelProto, spec: ModelSpec, notes: dict[str, Any], path: Path) -> None:

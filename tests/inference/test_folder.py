@@ -9,7 +9,7 @@ from pycocotools import mask as coco_mask
 from test_predictor import Bright, bright, squares
 
 from spatialembed.errors import UserError
-from spatialembed.formats import results_folder
+from spatialembed.formats import kinds
 from spatialembed.formats.results_folder import Results
 from spatialembed.inference import overlap, sight
 from spatialembed.inference.folder import Outcome, predict_files
@@ -168,7 +168,7 @@ def test_overwriting_leaves_no_result_of_other_settings(images, tmp_path) -> Non
 
 
 def test_formats_of_a_missing_extra_are_refused(monkeypatch) -> None:
-    monkeypatch.setattr(results_folder, "find_spec", lambda name: None)
+    monkeypatch.setattr(kinds, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"spatialembed\[formats\]"):
         Results("out", ["geojson"])
     Results("out", ["coco"])

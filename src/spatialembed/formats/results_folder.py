@@ -5,17 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spatialembed.errors import UserError, missing_extra
+from spatialembed.errors import UserError
 from spatialembed.files.writing import atomic_write
 from spatialembed.formats.cityscapes_results import cityscapes_ids, write_cityscapes_results
 from spatialembed.formats.coco_ids import annotated_ids, numbered
 from spatialembed.formats.coco_results import image_part, read_part
+from spatialembed.formats.kinds import (
+    COCO_FILES,
+    OF_ALL_TARGETS,
+    OF_ONE_TARGET,
+    PLACES,
+    require_format,
+    require_kind,
+)
 from spatialembed.formats.label_images import save_label_tiff
 from spatialembed.formats.measurements import write_measurements
 from spatialembed.formats.meshes import write_meshes
@@ -26,40 +33,6 @@ from spatialembed.pictures.overlays import projected
 
 if TYPE_CHECKING:
     from spatialembed.instances import Instances
-
-Format = Literal["cityscapes", "coco", "geojson", "imagej", "measurements", "meshes"]
-
-PLACES = {
-    "cityscapes": "cityscapes/{}.txt",
-    "coco": "coco/{}.json",
-    "geojson": "{}.geojson",
-    "imagej": "{}_rois.zip",
-    "measurements": "{}.csv",
-    "meshes": "{}.obj",
-    "picture": "{}_overlay.png",
-    "labels": "{}.tif",
-}
-"""Where the results of an image of that name are; labels, written last, say that it is done."""
-
-COCO_FILES = "coco_results.json", "coco_images.json"
-"""Of all images together."""
-
-OF_ALL_TARGETS = "picture", "geojson"
-"""What is of several targets together; of other kinds each has its own."""
-
-OF_ONE_TARGET = "cityscapes", "coco"
-"""Formats that several targets, whose objects overlap, are not written in."""
-
-OF_ONE_KIND = {"cityscapes": 2, "coco": 2, "meshes": 3}
-"""Formats that hold what was found in images alone, or in volumes, by their axes."""
-
-LIBRARIES = {
-    "geojson": ["skimage"],
-    "imagej": ["skimage", "roifile"],
-    "measurements": ["skimage"],
-    "meshes": ["skimage"],
-}
-"""What formats need beyond the core."""
 
 
 @dataclass(frozen=True)
@@ -94,14 +67,7 @@ class Results:
 
     def __post_init__(self) -> None:
         for name in self.formats:
-            if name not in get_args(Format):
-                raise UserError(
-                    f"format is one of {', '.join(get_args(Format))}, not {name!r}; spaces "
-                    "separate several"
-                )
-            for library in LIBRARIES.get(name, ()):
-                if find_spec(library) is None:
-                    raise missing_extra(f"format {name}", "formats")
+            require_format(name)
         if self.annotations is not None and "coco" not in self.formats:
             raise UserError(
                 "annotations are for COCO results, which are of images: add format coco, or of "
@@ -124,7 +90,7 @@ class Results:
                 images of these names.
         """
         for name in self.formats:
-            _require_kind(name, dims)
+            require_kind(name, dims)
             if self.targets and name in OF_ONE_TARGET:
                 raise UserError(
                     f"format {name} is of one target, the model finds "
@@ -294,16 +260,6 @@ class Results:
         for kind in kinds:
             for path in self.paths(kind, name):
                 path.unlink(missing_ok=True)
-
-
-def _require_kind(name: str, dims: int) -> None:
-    """Raise a UserError of a format that does not hold what was found in images, or in volumes."""
-    if OF_ONE_KIND.get(name, dims) != dims:
-        others = [other for other in get_args(Format) if OF_ONE_KIND.get(other, dims) == dims]
-        raise UserError(
-            f"format {name} is of {'volumes' if dims == 2 else 'images'}; leave it out: of "
-            f"{'images' if dims == 2 else 'stacks'} there are label TIFFs and {', '.join(others)}"
-        )
 
 
 def _flat(image: np.ndarray, label_map: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

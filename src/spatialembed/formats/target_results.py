@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from spatialembed.errors import UserError
+from spatialembed.formats.kinds import OF_ALL_TARGETS
 from spatialembed.formats.outlines import features
-from spatialembed.formats.results_folder import OF_ALL_TARGETS, Results, write_json
+from spatialembed.formats.results_folder import Results, write_json
 from spatialembed.instances import Instances
 from spatialembed.metrics.overlaps import common_pixels, runs
 from spatialembed.pictures import distinct_colors, save_picture

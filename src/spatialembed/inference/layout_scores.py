@@ -14,7 +14,8 @@ from spatialembed.data.layouts.coco import Coco
 from spatialembed.errors import UserError
 from spatialembed.formats.cityscapes_results import cityscapes_ids, write_cityscapes_results
 from spatialembed.formats.coco_results import coco_results
-from spatialembed.formats.results_folder import COCO_FILES, write_json
+from spatialembed.formats.kinds import COCO_FILES
+from spatialembed.formats.results_folder import write_json
 from spatialembed.metrics.coco_ap import MAX_FOUND
 
 if TYPE_CHECKING:

@@ -139,6 +139,20 @@ def test_what_is_said_of_a_size_that_was_asked_for(tmp_path) -> None:
         predicted(knowing(None), path, tmp_path / "out")
 
 
+def test_pixels_that_are_no_squares_are_told_of(tmp_path) -> None:
+    path = tmp_path / "x.tif"
+    tifffile.imwrite(path, IMAGE, imagej=True, resolution=(4, 2), metadata={"unit": "um"})
+    for number, (model, unless) in enumerate(((knowing(0.5), False), (knowing(None), True))):
+        [note] = predicted(model, path, tmp_path / str(number))[0].notes
+        assert note.startswith("its pixels are 0.5 µm high and 0.25 wide, no squares")
+        assert ("unless images of training had such" in note) == unless
+        assert "give --pixel_size" in note
+    [note] = predicted(knowing(0.5, pixel_size=0.5), path, tmp_path / "asked")[0].notes
+    assert note.startswith("its file states pixels of 0.5 x 0.25 µm; they are taken for 0.5")
+    [note] = predicted(knowing(0.5, diameter=9.0), path, tmp_path / "wide")[0].notes
+    assert "no squares" in note
+
+
 def test_volumes_are_shown_with_voxels_as_in_training() -> None:
     spec = replace(VOLUMES, object_diameter=6.0, training={"spacing_stated": True})
     model = Model(TorchNetwork(BrightVolume()), spec)

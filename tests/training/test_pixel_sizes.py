@@ -108,6 +108,25 @@ def test_a_check_says_them_and_warns_of_several(tmp_path) -> None:
     assert report.splits[0].pixel_sizes == {}
 
 
+def test_pixels_that_are_no_squares_are_told_of(tmp_path) -> None:
+    root = data(tmp_path / "a", 0.5, 0.5, 0.5)
+    for name in ("train/images/1.tif", "train/images/2.tif", "val/images/0.tif"):
+        how = {"resolution": (4, 2), "metadata": {"unit": "um"}}
+        tifffile.imwrite(root / name, tifffile.imread(root / name), imagej=True, **how)
+    such = "has pixels of 0.5 x 0.25 µm (high, wide), no squares"
+    report = check_data(root)
+    assert not report.errors
+    messages = [str(problem) for problem in report.warnings]
+    assert sum(f"1.tif: {such} (2 such images): their size" in line for line in messages) == 1
+    assert sum(f"0.tif: {such}: their size is taken for unknown" in line for line in messages) == 1
+    assert not [line for line in messages if "does not state" in line]
+    assert "  pixel size 0.5 µm" in list(report.lines())
+    known = material(root, tmp_path / "run")
+    assert known.spec.pixel_size is None
+    assert f"1.tif: {such} (2 such images)" in told(known)
+    assert "does not state" not in told(known)
+
+
 def test_stored_crops_state_it(tmp_path) -> None:
     train = open_data(data(tmp_path / "a", 0.25, None), "train")
     store_crops(train, object_index(train), tmp_path / "crops", 16)

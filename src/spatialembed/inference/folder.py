@@ -221,8 +221,7 @@ class Found(NamedTuple):
             results.write(name, self.pixels, one, overwrite, self.spacing)
         diameter, look = self.told()
         count = sum(map(len, found.values()))
-        known = (diameter, self.notes, look, self.ratios)
-        return Outcome(self.image, count, None, False, *known)
+        return Outcome(self.image, count, None, False, diameter, self.notes, look, self.ratios)
 
 
 def find(model: Model, image: ImageFile, read: Callable[[], np.ndarray], settings: Given) -> Found:
@@ -262,6 +261,7 @@ def find_in_stack(
         voxels = read()
         spacing = spacing_of(image, model, notes, stack=True)
         found, look, diameter = predict_stack(model, voxels, *settings, name, spacing)
+        notes += other_voxels(spacing, model)
     told, ratios = (diameter, look), model.shown_at(spacing)
     named = {"+".join(model.spec.class_names): found}
     return Found(image, voxels, named, lambda: told, tuple(notes), spacing, ratios)

@@ -17,7 +17,8 @@ def other_voxels(spacing: Sequence[float] | None, model: Model) -> list[str]:
     Of other proportions they look flatter or longer; where the files of training stated
     micrometres, and not the option ``spacing`` numbers in proportion, of other sizes they look
     larger or smaller, too. A diameter changes the planes alone, so it mends what differs in them.
-    Of images, where pixels are no squares and so are not shown as large as those of training.
+    Of images, where pixels are no squares and so are not shown as large as those of training,
+    whatever diameter was given.
 
     Args:
         spacing: along (z, y, x) of the volume, of an image (y, x); None where its file does not
@@ -55,14 +56,13 @@ def other_voxels(spacing: Sequence[float] | None, model: Model) -> list[str]:
 
 
 def _no_squares(size: Sequence[float] | None, model: Model) -> list[str]:
-    if size is None or model.spec.pixel_size is None or model.sized:
+    if size is None or side_of((size[-2], size[-1])) is not None:
         return []
-    y, x = size[-2:]
-    if side_of((y, x)) is not None:
-        return []
+    unless = "" if model.spec.pixel_size else ", unless images of training had such pixels"
     return [
-        f"its pixels are {y:.3g} µm high and {x:.3g} wide, so that objects look flatter or longer "
-        "than the model knows them: resample it to squares"
+        f"its pixels are {size[-2]:.3g} µm high and {size[-1]:.3g} wide, no squares, so that "
+        f"objects look flatter or longer than the model knows them{unless}: resample it to "
+        "squares, or give --pixel_size where its file is wrong"
     ]
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from spatialembed.data.checks.image_warnings import oblong_warnings
 from spatialembed.data.data_set import FileDataSet, Problem
-from spatialembed.data.images.pixel_size import pixel_side
-from spatialembed.data.images.spacing import ALIKE, MOST
+from spatialembed.data.images.pixel_size import known_pixel_size
+from spatialembed.data.images.spacing import ALIKE, MOST, PixelSize, side_of
 from spatialembed.data.mixture import sets_of
 from spatialembed.errors import UserError
 from spatialembed.training.config import TrainConfig
@@ -53,14 +54,17 @@ def pixel_sizes(
         raise UserError(f"--pixel_size is of one set of images, and {instead}: leave it out")
     if config.pixel_size is not None or train.dims == 3 or by_objects:
         return ones, []
-    sides, others = _sides(train), _sides(val)
+    sizes, others = _stated(train), _stated(val)
+    told = [*_oblong(train, sizes), *_oblong(val, others)]
+    sides = _sides(sizes)
     known = [side for side in sides if side is not None]
     if len(known) < len(sides):
-        return ones, _silent(train, sides, "the model will know no pixel size") if known else []
+        silent = _silent(train, sizes, "the model will know no pixel size") if known else []
+        return ones, told + silent
     own = float(f"{np.median(known):.6g}")
-    found = PixelSizes(own, _ratios(train, sides, own), _ratios(val, others, own))
+    found = PixelSizes(own, _ratios(train, sides, own), _ratios(val, _sides(others), own))
     most = max(range(len(known)), key=lambda i: abs(known[i] / own - 1))
-    told = _silent(val, others, "it is shown as it is")
+    told += _silent(val, others, "it is shown as it is")
     if abs(known[most] / own - 1) <= ALIKE:
         return found if resizes else ones._replace(own=own), told
     message = (
@@ -75,9 +79,18 @@ def pixel_sizes(
     return (found if resizes else ones), told
 
 
-def _sides(data: FileDataSet) -> list[float | None]:
-    """Micrometres that each image's pixels are wide; None where it is not stated, or no squares."""
-    return [pixel_side(data.items[i].image) for i in range(len(data))]
+def _stated(data: FileDataSet) -> list[PixelSize | None]:
+    """What each image's file states."""
+    return [known_pixel_size(data.items[i].image) for i in range(len(data))]
+
+
+def _sides(sizes: Sequence[PixelSize | None]) -> list[float | None]:
+    """Micrometres that pixels are wide; None where it is not stated, or no squares."""
+    return [None if size is None else side_of(size) for size in sizes]
+
+
+def _oblong(data: FileDataSet, sizes: Sequence[PixelSize | None]) -> Iterator[Problem]:
+    return oblong_warnings({data.items[i].image: size for i, size in enumerate(sizes)})
 
 
 def _ratios(data: FileDataSet, sides: Sequence[float | None], own: float) -> np.ndarray:
@@ -92,8 +105,8 @@ def _ratios(data: FileDataSet, sides: Sequence[float | None], own: float) -> np.
     return np.array(ratios)
 
 
-def _silent(data: FileDataSet, sides: Sequence[float | None], then: str) -> list[Problem]:
-    silent = [data.items[i].image for i, side in enumerate(sides) if side is None]
+def _silent(data: FileDataSet, sizes: Sequence[PixelSize | None], then: str) -> list[Problem]:
+    silent = [data.items[i].image for i, size in enumerate(sizes) if size is None]
     if not silent:
         return []
     such = f" ({len(silent)} such images)" if len(silent) > 1 else ""

@@ -31,7 +31,7 @@ from spatialembed.data.checks.volume_warnings import (
 )
 from spatialembed.data.data_set import HOLDOUT, SPLITS, Crowds, FileDataSet, Problem, Split
 from spatialembed.data.held_out import open_by_groups
-from spatialembed.data.images.pixel_size import pixel_side
+from spatialembed.data.images.pixel_size import known_pixel_size
 from spatialembed.data.index import Progress
 from spatialembed.data.layouts import cityscapes
 from spatialembed.data.open import scan_data
@@ -128,7 +128,7 @@ def _look_through(
         try:
             look = (look_at if dataset.dims == 2 else look_at_volume)(dataset, i)
             if dataset.dims == 2:
-                look = look._replace(side=pixel_side(dataset.items[i].image))
+                look = look._replace(pixel=known_pixel_size(dataset.items[i].image))
                 problems += file_warnings(dataset.files(i))
         except UserError as error:
             told = of_another_kind(dataset, i) or str(error)

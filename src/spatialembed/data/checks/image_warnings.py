@@ -12,7 +12,7 @@ from spatialembed.data.checks.one_image import Look
 from spatialembed.data.data_set import Problem
 from spatialembed.data.images.orientation import turned_size
 from spatialembed.data.images.reading import further_images, image_size, stated_orientation
-from spatialembed.data.images.spacing import ALIKE, MOST
+from spatialembed.data.images.spacing import ALIKE, MOST, PixelSize, side_of
 from spatialembed.files.pixel_values import Values
 
 
@@ -40,13 +40,15 @@ def file_warnings(files: Sequence[Path]) -> Iterator[Problem]:
 
 def pixel_size_warnings(looks: Mapping[str, Mapping[Path, Look]]) -> Iterator[Problem]:
     """What is to be said of the pixel sizes of images, by split; nothing where none states it."""
+    for of in looks.values():
+        yield from oblong_warnings({file: look.pixel for file, look in of.items()})
     sides = {split: {file: look.side for file, look in of.items()} for split, of in looks.items()}
     known = [side for side in next(iter(sides.values()), {}).values() if side is not None]
     if not known:
         return
     usual = float(np.median(known))
     for split, of in sides.items():
-        silent = [file for file, side in of.items() if side is None]
+        silent = [file for file in of if looks[split][file].pixel is None]
         ratios = {file: side / usual for file, side in of.items() if side}
         far = [file for file, ratio in ratios.items() if not 1 / MOST <= ratio <= MOST]
         other = [f for f, ratio in ratios.items() if abs(ratio - 1) > ALIKE and f not in far]
@@ -67,6 +69,18 @@ def pixel_size_warnings(looks: Mapping[str, Mapping[Path, Look]]) -> Iterator[Pr
                 "wrong, correct it or give one --pixel_size for all"
             )
             yield Problem(other[0], message, warning=True)
+
+
+def oblong_warnings(sizes: Mapping[Path, PixelSize | None]) -> Iterator[Problem]:
+    """A warning where images, by file, have pixels that are no squares, which nothing goes by."""
+    oblong = {file: size for file, size in sizes.items() if size and side_of(size) is None}
+    for file, (y, x) in list(oblong.items())[:1]:
+        message = (
+            f"has pixels of {y:.3g} x {x:.3g} µm (high, wide), no squares{_such(list(oblong))}: "
+            "their size is taken for unknown, and objects look flatter or longer; resample it to "
+            "squares, or give --pixel_size where its file is wrong"
+        )
+        yield Problem(file, message, warning=True)
 
 
 def _such(files: Sequence[Path]) -> str:

@@ -13,7 +13,7 @@ from spatialembed.data.checks.mask_warnings import Seen, mask_warnings
 from spatialembed.data.checks.noise import is_noise, middle
 from spatialembed.data.data_set import FileDataSet, Problem
 from spatialembed.data.images.reading import read_mask
-from spatialembed.data.images.spacing import Spacing
+from spatialembed.data.images.spacing import PixelSize, Spacing, side_of
 from spatialembed.data.images.windows import blocks
 from spatialembed.data.large_sample import LargeSample
 from spatialembed.data.layouts.cityscapes import Cityscapes, foreign_ids
@@ -44,10 +44,15 @@ class Look(NamedTuple):
     traces: Traces
     spacing: Spacing | None = None
     """Of volumes, where their files state it."""
-    side: float | None = None
-    """Micrometres that a pixel of an image is wide, where its file states it."""
+    pixel: PixelSize | None = None
+    """Micrometres that a pixel of an image is high and wide, where its file states them."""
     noise: bool = False
     """Whether nothing can be seen in it, where that was looked at."""
+
+    @property
+    def side(self) -> float | None:
+        """Micrometres that a pixel is wide; None of those that are no squares, too."""
+        return None if self.pixel is None else side_of(self.pixel)
 
 
 def look_at(dataset: FileDataSet, i: int) -> Look:

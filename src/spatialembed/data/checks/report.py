@@ -43,7 +43,7 @@ class SplitReport:
             ellipsoid of its voxels; None without objects.
         ignored: share of all pixels that is ignored, 0 to 1.
         pixel_sizes: images by the micrometres that their pixels are wide, None where that is not
-            stated; empty where no file states it, and for volumes.
+            stated, without those of no squares; empty where no file states it, and for volumes.
         spacings: volumes by their spacing, None where it is not stated; empty for images.
         extents, extents_um: how far the objects of volumes reach in voxels, and in micrometres
             where all volumes state their spacing; empty for images.
@@ -114,7 +114,7 @@ def split_report(dataset: FileDataSet, looks: Sequence[Look]) -> SplitReport:
     counts = np.bincount(table[:, 1], minlength=len(dataset.class_names))
     area = table[:, -1]
     pixels = sum(math.prod(look.shape) for look in looks)
-    sides = Counter(look.side for look in looks)
+    sides = Counter(look.side for look in looks if look.side or not look.pixel)
     extents, extents_um = extents_of(looks) if is_volume else ({}, {})
     return SplitReport(
         split=dataset.split,

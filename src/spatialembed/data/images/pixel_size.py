@@ -7,7 +7,7 @@ from pathlib import Path
 from spatialembed.data.images.kinds import is_tiff, is_vendor, is_zarr
 from spatialembed.data.images.reading import image_size
 from spatialembed.data.images.series import Series, which
-from spatialembed.data.images.spacing import PixelSize, side_of
+from spatialembed.data.images.spacing import PixelSize
 from spatialembed.data.images.tiff_spacing import tiff_spacing
 from spatialembed.data.images.vendor_image import vendor_steps
 from spatialembed.data.images.zarr_image import zarr_pixel_size
@@ -50,13 +50,9 @@ def _stated(path: Path, series: Series) -> tuple[float, ...] | None:
     return tiff_spacing(path, series, "YX") if is_tiff(path) else None
 
 
-def pixel_side(path: str | Path) -> float | None:
-    """Micrometres that a file's pixels are wide; None where they are no squares, to a tenth.
-
-    None, too, where the file does not state it, or not so that it can be read.
-    """
+def known_pixel_size(path: str | Path) -> PixelSize | None:
+    """:func:`pixel_size`; None, too, of a file that does not state it so that it can be read."""
     try:
-        size = pixel_size(path)
+        return pixel_size(path)
     except UserError:
         return None
-    return None if size is None else side_of(size)

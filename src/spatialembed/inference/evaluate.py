@@ -15,6 +15,7 @@ from spatialembed.console.progress import Track, silent
 from spatialembed.data.checks.one_image import about_masks
 from spatialembed.data.data_set import FileDataSet, Problem, Split
 from spatialembed.data.held_out import open_as_trained
+from spatialembed.data.images.vendor_image import vendor_remark
 from spatialembed.data.layouts import coco
 from spatialembed.data.layouts.cityscapes import Cityscapes
 from spatialembed.data.open import refuse, scan_data
@@ -175,7 +176,8 @@ def _about_sizes(dataset: FileDataSet, model: Model) -> Iterator[str | Problem]:
     seen: list[Outcome] = []
     for i, name in enumerate(dataset.names):
         spacing, path = spacing_in(dataset, i, model), dataset.items[i].image
-        for note in other_voxels(spacing, model.at_true_size(path, name, spacing) or model):
+        sized = model.at_true_size(path, name, spacing) or model
+        for note in filter(None, [*other_voxels(spacing, sized), vendor_remark(path)]):
             kinds.setdefault(note, []).append(path)
         seen.append(Outcome(ImageFile(path, name), 0, ratios=model.shown_at(spacing)))
     for note, files in kinds.items():

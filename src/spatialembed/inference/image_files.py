@@ -14,6 +14,7 @@ from spatialembed.data.images.pixel_size import pixel_size
 from spatialembed.data.images.reading import is_stack, stack_size, stack_spacing
 from spatialembed.data.images.series import Series
 from spatialembed.data.images.spacing import ALIKE
+from spatialembed.data.images.vendor_image import vendor_remark
 from spatialembed.data.layouts.unread_files import DOCUMENTS, STORES, in_words, is_visible, walk
 from spatialembed.errors import UserError
 from spatialembed.files.names import composed
@@ -96,9 +97,11 @@ def spacing_of(
     """Micrometres between an image's pixels along (y, x), or a stack's voxels along (z, y, x).
 
     None where neither the file states them nor the model was told; what else there is to say of
-    them is put to the ``notes``.
+    them, and of the file, is put to the ``notes``.
     """
     try:
+        if remark := vendor_remark(image.path, image.series):
+            notes.append(remark)
         stated = (stack_spacing if stack else pixel_size)(image.path, image.series)
     except UserError as error:  # what is read otherwise may state it in a broken way
         notes.append(f"how large its pixels are cannot be read: {error}")

@@ -12,7 +12,8 @@ from PIL import Image
 
 from spatialembed.data.images.pillow_image import pillow_array
 from spatialembed.data.images.reading import further_images, read_image, read_stack
-from spatialembed.errors import UserError
+from spatialembed.data.images.vendor_image import vendor_remark
+from spatialembed.errors import ImageWarning, UserError
 
 COLORS_FROM = 16
 """Pixels a side from which on three or four numbers each are colors, not a volume so narrow."""
@@ -47,6 +48,7 @@ def to_array(image: ImageLike, dims: int = 2) -> tuple[np.ndarray, str]:
         path = Path(image)
         if further := further_images(path):
             warnings.warn(f"{path} {further}", stacklevel=2)
+        _tell_remark(path)
         return read_image(path), to_name(image)
     if isinstance(image, Image.Image):
         return pillow_array(image), to_name(image)
@@ -61,6 +63,7 @@ def to_array(image: ImageLike, dims: int = 2) -> tuple[np.ndarray, str]:
 
 def _volume(image: ImageLike) -> tuple[np.ndarray, str]:
     if isinstance(image, (str, os.PathLike)):
+        _tell_remark(Path(image))
         return read_stack(Path(image)), str(image)
     array = np.asarray(image)
     if array.ndim not in (3, 4) or array.dtype.kind not in "buif":
@@ -74,6 +77,11 @@ def _volume(image: ImageLike) -> tuple[np.ndarray, str]:
             "volumes: give (Z, H, W) or (Z, H, W, C)"
         )
     return (array[..., None] if array.ndim == 3 else array), "the volume"
+
+
+def _tell_remark(path: Path) -> None:
+    if remark := vendor_remark(path):
+        warnings.warn(ImageWarning(remark, str(path)), stacklevel=4)
 
 
 def is_grey(pixels: np.ndarray) -> bool:

@@ -13,6 +13,7 @@ from spatialembed.data.images.reading import (
     read_stack,
 )
 from spatialembed.data.images.series import Which
+from spatialembed.data.images.vendor_image import vendor_remark
 from spatialembed.errors import UserError
 
 pytest.importorskip("pylibCZIrw", reason="reading CZI is an extra, vendor")
@@ -34,15 +35,21 @@ def test_a_czi_in_colors_has_red_first(tmp_path) -> None:
     np.testing.assert_array_equal(opened.read(ROWS, COLUMNS), other[ROWS, COLUMNS])
 
 
-def test_a_mosaic_is_put_together_and_halved(tmp_path) -> None:
-    whole = RNG.integers(0, 256, (80, 128), dtype=np.uint8)
-    tiles = [
+def tiles(whole, but=()):
+    """Four of an image (80, 128)."""
+    return [
         (whole[y : y + 40, x : x + 64].copy(), {"location": (x - 30, y + 9)})
         for y in (0, 40)
         for x in (0, 64)
+        if (y, x) not in but
     ]
+
+
+def test_a_mosaic_is_put_together_and_halved(tmp_path) -> None:
+    whole = RNG.integers(0, 256, (80, 128), dtype=np.uint8)
     path = tmp_path / "a.czi"
-    write_czi(path, tiles)
+    write_czi(path, tiles(whole))
+    assert vendor_remark(path) == ""
     np.testing.assert_array_equal(read_image(path)[..., 0], whole)
     across = slice(30, 50), slice(50, 90)
     np.testing.assert_array_equal(open_windowed(path).read(*across)[..., 0], whole[across])
@@ -52,6 +59,20 @@ def test_a_mosaic_is_put_together_and_halved(tmp_path) -> None:
     assert min(apart) == 0  # one of each four
     part = open_windowed(path, series=Which(level=1)).read(slice(3, 9), slice(7, 20))[..., 0]
     np.testing.assert_array_equal(part, half[3:9, 7:20])
+
+
+def test_a_mosaic_that_lacks_a_tile_says_how_much_of_it_is_bare(tmp_path) -> None:
+    whole = RNG.integers(1, 256, (80, 128), dtype=np.uint8)
+    path = tmp_path / "a.czi"
+    write_czi(path, tiles(whole, but=[(40, 64)]))
+    for level in (0, 1):
+        told = vendor_remark(path, Which(level=level))
+        assert told.startswith("25.00% of its pixels lie in none of its tiles and are read as 0")
+    whole[40:, 64:] = 0
+    np.testing.assert_array_equal(read_image(path)[..., 0], whole)
+    uneven = [(whole[:40, :64].copy(), {"location": (64 * k, 3 * k)}) for k in (0, 1)]
+    write_czi(tmp_path / "b.czi", uneven)
+    assert vendor_remark(tmp_path / "b.czi") == ""  # a few lines at the borders
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
@@ -152,9 +173,17 @@ def test_a_czi_of_1_micrometre_at_a_lower_level_states_it(tmp_path) -> None:
         read_image(tmp_path / "a.czi", Which(level=4))
 
 
-def test_pixels_of_several_types_are_refused(tmp_path) -> None:
+def test_channels_of_several_types_are_refused_together_and_read_by_themselves(tmp_path) -> None:
     planes = [(PLANES[0], {"plane": {"C": 0}}), (COLOR[..., 0].copy(), {"plane": {"C": 1}})]
     write_czi(tmp_path / "a.czi", planes)
-    with pytest.raises(UserError, match="kinds Gray16, Gray8, not of one of"):
-        read_image(tmp_path / "a.czi")
-
+    told = r"several types \(channel 0 is Gray16, 1 is Gray8\).*some by `predict --channel`, or"
+    for channels in ((), (0, 1)):
+        with pytest.raises(UserError, match=told):
+            read_image(tmp_path / "a.czi", Which(channels=channels))
+    for channel, (image, _) in enumerate(planes):
+        one = Which(channels=(channel,))
+        found = read_image(tmp_path / "a.czi", one)
+        assert found.dtype == image.dtype
+        np.testing.assert_array_equal(found[..., 0], image)
+        opened = open_windowed(tmp_path / "a.czi", series=one)
+        np.testing.assert_array_equal(opened.read(ROWS, COLUMNS)[..., 0], image[ROWS, COLUMNS])

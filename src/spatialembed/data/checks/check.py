@@ -32,6 +32,7 @@ from spatialembed.data.checks.volume_warnings import (
 from spatialembed.data.data_set import HOLDOUT, SPLITS, Crowds, FileDataSet, Problem, Split
 from spatialembed.data.held_out import open_by_groups
 from spatialembed.data.images.pixel_size import known_pixel_size
+from spatialembed.data.images.vendor_image import vendor_remark
 from spatialembed.data.index import Progress
 from spatialembed.data.layouts import cityscapes
 from spatialembed.data.open import scan_data
@@ -127,8 +128,11 @@ def _look_through(
     for i in range(len(dataset)):
         try:
             look = (look_at if dataset.dims == 2 else look_at_volume)(dataset, i)
+            image = dataset.items[i].image
+            if remark := vendor_remark(image):
+                problems.append(Problem(image, remark, warning=True))
             if dataset.dims == 2:
-                look = look._replace(pixel=known_pixel_size(dataset.items[i].image))
+                look = look._replace(pixel=known_pixel_size(image))
                 problems += file_warnings(dataset.files(i))
         except UserError as error:
             told = of_another_kind(dataset, i) or str(error)

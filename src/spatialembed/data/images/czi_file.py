@@ -6,7 +6,8 @@ Not by bioio-czi, which is under the GPL and of files of two scenes gives the fi
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +15,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from spatialembed.data.images.mosaic_gaps import Box, bare_pixels
 from spatialembed.data.images.scenes import Place, Scene, Stored
+from spatialembed.data.images.series import Which
 from spatialembed.errors import UserError
 
 _TYPES = {
@@ -39,14 +42,14 @@ class _Block(NamedTuple):
     at: dict[str, int]
     kind: str
     size: tuple[int, int]
-    ends: tuple[int, int, int, int]
+    ends: Box
 
 
-def czi_scenes(path: Path, level: int) -> list[Scene]:
-    """The scenes of a CZI, at 1/2**level of their resolution.
+def czi_scenes(path: Path, asked: Which) -> list[Scene]:
+    """The scenes of a CZI, at 1/2**level of their resolution; channels not asked for are 0.
 
     Wrong is one that lacks planes or parts of them, which would be read as 0, has pixels of several
-    types or of one that is not read, or no such level.
+    types in the channels asked for or of one that is not read, or no such level.
 
     Raises:
         UserError: there is none.
@@ -69,10 +72,10 @@ def czi_scenes(path: Path, level: int) -> list[Scene]:
         about = ElementTree.fromstring(file.raw_metadata or "<ImageDocument/>")
     if not blocks:
         raise UserError(f"{path} holds no image: replace it")
-    steps, names = _steps(about, level), _names(about)
+    steps, names = _steps(about, asked.level), _names(about)
     channels = sorted({block.at.get("C", 0) for some in blocks.values() for block in some})
     return [
-        _scene(path, number if True in named else None, blocks[number], channels, level)._replace(
+        _scene(path, number if True in named else None, blocks[number], channels, asked)._replace(
             name=names.get(number, ""), steps=steps, number=number
         )
         for number in sorted(blocks)
@@ -80,7 +83,7 @@ def czi_scenes(path: Path, level: int) -> list[Scene]:
 
 
 def _scene(
-    path: Path, number: int | None, blocks: list[_Block], channels: list[int], level: int
+    path: Path, number: int | None, blocks: list[_Block], channels: list[int], asked: Which
 ) -> Scene:
     # Not pylibCZIrw's own rectangles: of scenes 0 and 2 it has none, for want of scene 1.
     lefts, tops, rights, bottoms = zip(*(block.ends for block in blocks), strict=True)
@@ -90,10 +93,11 @@ def _scene(
     axes = [*letters, *_PLANES]
     held = [sorted({block.at.get(axis, 0) for block in blocks}) for axis in axes]
     held[-1] = channels  # of the file: a scene that lacked the first would number the others anew
+    wanted = {channels[k] for k in asked.channels if 0 <= k < len(channels)} or set(channels)
     try:
-        kind = _kind(path, blocks)
         _require_planes(path, number, blocks, axes, held)
-        by = _shrunk(path, (width, height), level)
+        kind = _kind(path, [block for block in blocks if block.at.get("C", 0) in wanted], channels)
+        by = _shrunk(path, (width, height), asked.level)
     except UserError as error:
         return _unreadable((height, width), error)
     dtype, samples = _TYPES[kind]
@@ -109,12 +113,13 @@ def _scene(
         roi = (x + columns.start * by, y + rows.start * by, wide * by, tall * by)
         chosen = [_chosen(some, part) for some, part in zip(held, window, strict=False)]
         pages = list(product(*chosen))
-        found = np.empty((len(pages), tall, wide, samples), dtype)
+        found = np.zeros((len(pages), tall, wide, samples), dtype)
         with open_czi(str(path)) as file:
             for page, at in zip(found, pages, strict=True):
                 plane = dict(zip(axes, at, strict=True))
                 # of the kind that the scene has: pylibCZIrw knows that of a file's first alone
-                page[:] = file.read(roi, plane, number, 1 / by, pixel_type=kind)
+                if plane["C"] in wanted:
+                    page[:] = file.read(roi, plane, number, 1 / by, pixel_type=kind)
         found = found.reshape(*map(len, chosen), *found.shape[1:])
         found = found[..., ::-1] if samples == 3 else found[..., 0]  # libCZI has blue first
         return found[tuple(0 if isinstance(part, int) else slice(None) for part in window)]
@@ -122,7 +127,9 @@ def _scene(
     tile = (min(blocks[0].size[i], size[i]) for i in (0, 1))
     chunks = (*(1 for _ in axes), *tile, *colors)
     letters_of = "".join(axes).lower() + "yx" + "s" * len(colors)
-    return Scene("", letters_of, Stored(shape, chunks, np.dtype(dtype), read), {})
+    stored = Stored(shape, chunks, np.dtype(dtype), read)
+    remark = partial(_about_gaps, blocks, axes, (x, y, x + width, y + height))
+    return Scene("", letters_of, stored, {}, remark=remark)
 
 
 def _unreadable(size: tuple[int, int], error: UserError) -> Scene:
@@ -132,14 +139,41 @@ def _unreadable(size: tuple[int, int], error: UserError) -> Scene:
     return Scene("", "yx", Stored(size, size, np.dtype(np.uint8), read), {}, wrong=str(error))
 
 
-def _kind(path: Path, blocks: list[_Block]) -> str:
-    kinds = {block.kind for block in blocks}
-    if len(kinds) != 1 or not kinds <= _TYPES.keys():
+def _kind(path: Path, blocks: Sequence[_Block], channels: Sequence[int]) -> str:
+    """The type of the pixels of blocks; ``channels`` are those of the file in their order."""
+    kinds: dict[int, set[str]] = defaultdict(set)
+    for block in blocks:
+        kinds[channels.index(block.at.get("C", 0))].add(block.kind)
+    held: set[str] = set().union(*kinds.values())
+    if other := sorted(held - _TYPES.keys()):
         raise UserError(
-            f"{path} has pixels of the kinds {', '.join(sorted(kinds))}, not of one of "
-            f"{', '.join(_TYPES)}; export what is to be read as OME-TIFF"
+            f"{path} has pixels of the type {', '.join(other)}, and {', '.join(_TYPES)} are read; "
+            "export what is to be read as OME-TIFF"
         )
-    return kinds.pop()
+    if len(held) > 1:
+        each = ", ".join(f"{k} is {' and '.join(sorted(of))}" for k, of in sorted(kinds.items()))
+        some = "take some by `predict --channel`, or " * all(len(of) == 1 for of in kinds.values())
+        raise UserError(
+            f"{path} has pixels of several types (channel {each}), and those of an image are of "
+            f"one; {some}export them as OME-TIFF of one type"
+        )
+    return held.pop()
+
+
+def _about_gaps(blocks: Sequence[_Block], axes: Sequence[str], image: Box) -> str:
+    """A sentence without its subject where tiles leave out half a tile or more of an image."""
+    planes: dict[tuple[int, ...], set[Box]] = defaultdict(set)
+    for block in blocks:
+        planes[tuple(block.at.get(axis, 0) for axis in axes)].add(block.ends)
+    bare = max(bare_pixels(tiles, image) for tiles in set(map(frozenset, planes.values())))
+    # Less is what rows and columns of tiles that are not quite straight leave at the borders.
+    if 2 * bare < np.median([height * width for _, _, (height, width), _ in blocks]):
+        return ""
+    share = bare / ((image[2] - image[0]) * (image[3] - image[1]))
+    return (
+        f"{share:.2%} of its pixels lie in none of its tiles and are read as 0: look at what is "
+        "found there, or export a part without such as OME-TIFF"
+    )
 
 
 def _require_planes(

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spatialembed.data.images.scenes import Place, Scene, Stored
+from spatialembed.data.images.series import Which
 
 if TYPE_CHECKING:
     from liffile import LifImageABC
 
 
-def lif_scenes(path: Path, level: int) -> list[Scene]:
-    """The images of a LIF in their order; it has one resolution of each, ``level`` 0."""
+def lif_scenes(path: Path, asked: Which) -> list[Scene]:
+    """The images of a LIF in their order; it has one resolution of each, and all channels."""
     from liffile import LifFile
 
     with LifFile(path) as file:
@@ -28,10 +29,15 @@ def _scene(path: Path, number: int, image: LifImageABC) -> Scene:
         with LifFile(path) as file:
             return np.array(file.images[number].asarray()[window])
 
+    wrong = ""
     try:
         dtype = image.dtype
-    except ValueError:  # its channels are of several, which is refused where it is read
-        dtype = np.dtype(object)
+    except ValueError:  # several types, or no channel
+        dtype = np.dtype(np.uint8)
+        wrong = (
+            f"{path} holds no channels of one type in {image.path}; export what is to be read as "
+            "OME-TIFF"
+        )
     shape = tuple(image.shape)
     axes = "".join(image.dims).lower()
     steps = {
@@ -39,4 +45,4 @@ def _scene(path: Path, number: int, image: LifImageABC) -> Scene:
         for axis, at in image.coords.items()
         if axis in "ZYX" and len(at) > 1
     }
-    return Scene(image.path, axes, Stored(shape, shape, dtype, read), steps)
+    return Scene(image.path, axes, Stored(shape, shape, dtype, read), steps, wrong=wrong)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spatialembed.data.images.scenes import Place, Scene, Stored
+from spatialembed.data.images.series import Which
 from spatialembed.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ _POSITION = "P"
 _IN_A_FRAME = "CYXS"
 
 
-def nd2_scenes(path: Path, level: int) -> list[Scene]:
-    """The positions of an ND2 in their order; it has one resolution of each, ``level`` 0.
+def nd2_scenes(path: Path, asked: Which) -> list[Scene]:
+    """The positions of an ND2 in their order; it has one resolution of each, and all channels.
 
     Raises:
         UserError: planes are missing, which would be read as 0.

@@ -42,6 +42,7 @@ class Scene(NamedTuple):
         steps: micrometres to the next along z, y and x, those that the file states.
         number: by which the file calls it; None for its place among them.
         wrong: a sentence that says why it cannot be read; empty where it can.
+        remark: gives a sentence without its subject, what to know before it is believed, or none.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Scene(NamedTuple):
     steps: Mapping[str, float]
     number: int | None = None
     wrong: str = ""
+    remark: Callable[[], str] = lambda: ""
 
     def length(self, axis: str) -> int:
         """How long it is along an axis; 1 along one that it has not."""

@@ -12,12 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from spatialembed.data.images.czi_file import czi_scenes
-from spatialembed.data.images.kinds import MOST_PIXELS, require_few_voxels
+from spatialembed.data.images.kinds import MOST_PIXELS, is_vendor, require_few_voxels
 from spatialembed.data.images.lif_file import lif_scenes
 from spatialembed.data.images.nd2_file import nd2_scenes
 from spatialembed.data.images.reading_errors import AN_IMAGE, readable, too_large
 from spatialembed.data.images.scenes import Scene
-from spatialembed.data.images.series import Header, Held, Series, take, which
+from spatialembed.data.images.series import Header, Held, Series, Which, take, which
 from spatialembed.data.images.spacing import stated
 from spatialembed.data.images.windows import WindowedImage
 from spatialembed.data.images.zarr_image import are_axes, windowed
@@ -28,7 +28,7 @@ class _Reader(NamedTuple):
     """What reads a kind of file: a library of the extra ``vendor``, and with it its scenes."""
 
     library: str
-    scenes: Callable[[Path, int], list[Scene]]
+    scenes: Callable[[Path, Which], list[Scene]]
     scales: bool = False
     """Whether it has lower resolutions."""
     before: tuple[int, int] = (4, 0)
@@ -103,6 +103,17 @@ def vendor_steps(path: Path, series: Series, axes: str = "zyx") -> tuple[float, 
     return stated([scene.steps.get(axis) for axis in axes], ["um"] * len(axes))
 
 
+def vendor_remark(path: Path, series: Series = None) -> str:
+    """What to know of what a microscope's file holds before it is believed.
+
+    A sentence without its subject, the file; empty of nearly all, and of other files.
+
+    Raises:
+        UserError: as :func:`open_vendor`, but for what an image or a stack is.
+    """
+    return _taken(path, series)[0].remark() if is_vendor(path) else ""
+
+
 def _taken(path: Path, series: Series) -> tuple[Scene, list[Held], int]:
     """The scene that is read, what the file holds, and its place there."""
     reader = _READERS[path.suffix.lower()]
@@ -116,7 +127,7 @@ def _taken(path: Path, series: Series) -> tuple[Scene, list[Held], int]:
     asked = which(series)
     asked.require_level(path, _MOST_LEVELS if reader.scales else 1)
     with readable(path):
-        scenes = reader.scenes(path, asked.level)
+        scenes = reader.scenes(path, asked)
     held = [
         Held(
             *(one.length("y"), one.length("x"), one.name),

@@ -11,6 +11,7 @@ from test_predictor import Bright
 from spatialembed.data import open_data
 from spatialembed.embedding import margin_to_sigma
 from spatialembed.errors import UserError
+from spatialembed.inference import sight
 from spatialembed.inference.evaluate import evaluate, open_split, ranked
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import TorchNetwork
@@ -247,6 +248,12 @@ def test_that_no_object_was_found_is_told(label_folder) -> None:
 
 OBJECTS = ModelSpec("residual_unet")
 CARS = ModelSpec("residual_unet", class_names=("car",))
+
+
+def test_an_image_that_enlarged_would_fill_the_memory_is_named(label_folder, monkeypatch) -> None:
+    monkeypatch.setattr(sight, "MOST_PIXELS", 10)
+    with pytest.raises(UserError, match=r"^none would have 40 x 48 pixels at 1 times its size"):
+        evaluate(model(), label_folder)
 
 
 def test_the_split_that_is_reported(label_folder, cityscapes) -> None:

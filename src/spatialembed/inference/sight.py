@@ -184,10 +184,10 @@ class Sight:
         if part is None:
             tell(self.spec.normalization, pixels, name)
         with image_within_memory(name):
-            whole = self._views(pixels, part or Part.whole(pixels.shape[-3:-1]))
+            whole = self._views(pixels, part or Part.whole(pixels.shape[-3:-1]), name)
         return whole if self.target is None else of_targets(whole, self.outputs)[self.target]
 
-    def _views(self, pixels: np.ndarray, place: Part) -> Array:
+    def _views(self, pixels: np.ndarray, place: Part, name: str) -> Array:
         """Mean over the model's symmetries; on a card those of a whole image all together."""
         n_sigma, count = self.spec.n_sigma, self.symmetries
         if count > 1 and place.is_whole and (card := self._card_for(place)):
@@ -199,17 +199,17 @@ class Sight:
             return averaged_together(card, seen, at, n_sigma, count, self.outputs)
 
         def forward(turned: np.ndarray, how: Symmetry) -> Array:
-            return self._forward(turned, place.turned(*how))
+            return self._forward(turned, place.turned(*how), name)
 
         return averaged(forward, pixels, n_sigma, count, self.outputs)
 
-    def _forward(self, pixels: np.ndarray, part: Part) -> Array:
+    def _forward(self, pixels: np.ndarray, part: Part, name: str = "the image") -> Array:
         card = self._card_for(part)
         to = self.enlarged(part)
         if card:
             return sampled(card(self._there(card, pixels, part)), to)
         # What is too large for a card before or after is resized here.
-        planes = self._planes(pixels, to)
+        planes = self._planes(pixels, to, name)
         if planes.ndim == 3:
             return tiled(self.network, planes, to)
         deep = Side.whole(len(pixels), self.depth_ratio)
@@ -263,7 +263,9 @@ class Sight:
         deep = Side.whole(len(pixels), self.depth_ratio)
         return resized_volume(resized_along_z(planes, deep), to)
 
-    def _planes(self, pixels: np.ndarray, to: Enlarged | None = None) -> Float[np.ndarray, "C H W"]:
+    def _planes(
+        self, pixels: np.ndarray, to: Enlarged | None = None, name: str = "the image"
+    ) -> Float[np.ndarray, "C H W"]:
         """(*S, C) pixels normalised, channel by channel, with the model's channels.
 
         Raises:
@@ -272,8 +274,8 @@ class Sight:
         height, width = to.shape if to else (0, 0)
         if height * width > MOST_PIXELS:
             raise UserError(
-                f"at {self.zoom:.3g} times its size the image would have {height} x {width} "
-                "pixels, too many to take whole; check the diameter that was given, or store it "
+                f"{name} would have {height} x {width} pixels at {self.zoom:.3g} times its size, "
+                "too many to take whole; check the diameter that was given, or store it "
                 "as OME-Zarr or tiled TIFF and predict it in tiles, with --out labels.zarr"
             )
         planes = np.ascontiguousarray(np.moveaxis(self.normalized(pixels), -1, 0))

@@ -27,7 +27,7 @@ from spatialembed.formats.label_images import save_label_tiff
 from spatialembed.formats.measurements import write_measurements
 from spatialembed.formats.meshes import write_meshes
 from spatialembed.formats.outlines import geojson, write_imagej_rois
-from spatialembed.formats.settings_file import SETTINGS_FILE, differences, settings_in
+from spatialembed.formats.settings_file import SETTINGS_FILE, differences, in_short, settings_in
 from spatialembed.pictures import overlay, save_picture
 from spatialembed.pictures.overlays import projected
 
@@ -189,7 +189,7 @@ class Results:
         there = (file for file in self.out.rglob("*.tif") if not file.name.startswith("."))
         first = next(there, None)  # settings of a run that wrote nothing bind no other
         before = settings if first is None else settings_in(self.out, settings)
-        if told := ", ".join(differences(before, settings)):
+        if told := in_short(differences(before, settings)):
             if not overwrite:
                 raise UserError(
                     f"results in {self.out} were made with {told}; add --overwrite to replace "

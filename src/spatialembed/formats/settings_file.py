@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from spatialembed.files.described import read_json
 
 SETTINGS_FILE = "settings.json"
 """What the results of a folder were made with."""
+
+TOLD = 5
+"""Settings that differ that a sentence names: models differ in all at once."""
 
 
 def differences(before: Any, now: dict[str, Any], of: str = "") -> list[str]:
@@ -22,6 +26,12 @@ def differences(before: Any, now: dict[str, Any], of: str = "") -> list[str]:
         elif value != known.get(key):
             told.append(f"{key}{of} {known.get(key)} (now {value})")
     return told
+
+
+def in_short(told: Sequence[str]) -> str:
+    """Settings that differ in words, the first :data:`TOLD` by name."""
+    more = len(told) - TOLD
+    return ", ".join(told[:TOLD]) + (f" and {more} more" if more > 0 else "")
 
 
 def settings_in(folder: Path, otherwise: dict[str, Any]) -> dict[str, Any]:

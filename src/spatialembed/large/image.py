@@ -18,6 +18,7 @@ from spatialembed.data.images.windows import in_words, one_below_the_other
 from spatialembed.errors import UserError
 from spatialembed.files.described import fitting, read_json
 from spatialembed.files.writing import atomic_write
+from spatialembed.formats.settings_file import in_short
 from spatialembed.inference.channels import fitting_parts
 from spatialembed.inference.familiarity import tell_of_parts
 from spatialembed.inference.image_files import ImageFile, spacing_of
@@ -240,7 +241,7 @@ def _agree(part: Path, settings: dict[str, Any]) -> dict[str, Any]:
     other = [f"{key} {before.get(key)}" for key in settings if settings[key] != before.get(key)]
     if other:
         raise UserError(
-            f"{part} holds an unfinished run with {', '.join(other)}; run it with these to go "
+            f"{part} holds an unfinished run with {in_short(other)}; run it with these to go "
             "on, or add --overwrite to begin anew"
         )
     return before

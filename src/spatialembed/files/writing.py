@@ -173,6 +173,11 @@ def _locked(folder: Path) -> int:
     return handle
 
 
+def missing_folders(folder: str | Path) -> list[Path]:
+    """Of a folder and those that it lies in those that are not there, the innermost first."""
+    return [each for each in (Path(folder), *Path(folder).parents) if not each.exists()]
+
+
 def require_writable(folder: str | Path, option: str = "--out") -> None:
     """Refuse a folder that results could not be written to, before they are made.
 

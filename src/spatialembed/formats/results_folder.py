@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -186,7 +187,7 @@ class Results:
             UserError: results that are there were made with others, and are not to be overwritten
                 or are of other images.
         """
-        there = (file for file in self.out.rglob("*.tif") if not file.name.startswith("."))
+        there = self._labels()
         first = next(there, None)  # settings of a run that wrote nothing bind no other
         before = settings if first is None else settings_in(self.out, settings)
         if told := in_short(differences(before, settings)):
@@ -211,6 +212,24 @@ class Results:
             for name in COCO_FILES:
                 (self.out / name).unlink(missing_ok=True)
 
+    @contextmanager
+    def or_nothing(self, made: Sequence[Path], *others: Path) -> Iterator[None]:
+        """Take away what is there of no result, where none came of the block and none was there.
+
+        Args:
+            made: folders that were not there before, the innermost first; empty ones go.
+            others: files beside the settings that go.
+        """
+        try:
+            yield
+        finally:
+            if next(self._labels(), None) is None:
+                with suppress(OSError):
+                    for file in (self.out / SETTINGS_FILE, *others):
+                        file.unlink(missing_ok=True)
+                    for folder in made:
+                        folder.rmdir()
+
     def gather(self, names: Sequence[str]) -> Path | None:
         """Put the rows of all images of the folder into one COCO file, and say where it is.
 
@@ -227,6 +246,10 @@ class Results:
         held = {
             path.relative_to(folder).with_suffix("").as_posix(): read_part(path) for path in there
         }
+        if not held:
+            for name in COCO_FILES:
+                (self.out / name).unlink(missing_ok=True)
+            return None
         ids, listed = (
             numbered(held) if self.annotations is None else (annotated_ids(self.annotations), None)
         )
@@ -255,6 +278,10 @@ class Results:
         own = self.targets and kind not in OF_ALL_TARGETS
         names = [f"{name}_{target}" for target in self.targets] if own else [name]
         return [self.out / PLACES[kind].format(one) for one in names]
+
+    def _labels(self) -> Iterator[Path]:
+        """Label TIFFs of the folder, of any image."""
+        return (file for file in self.out.rglob("*.tif") if not file.name.startswith("."))
 
     def _remove(self, name: str, kinds: Iterable[str]) -> None:
         for kind in kinds:

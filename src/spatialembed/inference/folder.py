@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from spatialembed.data.images.reading import read_image, read_stack
 from spatialembed.data.images.series import which
-from spatialembed.errors import ImageWarning, UserError
-from spatialembed.files.writing import sweep
+from spatialembed.errors import UserError
+from spatialembed.files.writing import missing_folders, sweep
 from spatialembed.formats.target_results import require_distinct, write_targets
-from spatialembed.inference.card_memory import image_within_memory
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.image_files import ImageFile, spacing_of
 from spatialembed.inference.looks import look_of, sampled_seeds
+from spatialembed.inference.noting import noting
 from spatialembed.inference.other_voxels import other_voxels
 from spatialembed.inference.overlap import Done, overlapped
 from spatialembed.inference.stack import median_diameter, predict_stack
@@ -89,8 +88,9 @@ def predict_files(
     """
     given = (seed_threshold, foreground_threshold, min_size)
     results = replace(results, targets=model.spec.largest_first)
+    made = missing_folders(results.out)
     settings = agreed_settings(model, images, results, overwrite, given, stitch)
-    return _predict_each(model, images, results, overwrite, settings, stitch)
+    return _predict_each(model, images, results, overwrite, settings, stitch, made)
 
 
 def agreed_settings(
@@ -128,6 +128,7 @@ def _predict_each(
     overwrite: bool,
     settings: Given,
     stitch: bool,
+    made: Sequence[Path],
 ) -> Iterator[Outcome]:
     read_pixels, found_in = ways(model, stitch)
     jobs = ((image, not overwrite and results.has(image.name)) for image in images)
@@ -147,7 +148,8 @@ def _predict_each(
             return found
         return _attempted(job[0], lambda: found.write(results, overwrite))
 
-    return overlapped(jobs, read, work, write, _size)
+    with results.or_nothing(made):
+        yield from overlapped(jobs, read, work, write, _size)
 
 
 def ways(
@@ -232,7 +234,7 @@ def find(model: Model, image: ImageFile, read: Callable[[], np.ndarray], setting
             in a GPU's memory.
     """
     name = str(image.path)
-    with _noting(name) as notes:
+    with noting(name) as notes:
         pixels = read()
         spacing = spacing_of(image, model, notes)
         sized = model.for_image(pixels, name, spacing)
@@ -257,7 +259,7 @@ def find_in_stack(
 ) -> Found:
     """Find the instances of a stack whose voxels (Z, H, W, C) ``read`` gives; raises as `find`."""
     name = str(image.path)
-    with _noting(name) as notes:
+    with noting(name) as notes:
         voxels = read()
         spacing = spacing_of(image, model, notes, stack=True)
         found, look, diameter = predict_stack(model, voxels, *settings, name, spacing)
@@ -272,7 +274,7 @@ def find_in_volume(
 ) -> Found:
     """Find the instances of a volume whose voxels (Z, H, W, C) ``read`` gives; raises as `find`."""
     name = str(image.path)
-    with _noting(name) as notes:
+    with noting(name) as notes:
         voxels = read()
         spacing = spacing_of(image, model, notes, stack=True)
         sized = model.for_image(voxels, name, spacing)
@@ -283,18 +285,3 @@ def find_in_volume(
     notes += other_voxels(spacing, sized)
     told, ratios = (widths, None), model.shown_at(spacing)
     return Found(image, voxels, found, lambda: told, tuple(notes), spacing, ratios)
-
-
-@contextmanager
-def _noting(name: str) -> Iterator[list[str]]:
-    """What there is to know of an image that is worked on, instead of warnings of it."""
-    notes: list[str] = []
-    with warnings.catch_warnings(record=True) as caught, image_within_memory(name):
-        warnings.simplefilter("always", ImageWarning)
-        yield notes
-    for warning in caught:
-        if isinstance(warning.message, ImageWarning):
-            notes.append(warning.message.note)
-        else:
-            of: Any = (warning.message, warning.category, warning.filename, warning.lineno)
-            warnings.warn_explicit(*of)

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
+from spatialembed.files.writing import missing_folders
 from spatialembed.formats.results_folder import Results
 from spatialembed.inference.folder import Given, Outcome, agreed_settings, predict_file
 from spatialembed.inference.image_files import ImageFile
@@ -56,7 +57,7 @@ def predict_many(
     """
     path = results.out.absolute() / TABLE
     refuse_if_used(path)
-    given = (seed_threshold, foreground_threshold, min_size)
+    given, made = (seed_threshold, foreground_threshold, min_size), missing_folders(path.parent)
     settings = agreed_settings(source.load(), images, results, overwrite, given)
     # Workers may run in other folders.
     results = replace(results, out=results.out.absolute())
@@ -64,7 +65,11 @@ def predict_many(
     by_name = {image.name: image._replace(path=image.path.absolute()) for image in images}
     if overwrite:
         path.unlink(missing_ok=True)
-    with closing(WorkTable(path)) as table, workers.client() as client:
+    with (
+        results.or_nothing(made, path),
+        closing(WorkTable(path)) as table,
+        workers.client() as client,
+    ):
         table.add(by_name)
         kept = {image.name: image for image in images if not overwrite and results.has(image.name)}
         left = by_name.keys() - kept.keys()

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -199,6 +200,16 @@ def test_a_pixel_size_that_the_model_knows_is_noted_and_gone_by(tmp_path):
     assert torchscript(file, diameter=6.0)[2]["micrometers_per_pixel"] == 1.0
     with pytest.raises(UserError, match="the kind of images to come has pixels of 5 µm"):
         torchscript(file, pixel_size=5.0)
+
+
+def test_a_file_says_nothing_of_the_machine_that_made_it(tmp_path):
+    assert main(["export", str(saved(tmp_path)), str(tmp_path / "x.pt")]) == 0
+    with ZipFile(tmp_path / "x.pt") as file:
+        parts = {part.filename: file.read(part) for part in file.infolist()}
+    own = [Path(module.__file__).parent for module in (torch, spatialembed, np)]
+    for path in (b"site-packages", *(str(folder).encode() for folder in (*own, Path.cwd()))):
+        assert path not in (tmp_path / "x.pt").read_bytes()
+        assert [name for name, content in parts.items() if path in content] == []
 
 
 def test_runs_without_the_library_as_the_extension_of_qupath_calls_it(tmp_path):

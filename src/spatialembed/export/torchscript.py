@@ -7,6 +7,7 @@ import json
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 
@@ -77,13 +78,17 @@ def torchscript(
 
 
 def saved(made: torch.jit.ScriptModule, notes: dict[str, Any]) -> bytes:
-    """The file of a module and what it says of itself."""
+    """The file of a module and what it says of itself, and nothing of this machine."""
     import torch
 
-    content = io.BytesIO()
+    whole, kept = io.BytesIO(), io.BytesIO()
     with _quiet():
-        torch.jit.save(made, content, {NOTES_FILE: json.dumps(notes)})
-    return content.getvalue()
+        torch.jit.save(made, whole, {NOTES_FILE: json.dumps(notes)})
+    with ZipFile(whole) as read, ZipFile(kept, "w") as write:
+        for part in read.infolist():
+            if not part.filename.endswith(".debug_pkl"):  # by which files here what was made
+                write.writestr(ZipInfo(part.filename), read.read(part))
+    return kept.getvalue()
 
 
 def _scripted(model: Model, stride: int) -> torch.jit.ScriptModule:

@@ -8,6 +8,8 @@ from shlex import quote
 from types import ModuleType
 
 from spatialembed.data.data_set import HOLDOUT, SPLITS, Crowds, FileDataSet, Problem, Split
+from spatialembed.data.images.kinds import image_names, is_vendor
+from spatialembed.data.images.reading import image_size, is_stack
 from spatialembed.data.layouts import cityscapes, coco, label_folder
 from spatialembed.data.layouts.other_layouts import other_layout
 from spatialembed.errors import UserError
@@ -110,6 +112,18 @@ def _data_sets_inside(root: Path) -> str | None:
     return None
 
 
+def _about_scenes(root: Path) -> str:
+    """Why the first of a microscope's files in a folder is not read, as where it holds several."""
+    file = next((root / name for name in image_names(root) if is_vendor(Path(name))), None)
+    if file is None or is_stack(file):
+        return ""
+    try:
+        image_size(file)
+    except UserError as error:
+        return f"; {error}"
+    return ""
+
+
 def _unknown(root: Path) -> str:
     inside = sorted(entry.name for entry in root.iterdir())
     held = ", ".join(inside[:6]) + (", ..." if len(inside) > 6 else "") if inside else "nothing"
@@ -118,5 +132,5 @@ def _unknown(root: Path) -> str:
         "annotations/*.json and images/ (COCO), {train,val,test}/images and masks with equal "
         "stems, x.png beside x_masks.png (label folders), or what `spatialembed convert` takes; "
         f"it holds {held}; of images without masks `spatialembed check {root} --label_first 5` "
-        "names those to label first"
+        f"names those to label first{_about_scenes(root)}"
     )

@@ -235,6 +235,18 @@ def test_images_of_a_folder(tmp_path, write) -> None:
 
 
 @KINDS
+def test_a_folder_of_files_of_several_scenes_says_which_they_hold(tmp_path, write) -> None:
+    path = write(tmp_path / f"a.{write.__name__}", FRAMES[:, :1, :1])
+    [problem] = check_data(tmp_path).errors
+    assert "holds no layout that is known" in problem.message
+    assert f"{path} holds 2 images (series 0 " in problem.message
+    assert "--series N, and for training store each as a file" in problem.message
+    path.unlink()
+    write(path, FRAMES[:1])  # a stack alone
+    assert "series" not in str(check_data(tmp_path).errors)
+
+
+@KINDS
 def test_pixels_have_a_size_at_each_level(tmp_path, write) -> None:
     path = write(tmp_path / f"a.{write.__name__}", FRAMES[:, :1])
     expected = (0.5, 0.25) if write is czi else (0.25, 0.25)

@@ -160,7 +160,7 @@ def take(path: Path, held: Sequence[Held], series: int | None) -> int:
     some = "" if len(whole) == len(own) else f", of which {_listed(held, whole)} alone can be read"
     raise UserError(
         f"{path} holds {_count(own)} ({_listed(held, own)}){some}; predict one of them with "
-        "--series N, or store each as a file"
+        "--series N, and for training store each as a file"
     )
 
 

@@ -1,11 +1,14 @@
 """The size of objects that nobody stated: measured where what is found is believed."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from spatialembed.errors import ImageWarning
 from spatialembed.inference.loading import load
 from spatialembed.inference.own_size import LOOKS, SHOWN, middle, typical_diameter, usual_width
 from spatialembed.instances import Instances
@@ -98,3 +101,19 @@ def test_raw_and_cluster_of_the_model_at_an_image_s_size_are_what_predict_gives(
     again = sized.cluster(sized.raw(image))
     assert np.array_equal(again.label_map, found.label_map)
     assert np.array_equal(again.scores, found.scores)
+
+
+def test_looks_that_disagree_are_told_of():
+    pixels = np.zeros((700, 700, 1), np.uint8)
+
+    def unsteady(window, diameter):
+        return squares(window.shape[:2], 20 if diameter == TRAINED else 60, 0.9)
+
+    told = (
+        r"a\.tif: how wide .* one look found 20 pixels, the next, which is taken, 60;.*--diameter"
+    )
+    with pytest.warns(ImageWarning, match=told):
+        assert typical_diameter(pixels, TRAINED, 1.0, unsteady, "a.tif") == pytest.approx(60, 0.01)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        typical_diameter(pixels, TRAINED, 1.0, seen_well(20.0), "a.tif")

@@ -111,10 +111,13 @@ class Model(OfTargets):
             return self
         pixels, own_name = to_array(image)
         fitted = fitting(self.name, self.spec, pixels, name or own_name)
-        return self.seeing(self.own_diameter(fitted))
+        return self.seeing(self.own_diameter(fitted, name or own_name))
 
-    def own_diameter(self, pixels: np.ndarray) -> float:
-        """Median diameter of the objects of (H, W, C) pixels, by what is found at several sizes."""
+    def own_diameter(self, pixels: np.ndarray, name: str) -> float:
+        """Median diameter of the objects of (H, W, C) pixels, by what is found at several sizes.
+
+        Warns, by the name of the image, where these disagree.
+        """
 
         def look(window: np.ndarray, diameter: float) -> Instances:
             sized = self.seeing(diameter)
@@ -122,7 +125,7 @@ class Model(OfTargets):
             return sized.cluster(sized._forward(window, Part.whole(window.shape[:2])), SEED)
 
         assert self.spec.object_diameter is not None  # as the spec requires
-        return typical_diameter(pixels, self.spec.object_diameter, self.spec.zoom, look)
+        return typical_diameter(pixels, self.spec.object_diameter, self.spec.zoom, look, name)
 
     def cluster(
         self,

@@ -54,7 +54,7 @@ def diameter_in(
     if ratios is not None and model.spec.object_diameter is not None:
         return model.spec.object_diameter / ratios.planes
     if model.finds_size:
-        return model.own_diameter(reader.read(*middle(reader.shape, LOOKED_AT)))
+        return model.own_diameter(reader.read(*middle(reader.shape, LOOKED_AT)), name)
     return None
 
 

@@ -40,8 +40,8 @@ def file_warnings(files: Sequence[Path]) -> Iterator[Problem]:
 
 def pixel_size_warnings(looks: Mapping[str, Mapping[Path, Look]]) -> Iterator[Problem]:
     """What is to be said of the pixel sizes of images, by split; nothing where none states it."""
-    for of in looks.values():
-        yield from oblong_warnings({file: look.pixel for file, look in of.items()})
+    for seen in looks.values():
+        yield from oblong_warnings({file: look.pixel for file, look in seen.items()})
     sides = {split: {file: look.side for file, look in of.items()} for split, of in looks.items()}
     known = [side for side in next(iter(sides.values()), {}).values() if side is not None]
     if not known:

@@ -3,9 +3,12 @@
 import json
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from microscopes import write_lif
 from spatialembed.cli.main import main
+from spatialembed.convert.run import convert
 
 
 def test_convert_then_check(tmp_path, capsys) -> None:
@@ -31,3 +34,16 @@ def test_convert_then_check(tmp_path, capsys) -> None:
     assert "exists already; remove it" in capsys.readouterr().err
     assert main(["convert", str(folder), str(tmp_path / "x"), "--to", "paper"]) == 1
     assert "to must be one of 'training', 'labelme'" in capsys.readouterr().err
+
+
+def test_that_hardly_a_tool_opens_a_microscope_s_file_is_said(tmp_path) -> None:
+    pytest.importorskip("liffile", reason="reading LIF is an extra, vendor")
+    for part in ("images", "masks"):
+        (tmp_path / "data" / "train" / part).mkdir(parents=True)
+    mask = np.zeros((20, 30), np.uint8)
+    mask[3:9, 3:9] = 1
+    write_lif(tmp_path / "data/train/images/a.lif", {"a": (mask, "YX")}, {})
+    Image.fromarray(mask).save(tmp_path / "data/train/masks/a.png")
+    [line] = convert(tmp_path / "data", tmp_path / "out", "labelme").lost
+    assert line.startswith("1 images in a microscope's own format, which hardly a tool opens: ")
+    assert "a.lif" in line

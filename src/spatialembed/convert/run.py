@@ -22,6 +22,7 @@ from spatialembed.convert import (
 from spatialembed.convert.picture import Picture, class_names, overlap
 from spatialembed.convert.source import Source
 from spatialembed.data.data_set import Crowds
+from spatialembed.data.images.kinds import is_vendor
 from spatialembed.data.layouts.other_layouts import kind_of_json
 from spatialembed.data.open import scan_data
 from spatialembed.errors import UserError
@@ -52,6 +53,8 @@ WRITERS: dict[str, Any] = {
     "coco": coco,
 }
 """What is written besides what training reads."""
+
+_VENDOR = "images in a microscope's own format, which hardly a tool opens: store them as TIFF first"
 
 
 class Converted(NamedTuple):
@@ -152,6 +155,8 @@ def _require(root: Path, pictures: Iterable[Picture]) -> None:
 def _write(out: Path, pictures: list[Picture], source: Source, to: Tool) -> tuple[str, str]:
     """The layout that was written, and what to do with it."""
     if to != "training":
+        for image in (each.image for each in pictures if is_vendor(each.image)):
+            source.notes.add(_VENDOR, image)
         return to, str(WRITERS[to].write(out, pictures, source))
     further = f"`spatialembed check {out}`"
     classes = class_names(pictures)

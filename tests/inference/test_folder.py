@@ -132,6 +132,10 @@ def test_images_that_are_all_refused_leave_nothing_behind(tmp_path) -> None:
     assert results.gather(["sub/a"]) is None
     assert not (tmp_path / "new").exists()
     out.mkdir(parents=True)
+    table = out / "work.sqlite"  # of several workers
+    table.touch()
+    with results.or_nothing([], table):
+        pass
     list(predict_files(bright(), files, results))
     assert list(out.iterdir()) == []  # which was there before
 

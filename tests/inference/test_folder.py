@@ -122,24 +122,6 @@ def test_an_image_that_enlarged_would_fill_the_memory_is_named(images, tmp_path,
     assert all(f"{o.image.path} would have" in (o.error or "") for o in outcomes)
 
 
-def test_images_that_are_all_refused_leave_nothing_behind(tmp_path) -> None:
-    (tmp_path / "in" / "sub").mkdir(parents=True)
-    (tmp_path / "in" / "sub" / "a.png").write_bytes(b"broken")
-    out = tmp_path / "new" / "out"
-    results, files = Results(out, ["coco"]), find_images([tmp_path / "in"], out)
-    [outcome] = predict_files(bright(), files, results)
-    assert outcome.error
-    assert results.gather(["sub/a"]) is None
-    assert not (tmp_path / "new").exists()
-    out.mkdir(parents=True)
-    table = out / "work.sqlite"  # of several workers
-    table.touch()
-    with results.or_nothing([], table):
-        pass
-    list(predict_files(bright(), files, results))
-    assert list(out.iterdir()) == []  # which was there before
-
-
 def test_coco_results(images, tmp_path) -> None:
     results = Results(tmp_path / "out", ["coco"], pictures=False)
     files = find_images([images], results.out)

@@ -12,6 +12,7 @@ at any time.
 levels and a pixel size, of generated nuclei, becomes labels, and what these say of pixels is read.
 """
 
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -27,8 +28,6 @@ import zarr
 from measure import show, write_table
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "large"))
-import contextlib
-
 from pointing import Pointing, pointing_image
 
 from spatialembed.data.images.pixel_size import pixel_size

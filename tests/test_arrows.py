@@ -6,7 +6,9 @@ import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import spatialembed
 
@@ -174,6 +176,16 @@ def test_none_of_them_loads_torch() -> None:
     )
     code += "    if 'torch' in sys.modules:\n        sys.exit(print(module))"
     assert run_python("-c", code, *LIGHT) == ""
+
+
+def test_predict_starts_without_torch_and_most_of_scipy(tmp_path) -> None:
+    Image.fromarray(np.zeros((40, 40), np.uint8)).save(tmp_path / "one.png")
+    code = (
+        "import sys\nfrom spatialembed.cli.main import main\n"
+        f"main(['predict', 'nuclei', {str(tmp_path / 'one.png')!r}, '--out', {str(tmp_path)!r}])\n"
+        "print([name for name in ('torch', 'scipy.ndimage') if name in sys.modules])"
+    )
+    assert run_python("-c", code).splitlines()[-1] == "[]"
 
 
 def test_help_loads_no_torch() -> None:

@@ -157,7 +157,8 @@ def run_line(line: str) -> None:
 
 def parse(line: str) -> None:
     try:
-        build_parser(COMMANDS, __version__).parse_args(as_words(shlex.split(line)[1:]))
+        words = as_words(shlex.split(line)[1:])
+        build_parser(COMMANDS, __version__, words).parse_args(words)
     except UserError as error:
         raise AssertionError(f"{line}: {error}") from error
 

@@ -74,7 +74,7 @@ def test_minutes_become_steps_once_and_are_stored(scenes, tmp_path, capsys) -> N
 
 def test_steps_have_their_share_of_the_minutes_however_long_validations_take() -> None:
     stages = [StageConfig(minutes=5.0, validations=3)]
-    assert minutes.steps_within(stages, 0, step=0.5, validation=10.0) == 520  # 300 s − 4 · 10 s
+    assert minutes.steps_within(stages, 0, step=0.5, validation=10.0) == 500  # 300 s − 5 · 10 s
     assert minutes.steps_within(stages, 0, step=0.5, validation=193.0) == 300
     assert minutes.steps_within(stages, 0, step=0.5, validation=193.0, spent=280.0, done=7) == 27
 

@@ -62,8 +62,9 @@ def _how_to_go_on(given: list[str], interrupt: KeyboardInterrupt) -> list[str]:
 
 
 def _run(given: list[str]) -> int:
-    parser = build_parser(COMMANDS, __version__)
-    parsed = parser.instantiate(parser.parse_args(prepared(given) or ["--help"]))
+    words = prepared(given) or ["--help"]
+    parser = build_parser(COMMANDS, __version__, words)
+    parsed = parser.instantiate(parser.parse_args(words))
     options = parsed[parsed.command]
     _say_warnings()
     if parsed.command in ("demo", "train", "evaluate", "predict"):

@@ -245,3 +245,8 @@ def did_you_mean(name: Any, known: Iterable[str], written: str = "'{}'") -> str:
     others = [other for other in known if other != name]
     close = get_close_matches(str(name), others, n=1)
     return f"did you mean {written.format(close[0])}?" if close else ""
+
+
+def some(count: int, noun: str) -> str:
+    """A number of things in words."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

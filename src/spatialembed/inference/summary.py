@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spatialembed.data.checks.report import some
 from spatialembed.data.images.reading import further_images
 from spatialembed.data.images.spacing import in_words
 from spatialembed.errors import UserError, kind_of
+from spatialembed.files.described import some
 from spatialembed.inference.familiarity import other_kind
 from spatialembed.inference.true_size import AS_IT_IS
 

@@ -21,8 +21,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from spatialembed.data.checks.report import some
 from spatialembed.errors import UserError
+from spatialembed.files.described import some
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.loading import load
 from spatialembed.models.spec import require_one_target

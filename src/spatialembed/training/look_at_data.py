@@ -12,7 +12,6 @@ import numpy as np
 from spatialembed.console.output import console
 from spatialembed.data.checks.across_splits import across_splits, traces_in
 from spatialembed.data.checks.one_image import about_masks
-from spatialembed.data.checks.report import some
 from spatialembed.data.crops.cropper import empty_share
 from spatialembed.data.data_set import FileDataSet, Problem
 from spatialembed.data.index import ObjectIndex, Progress, object_index, specks
@@ -20,6 +19,7 @@ from spatialembed.data.layouts.label_folder import LabelFolder
 from spatialembed.data.mixture import set_numbers, sets_of
 from spatialembed.data.targets import each_of
 from spatialembed.errors import UserError
+from spatialembed.files.described import some
 from spatialembed.files.pixel_values import Values, values_of
 from spatialembed.models.input_warnings import range_noticed
 from spatialembed.models.normalization import Normalization, parts_of, sampled

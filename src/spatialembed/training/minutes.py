@@ -21,7 +21,6 @@ from torch import nn
 from spatialembed.console.output import console
 from spatialembed.data.targets import each_of
 from spatialembed.inference.predictor import Model
-from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.loss import SpatialEmbeddingLoss
 from spatialembed.training.config import TrainConfig
 from spatialembed.training.graphed import Graphed
@@ -30,7 +29,7 @@ from spatialembed.training.schedule import Plan, validation_steps
 from spatialembed.training.stage_config import StageConfig
 from spatialembed.training.step import advance, batches, workers_of
 from spatialembed.training.upload import uploaded
-from spatialembed.training.validation import validate
+from spatialembed.training.validation import as_it_predicts, validate
 
 WARMUP_STEPS, TIMED_STEPS = 3, 9
 """Steps that warm caches and compile kernels, and steps timed after them."""
@@ -47,8 +46,8 @@ TIMED_IMAGES = 5
 PICTURES = 1.1
 """A validation's time with its pictures over that without."""
 
-CALIBRATION = 2
-"""Validations that calibration takes the time of: the network runs once, clustering often."""
+CALIBRATION = 3
+"""Validations that calibration takes the time of: the network runs twice, clustering often."""
 
 SHARE, FEWEST = 0.1, 10
 """Share of the steps after which a plan is measured again, and steps that are fewest for that."""
@@ -144,7 +143,8 @@ def seconds_per_step(
 def _seconds_per_validation(material: Material, fabric: Fabric, network: nn.Module) -> float:
     """Time to validate on all images, which the processes share, from a few of them."""
     total = 0.0
-    models = Model(TorchNetwork(network), material.spec).each()
+    judged = as_it_predicts(network, material.spec, "float32")
+    models = Model(judged, material.spec).each()
     for model, val in zip(models, each_of(material.val), strict=True):
         last = len(val) - 1
         times = []

@@ -22,6 +22,7 @@ from spatialembed.data.crops.cropper import empty_share
 from spatialembed.data.data_set import FileDataSet, Problem
 from spatialembed.data.images.spacing import Spacing
 from spatialembed.data.volume_objects import plane_diameters
+from spatialembed.files.described import some
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 """Quantiles of the objects' areas that a report gives."""
@@ -212,11 +213,6 @@ def one_after_another(reports: Sequence[Report], problems: Sequence[Problem]) ->
     found = dict.fromkeys([*problems, *(p for report in reports for p in report.problems)])
     notes = dict.fromkeys(note for report in reports for note in report.notes)
     return Report(reports[0].path, "Targets", names, splits, tuple(found), tuple(notes))
-
-
-def some(count: int, noun: str) -> str:
-    """A number of things in words."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _objects(objects: Mapping[str, int]) -> str:

@@ -39,20 +39,21 @@ def described(package) -> dict:
         return yaml.safe_load(file.read("rdf.yaml"))
 
 
-NORMALIZATIONS = [
-    Normalization("percentile"),
-    Normalization("range", white=255),
-    Normalization("mean-std", mean=(99, 9), std=(70, 50)),
-    Normalization("none"),
-]
-
-
-def test_test_of_bioimageio_passes_offline(tmp_path) -> None:
-    packages = []
-    for number, normalization in enumerate(NORMALIZATIONS):
-        file = saved(tmp_path / str(number), in_channels=2, normalization=normalization)
-        packages.append(str(tmp_path / f"{number}.zip"))
-        assert main(["export", str(file), packages[-1], "--pixel_size", "0.25", *NAMED]) == 0
+@pytest.mark.parametrize(
+    "normalization",
+    [
+        Normalization("percentile"),
+        Normalization("range", white=255),
+        Normalization("mean-std", mean=(99, 9), std=(70, 50)),
+        Normalization("none"),
+    ],
+)
+def test_test_of_bioimageio_passes_offline(tmp_path, normalization) -> None:
+    file, package = (
+        saved(tmp_path, in_channels=2, normalization=normalization),
+        tmp_path / "cells.zip",
+    )
+    assert main(["export", str(file), str(package), "--pixel_size", "0.25", *NAMED]) == 0
     code = """
 import socket, sys
 
@@ -62,19 +63,15 @@ def refuse(*_, **__):
 socket.socket.connect = socket.getaddrinfo = refuse
 from bioimageio.core import test_model
 
-for package in sys.argv[1:]:
-    summary = test_model(package)
-    errors = [e.msg for d in summary.details for e in d.errors]
-    print("told", summary.name, summary.status, errors)
+summary = test_model(sys.argv[1])
+print(summary.status, [e.msg for d in summary.details for e in d.errors])
 """
     environment = os.environ | {"BIOIMAGEIO_CACHE_PATH": str(tmp_path / "cache")}
     done = subprocess.run(
-        [sys.executable, "-c", code, *packages],
+        [sys.executable, "-c", code, str(package)],
         capture_output=True, text=True, check=True, cwd=tmp_path, env=environment,
     )  # fmt: skip
-    told = [line for line in done.stdout.splitlines() if line.startswith("told ")]
-    assert len(told) == len(packages)
-    assert all(line.endswith(" passed []") for line in told), told
+    assert done.stdout.strip().splitlines()[-1] == "passed []"
 
 
 def test_package_says_what_qupath_asks_for(tmp_path) -> None:

@@ -21,7 +21,6 @@ from spatialembed.data.checks.report import (
     Report,
     SplitReport,
     one_after_another,
-    some,
     split_report,
 )
 from spatialembed.data.checks.volume_warnings import (
@@ -37,6 +36,7 @@ from spatialembed.data.layouts import cityscapes
 from spatialembed.data.open import scan_data
 from spatialembed.data.targets import Targets
 from spatialembed.errors import UserError
+from spatialembed.files.described import some
 
 
 def check_data(

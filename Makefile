@@ -9,9 +9,10 @@ INSTALLED := $(VENV)/.installed
 demo: $(INSTALLED)
 	$(BIN)/spatialembed demo --out demo
 
-# One thread a process, since tests run side by side, one process a core.
+# One thread a process, since tests run side by side, one process a core; a process that is done
+# takes over tests that lie beside each other, for which what they share is made once.
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 
 # What tests/ compares on a card with the CPU's results; all of it is skipped where there is none.
 test-gpu: $(INSTALLED)

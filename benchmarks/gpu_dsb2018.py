@@ -41,7 +41,8 @@ def train(bench: Bench, data: Path, out: Path) -> Figure:
     left = (bench.stop - time.monotonic() - AFTER) / 60
     length = ["--minutes", f"{min(bench.minutes, left):.2f}"]
     if bench.small:
-        length = ["--steps", "2", "--batch", "2"]
+        tiny = [f"--network_options.{name}" for name in ("widths=[8,16]", "blocks=[1,1]")]
+        length = ["--steps", "2", "--batch", "2", *tiny]
     if left < 0.5:
         raise TimeoutError("no time is left to train")
     workers = min(MOST_WORKERS, max(1, (os.cpu_count() or 1) - 2))

@@ -70,7 +70,7 @@ def ratio(took: dict[str, float], than: str) -> str:
 def training_steps(bench: Bench) -> Iterator[Case]:
     """Steps of both published stages: forward, loss, backward, Adam; no data loading."""
     stages = bench.pick(
-        {"stage 1": (512, 16), "stage 2": (1024, 2)}, {"stage 1": (64, 2), "stage 2": (64, 2)}
+        {"stage 1": (512, 16), "stage 2": (1024, 2)}, {"stage 1": (32, 2), "stage 2": (32, 2)}
     )
     for stage, (side, images) in stages.items():
         took: dict[str, float] = {}

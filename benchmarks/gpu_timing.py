@@ -13,8 +13,8 @@ import torch
 from measure import seconds, show
 
 MOST_RUNS = 15
-MOST_ON_CPU = 2
-"""Calls of one work that are timed at most; a CPU is there for the benchmark's own test."""
+"""Calls of one work that are timed at most. On a CPU, which is there for the benchmark's own test,
+it is one, and none before it."""
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,13 @@ def median_seconds(
         warm: calls before the first that counts; 0 where one call alone takes long.
         budget: seconds after which no further call starts.
     """
-    on_card = device.type == "cuda"
-    for _ in range(warm if on_card else min(warm, 1)):
+    if device.type != "cuda":
+        return once(device, work)
+    for _ in range(warm):
         work()
     times: list[float] = []
-    most, stop = MOST_RUNS if on_card else MOST_ON_CPU, time.monotonic() + budget
-    while len(times) < most and (not times or time.monotonic() < stop):
+    stop = time.monotonic() + budget
+    while len(times) < MOST_RUNS and (not times or time.monotonic() < stop):
         times.append(once(device, work))
     return median(times)
 

@@ -37,7 +37,7 @@ def as_trained(bench: Bench) -> Iterator[Case]:
     for recipe, number, network in TRAINED:
         config = read_recipe(recipe, "DATA")
         given = config.stages[number]
-        side, images = bench.pick((given.crop_size, given.batch_size), (64, 2))
+        side, images = bench.pick((given.crop_size, given.batch_size), (32, 2))
         stage = StageConfig(
             crop_size=side, batch_size=images, steps=1, freeze_batch_norm=given.freeze_batch_norm
         )

@@ -22,7 +22,7 @@ from spatialembed.large.work_table import WorkTable
 from spatialembed.models.checkpoint import ModelSpec, save_model
 
 zarr = pytest.importorskip("zarr")
-LocalCluster = pytest.importorskip("distributed").LocalCluster
+pytest.importorskip("distributed")
 
 SIDE = 400
 MOSAIC = Mosaic((SIDE, SIDE), (160, 160), (96, 96))
@@ -75,34 +75,36 @@ def _check_ome(group, labels: np.ndarray) -> None:
         assert entry["coordinateTransformations"][0]["scale"] == [step, step]
 
 
-def test_a_damaged_chunk_is_named_and_the_rest_is_not_done_again(tmp_path, monkeypatch) -> None:
+def test_a_damaged_chunk_is_named_and_the_rest_is_not_done_again(
+    there, tmp_path, monkeypatch
+) -> None:
     image = pointing_image((SIDE, SIDE), 5)
     path, out = store(tmp_path / "a.zarr", image), tmp_path / "labels.zarr"
     chunk = path / "c" / "3" / "3" / "0"
     whole, part = chunk.read_bytes(), tmp_path / "labels.zarr.part"
     chunk.write_bytes(whole[:100])
     with pytest.raises(UserError, match=r"4 of 9 parts .* rows 160 to 320, columns 160 to 320: .*"):
-        predict_large(Pointing(), path, out, TWO, mosaic=MOSAIC)
+        predict_large(Pointing(), path, out, there, mosaic=MOSAIC)
     assert not out.exists()
     done = {p.name: p.stat().st_mtime_ns for p in (part / "objects").iterdir()}
     assert len(done) == 5
     with pytest.raises(UserError, match=r"unfinished run with min_size 12; .* --overwrite"):
-        predict_large(Pointing(), path, out, TWO, mosaic=MOSAIC, min_size=5)
+        predict_large(Pointing(), path, out, there, mosaic=MOSAIC, min_size=5)
     chunk.write_bytes(whole)
     lost = part / "objects" / "0.npz"
     lost.unlink()  # gone, although the table has it as done
     monkeypatch.setattr(large_image, "_remove", lambda folder: None)
-    predict_large(Pointing(), path, out, TWO, mosaic=MOSAIC)
+    predict_large(Pointing(), path, out, there, mosaic=MOSAIC)
     again = {p.name: p.stat().st_mtime_ns for p in (part / "objects").iterdir()}
     assert {name for name in again if again[name] != done.get(name)} == {
         f"{tile}.npz" for tile in (0, 4, 5, 7, 8)
     }
     assert same_objects(labels_of(out), Pointing().load().predict(image).label_map)
     with pytest.raises(UserError, match=r"labels\.zarr, where .* is there already; add"):
-        predict_large(Pointing(), path, out, TWO, mosaic=MOSAIC)
+        predict_large(Pointing(), path, out, there, mosaic=MOSAIC)
 
 
-def test_files_are_shared_and_a_poisoned_one_is_set_aside(tmp_path) -> None:
+def test_files_are_shared_and_a_poisoned_one_is_set_aside(there, tmp_path) -> None:
     folder = tmp_path / "images"
     folder.mkdir()
     for number in range(7):
@@ -128,7 +130,7 @@ def test_files_are_shared_and_a_poisoned_one_is_set_aside(tmp_path) -> None:
     (out / "2.tif").unlink()
     before = (out / "1.tif").stat().st_mtime_ns
     files = find_images([str(folder)], out)
-    again = {o.image.name: o for o in predict_many(Pointing(), files, results, TWO)}
+    again = {o.image.name: o for o in predict_many(Pointing(), files, results, there)}
     assert {name for name, o in again.items() if not o.kept} == {"2", "torn"}
     assert not any(o.error for o in again.values())
     assert (out / "1.tif").stat().st_mtime_ns == before
@@ -148,17 +150,14 @@ def test_workers_that_cannot_be(options, message) -> None:
 
 
 def test_a_scheduler_of_ones_own_and_a_tiled_tiff_whose_half_labels_are_removed(
-    tmp_path, monkeypatch
+    there, tmp_path, monkeypatch
 ) -> None:
     image = pointing_image((SIDE, 200), 6)
     path, out = tmp_path / "a.tif", tmp_path / "labels.zarr"
     tifffile.imwrite(path, image, tile=(64, 64), compression="zlib", photometric="rgb")
     mosaic = Mosaic((SIDE, 200), (96, 96), (96, 96))
-    with (
-        monkeypatch.context() as patch,
-        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
-    ):
-        there = Workers(scheduler=cluster.scheduler_address)
+    assert there.scheduler
+    with monkeypatch.context() as patch:
 
         def removed(*_: object) -> None:
             shutil.rmtree(tmp_path / "labels.zarr.part")
@@ -167,8 +166,7 @@ def test_a_scheduler_of_ones_own_and_a_tiled_tiff_whose_half_labels_are_removed(
         patch.setattr(large_image, "write_table", removed)
         with pytest.raises(OSError, match="no such folder"):
             predict_large(Pointing(), path, out, there, mosaic=mosaic)
-        patch.undo()
-        predict_large(Pointing(), path, out, there, mosaic=mosaic)
+    predict_large(Pointing(), path, out, there, mosaic=mosaic)
     assert same_objects(labels_of(out), Pointing().load().predict(image).label_map)
 
 
@@ -202,7 +200,7 @@ def test_a_model_trained_again_is_another_one_for_workers_that_are_still_there(t
         before.load()
 
 
-def test_a_folder_that_cannot_be_written_is_said(tmp_path, monkeypatch) -> None:
+def test_a_folder_that_cannot_be_written_is_said(there, tmp_path, monkeypatch) -> None:
     path = store(tmp_path / "a.zarr", pointing_image((SIDE, SIDE), 5))
     out = tmp_path / "labels.zarr"
 
@@ -213,13 +211,13 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path, monkeypatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(large_image, "_write", spoilt)
         with pytest.raises(UserError, match=r"9 of 9 parts .* could not write .*0\.npz"):
-            predict_large(Pointing(), path, out, Workers(1), mosaic=MOSAIC)
-    predict_large(Pointing(), path, out, Workers(1), mosaic=MOSAIC)
+            predict_large(Pointing(), path, out, there, mosaic=MOSAIC)
+    predict_large(Pointing(), path, out, there, mosaic=MOSAIC)
     assert out.is_dir()
 
 
 @pytest.mark.parametrize("stopped", ["number", "make_labels", "write_table"])
-def test_it_goes_on_from_wherever_it_was_stopped(tmp_path, monkeypatch, stopped) -> None:
+def test_it_goes_on_from_wherever_it_was_stopped(there, tmp_path, monkeypatch, stopped) -> None:
     """An old result stays until the end."""
     image = pointing_image((SIDE, 200), 7)
     path, out = store(tmp_path / "a.zarr", image), tmp_path / "labels.zarr"
@@ -233,7 +231,7 @@ def test_it_goes_on_from_wherever_it_was_stopped(tmp_path, monkeypatch, stopped)
     with monkeypatch.context() as patch:
         patch.setattr(large_image, stopped, stop)
         with pytest.raises(KeyboardInterrupt):
-            predict_large(Pointing(), path, out, Workers(1), overwrite=True, mosaic=mosaic)
+            predict_large(Pointing(), path, out, there, overwrite=True, mosaic=mosaic)
     assert (out / "old").is_file()
     former = tmp_path / ".labels.zarr.former"  # as a run leaves it that is killed in its last step
     former.mkdir()
@@ -242,6 +240,6 @@ def test_it_goes_on_from_wherever_it_was_stopped(tmp_path, monkeypatch, stopped)
     for file in (part / "pairs").glob("*"):  # and one of the files is lost
         file.unlink()
         break
-    predict_large(Pointing(), path, out, Workers(1), mosaic=mosaic)
+    predict_large(Pointing(), path, out, there, mosaic=mosaic)
     assert same_objects(labels_of(out), Pointing().load().predict(image).label_map)
     assert not list(tmp_path.glob(".labels*"))

@@ -18,7 +18,7 @@ from spatialembed.large.segment import read_arrays, write_arrays
 zarr = pytest.importorskip("zarr")
 
 
-def test_ids_that_32_bits_cannot_hold_have_64(tmp_path, monkeypatch) -> None:
+def test_ids_that_32_bits_cannot_hold_have_64(there, tmp_path, monkeypatch) -> None:
     before = 2**32 - 5  # as many objects as if there were already
 
     def number(mosaic: Mosaic, folder: Path, dropped: np.ndarray) -> int:
@@ -31,7 +31,7 @@ def test_ids_that_32_bits_cannot_hold_have_64(tmp_path, monkeypatch) -> None:
     image = pointing_image((SIDE, 200), 7)
     path, out = store(tmp_path / "a.zarr", image), tmp_path / "labels.zarr"
     count = predict_large(
-        Pointing(), path, out, Workers(1), mosaic=Mosaic((SIDE, 200), (96, 96), (96, 96))
+        Pointing(), path, out, there, mosaic=Mosaic((SIDE, 200), (96, 96), (96, 96))
     )
     found, whole = labels_of(out), Pointing().load().predict(image)
     assert found.dtype == np.uint64
@@ -42,7 +42,7 @@ def test_ids_that_32_bits_cannot_hold_have_64(tmp_path, monkeypatch) -> None:
     np.testing.assert_array_equal(np.sort(table[before:])[::-1], whole.scores)
 
 
-def test_labels_lie_where_the_image_lies(tmp_path) -> None:
+def test_labels_lie_where_the_image_lies(there, tmp_path) -> None:
     """Units, pixel size and place of an OME-Zarr image, whose axes may come in any order."""
     changes = [{"type": "scale", "scale": [1, 0.25, 0.5]},
                {"type": "translation", "translation": [0, 3, 7]}]  # fmt: skip
@@ -58,7 +58,7 @@ def test_labels_lie_where_the_image_lies(tmp_path) -> None:
     group.create_array("full", data=image.transpose(2, 0, 1))
     out = tmp_path / "labels.zarr"
     mosaic = Mosaic((SIDE, 200), (96, 96), (96, 96))
-    predict_large(Pointing(), tmp_path / "a.ome.zarr", out, Workers(1), mosaic=mosaic)
+    predict_large(Pointing(), tmp_path / "a.ome.zarr", out, there, mosaic=mosaic)
     [told] = zarr.open_group(out, mode="r").attrs["ome"]["multiscales"]
     assert [axis["unit"] for axis in told["axes"]] == ["micrometer"] * 2
     for level, entry in enumerate(told["datasets"]):
@@ -67,7 +67,7 @@ def test_labels_lie_where_the_image_lies(tmp_path) -> None:
         assert moved["translation"] == [6, 14]
 
 
-def test_one_image_of_several(tmp_path) -> None:
+def test_one_image_of_several(there, tmp_path) -> None:
     group = zarr.create_group(tmp_path / "a.zarr", attributes={"ome": {"bioformats2raw.layout": 3}})
     images = [pointing_image((150, 120), seed) for seed in (3, 4)]
     for number, image in enumerate(images):
@@ -79,8 +79,8 @@ def test_one_image_of_several(tmp_path) -> None:
         group.create_group(str(number), attributes=attributes).create_array("0", data=image)
     out, mosaic = tmp_path / "labels.zarr", Mosaic((150, 120), (160, 160), (96, 96))
     with pytest.raises(UserError, match=r"a\.zarr holds 2 images"):
-        predict_large(Pointing(), tmp_path / "a.zarr", out, Workers(1), mosaic=mosaic)
-    predict_large(Pointing(), tmp_path / "a.zarr", out, Workers(1), mosaic=mosaic, series=1)
+        predict_large(Pointing(), tmp_path / "a.zarr", out, there, mosaic=mosaic)
+    predict_large(Pointing(), tmp_path / "a.zarr", out, there, mosaic=mosaic, series=1)
     assert same_objects(labels_of(out), Pointing().load().predict(images[1]).label_map)
     [told] = zarr.open_group(out, mode="r").attrs["ome"]["multiscales"]
     assert told["datasets"][0]["coordinateTransformations"][0]["scale"] == [1.5, 1.5]

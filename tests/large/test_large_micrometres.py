@@ -46,24 +46,25 @@ def scales(labels: Path) -> list[float]:
     return [level["coordinateTransformations"][0]["scale"][0] for level in told["datasets"]]
 
 
-def test_a_pyramid_keeps_its_pixel_size_in_labels(model, tmp_path) -> None:
+def test_a_pyramid_keeps_its_pixel_size_in_labels(model, there, tmp_path) -> None:
+    who = ["--scheduler", there.scheduler]
     path, out = pyramid(tmp_path / "a.ome.tif", 0.25), tmp_path / "a.zarr"
-    assert main(["predict", str(model), str(path), "--out", str(out), "--workers", "1"]) == 0
+    assert main(["predict", str(model), str(path), "--out", str(out), *who]) == 0
     assert scales(out)[:3] == [0.25, 0.5, 1.0]
     assert pixel_size(out) == (0.25, 0.25)
     path, out = pyramid(tmp_path / "b.ome.tif", None), tmp_path / "b.zarr"
-    asked = ["predict", str(model), str(path), "--out", str(out), "--workers", "1"]
+    asked = ["predict", str(model), str(path), "--out", str(out), *who]
     assert main([*asked, "--pixel_size", "0.5"]) == 0
     assert scales(out)[:2] == [0.5, 1.0]
 
 
-def test_it_is_shown_as_large_as_images_of_training(model, tmp_path, capsys) -> None:
+def test_it_is_shown_as_large_as_images_of_training(model, there, tmp_path, capsys) -> None:
     network, spec = se.models.checkpoint.load_model(model)
     known, path = tmp_path / "known.safetensors", pyramid(tmp_path / "a.ome.tif", 0.25)
     save_model(known, network, replace(spec, pixel_size=0.5))
     out = tmp_path / "labels.zarr"
-    asked = ["predict", str(known), str(path), "--out", str(out), "--workers", "1", *SETTINGS]
-    assert main(asked) == 0
+    asked = ["predict", str(known), str(path), "--out", str(out), *SETTINGS]
+    assert main([*asked, "--scheduler", there.scheduler]) == 0
     said = " ".join(capsys.readouterr().err.split())
     assert "1 image was shown to the model at 0.5 times the size, by the pixel size" in said
     whole = se.load(known).predict(path, 0.0, 0.2, 1).label_map

@@ -87,7 +87,7 @@ def test_levels_that_leave_z_alone(spacing, flat) -> None:
     assert flat_of(spacing) == flat
 
 
-def test_it_goes_on_from_where_it_was_stopped(tmp_path, monkeypatch) -> None:
+def test_it_goes_on_from_where_it_was_stopped(there, tmp_path, monkeypatch) -> None:
     volume = pointing_image(SHAPE, 7)
     path, out = store(tmp_path / "a.zarr", volume), tmp_path / "labels.zarr"
 
@@ -97,20 +97,20 @@ def test_it_goes_on_from_where_it_was_stopped(tmp_path, monkeypatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(large_image, "make_labels", stop)
         with pytest.raises(KeyboardInterrupt):
-            predict_large(Pointing(dims=3), path, out, Workers(1), mosaic=MOSAIC)
+            predict_large(Pointing(dims=3), path, out, there, mosaic=MOSAIC)
     objects = tmp_path / "labels.zarr.part" / "objects"
     lost = objects / "3.npz"
     lost.unlink()
     before = {file.name: file.stat().st_mtime_ns for file in objects.iterdir()}
     monkeypatch.setattr(large_image, "_remove", lambda folder: None)
-    predict_large(Pointing(dims=3), path, out, Workers(1))  # with the tiles of the run under way
+    predict_large(Pointing(dims=3), path, out, there)  # with the tiles of the run under way
     after = {file.name: file.stat().st_mtime_ns for file in objects.iterdir()}
     assert {name for name in after if after[name] != before.get(name)} == {"3.npz"}
     labels = zarr.open_group(out, mode="r")["0"][:]
     assert same_objects(labels, Pointing(dims=3).load().predict(volume).label_map)
 
 
-def test_a_tiff_states_its_spacing(tmp_path) -> None:
+def test_a_tiff_states_its_spacing(there, tmp_path) -> None:
     volume = pointing_image(SHAPE, 3)
     path, out = tmp_path / "a.ome.tif", tmp_path / "labels.zarr"
     said = {"axes": "ZCYX", "PhysicalSizeZ": 2.0, "PhysicalSizeY": 0.5, "PhysicalSizeX": 0.5}
@@ -118,7 +118,7 @@ def test_a_tiff_states_its_spacing(tmp_path) -> None:
         path, np.moveaxis(volume, -1, 1), photometric="minisblack", metadata=said,
         tile=(32, 48), compression="zlib",
     )  # fmt: skip
-    predict_large(Pointing(dims=3), path, out, Workers(1), mosaic=MOSAIC)
+    predict_large(Pointing(dims=3), path, out, there, mosaic=MOSAIC)
     group = zarr.open_group(out, mode="r")
     assert same_objects(group["0"][:], Pointing(dims=3).load().predict(volume).label_map)
     [scales] = group.attrs["ome"]["multiscales"]
@@ -129,12 +129,12 @@ def test_a_tiff_states_its_spacing(tmp_path) -> None:
     assert steps[3] == [4.0, 4.0, 4.0]
 
 
-def test_a_part_that_is_damaged_is_named(tmp_path) -> None:
+def test_a_part_that_is_damaged_is_named(there, tmp_path) -> None:
     path, out = store(tmp_path / "a.zarr", pointing_image(SHAPE, 5)), tmp_path / "labels.zarr"
     chunk = path / "0" / "c" / "2" / "5" / "6" / "0"
     chunk.write_bytes(chunk.read_bytes()[:10])
     with pytest.raises(UserError, match=r"4 of 8 parts .* planes 0 to 32, rows 0 to 64, columns"):
-        predict_large(Pointing(dims=3), path, out, Workers(1), mosaic=MOSAIC)
+        predict_large(Pointing(dims=3), path, out, there, mosaic=MOSAIC)
     assert not out.exists()
 
 

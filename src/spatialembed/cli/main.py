@@ -14,7 +14,6 @@ from spatialembed.cli.options import build_parser, prepared, train_config
 from spatialembed.console.output import errors, others_silent, warn
 from spatialembed.errors import ImageWarning, UserError, kind_of
 from spatialembed.errors.interrupts import Terminated, interrupt_in, terminations
-from spatialembed.kernels.compiling import say_when_compiling
 
 SHOWN = 10
 """Warnings of one kind about images that are printed."""
@@ -68,6 +67,8 @@ def _run(given: list[str]) -> int:
     options = parsed[parsed.command]
     _say_warnings()
     if parsed.command in ("demo", "train", "evaluate", "predict"):
+        from spatialembed.kernels.compiling import say_when_compiling
+
         say_when_compiling()
     if parsed.command == "train":
         return run_train(train_config(options))

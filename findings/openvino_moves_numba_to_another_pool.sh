@@ -5,7 +5,8 @@
 # name, finds it loaded, and prefers it to OpenMP. So one import, or the lack of it, moves compiled functions from the
 # pool that they share with torch to one of their own; and once OpenVINO has run a network every fork, as of workers
 # that load data, writes "Unable to join threads to shut down before fork()" to the standard output, among results.
-# NUMBA_THREADING_LAYER_PRIORITY with omp first keeps the pool.
+# A longer process, not this one, was seen to wait for ever at its end, where numba gives TBB back that OpenVINO had
+# brought. NUMBA_THREADING_LAYER_PRIORITY with omp first keeps the pool.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -13,7 +13,8 @@ import numba
 from spatialembed.kernels.compiling import config
 
 # OpenVINO brings TBB along, which numba would take as soon as that is loaded: a second pool beside
-# torch's threads, of OpenMP, and a complaint wherever workers that draw crops are forked.
+# torch's threads, of OpenMP, a complaint wherever workers that draw crops are forked, and at times
+# a process that never ends, as numba waits for threads that are gone.
 if "NUMBA_THREADING_LAYER_PRIORITY" not in os.environ:
     config.THREADING_LAYER_PRIORITY = sorted(config.THREADING_LAYER_PRIORITY, key="omp".__ne__)
 

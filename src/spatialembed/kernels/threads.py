@@ -16,7 +16,7 @@ from spatialembed.kernels.compiling import config
 # torch's threads, of OpenMP, a complaint wherever workers that draw crops are forked, and at times
 # a process that never ends, as numba waits for threads that are gone.
 if "NUMBA_THREADING_LAYER_PRIORITY" not in os.environ:
-    config.THREADING_LAYER_PRIORITY = sorted(config.THREADING_LAYER_PRIORITY, key="omp".__ne__)
+    config.THREADING_LAYER_PRIORITY = sorted(config.THREADING_LAYER_PRIORITY, key="tbb".__eq__)
 
 
 @contextmanager

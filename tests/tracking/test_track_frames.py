@@ -88,28 +88,11 @@ def test_images_are_no_labels(tmp_path, bits, shape) -> None:
             open_frames(folder)
 
 
-@pytest.mark.parametrize("levels", [12, 32, 64])
-def test_smooth_images_of_few_levels_are_no_labels(tmp_path, levels) -> None:
-    smooth = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(256, 256)), 32)
-    y, x = np.indices((96, 128))
-    images = {
-        "nuclei": levels * np.clip(smooth / smooth.max(), 0, 0.999),
-        "light": np.hypot(y - 48, x - 64) * levels // 80 * (255 // levels),
-        "ramp": x * levels // 128,
-    }
-    for name, image in images.items():
-        folder = write(tmp_path / name, t1=image.astype(np.uint16), t2=image.astype(np.uint16))
-        with pytest.raises(UserError, match="t1 is an image, no label map: its values lie beside"):
-            open_frames(folder)
-
-
 def test_dense_tissue_without_background_and_single_pixels_are_labels(tmp_path) -> None:
     dense = np.arange(1, 1025).reshape(32, 32).repeat(3, 0).repeat(4, 1)  # of 12 pixels each
     spots = np.zeros((32, 32), np.uint16)
     spots[::2, ::2] = np.arange(1, 257).reshape(16, 16)
-    thin = np.arange(1, 641).reshape(8, 80).repeat(9, 0).repeat(2, 1)  # numbered along its rows
-    for name, labels in {"dense": dense, "spots": spots, "thin": thin}.items():
-        labels = labels.astype(np.uint16)
+    for name, labels in {"dense": dense.astype(np.uint16), "spots": spots}.items():
         assert len(open_frames(write(tmp_path / name, t1=labels, t2=labels))) == 2
 
 

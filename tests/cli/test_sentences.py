@@ -227,7 +227,7 @@ def test_an_images_rows_that_were_damaged(tmp_path: Path, content: str) -> None:
         (["check", "d", "--classes"], "--classes needs a value after it"),
         (["predict", "m", "i", "--overlay=perhaps"], "true or false, not 'perhaps'"),
         (["predict", "m"], "images is missing"),
-        (["predict"], "model"),
+        (["predict"], "model and images are missing"),
         (["export", "m"], "out"),
         (["evaluate", "m", "d", "--outt=x"], "no option --outt; did you mean --out?"),
         (["predict", "m", "i", "--no_out"], "there is no option --no_out; did you mean --out?"),

@@ -83,6 +83,13 @@ def test_images_are_no_frames() -> None:
     images = np.random.default_rng(0).integers(100, 4000, (2, 30, 30))
     with pytest.raises(UserError, match="frame 0 is an image, no label map"):
         se.track(images)
+    with pytest.raises(UserError, match="frame 1 is an image, no label map"):
+        se.track([np.zeros_like(images[0]), *images])
+
+
+def test_long_cells_side_by_side_in_order_are_frames() -> None:
+    strips = np.arange(1, 21).repeat(5)[None].repeat(40, 0)
+    assert se.track([strips, strips]).label_map(1).max() == 20
 
 
 @pytest.mark.parametrize("shape", [(96, 96), (8, 96, 96)])

@@ -46,7 +46,9 @@ class Parser(ArgumentParser):
         if unknown := message.partition("unrecognized arguments: ")[2]:
             return self._no_place(unknown)
         if lacking := message.partition("arguments are required: ")[2]:
-            return f"{lacking} is missing; --help shows what is needed"
+            names = [name.rpartition(".")[2] for name in lacking.split(", ")]  # predict.model
+            are = "is" if len(names) == 1 else "are"
+            return f"{' and '.join(names)} {are} missing; --help shows what is needed"
         if alone := re.match(r"argument (--\w+): expected ", message):
             return f"{alone[1]} needs a value after it"
         action, words = self._read

@@ -112,12 +112,13 @@ def _candidates(
     objects: list[Objects] = []
     pairs: dict[tuple[int, int], Pairs] = {}
     before: deque[np.ndarray] = deque(maxlen=window)  # of these frames
-    shape = frames[0].shape
+    shape, empty = frames[0].shape, True
     for u in range(len(frames)):
         label_map = frames[u]
         _require_labels(u, label_map, shape)
-        if u == 0 and (wrong := no_label_map(label_map, steps)):
-            raise UserError(f"frame 0 {wrong}; of an image give what `predict` finds in it")
+        if empty and (wrong := no_label_map(label_map, steps)):
+            raise UserError(f"frame {u} {wrong}; of an image give what `predict` finds in it")
+        empty = empty and not label_map.any()  # the first that is not shows what they are
         objects.append(measured(u, label_map, steps))
         for t, earlier in enumerate(before, u - len(before)):
             pairs[t, u] = near(objects[t], objects[u], (earlier, label_map), reach)

@@ -93,10 +93,12 @@ def _scene(
     axes = [*letters, *_PLANES]
     held = [sorted({block.at.get(axis, 0) for block in blocks}) for axis in axes]
     held[-1] = channels  # of the file: a scene that lacked the first would number the others anew
-    wanted = {channels[k] for k in asked.channels if 0 <= k < len(channels)} or set(channels)
+    asked_for = asked.channels or range(len(channels))
+    wanted = {channels[k] for k in asked_for if 0 <= k < len(channels)}
     try:
         _require_planes(path, number, blocks, axes, held)
-        kind = _kind(path, [block for block in blocks if block.at.get("C", 0) in wanted], channels)
+        some = [block for block in blocks if block.at.get("C", 0) in wanted]
+        kind = _kind(path, some or blocks[:1], channels)  # none where no such channel is there
         by = _shrunk(path, (width, height), asked.level)
     except UserError as error:
         return _unreadable((height, width), error)
@@ -152,7 +154,8 @@ def _kind(path: Path, blocks: Sequence[_Block], channels: Sequence[int]) -> str:
         )
     if len(held) > 1:
         each = ", ".join(f"{k} is {' and '.join(sorted(of))}" for k, of in sorted(kinds.items()))
-        some = "take some by `predict --channel`, or " * all(len(of) == 1 for of in kinds.values())
+        alone = all(len(of) == 1 for of in kinds.values())
+        some = "take those of one type by `predict --channel`, or " * alone
         raise UserError(
             f"{path} has pixels of several types (channel {each}), and those of an image are of "
             f"one; {some}export them as OME-TIFF of one type"

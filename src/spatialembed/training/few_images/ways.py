@@ -110,7 +110,7 @@ def _timed(tuning: Tuning, budget: Budget) -> tuple[Tuning, int]:
     trainings = f"{budget.trainings} trainings" if budget.trainings > 1 else "one training"
     console.print(f"{trainings} of {steps} steps on {tuning.fabric.device}")
     if steps < FEWEST_STEPS:
-        console.print("so few steps teach little: give more minutes")
+        console.print("so few steps teach little: give it longer")
     return tuning.lasting(steps), steps
 
 

@@ -1,7 +1,5 @@
 """One clustering gives the scores of every seed threshold; calibration moves only when sure."""
 
-import copy
-
 import numpy as np
 import pytest
 import torch
@@ -18,7 +16,6 @@ from spatialembed.training.validation import (
     SEED_THRESHOLDS,
     Setting,
     Validation,
-    as_it_predicts,
     validate,
 )
 
@@ -133,18 +130,3 @@ def test_an_image_that_does_not_fit_names_the_remedy_of_a_training(scenes) -> No
         validate(Model(TorchNetwork(Full()), spec), scenes)
     assert scenes[0].name in str(raised.value)
     assert ".zarr" not in str(raised.value)
-
-
-def test_a_network_in_training_is_validated_as_it_predicts_and_stays_as_it_is() -> None:
-    torch.manual_seed(0)
-    spec = ModelSpec("residual_unet", in_channels=1)
-    network = spec.build().train()
-    before = copy.deepcopy(network.state_dict())
-    image = np.random.default_rng(0).random((1, 1024, 1056), np.float32)
-    judged = as_it_predicts(network, spec, "bf16")
-    raw = [judged(image), judged(image)]  # by torch; then, two megapixels later, by OpenVINO
-    assert network.training
-    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
-    same = TorchNetwork(network)(image)
-    assert max(np.abs(one - same).max() for one in raw) < 1e-3
-    assert raw[0].dtype == np.float32

@@ -45,16 +45,11 @@ def folded(network: nn.Module) -> nn.Module:
     return in_layout(traced)
 
 
-LAYERS = (Doubling, nn.Dropout2d, *NORMS)
-
-
 class _Tracer(fx.Tracer):
-    """That takes layers as they are: a doubling works by the device it is on, and those of a
-    training by several processes are torch's in evaluation alone.
-    """
+    """That leaves it to a doubling how it works, by the device it is on."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, LAYERS) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, Doubling) or super().is_leaf_module(m, module_qualified_name)
 
 
 def _fold(traced: fx.GraphModule, node: fx.Node, norm: nn.BatchNorm2d | nn.BatchNorm3d) -> None:

@@ -11,13 +11,14 @@ from spatialembed.data.data_set import FileDataSet
 from spatialembed.inference.explaining import sheet_of
 from spatialembed.inference.looks import usual_looks
 from spatialembed.inference.predictor import Model
+from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.models.axes import in_layout
 from spatialembed.models.checkpoint import MODEL_FILE, save_model
 from spatialembed.models.spec import ModelSpec
 from spatialembed.pictures import save_picture
 from spatialembed.training.calibrate import calibrate
 from spatialembed.training.run import Best, Run
-from spatialembed.training.validation import Validation, as_it_predicts, validate
+from spatialembed.training.validation import Validation, validate
 
 PICTURES = 4
 """Validation images that are pictured at each validation."""
@@ -68,7 +69,7 @@ def finish(run: Run) -> None:
     network = in_layout(network.to(run.fabric.device))
     first = zip(spec.each(), run.material.spec.each(), strict=True)
     spec = spec.settled([replace(s, seed_threshold=own.seed_threshold) for s, own in first])
-    pairs = run.judged_on(Model(as_it_predicts(network, spec, run.precision), spec))
+    pairs = run.judged_on(Model(TorchNetwork(network, run.precision), spec))
     found = [calibrate(m, val, run.fabric, run.material.diameters) for m, val in pairs]
     if not run.fabric.is_global_zero:
         return

@@ -21,6 +21,7 @@ from torch import nn
 from spatialembed.console.output import console
 from spatialembed.data.targets import each_of
 from spatialembed.inference.predictor import Model
+from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.loss import SpatialEmbeddingLoss
 from spatialembed.training.config import TrainConfig
 from spatialembed.training.graphed import Graphed
@@ -29,7 +30,7 @@ from spatialembed.training.schedule import Plan, validation_steps
 from spatialembed.training.stage_config import StageConfig
 from spatialembed.training.step import advance, batches, workers_of
 from spatialembed.training.upload import uploaded
-from spatialembed.training.validation import as_it_predicts, validate
+from spatialembed.training.validation import validate
 
 WARMUP_STEPS, TIMED_STEPS = 3, 9
 """Steps that warm caches and compile kernels, and steps timed after them."""
@@ -143,8 +144,7 @@ def seconds_per_step(
 def _seconds_per_validation(material: Material, fabric: Fabric, network: nn.Module) -> float:
     """Time to validate on all images, which the processes share, from a few of them."""
     total = 0.0
-    judged = as_it_predicts(network, material.spec, "float32")
-    models = Model(judged, material.spec).each()
+    models = Model(TorchNetwork(network), material.spec).each()
     for model, val in zip(models, each_of(material.val), strict=True):
         last = len(val) - 1
         times = []

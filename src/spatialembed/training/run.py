@@ -23,7 +23,7 @@ from spatialembed.data.data_set import FileDataSet
 from spatialembed.data.targets import each_of
 from spatialembed.errors import UserError
 from spatialembed.inference.predictor import Model
-from spatialembed.inference.torch_network import Precision, pick_device
+from spatialembed.inference.torch_network import Precision, TorchNetwork, pick_device
 from spatialembed.loss import SpatialEmbeddingLoss
 from spatialembed.models.axes import in_layout
 from spatialembed.models.checkpoint import MODEL_FILE, save_model
@@ -35,7 +35,6 @@ from spatialembed.training.prepare import Material, build_network
 from spatialembed.training.resume import restore_generators, save_checkpoint
 from spatialembed.training.run_log import RunLog
 from spatialembed.training.schedule import Plan
-from spatialembed.training.validation import as_it_predicts
 from spatialembed.training.volumes import comes_to_two_planes
 from spatialembed.training.whole_batch import see_whole_batch
 
@@ -99,8 +98,7 @@ class Run:
     @property
     def judged(self) -> Model:
         """The model that is validated."""
-        spec = self.material.spec
-        return Model(as_it_predicts(self.kept, spec, self.precision), spec)
+        return Model(TorchNetwork(self.kept, self.precision), self.material.spec)
 
     def judged_on(self, model: Model) -> list[tuple[Model, FileDataSet]]:
         """Of each target a model that finds it alone, and its validation images."""

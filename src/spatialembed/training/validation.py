@@ -16,20 +16,14 @@ import torch
 
 from spatialembed.data.data_set import DataSet
 from spatialembed.data.sample import Sample
-from spatialembed.inference.cpu_network import CpuNetwork
-from spatialembed.inference.network import Network
 from spatialembed.inference.predictor import Model
-from spatialembed.inference.torch_network import Precision, TorchNetwork
 from spatialembed.instances import Instances
 from spatialembed.metrics.average_precision import Scores
 from spatialembed.metrics.matching import Matching, match
-from spatialembed.models.folding import folded
-from spatialembed.models.spec import ModelSpec
 from spatialembed.training.limits import validation_within_memory
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-    from torch import nn
 
 SEED_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97)
 """Seed thresholds that are tried; the lowest one is clustered with."""
@@ -62,17 +56,6 @@ class Validation:
     def best(self) -> int:
         """Index of the setting with the highest mean AP, the first of equal ones."""
         return int(self.ap.mean(1).argmax())
-
-
-def as_it_predicts(module: nn.Module, spec: ModelSpec, precision: Precision) -> Network:
-    """A network in training as its model will be run; it stays as it is.
-
-    On the processor that is a copy in float32, by OpenVINO where that pays, which takes half the
-    time of torch's own; on a card the network itself in the run's precision.
-    """
-    if next(module.parameters()).device.type == "cpu":
-        return CpuNetwork(folded(module), spec.in_channels, spec.dims)
-    return TorchNetwork(module, precision)
 
 
 def validate(

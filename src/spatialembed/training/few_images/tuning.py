@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 from spatialembed.data.index import build_object_index
 from spatialembed.data.sample import Sample
 from spatialembed.inference.predictor import Model
-from spatialembed.inference.torch_network import Precision
+from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.models.axes import in_layout
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.averaging import WeightAverage
@@ -26,7 +26,7 @@ from spatialembed.training.prepare import Material
 from spatialembed.training.run import Best, Run, loss_of
 from spatialembed.training.run_log import RunLog
 from spatialembed.training.schedule import Plan
-from spatialembed.training.validation import SEED_THRESHOLDS, Setting, as_it_predicts
+from spatialembed.training.validation import SEED_THRESHOLDS, Setting
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,7 @@ class Tuning:
         network.load_state_dict(weights)
         network = in_layout(network.eval().to(self.fabric.device))
         bf16 = str(self.fabric.strategy.precision.precision).startswith("bf16")
-        precision: Precision = "bf16" if bf16 else "float32"
-        return Model(as_it_predicts(network, self.spec, precision), self.spec)
+        return Model(TorchNetwork(network, "bf16" if bf16 else "float32"), self.spec)
 
     def seconds_per_step(self) -> float:
         """Of a training in which all weights move."""

@@ -43,6 +43,7 @@ if "openvino" in sys.argv:
 if (child := os.fork()) == 0:
     os._exit(0)
 os.waitpid(child, 0)
+os._exit(0)  # at once: nothing is given back
 PY
 alone=$(venv/bin/python layer.py)
 beside=$(venv/bin/python layer.py openvino)

@@ -61,8 +61,8 @@ def build_parser(
 
     A function's required parameters are positional, its docstring is the help. ``train`` takes
     the fields of :class:`TrainConfig`, from a recipe, from options, or options over a recipe.
-    The others than that of ``words``, which are to be parsed, are there by their names alone: to
-    read all signatures takes a tenth of a command's start.
+    The others than that of ``words``, which are to be parsed, are there by their names alone, since
+    to read all signatures would be part of every command's start.
     """
     asked = next((word for word in words if not word.startswith("-")), None)
     parser = Parser(

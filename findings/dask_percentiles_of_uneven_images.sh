@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# dask's 99th percentile of an image can be ten times its own, and its median far off, as soon as there are chunks.
+# dask's 99th percentile of an image can be seven times its own, and its median far off, as soon as there are chunks.
 # Guess before: approximate, as its text says, to a percent or so, whatever the chunks. Seen with dask 2026.8.0
 # (dask.array.percentile, as it comes): of an image of 1024 pixels a side, noise of 100 +- 5, with a tenth a bit
 # brighter and one bright spot of 64 x 64, the percentiles 1, 50 and 99 are 88.6, 100.9 and 158.2; in chunks of 256 they
-# are 95.3, 111.6 and 820.4, in chunks of 64 95.9, 111.3 and 1105.3. An image normalized by them is darker by an order,
+# are 95.3, 111.6 and 820.4, in chunks of 64 95.9, 111.3 and 1105.3. An image normalized by them is far darker,
 # and a tile of it otherwise than the whole.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -27,11 +27,14 @@ Seen = tuple[Path, Signs, np.ndarray]
 def mask_warnings(seen: Iterable[Seen]) -> list[Problem]:
     """Warnings about the masks of a split, each of one cause."""
     seen = [mask for mask in seen if mask[1].objects]
+    several = sum(s.objects > 1 and not s.clear | s.hints for _, s, _ in seen)
     found: dict[Sign, list[Path]] = {}
     for sign in Sign:
         clear = [file for file, signs, _ in seen if sign in signs.clear]
         like = [file for file, signs, _ in seen if sign in signs.clear | signs.hints]
         found[sign] = like if len(like) >= PREVALENT * len(seen) else clear
+        if sign is Sign.BINARY and several > len(like) - len(clear):
+            found[sign] = clear  # where ids number objects, one that lies alone may have any
     problems = [_problem(sign.value, files) for sign, files in found.items() if files]
     # Masks of which more is said have parts far away for that reason.
     named = {file for files in found.values() for file in files}

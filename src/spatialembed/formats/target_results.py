@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from spatialembed.errors import UserError
+from spatialembed.files.writing import write_json
 from spatialembed.formats.kinds import OF_ALL_TARGETS
 from spatialembed.formats.outlines import features
-from spatialembed.formats.results_folder import Results, write_json
+from spatialembed.formats.results_folder import Results
 from spatialembed.instances import Instances
 from spatialembed.metrics.overlaps import common_pixels, runs
 from spatialembed.pictures import distinct_colors, save_picture
@@ -152,6 +153,7 @@ def write_targets(
     found: Found,
     overwrite: bool = True,
     spacing: tuple[float, ...] | None = None,
+    source: Path | None = None,
 ) -> None:
     """Write the results of one image, as :meth:`Results.write` does those of one target.
 
@@ -175,4 +177,5 @@ def write_targets(
     columns = belonging(found) if "measurements" in formats else {}
     for target, one in found.items():
         # A picture or GeoJSON of that name would be of another image.
-        own.write_files(f"{name}_{target}", image, one, overwrite, spacing, columns.get(target))
+        further = columns.get(target)
+        own.write_files(f"{name}_{target}", image, one, overwrite, spacing, further, source)

@@ -124,8 +124,8 @@ def _candidates(
         for t, earlier in enumerate(before, u - len(before)):
             pairs[t, u] = near(objects[t], objects[u], (earlier, label_map), reach)
         before.append(label_map)
-    if (t := class_map_in(objects)) is not None:
-        raise UserError(f"{places[t]} is no map of instances: it {Sign.BINARY.value}")
+    if (first := class_map_in(objects)) is not None:
+        raise UserError(f"{places[first]} is no map of instances: it {Sign.BINARY.value}")
     return objects, pairs
 
 

@@ -93,6 +93,8 @@ def test_a_lone_255_is_an_object_where_ids_number_objects():
     assert mask_warnings(seen(lone, lone, MASK, MASK * 0, MASK, MASK)) == []
     for masks in ([lone], [lone, lone, MASK, MASK], [lone, MASK * 0, FULL]):
         assert any("no id but 255" in p.message for p in mask_warnings(seen(*masks)))
+    assert mask_warnings(seen(lone), seen(MASK, MASK)) == []
+    assert len(mask_warnings(seen(lone), seen(FULL, lone))) == 1
     (problem,) = mask_warnings(seen(lone, pair, *[MASK] * 9))
     assert "no id but 255" in problem.message
     assert problem.file.name == seen(lone, pair)[1][0].name

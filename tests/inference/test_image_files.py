@@ -57,6 +57,21 @@ def test_a_pattern_that_matches_results_takes_the_images_alone(images, monkeypat
     assert find_images(["**/*.tif"], images / "found") == before
 
 
+def test_masks_beside_their_images_are_no_images(images, tmp_path) -> None:
+    for name in ("a_masks.png", "sub/b_cp_masks.tif", "sub/d_masks.png", "sub/e_img.png"):
+        (images / name).write_bytes((images / "a.png").read_bytes())
+    (images / "sub" / "e_masks.png").write_bytes((images / "a.png").read_bytes())
+    told = []
+    found = names(find_images([images], tmp_path / "out", told.append))
+    assert found == ["a", "sub/b", "sub/c", "sub/d_masks", "sub/e_img"]
+    [line] = told
+    assert line.startswith(
+        f"{images / 'a_masks.png'}, beside images as masks are, is left out (and 2"
+    )
+    by_name = images / "a_masks.png"
+    assert names(find_images([by_name], tmp_path / "out", told.append)) == ["a_masks"]
+
+
 def test_hidden_folders_are_no_images_and_other_formats_are_told(images, tmp_path) -> None:
     for name in (".ipynb_checkpoints/a-checkpoint.png", "__MACOSX/a.png", "sub/._b.tif"):
         (images / name).parent.mkdir(exist_ok=True)

@@ -40,13 +40,14 @@ def source_of(image: Path, label_tiff: Path) -> str:
     return json.dumps({**_stamp(image, label_tiff), "crc32": content})
 
 
-def require_sources(results: Iterable[tuple[Path, Path]]) -> None:
+def require_sources(results: Iterable[tuple[Path, Path]], remedy: str) -> None:
     """Refuse label TIFFs that are there and say that they are of another image.
 
     Those that say nothing, as of earlier versions, pass.
 
     Args:
         results: label TIFFs, each with the image that it is to be of.
+        remedy: what to do about one that is of another.
 
     Raises:
         UserError: one is of another, or its image changed.
@@ -62,7 +63,7 @@ def require_sources(results: Iterable[tuple[Path, Path]]) -> None:
         else f"{label_tiff} holds the results of another image, {before}, not of {image}"
     )
     more = f" (so it is with {len(others) - 1} more)" if len(others) > 1 else ""
-    raise UserError(f"{what}{more}; choose another --out, or add --overwrite to replace them")
+    raise UserError(f"{what}{more}; {remedy}")
 
 
 def _is_other(label_tiff: Path, image: Path) -> bool:

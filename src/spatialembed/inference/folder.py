@@ -120,7 +120,8 @@ def agreed_settings(
     used["stitch"] = stitch or None  # as results of earlier versions, which lack it
     sweep(results.out)
     if not overwrite:
-        require_sources((p, i.path) for i in images for p in results.paths("labels", i.name))
+        there = ((p, i.path) for i in images for p in results.paths("labels", i.name))
+        require_sources(there, "choose another --out, or add --overwrite to replace them")
     results.agree(used, overwrite, names)
     return given
 

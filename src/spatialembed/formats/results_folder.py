@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spatialembed.errors import UserError
+from spatialembed.files.names import SETTINGS_FILE
 from spatialembed.files.writing import write_json
 from spatialembed.formats.cityscapes_results import cityscapes_ids, write_cityscapes_results
 from spatialembed.formats.coco_ids import annotated_ids, numbered
@@ -27,7 +28,7 @@ from spatialembed.formats.label_images import save_label_tiff
 from spatialembed.formats.measurements import write_measurements
 from spatialembed.formats.meshes import write_meshes
 from spatialembed.formats.outlines import geojson, write_imagej_rois
-from spatialembed.formats.settings_file import SETTINGS_FILE, differences, in_short, settings_in
+from spatialembed.formats.settings_file import differences, in_short, settings_in
 from spatialembed.formats.sources import source_of
 from spatialembed.pictures import overlay, save_picture
 from spatialembed.pictures.overlays import projected

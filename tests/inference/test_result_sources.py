@@ -11,6 +11,7 @@ from two_targets import model as two_targets
 from two_targets import scene
 
 from spatialembed.errors import UserError
+from spatialembed.formats import results_folder, target_results
 from spatialembed.formats.results_folder import Results
 from spatialembed.formats.sources import TAG
 from spatialembed.inference.folder import predict_files
@@ -90,17 +91,32 @@ def test_results_that_say_nothing_are_kept(tmp_path) -> None:
         assert predicted(image_in(tmp_path / "other"), out)[0].kept
 
 
-def test_what_a_killed_run_left_without_labels_is_not_kept(tmp_path) -> None:
-    out = tmp_path / "found"
-    predicted(image_in(tmp_path / "day1"), out, formats=["measurements"])
-    before = held(out)
-    (out / "a.tif").unlink()
-    predicted(
-        image_in(tmp_path / "day2", np.zeros((9, 9), np.uint8)), out, formats=["measurements"]
-    )
-    after = held(out)
-    assert before.keys() == after.keys()
-    assert all(before[name] != after[name] for name in before if name != "settings.json")
+@pytest.mark.parametrize("model", [bright, two_targets])
+def test_what_a_killed_run_left_is_of_its_image(tmp_path, model, monkeypatch) -> None:
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    content = squares()[..., 0] if model is bright else scene()[..., 0]
+    first, out = image_in(tmp_path / "day1", content), tmp_path / "found"
+    with monkeypatch.context() as context:
+        context.setattr(results_folder, "save_picture", killed)
+        context.setattr(target_results, "save_picture", killed)
+        with pytest.raises(KeyboardInterrupt):
+            predicted(first, out, model())
+    with pytest.raises(UserError, match="another image"):
+        predicted(image_in(tmp_path / "day2", content[::-1]), out, model())
+    (out / "a.csv").write_text("of the user")
+    assert [o.kept for o in predicted(first, out, model())] == [False]
+    assert (out / "a_overlay.png").is_file()
+    assert (out / "a.csv").read_text() == "of the user"
+    second, old = tmp_path / "day2" / "a.tif", (out / "a_overlay.png").read_bytes()
+    with monkeypatch.context() as context:
+        context.setattr(results_folder, "save_picture", killed)
+        context.setattr(target_results, "save_picture", killed)
+        with pytest.raises(KeyboardInterrupt):
+            predicted(second, out, model(), overwrite=True)
+    assert [o.kept for o in predicted(second, out, model())] == [False]
+    assert (out / "a_overlay.png").read_bytes() != old
 
 
 @pytest.mark.parametrize("spacing", [None, (0.5, 0.5)])

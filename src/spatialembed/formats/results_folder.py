@@ -122,7 +122,7 @@ class Results:
 
         Of a stack (Z, H, W, C) labels are written, and a picture of it seen along z.
 
-        Where files are replaced, those of formats that are not written this time are removed.
+        Where files are replaced, all but the labels are removed before, whatever their format.
 
         Args:
             name: of the image.
@@ -145,8 +145,8 @@ class Results:
         self.write_files(name, image, found, overwrite, spacing, columns, source)
 
     def tidy(self, name: str) -> None:
-        """Remove what an earlier run wrote of an image in formats that are not written now."""
-        self._remove(name, set(PLACES) - self.kinds)
+        """Remove what an earlier run wrote of an image beside its labels, which are replaced."""
+        self._remove(name, PLACES.keys() - {"labels"})
 
     def write_files(
         self,
@@ -159,7 +159,10 @@ class Results:
         source: Path | None = None,
     ) -> None:
         """:meth:`write` without removing anything."""
-        writers: dict[str, Callable[[Path], object]] = {
+        writers: dict[str, Callable[[Path], object]] = {  # first what says of which image all are
+            "labels": lambda path: save_label_tiff(
+                path, found.label_map, spacing, 0, source_of(source, path) if source else None
+            ),
             "cityscapes": lambda path: write_cityscapes_results(
                 path.parent, path.stem, found, cityscapes_ids(found.class_names)
             ),
@@ -169,9 +172,6 @@ class Results:
             "measurements": lambda path: write_measurements(path, found, image, spacing, columns),
             "meshes": lambda path: write_meshes(path, found, spacing),
             "picture": lambda path: save_picture(path, overlay(*_flat(image, found.label_map))),
-            "labels": lambda path: save_label_tiff(
-                path, found.label_map, spacing, 0, source_of(source, path) if source else None
-            ),
         }
         for kind, write in writers.items():
             [path] = self.paths(kind, name)

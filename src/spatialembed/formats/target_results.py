@@ -164,6 +164,13 @@ def write_targets(
     """
     if overwrite:
         results.tidy(name)
+    formats = tuple(kind for kind in results.formats if kind not in OF_ALL_TARGETS)
+    own = replace(results, formats=formats, pictures=False, targets=())
+    columns = belonging(found) if "measurements" in formats else {}
+    for target, one in found.items():
+        # A picture or GeoJSON of that name would be of another image.
+        further = columns.get(target)
+        own.write_files(f"{name}_{target}", image, one, overwrite, spacing, further, source)
     writers: dict[str, Callable[[Path], object]] = {
         "geojson": lambda path: write_json(path, targets_geojson(found)),
         "picture": lambda path: save_picture(path, targets_overlay(image, found)),
@@ -172,10 +179,3 @@ def write_targets(
         [path] = results.paths(kind, name)
         if kind in results.kinds and (overwrite or not path.is_file()):
             write(path)
-    formats = tuple(kind for kind in results.formats if kind not in OF_ALL_TARGETS)
-    own = replace(results, formats=formats, pictures=False, targets=())
-    columns = belonging(found) if "measurements" in formats else {}
-    for target, one in found.items():
-        # A picture or GeoJSON of that name would be of another image.
-        further = columns.get(target)
-        own.write_files(f"{name}_{target}", image, one, overwrite, spacing, further, source)

@@ -221,8 +221,6 @@ class Found(NamedTuple):
             UserError: they cannot be written.
         """
         (path, name, _), found = self.image, self.instances
-        # Without labels nobody knows what files are of that a run left which was killed.
-        overwrite = overwrite or not all(map(Path.is_file, results.paths("labels", name)))
         if results.targets:
             write_targets(results, name, self.pixels, found, overwrite, self.spacing, path)
         else:

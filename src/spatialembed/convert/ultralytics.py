@@ -186,8 +186,7 @@ def _once(source: Source, found: dict[Split, set[Path]]) -> None:
 
 
 def _listed(source: Source, file: Path) -> list[Path]:
-    lines = _read(file).splitlines()
-    return [source.image(line.strip(), file) for line in lines if line.strip()]
+    return [source.image(line.strip(), file) for line in _read(file).splitlines() if line.strip()]
 
 
 def _place(source: Source, file: Path, path: str, entry: str) -> Path:

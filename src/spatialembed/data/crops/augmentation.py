@@ -40,10 +40,6 @@ class Augmentation:
         invert: share of crops, in [0, 1], that are shown dark for bright: as 1 - x.
         color: how far channels are mixed, in [0, 1]: each becomes (1 - a) of its own and a of a
             random mean of all, a uniform up to this, so that no hue and no order can be relied on.
-        rotate: largest angle in degrees, uniform in ±rotate, on top of flips and quarter turns: 45
-            gives every angle. Of volumes the planes are rotated.
-        stretch: how far one direction is magnified more than the one across it: by a factor
-            log-uniform in [1 / (1 + stretch), 1 + stretch], the area kept.
 
     Raises:
         UserError: a value out of its range.
@@ -59,8 +55,6 @@ class Augmentation:
     blur: float = 0.0
     invert: float = 0.0
     color: float = 0.0
-    rotate: float = 0.0
-    stretch: float = 0.0
 
     def __post_init__(self) -> None:
         if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1] < math.inf:
@@ -69,7 +63,7 @@ class Augmentation:
                 f"[0.8, 1.25], not {self.scale!r}"
             )
         object.__setattr__(self, "scale", (float(self.scale[0]), float(self.scale[1])))
-        for name in ("brightness", "contrast", "gamma", "noise", "blur", "rotate", "stretch"):
+        for name in ("brightness", "contrast", "gamma", "noise", "blur"):
             value = getattr(self, name)
             if not 0 <= value < math.inf:
                 raise UserError(f"augmentation.{name} must be a number from 0 up, not {value!r}")
@@ -80,14 +74,11 @@ class Augmentation:
             raise UserError(f"augmentation.contrast must be below 1, not {self.contrast!r}")
 
     def draw(self, rng: np.random.Generator, dims: int = 2) -> Change:
-        """Draw one change. Always takes ten numbers, so that no option shifts another's draw; two
-        more where crops may be inverted or their channels mixed, and two where they may be rotated
-        or stretched; of volumes one more."""
+        """Draw one change. Always takes ten numbers, so that no option shifts another's draw; or
+        twelve, where crops may be inverted or their channels mixed; of volumes one more."""
         u = rng.random(10)
         of_kinds = self.invert > 0 or self.color > 0
         inverts, mix = rng.random(2) if of_kinds else (1.0, 0.0)
-        is_oblique = self.rotate > 0 or self.stretch > 0
-        turned, stretched = rng.random(2) * 2 - 1 if is_oblique else (0.0, 0.0)
         upturned = bool(rng.random() < 0.5) if dims == 3 else False
         low, high = (math.log(s) for s in self.scale)
         return Change(
@@ -101,8 +92,6 @@ class Augmentation:
             blur=self.blur * u[8] if u[9] < SOMETIMES else 0.0,
             invert=bool(inverts < self.invert),
             mix=self.color * mix,
-            angle=math.radians(self.rotate) * float(turned),
-            stretch=(1 + self.stretch) ** float(stretched),
             upturned=self.flip and upturned,
         )
 
@@ -122,10 +111,6 @@ class Change:
     blur: float = 0.0
     invert: bool = False
     mix: float = 0.0
-    angle: float = 0.0
-    """Radians, counter-clockwise as ``turns``."""
-    stretch: float = 1.0
-    """Magnification of the crop along y in that along x; the area stays."""
     upturned: bool = False
     """Whether the planes of a volume come in reversed order."""
 
@@ -134,17 +119,7 @@ class Change:
         # np.rot90 reads its pixel (y, x) about the center at (x, -y) of the source.
         turn = np.linalg.matrix_power(np.array([[0, 1], [-1, 0]]), self.turns % 4)
         mirror = np.diag([1, -1 if self.flip else 1])
-        matrix = np.asarray(mirror @ turn / self.scale, np.float64)
-        if not self.is_oblique:
-            return matrix  # whose zeros are exact
-        cos, sin, long = math.cos(self.angle), math.sin(self.angle), math.sqrt(self.stretch)
-        rotation = np.array([[cos, sin], [-sin, cos]])
-        return np.asarray(matrix @ rotation @ np.diag([1 / long, long]), np.float64)
-
-    @property
-    def is_oblique(self) -> bool:
-        """Whether a crop's rows and columns may lie aslant, or be magnified unlike each other."""
-        return self.angle != 0 or self.stretch != 1
+        return np.asarray(mirror @ turn / self.scale, np.float64)
 
 
 def shade(

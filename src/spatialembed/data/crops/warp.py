@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 class Warp:
     """Where each pixel of a crop comes from: an affine map shared by image and mask.
 
-    Where crops lie along the axes of their source, or across them, a line of each is enough; of
-    those that are rotated both are (S, S).
+    Crops lie along the axes of their source, or across them, so a line of each is enough.
     """
 
     rows: NDArray[np.float64]
@@ -41,18 +40,14 @@ class Warp:
 
         Without magnification the center moves by up to half a pixel, onto the grid of pixels.
         """
-        exact = change.scale == 1 and not change.is_oblique
+        exact = change.scale == 1
         half = (size - 1) / 2
         y, x = (math.floor(c - half + 0.5) + half for c in center) if exact else center
         (yy, yx), (xy, xx) = change.matrix()
         line = np.arange(size) - half
         column = line[:, None]
-        if change.angle:
-            rows, columns = yy * column + yx * line, xy * column + xx * line
-        else:
-            rows = yy * column if yy else yx * line[None]
-            columns = xy * column if xy else xx * line[None]
-        return cls(y + rows, x + columns, 1 / change.scale, exact)
+        rows = y + (yy * column if yy else yx * line[None])
+        return cls(rows, x + (xy * column if xy else xx * line[None]), 1 / change.scale, exact)
 
     def inside(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
         """(S, S), what lies inside of a source of ``shape``."""
@@ -63,11 +58,8 @@ class Warp:
     def nearest(self, source: NDArray[Any]) -> NDArray[Any]:
         """Nearest pixels (..., S, S) of a source (..., H, W), its border continued outside."""
         lines = zip((self.rows, self.columns), source.shape[-2:], strict=True)
-        row, column = (self._pixels(at).clip(0, n - 1) for at, n in lines)
-        if row.shape == column.shape and row.size > 1:
-            aslant: NDArray[Any] = source[..., row, column]
-            return aslant
-        taken = source.take(row.ravel(), -2).take(column.ravel(), -1)
+        row, column = (self._pixels(at).ravel().clip(0, n - 1) for at, n in lines)
+        taken = source.take(row, -2).take(column, -1)
         is_across = self.rows.shape[0] == 1
         return np.ascontiguousarray(taken.swapaxes(-1, -2) if is_across else taken)
 
@@ -120,8 +112,7 @@ class Warp:
         import torch
 
         height, width = window.shape[1:]
-        side = max(self.rows.shape)
-        grid = np.empty((1, side, side, 2), np.float32)
+        grid = np.empty((1, self.rows.size, self.rows.size, 2), np.float32)
         grid[0, ..., 0] = (self.columns - (x - 0.5)) * (2 / width) - 1
         grid[0, ..., 1] = (self.rows - (y - 0.5)) * (2 / height) - 1
         warped = torch.nn.functional.grid_sample(

@@ -223,6 +223,16 @@ def test_an_images_rows_that_were_damaged(tmp_path: Path, content: str) -> None:
         ([" "], "there is no command  ; there are"),
         (["train", "d", "--seed.x=3"], "there is no option --seed.x; did you mean --seed?"),
         (["xyz"], "there is no command xyz; there are 'demo'"),
+        (
+            ["--device", "cpu", "predict", "nuclei"],
+            "--device stands before it: spatialembed predic",
+        ),
+        (["--min-size=5", "predict", "x"], "after the command, and --min_size stands before it"),
+        (
+            ["-d", "cpu"],
+            "options come after the command, and -d stands before it: spatialembed COM",
+        ),
+        (["--verison"], "there is no option --verison; did you mean --version?"),
         (["predict", "m", "i", "--out"], "--out needs a value after it"),
         (["check", "d", "--classes"], "--classes needs a value after it"),
         (["predict", "m", "i", "--overlay=perhaps"], "true or false, not 'perhaps'"),

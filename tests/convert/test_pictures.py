@@ -5,11 +5,14 @@ import json
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 from test_formats import CVAT, OTHER, SQUARE, labelme, put, put_image, truth
 
 from spatialembed.convert.run import convert
 from spatialembed.data import open_data
 from spatialembed.errors import UserError
+from spatialembed.formats.label_images import save_label_tiff
+from spatialembed.formats.sources import source_of
 
 
 def test_objects_that_overlap_are_kept_whole(tmp_path) -> None:
@@ -46,6 +49,19 @@ def test_what_predict_found_is_corrected_in_a_tool(tmp_path) -> None:
     assert truth(tmp_path / "out")[0] == [("object", 100)]
     with pytest.raises(UserError, match=r"in has no x\.tif for an image"):
         convert(tmp_path / "in", tmp_path / "o", "labelme", tmp_path / "in")
+
+
+def test_what_was_found_in_another_image_is_refused(tmp_path) -> None:
+    for name, shade in {"day1": 9, "day2": 90}.items():
+        put_image(tmp_path / name / "a.png")
+        Image.new("L", (60, 40), shade).save(tmp_path / name / "a.png")
+    labels = tmp_path / "found" / "a.tif"
+    told = source_of(tmp_path / "day1" / "a.png", labels)
+    save_label_tiff(labels, np.ones((40, 60), np.uint8), source=told)
+    convert(tmp_path / "day1", tmp_path / "one", "labelme", tmp_path / "found")
+    with pytest.raises(UserError, match=r"another image, \.\./day1/a\.png, not of .*; give the im"):
+        convert(tmp_path / "day2", tmp_path / "two", "labelme", tmp_path / "found")
+    assert not (tmp_path / "two").exists()
 
 
 def test_what_is_left_out_is_counted(tmp_path) -> None:

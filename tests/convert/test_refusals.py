@@ -86,6 +86,16 @@ BROKEN = {
         ),
         r"a\.png is 60x40, its truth .*x\.json is 61x40",
     ),
+    "drawn on an image that was turned": (
+        lambda root: (
+            put_image(root / "a.png"),
+            put(
+                root / "x.json",
+                studio({"type": "polygon", "value": {"points": SQUARE}, "image_rotation": 90}),
+            ),
+        ),
+        r"result 1 of task 7 \(object\) was drawn on the image turned by 90 degrees; draw it anew",
+    ),
     "seg without an image": (
         lambda root: np.save(root / "a_seg.npy", {"masks": np.ones((3, 3), int)}),
         r"a_seg\.npy has no image; put a\.png",

@@ -134,3 +134,17 @@ def test_folders_beside_that_of_data_yaml(tmp_path, monkeypatch) -> None:
 def test_one_name_that_is_no_list_is_the_class(tmp_path) -> None:
     root = put(tmp_path / "in", "images", "labels", "names: cell\n")
     assert objects(convert(root, tmp_path / "out")) == "2 cell"
+
+
+@pytest.mark.parametrize("code", ["utf-8-sig", "utf-16"])
+def test_texts_of_windows_editors_are_read_or_refused(tmp_path, code) -> None:
+    put(tmp_path / "in", "images", "labels", "train: images.txt\nnames: [Zelle]\n")
+    (tmp_path / "in" / "images.txt").write_text("images/a.tif\nimages/b.tif\n", "utf-8-sig")
+    for file in (*(tmp_path / "in" / "labels").iterdir(), tmp_path / "in" / "data.yaml"):
+        if file.suffix == ".yaml" or file.stem == "b":
+            file.write_text(file.read_text(), code if file.stem == "b" else "utf-8-sig")
+    if code == "utf-16":
+        with pytest.raises(UserError, match=r"b\.txt: line 1 is no class and shares"):
+            convert(tmp_path / "in", tmp_path / "out")
+    else:
+        assert objects(convert(tmp_path / "in", tmp_path / "out")) == "2 Zelle"

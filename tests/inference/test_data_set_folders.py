@@ -27,7 +27,9 @@ def test_masks_beside_images_are_left_out_with_a_word(data, tmp_path, stacks) ->
     told, ends = [], ("a",) if stacks else ("a/z1", "a/z2")
     found = names(data, tmp_path / "out", stacks, told)
     assert found == [f"{split}/images/{end}" for split in ("test", "train") for end in ends]
-    assert told[0].startswith(f"{data / 'test' / 'ignore' / 'a'}, beside images as masks are, is")
+    assert told[0].startswith(
+        f"{data / 'test' / 'ignore' / 'a'}, beside images as masks or results"
+    )
     assert "(and 3 more such)" in told[0]
     assert names(data / "test", tmp_path / "out", stacks) == [f"images/{end}" for end in ends]
 

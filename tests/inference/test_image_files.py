@@ -7,6 +7,7 @@ from PIL import Image
 from test_folder import names
 from test_predictor import bright, squares
 
+from spatialembed.data.checks.label_first import label_first
 from spatialembed.errors import UserError
 from spatialembed.formats.results_folder import Results
 from spatialembed.inference.folder import predict_files
@@ -55,6 +56,41 @@ def test_a_pattern_that_matches_results_takes_the_images_alone(images, monkeypat
     before = find_images(["**/*.tif"], images / "found")
     list(predict_files(bright(), before, Results(images / "found")))
     assert find_images(["**/*.tif"], images / "found") == before
+
+
+def test_masks_beside_their_images_are_no_images(images, tmp_path) -> None:
+    for name in ("a_masks.png", "sub/b_cp_masks.tif", "sub/d_masks.png", "sub/e_img.png"):
+        (images / name).write_bytes((images / "a.png").read_bytes())
+    (images / "sub" / "e_masks.png").write_bytes((images / "a.png").read_bytes())
+    told = []
+    found = names(find_images([images], tmp_path / "out", told.append))
+    assert found == ["a", "sub/b", "sub/c", "sub/d_masks", "sub/e_img"]
+    [line] = told
+    assert line.startswith(
+        f"{images / 'a_masks.png'}, beside images as masks or results are, is left out (and 2"
+    )
+    by_name = images / "a_masks.png"
+    assert names(find_images([by_name], tmp_path / "out", told.append)) == ["a_masks"]
+
+
+def test_results_of_a_former_run_are_no_images(images, tmp_path) -> None:
+    for folder, settings in {
+        "found": '{"model": "nuclei", "seed_threshold": 0.9}',
+        "both": '{"model": "two", "targets": {}}',
+        "plate": '{"model": "microscope"}',
+        "other": "{",
+    }.items():
+        (images / folder / "sub").mkdir(parents=True)
+        (images / folder / "settings.json").write_text(settings)
+        (images / folder / "sub" / "x.png").write_bytes((images / "a.png").read_bytes())
+    told = []
+    found = names(find_images([images], tmp_path / "out", told.append))
+    assert found == ["a", "other/sub/x", "plate/sub/x", "sub/b", "sub/c"]
+    assert told[0].startswith(f"{images / 'both' / 'sub'}, beside images as masks or results")
+    assert "(and 1 more such)" in told[0]
+    assert len(find_images([images / "found"], tmp_path / "out", told.append)) == 1
+    chosen, _ = label_first(images, 9)
+    assert images / "found" / "sub" / "x.png" not in [file for file, _ in chosen]
 
 
 def test_hidden_folders_are_no_images_and_other_formats_are_told(images, tmp_path) -> None:

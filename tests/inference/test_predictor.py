@@ -261,3 +261,19 @@ def test_settings_that_are_asked_for_are_those_of_all_clustering() -> None:
     assert model.settings() == own
     with pytest.raises(UserError, match="foreground threshold lies between"):
         model.asking(foreground_threshold=-1)
+
+
+def test_masked_pixels_are_refused_not_taken_as_stored() -> None:
+    image = np.ma.masked_array(squares(), mask=squares() > 0)
+    with pytest.raises(UserError, match=r"has masked pixels.*array\.filled\(0\)"):
+        bright().predict(image)
+    assert len(bright().predict(np.ma.masked_array(squares()))) == 2
+    assert len(bright().predict(image.filled(0))) == 0
+
+
+def test_channels_that_come_first_are_said_to() -> None:
+    for channels in (1, 3):
+        with pytest.raises(UserError, match=r"\(., 37, 61\), with its channels first.*\(H, W, C\)"):
+            bright().predict(np.repeat(squares()[None, ..., 0], channels, 0))
+    with pytest.raises(UserError, match="the image has 2: name those"):
+        bright().predict(np.zeros((1, 61, 2), np.uint8))

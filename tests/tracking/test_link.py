@@ -85,6 +85,8 @@ def test_images_are_no_frames() -> None:
         se.track(images)
     with pytest.raises(UserError, match="frame 1 is an image, no label map"):
         se.track([np.zeros_like(images[0]), *images])
+    with pytest.raises(UserError, match="frame 1 is an image, no label map"):
+        se.track([squares({1: (5, 5, 10)}, size=30)[0], *images])
 
 
 def test_long_cells_side_by_side_in_order_are_frames() -> None:

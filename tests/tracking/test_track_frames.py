@@ -7,6 +7,7 @@ from scipy import ndimage
 
 from spatialembed.errors import UserError
 from spatialembed.formats.label_images import save_label_tiff
+from spatialembed.tracking import track
 from spatialembed.tracking.frames import open_frames
 
 
@@ -84,16 +85,33 @@ def test_images_are_no_labels(tmp_path, bits, shape) -> None:
     for least in (0, 1):
         image = np.maximum(picture(bits, shape), least)
         folder = write(tmp_path / "a", t1=image, t2=image)
-        with pytest.raises(UserError, match=r"t1 is (an image, no label|no) map.*predict` wrote"):
-            open_frames(folder)
+        told = r"t1\.tif is (an image, no label|no) map.*predict` finds"
+        with pytest.raises(UserError, match=told):
+            track(open_frames(folder))
 
 
 def test_dense_tissue_without_background_and_single_pixels_are_labels(tmp_path) -> None:
+    pytest.importorskip("laptrack")
     dense = np.arange(1, 1025).reshape(32, 32).repeat(3, 0).repeat(4, 1)  # of 12 pixels each
     spots = np.zeros((32, 32), np.uint16)
     spots[::2, ::2] = np.arange(1, 257).reshape(16, 16)
     for name, labels in {"dense": dense.astype(np.uint16), "spots": spots}.items():
-        assert len(open_frames(write(tmp_path / name, t1=labels, t2=labels))) == 2
+        tracks = track(open_frames(write(tmp_path / name, t1=labels, t2=labels)))
+        assert tracks.label_map(1).max() == labels.max()
+
+
+def test_every_frame_is_looked_at_and_named(tmp_path) -> None:
+    wrongs = {"image": picture(12), "classes": tiled(), "full": 255 * (label_map() > 0)}
+    for name, wrong in wrongs.items():
+        labels = label_map(size=wrong.shape)
+        folder = write(tmp_path / name, t1=labels, t2=wrong.astype(np.uint16), t3=labels)
+        with pytest.raises(UserError, match=r"t2\.tif is (an image|no map of instances)"):
+            track(open_frames(folder))
+    labels = label_map(size=(96, 96))
+    times = np.stack([labels, picture(12), labels]).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "x.tif", times, imagej=True, metadata={"axes": "TYX"})
+    with pytest.raises(UserError, match=r"x\.tif: frame x_1 is (an image|no map)"):
+        track(open_frames(tmp_path / "x.tif"))
 
 
 @pytest.mark.parametrize(
@@ -114,9 +132,16 @@ def test_dense_tissue_without_background_and_single_pixels_are_labels(tmp_path) 
         ({"t1": label_map().astype(np.int16) - 1, "t2": label_map()}, "t1.tif has negative"),
         (
             {"t1": tiled(), "t2": tiled()},
-            "t1 is no map of instances: it has ids that lie in several parts",
+            r"t1\.tif is no map of instances: it has ids that lie in several parts",
         ),
-        ({"t1": 255 * (label_map() == 1), "t2": label_map()}, "it holds no id but 255"),
+        (
+            {f"t{t}": 255 * (label_map() == 1) for t in (1, 2)},
+            r"t1\.tif is no map of instances: it holds no id but 255",
+        ),
+        (
+            {"t1": label_map(), "t2": 255 * (label_map() > 0)},
+            r"t2\.tif is no map of instances: it holds no id but 255",
+        ),
         ({"t1": np.stack([label_map()] * 5), "t2": label_map()}, "t2.tif"),
         ({"t1": label_map(), "t2": np.stack([label_map()] * 5)}, "t2.tif"),
     ],
@@ -124,7 +149,15 @@ def test_dense_tissue_without_background_and_single_pixels_are_labels(tmp_path) 
 def test_a_folder_of_something_else_is_refused(tmp_path, arrays, told) -> None:
     folder = write(tmp_path / "a", **{n: np.asarray(a) for n, a in arrays.items()})
     with pytest.raises(UserError, match=told):
-        list(open_frames(folder))
+        track(open_frames(folder))
+
+
+def test_a_lone_object_is_one_whatever_its_id_where_others_have_others(tmp_path) -> None:
+    pytest.importorskip("laptrack")
+    lone, both = 255 * (label_map() == 1), label_map()
+    for name, frames in {"first": (lone, lone, both), "last": (both, lone)}.items():
+        arrays = {f"t{t}": frame.astype(np.uint8) for t, frame in enumerate(frames)}
+        assert len(track(open_frames(write(tmp_path / name, **arrays)))) == 2
 
 
 def test_whole_numbers_stored_as_floats_are_read(tmp_path) -> None:

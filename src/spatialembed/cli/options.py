@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from itertools import chain, pairwise
 from pathlib import Path
@@ -15,6 +15,9 @@ from spatialembed.cli.parser import Parser
 from spatialembed.cli.recipe import require_stages
 from spatialembed.errors import UserError
 from spatialembed.training.config import TrainConfig
+
+_BEFORE = ("-h", "--help", "--version")
+"""Options of no command."""
 
 FLAGS = {
     "resume": "go on with the run in the run folder",
@@ -63,7 +66,11 @@ def build_parser(
     the fields of :class:`TrainConfig`, from a recipe, from options, or options over a recipe.
     The others than that of ``words``, which are to be parsed, are there by their names alone, since
     to read all signatures would be part of every command's start.
+
+    Raises:
+        UserError: ``words`` have an option before the command.
     """
+    _require_command_first(words, commands)
     asked = next((word for word in words if not word.startswith("-")), None)
     parser = Parser(
         prog="spatialembed",
@@ -78,6 +85,18 @@ def build_parser(
             own = train_parser() if name == "train" else _function_parser(command)
         subcommands.add_subcommand(name, own, help=summary)
     return parser
+
+
+def _require_command_first(words: Sequence[str], commands: Iterable[str]) -> None:
+    """Refuse the option of a command before it, whose value would be taken for a command."""
+    option = words[0].partition("=")[0]
+    if option in _BEFORE or not option.startswith("-") or all(w.startswith("-") for w in words):
+        return
+    command = next((word for word in words if word in commands), "COMMAND")
+    raise UserError(
+        f"options come after the command, and {option} stands before it: "
+        f"spatialembed {command} … {option}"
+    )
 
 
 def train_parser() -> Parser:

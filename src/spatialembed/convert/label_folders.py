@@ -21,6 +21,7 @@ from spatialembed.data.targets import Targets
 from spatialembed.errors import UserError
 from spatialembed.formats.coco_results import compressed_rle
 from spatialembed.formats.label_images import save_label_tiff
+from spatialembed.formats.sources import require_sources
 
 
 def label_objects(label_mask: np.ndarray) -> list[tuple[int, Rle]]:
@@ -85,7 +86,7 @@ def read_found(source: Source, found: Path) -> Iterator[Picture]:
     """The images of a folder with the label TIFFs that ``predict`` wrote for them.
 
     Raises:
-        UserError: there is none for any image, or one is of another size.
+        UserError: there is none for any image, or one is of another image or size.
     """
     there = [(image, found / f"{source.name(image)}.tif") for image in source.images]
     there = [(image, file) for image, file in there if file.is_file()]
@@ -94,6 +95,10 @@ def read_found(source: Source, found: Path) -> Iterator[Picture]:
             f"{found} has no x.tif for an image x of {source.root}; give the folder that predict "
             "wrote for these images"
         )
+    require_sources(
+        ((file, image) for image, file in there),
+        "give the images that were predicted, or predict these into a folder of their own",
+    )
     if left := len(source.images) - len(there):
         source.notes.add(f"images without results in {found}: left out", source.root, left)
     for image, file in there:

@@ -70,7 +70,7 @@ def _names_file(source: Source) -> Path:
 
 def _names(file: Path) -> dict[int, str]:
     """Names of classes by their numbers; none where the file has none."""
-    text = file.read_text(encoding="utf-8", errors="replace")
+    text = _read(file)
     if file.suffix.lower() not in (".yaml", ".yml"):
         return dict(enumerate(text.split("\n")[: len(text.splitlines())]))
     names = (_content(file) or {}).get("names")
@@ -80,6 +80,11 @@ def _names(file: Path) -> dict[int, str]:
         return {int(number): str(name) for number, name in pairs}
     except (TypeError, ValueError):
         return {}
+
+
+def _read(file: Path) -> str:
+    """A text without the mark that Windows' editors put before it."""
+    return file.read_text(encoding="utf-8-sig", errors="replace")
 
 
 def _content(file: Path) -> dict[str, Any]:
@@ -144,7 +149,7 @@ def _require_images(source: Source, images: Sequence[Path]) -> None:
 
 
 def _has_labels(text: Path) -> bool:
-    with text.open(encoding="utf-8", errors="replace") as stream:
+    with text.open(encoding="utf-8-sig", errors="replace") as stream:
         return bool(_LINE.match(stream.read(4096)))
 
 
@@ -181,8 +186,7 @@ def _once(source: Source, found: dict[Split, set[Path]]) -> None:
 
 
 def _listed(source: Source, file: Path) -> list[Path]:
-    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-    return [source.image(line.strip(), file) for line in lines if line.strip()]
+    return [source.image(line.strip(), file) for line in _read(file).splitlines() if line.strip()]
 
 
 def _place(source: Source, file: Path, path: str, entry: str) -> Path:
@@ -213,7 +217,7 @@ def _picture(
     text = _text_of(source, image)
     canvas = Canvas(text, size, source.notes)
     if text.is_file():
-        for number, line in enumerate(text.read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(_read(text).splitlines(), 1):
             if line.strip():
                 _draw(canvas, f"line {number}", line.split(), named, names)
                 kinds[len(line.split()) - 1] += 1

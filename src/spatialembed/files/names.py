@@ -8,6 +8,9 @@ import unicodedata
 HIDDEN = ("__macosx", "@eadir", "$recycle.bin", "system volume information", "thumbs.db")
 """What archives, file servers and Windows leave in folders, in lower case."""
 
+SETTINGS_FILE = "settings.json"
+"""What the results of a folder were made with."""
+
 
 def is_hidden(name: str) -> bool:
     """Whether a file or folder of that name is no data: ``.x``, ``__MACOSX``, …."""

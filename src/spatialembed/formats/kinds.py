@@ -19,7 +19,7 @@ PLACES = {
     "picture": "{}_overlay.png",
     "labels": "{}.tif",
 }
-"""Where the results of an image of that name are; labels, written last, say that it is done."""
+"""Where the results of an image of that name are; labels, written first, say of which."""
 
 COCO_FILES = "coco_results.json", "coco_images.json"
 """Of all images together."""

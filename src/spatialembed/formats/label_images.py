@@ -12,6 +12,7 @@ from PIL import Image
 from spatialembed.errors import UserError
 from spatialembed.files.writing import atomic_write
 from spatialembed.formats.limits import image_size
+from spatialembed.formats.sources import TAG
 
 IMAGEJ = 2**31
 """Bytes of labels up to which ImageJ's TIFFs are written; theirs end at 4 GiB."""
@@ -22,6 +23,7 @@ def save_label_tiff(
     label_map: np.ndarray,
     spacing: tuple[float, ...] | None = None,
     highest: int = 0,
+    source: str | None = None,
 ) -> None:
     """Write an integer label map (*spatial) as a TIFF of the smallest unsigned type that fits.
 
@@ -34,6 +36,8 @@ def save_label_tiff(
             (z, y, x), which the file then states: as ImageJ's, or of labels that ImageJ does not
             hold as OME-TIFF.
         highest: a label that the type holds in any case, for files that are to be of one type.
+        source: what the file says of the image that the labels are of, in ASCII; see
+            :func:`~spatialembed.formats.sources.source_of`.
 
     Raises:
         UserError: the file cannot be written.
@@ -44,6 +48,8 @@ def save_label_tiff(
         said: dict[str, Any] = {"metadata": {"axes": "ZYX"} if labels.ndim == 3 else {}}
         if spacing is not None:
             said = _stating(labels, spacing)
+        if source is not None:
+            said["extratags"] = [(TAG, "s", 0, source, True)]
         # By itself tifffile takes a label map of three columns for colors.
         tifffile.imwrite(temporary, labels, photometric="minisblack", compression="zlib", **said)
 

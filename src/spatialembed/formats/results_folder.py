@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spatialembed.errors import UserError
-from spatialembed.files.writing import atomic_write
+from spatialembed.files.names import SETTINGS_FILE
+from spatialembed.files.writing import write_json
 from spatialembed.formats.cityscapes_results import cityscapes_ids, write_cityscapes_results
 from spatialembed.formats.coco_ids import annotated_ids, numbered
 from spatialembed.formats.coco_results import image_part, read_part
@@ -28,7 +28,8 @@ from spatialembed.formats.label_images import save_label_tiff
 from spatialembed.formats.measurements import write_measurements
 from spatialembed.formats.meshes import write_meshes
 from spatialembed.formats.outlines import geojson, write_imagej_rois
-from spatialembed.formats.settings_file import SETTINGS_FILE, differences, in_short, settings_in
+from spatialembed.formats.settings_file import differences, in_short, settings_in
+from spatialembed.formats.sources import source_of
 from spatialembed.pictures import overlay, save_picture
 from spatialembed.pictures.overlays import projected
 
@@ -115,12 +116,13 @@ class Results:
         overwrite: bool = True,
         spacing: tuple[float, ...] | None = None,
         columns: Mapping[str, Sequence[object]] | None = None,
+        source: Path | None = None,
     ) -> None:
         """Write the results of one image (H, W, C); each file appears whole or not at all.
 
         Of a stack (Z, H, W, C) labels are written, and a picture of it seen along z.
 
-        Where files are replaced, those of formats that are not written this time are removed.
+        Where files are replaced, all but the labels are removed before, whatever their format.
 
         Args:
             name: of the image.
@@ -130,6 +132,7 @@ class Results:
             spacing: micrometres between pixels along (y, x), or the voxels of a stack along
                 (z, y, x), where known.
             columns: further ones of the measurements, of one value an instance.
+            source: file or folder of the image, which the label TIFF says.
 
         Raises:
             UserError: a file cannot be written, a class is none of Cityscapes', or the annotations
@@ -139,11 +142,11 @@ class Results:
             annotated_ids(self.annotations).require_size(name, found.label_map.shape)
         if overwrite:
             self.tidy(name)
-        self.write_files(name, image, found, overwrite, spacing, columns)
+        self.write_files(name, image, found, overwrite, spacing, columns, source)
 
     def tidy(self, name: str) -> None:
-        """Remove what an earlier run wrote of an image in formats that are not written now."""
-        self._remove(name, set(PLACES) - self.kinds)
+        """Remove what an earlier run wrote of an image beside its labels, which are replaced."""
+        self._remove(name, PLACES.keys() - {"labels"})
 
     def write_files(
         self,
@@ -153,9 +156,13 @@ class Results:
         overwrite: bool,
         spacing: tuple[float, ...] | None,
         columns: Mapping[str, Sequence[object]] | None,
+        source: Path | None = None,
     ) -> None:
         """:meth:`write` without removing anything."""
-        writers: dict[str, Callable[[Path], object]] = {
+        writers: dict[str, Callable[[Path], object]] = {  # first what says of which image all are
+            "labels": lambda path: save_label_tiff(
+                path, found.label_map, spacing, 0, source_of(source, path) if source else None
+            ),
             "cityscapes": lambda path: write_cityscapes_results(
                 path.parent, path.stem, found, cityscapes_ids(found.class_names)
             ),
@@ -165,7 +172,6 @@ class Results:
             "measurements": lambda path: write_measurements(path, found, image, spacing, columns),
             "meshes": lambda path: write_meshes(path, found, spacing),
             "picture": lambda path: save_picture(path, overlay(*_flat(image, found.label_map))),
-            "labels": lambda path: save_label_tiff(path, found.label_map, spacing),
         }
         for kind, write in writers.items():
             [path] = self.paths(kind, name)
@@ -292,9 +298,3 @@ class Results:
 def _flat(image: np.ndarray, label_map: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What is drawn: an image as it is, a stack seen along z."""
     return (image, label_map) if image.ndim == 3 else projected(image, label_map)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write plain values as JSON, whole or not at all."""
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(content), encoding="utf-8")

@@ -8,9 +8,7 @@ from typing import Any
 
 from spatialembed.errors import UserError
 from spatialembed.files.described import read_json
-
-SETTINGS_FILE = "settings.json"
-"""What the results of a folder were made with."""
+from spatialembed.files.names import SETTINGS_FILE
 
 TOLD = 5
 """Settings that differ that a sentence names: models differ in all at once."""

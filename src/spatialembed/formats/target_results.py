@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from spatialembed.errors import UserError
+from spatialembed.files.writing import write_json
 from spatialembed.formats.kinds import OF_ALL_TARGETS
 from spatialembed.formats.outlines import features
-from spatialembed.formats.results_folder import Results, write_json
+from spatialembed.formats.results_folder import Results
 from spatialembed.instances import Instances
 from spatialembed.metrics.overlaps import common_pixels, runs
 from spatialembed.pictures import distinct_colors, save_picture
@@ -152,6 +153,7 @@ def write_targets(
     found: Found,
     overwrite: bool = True,
     spacing: tuple[float, ...] | None = None,
+    source: Path | None = None,
 ) -> None:
     """Write the results of one image, as :meth:`Results.write` does those of one target.
 
@@ -162,6 +164,13 @@ def write_targets(
     """
     if overwrite:
         results.tidy(name)
+    formats = tuple(kind for kind in results.formats if kind not in OF_ALL_TARGETS)
+    own = replace(results, formats=formats, pictures=False, targets=())
+    columns = belonging(found) if "measurements" in formats else {}
+    for target, one in found.items():
+        # A picture or GeoJSON of that name would be of another image.
+        further = columns.get(target)
+        own.write_files(f"{name}_{target}", image, one, overwrite, spacing, further, source)
     writers: dict[str, Callable[[Path], object]] = {
         "geojson": lambda path: write_json(path, targets_geojson(found)),
         "picture": lambda path: save_picture(path, targets_overlay(image, found)),
@@ -170,9 +179,3 @@ def write_targets(
         [path] = results.paths(kind, name)
         if kind in results.kinds and (overwrite or not path.is_file()):
             write(path)
-    formats = tuple(kind for kind in results.formats if kind not in OF_ALL_TARGETS)
-    own = replace(results, formats=formats, pictures=False, targets=())
-    columns = belonging(found) if "measurements" in formats else {}
-    for target, one in found.items():
-        # A picture or GeoJSON of that name would be of another image.
-        own.write_files(f"{name}_{target}", image, one, overwrite, spacing, columns.get(target))

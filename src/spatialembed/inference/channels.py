@@ -15,6 +15,9 @@ from spatialembed.models.shipped import for_color
 if TYPE_CHECKING:
     from spatialembed.models.spec import ModelSpec
 
+FEW, MANY = 4, 16
+"""Channels that an image may well have, and what hardly one has and an axis of pixels does."""
+
 
 def require_channels(model: str, spec: ModelSpec, channels: int, name: str) -> None:
     """Raise a UserError for an image called ``name`` that has not the channels of a model."""
@@ -39,6 +42,12 @@ def fitting(model: str, spec: ModelSpec, pixels: np.ndarray, name: str) -> np.nd
     """
     if spec.in_channels == 1 and is_grey(pixels):
         pixels = pixels[..., :1]
+    if spec.in_channels != pixels.shape[-1] and pixels.shape[0] <= FEW < MANY <= pixels.shape[-1]:
+        axes = "(Z, H, W, C)" if spec.dims == 3 else "(H, W, C)"
+        raise UserError(
+            f"{name} is of shape {pixels.shape}, with its channels first, as torch has them: give "
+            f"{axes}"
+        )
     require_channels(model, spec, pixels.shape[-1], name)
     if pixels.size == 0:
         raise UserError(f"{name} has no pixels: its shape is {pixels.shape}")

@@ -14,6 +14,7 @@ from spatialembed.data.images.reading import read_image, read_stack
 from spatialembed.data.images.series import which
 from spatialembed.errors import UserError
 from spatialembed.files.writing import missing_folders, sweep
+from spatialembed.formats.sources import require_sources
 from spatialembed.formats.target_results import require_distinct, write_targets
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.image_files import ImageFile, spacing_of
@@ -84,7 +85,8 @@ def predict_files(
 
     Raises:
         UserError: at once, for a setting out of its range, results that the model's classes
-            cannot have, or results that are there and were made with other settings.
+            cannot have, or results that are there and were made with other settings or of another
+            image.
     """
     given = (seed_threshold, foreground_threshold, min_size)
     results = replace(results, targets=model.spec.largest_first)
@@ -117,6 +119,9 @@ def agreed_settings(
     used |= which(images[0].series if images else None).told()
     used["stitch"] = stitch or None  # as results of earlier versions, which lack it
     sweep(results.out)
+    if not overwrite:
+        there = ((p, i.path) for i in images for p in results.paths("labels", i.name))
+        require_sources(there, "choose another --out, or add --overwrite to replace them")
     results.agree(used, overwrite, names)
     return given
 
@@ -215,12 +220,12 @@ class Found(NamedTuple):
         Raises:
             UserError: they cannot be written.
         """
-        name, found = self.image.name, self.instances
+        (path, name, _), found = self.image, self.instances
         if results.targets:
-            write_targets(results, name, self.pixels, found, overwrite, self.spacing)
+            write_targets(results, name, self.pixels, found, overwrite, self.spacing, path)
         else:
             [one] = found.values()
-            results.write(name, self.pixels, one, overwrite, self.spacing)
+            results.write(name, self.pixels, one, overwrite, self.spacing, source=path)
         diameter, look = self.told()
         count = sum(map(len, found.values()))
         return Outcome(self.image, count, None, False, diameter, self.notes, look, self.ratios)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,15 @@ from spatialembed.data.images.reading import is_stack, stack_size, stack_spacing
 from spatialembed.data.images.series import Series
 from spatialembed.data.images.spacing import ALIKE
 from spatialembed.data.images.vendor_image import vendor_remark
-from spatialembed.data.layouts.unread_files import DOCUMENTS, STORES, in_words, is_visible, walk
+from spatialembed.data.layouts.pairs import masks_among
+from spatialembed.data.layouts.unread_files import (
+    DOCUMENTS,
+    STORES,
+    in_results,
+    in_words,
+    is_visible,
+    walk,
+)
 from spatialembed.errors import UserError
 from spatialembed.files.names import composed
 
@@ -160,21 +168,30 @@ def _expand(
 
 
 def _without_truth(root: Path, files: list[Path], tell: Callable[[str], None]) -> list[Path]:
-    """Files below a folder but those of masks beside a folder of images, as data sets have them."""
+    """Files below a folder but what was predicted before, and masks beside a folder of images or
+    each beside its image, as data sets have them.
+    """
+    is_result = in_results(root)
 
     @cache
     def is_truth(folder: Path) -> bool:
         beside = folder.name in TRUTH and folder.with_name("images").is_dir()
         return folder != root and (beside or is_truth(folder.parent))
 
-    left = {file.parent for file in files if is_truth(file.parent)}
-    if left:
-        more = f" (and {len(left) - 1} more such)" if len(left) > 1 else ""
+    left = {file.parent for file in files if is_truth(file.parent) or is_result(file.parent)}
+    files = [file for file in files if file.parent not in left]
+    names = defaultdict(list)
+    for file in files:
+        names[file.parent].append(file.name)
+    masks = {folder / name for folder, inside in names.items() for name in masks_among(inside)}
+    if left or masks:
+        count = len(left) + len(masks)
+        more = f" (and {count - 1} more such)" if count > 1 else ""
         tell(
-            f"{min(left)}, beside images as masks are, is left out{more}; give it by its own name "
-            "where it is to be predicted"
+            f"{min(left or masks)}, beside images as masks or results are, is left out{more}; give "
+            "it by its own name where it is to be predicted"
         )
-    return [file for file in files if file.parent not in left]
+    return [file for file in files if file not in masks]
 
 
 def _joined(files: list[Path], tell: Callable[[str], None]) -> list[Path]:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from spatialembed.data.layouts.cityscapes import Cityscapes
 from spatialembed.data.layouts.coco import Coco
 from spatialembed.errors import UserError
+from spatialembed.files.writing import write_json
 from spatialembed.formats.cityscapes_results import cityscapes_ids, write_cityscapes_results
 from spatialembed.formats.coco_results import coco_results
 from spatialembed.formats.kinds import COCO_FILES
-from spatialembed.formats.results_folder import write_json
 from spatialembed.metrics.coco_ap import MAX_FOUND
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from spatialembed.data.images.series import which
 from spatialembed.data.images.windows import in_words, one_below_the_other
 from spatialembed.errors import UserError
 from spatialembed.files.described import fitting, read_json
+from spatialembed.files.names import SETTINGS_FILE
 from spatialembed.files.writing import atomic_write
 from spatialembed.formats.settings_file import in_short
 from spatialembed.inference.channels import fitting_parts
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 
     from spatialembed.data.images.series import Series
     from spatialembed.inference.predictor import Model
-
-SETTINGS_FILE = "settings.json"
 
 STEPS = ("segment", "compare", "labels", "paint")
 """In their order."""

@@ -26,7 +26,6 @@ from spatialembed.data.images.reading import (
 from spatialembed.data.images.tiff_file import TiffImage, opened, require_all_pages
 from spatialembed.data.images.tiff_spacing import spacing_in
 from spatialembed.errors import UserError
-from spatialembed.tracking.objects import no_label_map
 
 _SO = (
     "give a folder of label TIFFs, one a frame, as `spatialembed predict` writes them, or a TIFF "
@@ -40,12 +39,14 @@ class Frames(Sequence[np.ndarray]):
 
     Attributes:
         names: of the frames, without suffix.
+        places: where each is, in words that an error starts with.
         read: gives a frame by its number.
         spacing: micrometres between pixels along y and x, or the voxels of stacks along z, y and
             x, where files say it.
     """
 
     names: list[str]
+    places: list[str]
     read: Callable[[int], np.ndarray]
     spacing: tuple[float, ...] | None = None
 
@@ -66,21 +67,20 @@ class Frames(Sequence[np.ndarray]):
 def open_frames(source: str | Path) -> Frames:
     """The frames of a sequence, in the order of the numbers in their names.
 
-    Of a folder its TIFFs are taken, and nothing below it. The first frame is looked at: a mask of
-    a class, or an image, is refused.
+    Of a folder its TIFFs are taken, and nothing below it. What is in them shows when they are read:
+    :func:`~spatialembed.tracking.link.track` refuses images, and masks of a class, by their names.
 
     Args:
         source: a folder of label TIFFs, one a frame, or one TIFF with its axes: TYX or TZYX.
 
     Raises:
         UserError: no such folder or file, fewer than two frames, names that are not numbered
-            without gaps, frames of several sizes or spacings, or something that is no label map.
+            without gaps, or frames of several sizes or spacings.
     """
     path = Path(source)
     frames = _of_folder(path) if path.is_dir() else _of_one_file(path)
     if len(frames) < 2:
         raise UserError(f"{path} holds one frame, and tracks need two or more; {_SO}")
-    _require_objects(path, frames)
     return frames
 
 
@@ -96,7 +96,8 @@ def _of_folder(folder: Path) -> Frames:
     _require_one_size(files, stack_size if stacks else image_size)
     read = read_stack_mask if stacks else read_mask
     spacing = _one_spacing(files, stack_spacing if stacks else pixel_size)
-    return Frames([file.stem for file in files], lambda frame: read(files[frame]), spacing)
+    names = [file.stem for file in files]
+    return Frames(names, [*map(str, files)], lambda frame: read(files[frame]), spacing)
 
 
 def _require_one_target(folder: Path, names: Sequence[str]) -> None:
@@ -168,18 +169,9 @@ def _of_one_file(path: Path) -> Frames:
     digits = len(str(len(times) - 1))
     names = [f"{path.stem}_{t:0{digits}d}" for t in range(len(times))]
     unstated = axes == "TYX" and spacing is not None and set(spacing) == {1.0}  # see pixel_size
-    return Frames(names, partial(_time, path, times), None if unstated else spacing)
+    places = [f"{path}: frame {name}" for name in names]
+    return Frames(names, places, partial(_time, path, times), None if unstated else spacing)
 
 
 def _time(path: Path, times: np.ndarray, frame: int) -> np.ndarray:
     return as_mask(path, times[frame][..., None])
-
-
-def _require_objects(path: Path, frames: Frames) -> None:
-    """Refuse what is no map of instances, by the first frame."""
-    label_map = frames[0]
-    if wrong := no_label_map(label_map, frames.spacing or (1.0,) * label_map.ndim):
-        raise UserError(
-            f"{path}: frame {frames.names[0]} {wrong}; of an image give what `spatialembed "
-            "predict` wrote"
-        )

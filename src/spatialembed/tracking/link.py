@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from spatialembed.data.checks.mask_signs import Sign
 from spatialembed.errors import UserError, missing_extra
 from spatialembed.instances import Instances
 from spatialembed.tracking.costs import FURTHEST, Pairs, near, reach_of_motion
-from spatialembed.tracking.objects import Objects, joined, measured, no_label_map
+from spatialembed.tracking.frames import Frames
+from spatialembed.tracking.objects import Objects, class_map_in, joined, measured, no_label_map
 from spatialembed.tracking.tracks import Tracks, tracks_of
 
 DAUGHTER = 0.8
@@ -112,18 +114,26 @@ def _candidates(
     objects: list[Objects] = []
     pairs: dict[tuple[int, int], Pairs] = {}
     before: deque[np.ndarray] = deque(maxlen=window)  # of these frames
-    shape, empty = frames[0].shape, True
+    shape, places = frames[0].shape, _places(frames)
     for u in range(len(frames)):
         label_map = frames[u]
         _require_labels(u, label_map, shape)
-        if empty and (wrong := no_label_map(label_map, steps)):
-            raise UserError(f"frame {u} {wrong}; of an image give what `predict` finds in it")
-        empty = empty and not label_map.any()  # the first that is not shows what they are
+        if wrong := no_label_map(label_map, steps):
+            raise UserError(f"{places[u]} {wrong}; of an image give what `predict` finds in it")
         objects.append(measured(u, label_map, steps))
         for t, earlier in enumerate(before, u - len(before)):
             pairs[t, u] = near(objects[t], objects[u], (earlier, label_map), reach)
         before.append(label_map)
+    if (first := class_map_in(objects)) is not None:
+        raise UserError(f"{places[first]} is no map of instances: it {Sign.BINARY.value}")
     return objects, pairs
+
+
+def _places(frames: Sequence[np.ndarray]) -> Sequence[str]:
+    """What each frame is called: by its file, if any."""
+    if isinstance(frames, Frames):
+        return frames.places
+    return [f"frame {t}" for t in range(len(frames))]
 
 
 def _require_array(number: int, frame: object) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spatialembed.data.checks.mask_signs import Sign, signs_of
+from spatialembed.data.checks.mask_signs import FULL, signs_of
 from spatialembed.data.checks.one_volume import volume_signs
 from spatialembed.data.parts import parts_of
 from spatialembed.data.volume_objects import objects_in_volume
@@ -78,8 +78,19 @@ def no_label_map(label_map: np.ndarray, spacing: Sequence[float]) -> str | None:
         signs = volume_signs(label_map, objects_in_volume(label_map, classes), (z, y, x))
     else:
         signs = signs_of(parts_of(label_map, classes).table, label_map.shape)
-    wrong = sorted(sign.value for sign in signs.clear | (signs.hints & {Sign.BINARY}))
+    wrong = sorted(sign.value for sign in signs.clear)
     return f"is no map of instances: it {wrong[0]}" if wrong else None
+
+
+def class_map_in(objects: Sequence[Objects]) -> int | None:
+    """The first frame with objects where none has another label than 255, as masks of a class.
+
+    A lone object of a frame may have that label where others have others.
+    """
+    labels = [frame.label.tolist() for frame in objects]
+    if any(set(each) - {FULL} for each in labels):
+        return None
+    return next((t for t, each in enumerate(labels) if each), None)
 
 
 def measured(frame: int, label_map: np.ndarray, spacing: Sequence[float]) -> Objects:

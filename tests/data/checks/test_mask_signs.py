@@ -84,7 +84,20 @@ def test_two_objects_of_one_id_are_a_hint_only():
     signs = look(np.where((MASK == 1) | (MASK == 16), 7, 0))
     assert (signs.clear, signs.hints, signs.shared) == (frozenset(), {Sign.SEMANTIC}, 1)
     assert look(np.where(MASK == 6, 255, 0)).hints == {Sign.BINARY}
+    assert look(np.where((MASK == 6) | (MASK == 7), 255, 0)).clear == {Sign.BINARY}
     assert look(np.where(MASK == 6, 1, 0)) == Signs(1)
+
+
+def test_a_lone_255_is_an_object_where_ids_number_objects():
+    lone, pair = np.where(MASK == 6, 255, 0), np.where((MASK == 6) | (MASK == 7), 255, 0)
+    assert mask_warnings(seen(lone, lone, MASK, MASK * 0, MASK, MASK)) == []
+    for masks in ([lone], [lone, lone, MASK, MASK], [lone, MASK * 0, FULL]):
+        assert any("no id but 255" in p.message for p in mask_warnings(seen(*masks)))
+    assert mask_warnings(seen(lone), seen(MASK, MASK)) == []
+    assert len(mask_warnings(seen(lone), seen(FULL, lone))) == 1
+    (problem,) = mask_warnings(seen(lone, pair, *[MASK] * 9))
+    assert "no id but 255" in problem.message
+    assert problem.file.name == seen(lone, pair)[1][0].name
 
 
 def test_stray_pixels_are_counted():

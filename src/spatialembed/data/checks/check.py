@@ -80,6 +80,7 @@ def check_data(
     for dataset in datasets:
         looks[dataset.split], found = _look_through(dataset, progress)
         problems += found
+    problems += _about_masks(looks)
     reports = [split_report(dataset, list(looks[dataset.split].values())) for dataset in datasets]
     problems += [*_other_channels(looks), *other_dims(datasets), *spacing_warnings(looks)]
     problems += pixel_size_warnings(looks)
@@ -143,11 +144,19 @@ def _look_through(
             looks[dataset.files(i)[0]] = look
         if progress is not None:
             progress(dataset.split, i + 1, len(dataset))
-    masks = [look.mask for look in looks.values()]
-    problems += [*mask_warnings(masks), *speck_warnings(masks)]
     problems += value_warnings({file: look.values for file, look in looks.items()})
     problems += noise_warnings({file: look.noise for file, look in looks.items()})
     return looks, problems + dataset.remarks()
+
+
+def _about_masks(looks: Mapping[str, Mapping[Path, Look]]) -> list[Problem]:
+    """Warnings about the masks of each split."""
+    masks = {split: [look.mask for look in found.values()] for split, found in looks.items()}
+    problems: list[Problem] = []
+    for split, own in masks.items():
+        others = [mask for other, held in masks.items() if other != split for mask in held]
+        problems += [*mask_warnings(own, others), *speck_warnings(own)]
+    return problems
 
 
 def _other_channels(looks: Mapping[str, Mapping[Path, Look]]) -> list[Problem]:

@@ -32,7 +32,8 @@ STRAY_PIXELS, STRAY_SHARE = 5, 0.02
 RIM = 4
 """Pixels from its outside that the inside of a border between objects lies at most."""
 
-_FULL = 255
+FULL = 255
+"""The value of whatever is no background in a mask of a class, as most tools write it."""
 
 
 class Sign(Enum):
@@ -110,7 +111,8 @@ def signs_of(
     """
     surrounded = as_stored and _surrounds(table, shape)
     labels = table[first_parts(table), LABEL]
-    return signs_by_parts(labels, *_far_parts(table), rims, surrounded, as_stored)
+    pieces = pieces_of(table[:, AREA])
+    return signs_by_parts(labels, *_far_parts(table), rims, surrounded, as_stored, pieces)
 
 
 def signs_by_parts(
@@ -120,6 +122,7 @@ def signs_by_parts(
     rims: Sign | None = None,
     surrounded: bool = False,
     as_stored: bool = True,
+    pieces: int = 1,
 ) -> Signs:
     """Signs of one image or volume, of what is known of its n objects.
 
@@ -128,6 +131,7 @@ def signs_by_parts(
         far, stray: (n,) how many parts of each lie far from its largest one, of note and stray.
         rims, as_stored: as for :func:`signs_of`.
         surrounded: whether an id reaches all borders around the others.
+        pieces: parts of note that all of it lies in, near or far.
     """
     shared, strays = np.count_nonzero(far), np.count_nonzero(stray)
     clear: set[Sign] = set()
@@ -139,9 +143,9 @@ def signs_by_parts(
             clear.add(Sign.SEMANTIC)
     elif surrounded:
         (clear if len(labels) > 2 else hints).add(Sign.BACKGROUND)
-    elif as_stored and labels.tolist() == [_FULL] and not shared:
-        hints.add(Sign.BINARY)
-    elif as_stored and shared and labels[-1] == _FULL and len(labels) >= _FULL - 5:
+    elif as_stored and labels.tolist() == [FULL] and not shared:
+        (clear if pieces > 1 else hints).add(Sign.BINARY)
+    elif as_stored and shared and labels[-1] == FULL and len(labels) >= FULL - 5:
         clear.add(Sign.WRAPPED)
     elif 2 * shared >= len(labels) > CLASSES:
         clear.add(Sign.SHARED)
@@ -175,6 +179,11 @@ def _far_parts(table: Ints) -> tuple[Ints, Ints]:
     stray = far & is_stray(area, bulk)
     others, strays = number[far & ~stray], number[stray]
     return np.bincount(others, minlength=count), np.bincount(strays, minlength=count)
+
+
+def pieces_of(area: NDArray[np.integer]) -> int:
+    """How many parts are of note, by the pixels of each."""
+    return int(np.count_nonzero(~is_stray(area, area.max(initial=0))))
 
 
 def is_stray(

@@ -24,14 +24,22 @@ Seen = tuple[Path, Signs, np.ndarray]
 """A mask's file, its signs, and the areas of its objects."""
 
 
-def mask_warnings(seen: Iterable[Seen]) -> list[Problem]:
-    """Warnings about the masks of a split, each of one cause."""
+def mask_warnings(seen: Iterable[Seen], elsewhere: Iterable[Seen] = ()) -> list[Problem]:
+    """Warnings about the masks of a split, each of one cause.
+
+    Args:
+        seen: these masks.
+        elsewhere: those of the set's other splits, which say what ids are there.
+    """
     seen = [mask for mask in seen if mask[1].objects]
+    several = sum(s.objects > 1 and not s.clear | s.hints for _, s, _ in (*seen, *elsewhere))
     found: dict[Sign, list[Path]] = {}
     for sign in Sign:
         clear = [file for file, signs, _ in seen if sign in signs.clear]
         like = [file for file, signs, _ in seen if sign in signs.clear | signs.hints]
         found[sign] = like if len(like) >= PREVALENT * len(seen) else clear
+        if sign is Sign.BINARY and several > len(like) - len(clear):
+            found[sign] = clear  # where ids number objects, one that lies alone may have any
     problems = [_problem(sign.value, files) for sign, files in found.items() if files]
     # Masks of which more is said have parts far away for that reason.
     named = {file for files in found.values() for file in files}

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from spatialembed.data.checks.across_splits import Traces
 from spatialembed.data.checks.borders import digest_of
-from spatialembed.data.checks.mask_signs import Signs, is_stray, signs_by_parts
+from spatialembed.data.checks.mask_signs import FULL, Signs, is_stray, pieces_of, signs_by_parts
 from spatialembed.data.checks.noise import is_noise, middle
 from spatialembed.data.checks.one_image import Look
 from spatialembed.data.data_set import FileDataSet
@@ -66,7 +66,10 @@ def volume_signs(
     """
     far, stray = _far_parts(label_mask, objects, np.array(spacing or (1, 1, 1), float))
     surrounded = _surrounds(objects, label_mask.shape)
-    return signs_by_parts(objects[:, 0], far, stray, surrounded=surrounded)
+    pieces = 1
+    if objects[:, 0].tolist() == [FULL]:
+        pieces = pieces_of(np.bincount(ndimage.label(label_mask, TOUCHING)[0].ravel())[1:])
+    return signs_by_parts(objects[:, 0], far, stray, surrounded=surrounded, pieces=pieces)
 
 
 def _far_parts(

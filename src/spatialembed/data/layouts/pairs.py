@@ -27,6 +27,14 @@ def holds_pairs(folder: Path) -> bool:
     return (folder / "masks").is_dir() or any(_ends(name, _MASKS) for name in image_names(folder))
 
 
+def masks_among(names: Sequence[str]) -> set[str]:
+    """Those of a folder's files that are masks of others there, as x_masks.png is of x.png."""
+    others = [name for name in names if not _ends(name, _MASKS)]
+    stems = {stem(name, *ending) for name in others for ending in ((), ("_img",))}
+    masks = (name for name in names if _ends(name, _MASKS))
+    return {name for name in masks if stem(name, _CELLPOSE_MASKS, _MASKS) in stems}
+
+
 def target_names(folder: Path) -> list[str]:
     """Names of folders in masks/, each with masks of one target for the images beside, sorted.
 

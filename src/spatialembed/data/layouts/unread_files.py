@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from shlex import quote
 
 from spatialembed.data.data_set import Problem
 from spatialembed.data.images.kinds import SUFFIXES, ZARR
-from spatialembed.files.names import HIDDEN, is_hidden
+from spatialembed.errors import UserError
+from spatialembed.files.described import read_json
+from spatialembed.files.names import HIDDEN, SETTINGS_FILE, is_hidden
 
 DOCUMENTS = (
     *("", ".txt", ".md", ".rst", ".pdf", ".doc", ".docx", ".rtf", ".html", ".xml", ".json"),
@@ -46,6 +49,28 @@ def walk(
         elif suffix not in DOCUMENTS:
             others[suffix] += 1
     return sorted(images), others
+
+
+def in_results(root: Path) -> Callable[[Path], bool]:
+    """What tells folders below ``root`` in which ``predict`` keeps results, or that lie in one."""
+
+    @cache
+    def told(folder: Path) -> bool:
+        return folder != root and (_holds_results(folder) or told(folder.parent))
+
+    return told
+
+
+def _holds_results(folder: Path) -> bool:
+    file = folder / SETTINGS_FILE
+    if not file.is_file():
+        return False
+    try:
+        content = read_json(file, "")
+    except UserError:  # of another program
+        return False
+    keys = content.keys() if isinstance(content, dict) else set()
+    return "model" in keys and bool({"seed_threshold", "targets"} & keys)
 
 
 def _below(folder: Path, skip: Path | None = None) -> Iterator[Path]:

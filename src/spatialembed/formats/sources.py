@@ -1,0 +1,112 @@
+"""Of which image results are: a label TIFF says it, so that they pass for those of no other one.
+
+It stands in the tag DocumentName of TIFF 6.0. An image is the same where it lies in the same place,
+seen from the results, and was not written since, or where it holds the same bytes: data may have
+been moved or copied between two runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import tifffile
+
+from spatialembed.errors import UserError
+
+TAG = 269
+"""DocumentName."""
+
+_AT_ONCE = 1 << 22
+"""Bytes of a file that are read at a time."""
+
+
+def source_of(image: Path, label_tiff: Path) -> str:
+    """What a label TIFF says of the image that its labels are of: JSON, in ASCII.
+
+    Args:
+        image: a file, or a folder that is one image; of what is in that nothing is said.
+        label_tiff: where the labels go.
+
+    Raises:
+        OSError: the image cannot be read.
+    """
+    content = None if image.is_dir() else _checksum(image)
+    return json.dumps({**_stamp(image, label_tiff), "crc32": content})
+
+
+def require_sources(results: Iterable[tuple[Path, Path]], remedy: str) -> None:
+    """Refuse label TIFFs that are there and say that they are of another image.
+
+    Those that say nothing, as of earlier versions, pass.
+
+    Args:
+        results: label TIFFs, each with the image that it is to be of.
+        remedy: what to do about one that is of another.
+
+    Raises:
+        UserError: one is of another, or its image changed.
+    """
+    others = [(label_tiff, image) for label_tiff, image in results if _is_other(label_tiff, image)]
+    if not others:
+        return
+    label_tiff, image = others[0]
+    before = _told(label_tiff)["image"]
+    what = (
+        f"{label_tiff} was made of {image} before that changed"
+        if before == _place(image, label_tiff)
+        else f"{label_tiff} holds the results of another image, {before}, not of {image}"
+    )
+    more = f" (so it is with {len(others) - 1} more)" if len(others) > 1 else ""
+    raise UserError(f"{what}{more}; {remedy}")
+
+
+def _is_other(label_tiff: Path, image: Path) -> bool:
+    before = _told(label_tiff)
+    if not before or not image.exists():  # what is gone is said when it is read
+        return False
+    now = _stamp(image, label_tiff)
+    if now.items() <= before.items():
+        return False
+    if image.is_dir() or before["bytes"] != now["bytes"]:
+        return True
+    content: int = before["crc32"]
+    return content != _checksum(image)
+
+
+def _told(label_tiff: Path) -> dict[str, Any]:
+    """What it says of its image; nothing where there is no such file, or it is none of ours."""
+    with suppress(OSError, ValueError, KeyError, tifffile.TiffFileError):
+        with tifffile.TiffFile(label_tiff) as file:
+            told = json.loads(file.pages.first.tags[TAG].value)
+        if isinstance(told, dict) and {"image", "bytes", "modified", "crc32"} == told.keys():
+            return told
+    return {}
+
+
+def _stamp(image: Path, label_tiff: Path) -> dict[str, Any]:
+    """Place, and of a file size and time, which stand for its content while it is not touched."""
+    told, stat = {"image": _place(image, label_tiff)}, image.stat()
+    size, time = (None, None) if image.is_dir() else (stat.st_size, stat.st_mtime_ns)
+    return told | {"bytes": size, "modified": time}
+
+
+def _place(image: Path, label_tiff: Path) -> str:
+    whole = image.resolve()
+    try:
+        return Path(os.path.relpath(whole, label_tiff.parent.resolve())).as_posix()
+    except ValueError:  # another drive
+        return whole.as_posix()
+
+
+def _checksum(image: Path) -> int:
+    found = 0
+    with image.open("rb") as file:
+        while part := file.read(_AT_ONCE):
+            found = zlib.crc32(part, found)
+    return found

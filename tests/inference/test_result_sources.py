@@ -1,0 +1,133 @@
+"""Results are never taken for those of another image."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+import tifffile
+from test_predictor import bright, squares
+from two_targets import model as two_targets
+from two_targets import scene
+
+from spatialembed.errors import UserError
+from spatialembed.formats import results_folder, target_results
+from spatialembed.formats.results_folder import Results
+from spatialembed.formats.sources import TAG
+from spatialembed.inference.folder import predict_files
+from spatialembed.inference.image_files import find_images
+
+
+def image_in(folder, content=None):
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "a.tif"
+    tifffile.imwrite(path, squares()[..., 0] if content is None else content)
+    return path
+
+
+def predicted(path, out, model=None, overwrite=False, **options):
+    results = Results(out, **options)
+    return list(predict_files(model or bright(), find_images([path], out), results, overwrite))
+
+
+def held(folder):
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("time", [None, 1e9])
+@pytest.mark.parametrize("model", [bright, two_targets])
+def test_an_image_of_the_same_name_elsewhere_is_refused(tmp_path, model, time) -> None:
+    content = squares()[..., 0] if model is bright else scene()[..., 0]
+    first = image_in(tmp_path / "day1", content)
+    second = image_in(tmp_path / "day2", np.roll(content, 1, axis=1))
+    if time:  # as archives of one time leave them
+        os.utime(first, (time, time))
+        os.utime(second, (time, time))
+    out = tmp_path / "found"
+    predicted(first, out, model())
+    before = held(out)
+    told = r"found.a.*tif holds the results of another image, \.\./day1/a\.tif, not of .*day2"
+    for options in ({}, {"formats": ["geojson"]}):
+        with pytest.raises(UserError, match=told + ".*; choose another --out, or add --overwrite"):
+            predicted(second, out, model(), **options)
+    assert held(out) == before
+    assert [o.kept for o in predicted(first, out, model())] == [True]
+    assert [o.kept for o in predicted(second, out, model(), overwrite=True)] == [False]
+    assert [o.kept for o in predicted(second, out, model())] == [True]
+    with pytest.raises(UserError, match=r"another image, \.\./day2/a\.tif"):
+        predicted(first, out, model())
+
+
+def test_an_image_that_changed_is_refused(tmp_path) -> None:
+    path, out = image_in(tmp_path / "images"), tmp_path / "found"
+    image_in(tmp_path / "images" / "sub")
+    predicted(path.parent, out)
+    for content in (np.roll(squares()[..., 0], 1, axis=1), np.zeros((9, 9), np.uint8)):
+        image_in(path.parent, content)
+        with pytest.raises(UserError, match=r"a\.tif was made of .*a\.tif before that changed;"):
+            predicted(path.parent, out)
+    image_in(path.parent / "sub", np.zeros((9, 9), np.uint8))
+    with pytest.raises(UserError, match=r"before that changed \(so it is with 1 more\); choose"):
+        predicted(path.parent, out)
+
+
+def test_images_that_were_moved_copied_or_touched_are_the_same(tmp_path) -> None:
+    path, out = image_in(tmp_path / "at" / "images"), tmp_path / "at" / "found"
+    predicted(path, out)
+    os.utime(path, (1e9, 1e9))
+    assert predicted(path, out)[0].kept
+    copy = shutil.copy(path, tmp_path / "a.tif")
+    assert predicted(copy, out)[0].kept
+    moved = (tmp_path / "at").rename(tmp_path / "elsewhere")
+    assert predicted(moved / "images" / "a.tif", moved / "found")[0].kept
+
+
+def test_results_that_say_nothing_are_kept(tmp_path) -> None:
+    path, out = image_in(tmp_path / "images"), tmp_path / "found"
+    predicted(path, out)
+    for told in (None, "scanned page 7", "{}", "[1]"):
+        tags = [(TAG, "s", 0, told, True)] if told else []
+        tifffile.imwrite(out / "a.tif", squares()[..., 0], extratags=tags)
+        assert predicted(image_in(tmp_path / "other"), out)[0].kept
+
+
+@pytest.mark.parametrize("model", [bright, two_targets])
+def test_what_a_killed_run_left_is_of_its_image(tmp_path, model, monkeypatch) -> None:
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    content = squares()[..., 0] if model is bright else scene()[..., 0]
+    first, out = image_in(tmp_path / "day1", content), tmp_path / "found"
+    with monkeypatch.context() as context:
+        context.setattr(results_folder, "save_picture", killed)
+        context.setattr(target_results, "save_picture", killed)
+        with pytest.raises(KeyboardInterrupt):
+            predicted(first, out, model())
+    with pytest.raises(UserError, match="another image"):
+        predicted(image_in(tmp_path / "day2", content[::-1]), out, model())
+    (out / "a.csv").write_text("of the user")
+    assert [o.kept for o in predicted(first, out, model())] == [False]
+    assert (out / "a_overlay.png").is_file()
+    assert (out / "a.csv").read_text() == "of the user"
+    second, old = tmp_path / "day2" / "a.tif", (out / "a_overlay.png").read_bytes()
+    with monkeypatch.context() as context:
+        context.setattr(results_folder, "save_picture", killed)
+        context.setattr(target_results, "save_picture", killed)
+        with pytest.raises(KeyboardInterrupt):
+            predicted(second, out, model(), overwrite=True)
+    assert [o.kept for o in predicted(second, out, model())] == [False]
+    assert (out / "a_overlay.png").read_bytes() != old
+
+
+@pytest.mark.parametrize("spacing", [None, (0.5, 0.5)])
+def test_label_tiffs_say_it_whatever_they_are_written_as(tmp_path, spacing) -> None:
+    content = squares()[..., 0]
+    (tmp_path / "Zürich").mkdir()
+    path = tmp_path / "Zürich" / "a.ome.tif"
+    said = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5} if spacing else {}
+    tifffile.imwrite(path, content, ome=True, metadata={"axes": "YX", **said})
+    [outcome] = predicted(path, tmp_path / "found")
+    with tifffile.TiffFile(tmp_path / "found" / f"{outcome.image.name}.tif") as file:
+        assert "Z\\u00fcrich" in file.pages.first.tags[TAG].value
+        assert file.is_imagej == (spacing is not None)
+        assert file.asarray().max() == 2

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from spatialembed.inference.predictor import Model
     from spatialembed.instances import Instances
 
-SAMPLED = 2**17
-"""About as many pixels, evenly spaced, tell how an image looks."""
+SAMPLED = 2**14
+"""About as many pixels, evenly spaced, tell how an image looks. Eight times as many took a tenth of
+the time of a folder of small images, and no trait of 15 images differed by more than .024."""
 
 LOOKED_AT = 64
 """Images, evenly spaced, that tell what is usual."""

@@ -112,3 +112,17 @@ def test_it_is_exported_with_operators_that_are_let_in(tmp_path):
     image = (torch.rand(40, 50) * 255).byte().numpy()
     exact = load(tmp_path / "a.safetensors").raw(image)
     assert abs(load(tmp_path / "a.onnx").raw(image) - exact).max() < 1e-3
+
+
+def test_an_encoder_is_shown_grey_images_three_times_by_no_operator_of_one_tensor_thrice():
+    """What quantizes to 8 bits fails where an operator takes the same tensor twice (NNCF 3.4)."""
+    grey, color = (build("pretrained_unet", c, 1, 1, **SMALL) for c in (1, 3))
+    for node in folded(grey).graph.nodes:
+        inputs = [n for arg in node.args for n in (arg if isinstance(arg, list) else [arg])]
+        nodes = [n for n in inputs if isinstance(n, torch.fx.Node)]
+        assert len(set(nodes)) == len(nodes), node
+    state = color.state_dict()
+    state["skip.0.weight"] = state["skip.0.weight"].sum(1, keepdim=True)
+    grey.load_state_dict(state)
+    image = torch.rand(1, 1, 64, 64)
+    torch.testing.assert_close(grey.eval()(image), color.eval()(image.expand(-1, 3, -1, -1)))

@@ -77,6 +77,9 @@ def quantized(
         nncf.Dataset(images),
         preset=nncf.QuantizationPreset.MIXED,  # what a ReLU gives has no use for negative steps
         subset_size=len(images),
+        # Layer by layer, each by what those before it give in 8 bits: corrected all at once, a
+        # pretrained_unet came to a mean AP of .709 where it has .717 in float32, so to .719.
+        fast_bias_correction=False,
         ignored_scope=nncf.IgnoredScope(names=_first(network.graph)),
     )
     return made, len(images)

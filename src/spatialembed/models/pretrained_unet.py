@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
 from spatialembed.errors import UserError
@@ -81,7 +80,8 @@ class PretrainedUNet(nn.Module):
         """
         skip = self.skip(image)
         # Normalised images lie about in [0, 1], the encoder learned from -1 to 1.
-        features = self.encoder(torch.cat([image] * self.shown, 1) * 2 - 1)
+        # By a product: a tensor that is concatenated to itself cannot be quantized to 8 bits.
+        features = self.encoder(image * image.new_full((1, self.shown, 1, 1), 2) - 1)
         *levels, x = (across(f) for across, f in zip(self.across, features, strict=True))
         for up in reversed(self.up):
             x = up(x, levels.pop())

@@ -42,7 +42,6 @@ KINDS: tuple[tuple[bytes, tuple[bytes, ...], str], ...] = (
 
 COCO_OF = {
     "CVAT": "in CVAT, export the task as COCO 1.0 with images",
-    "Label Studio": "in Label Studio, export as COCO with images (painted: Brush labels to COCO)",
     "Roboflow": "in Roboflow, export the version as COCO Segmentation",
 }
 """How to get a COCO export, which is read as it is unpacked, of the tools that give one."""
@@ -83,7 +82,8 @@ SIGNS = {
     "Annotations/*.xml": _BOXES,
     "*.xml": _BOXES,
     "*_seg.npy": ("Cellpose", CONVERT),
-    "task-*-annotation-*": ("Label Studio", _LABELS + COCO_OF["Label Studio"]),
+    # Not as COCO: of what was painted that fills holes, drops thin objects and parts others.
+    "task-*-annotation-*": ("Label Studio", f"{_LABELS}export as JSON; {CONVERT}"),
     "_classes.csv": ("Roboflow", f"masks of classes: {COCO_OF['Roboflow']}"),
     **dict.fromkeys(("data.yaml", "obj.names", "labels/*.txt", "labels/*/*.txt"), _YOLO),
     "*.tfrecord": ("TFRecord", COCO_OF["Roboflow"]),

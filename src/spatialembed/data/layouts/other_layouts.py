@@ -83,7 +83,7 @@ SIGNS = {
     "*.xml": _BOXES,
     "*_seg.npy": ("Cellpose", CONVERT),
     # Not as COCO: of what was painted that fills holes, drops thin objects and parts others.
-    "task-*-annotation-*": ("Label Studio", f"{_LABELS}export as JSON; {CONVERT}"),
+    "task-*-annotation-*": ("Label Studio", f"{_LABELS}export as JSON in its place; {CONVERT}"),
     "_classes.csv": ("Roboflow", f"masks of classes: {COCO_OF['Roboflow']}"),
     **dict.fromkeys(("data.yaml", "obj.names", "labels/*.txt", "labels/*/*.txt"), _YOLO),
     "*.tfrecord": ("TFRecord", COCO_OF["Roboflow"]),

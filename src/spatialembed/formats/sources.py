@@ -1,8 +1,9 @@
 """Of which image results are: a label TIFF says it, so that they pass for those of no other one.
 
-It stands in the tag DocumentName of TIFF 6.0. An image is the same where it lies in the same place,
-seen from the results, and was not written since, or where it holds the same bytes: data may have
-been moved or copied between two runs.
+It stands in the tag DocumentName of TIFF 6.0. An image is the same where it holds the same bytes:
+data may have been moved or copied between two runs. A folder that is one image is known by its
+place, seen from the results. When a file was written is left out: results of the same data would
+no longer be the same bytes.
 """
 
 from __future__ import annotations
@@ -36,8 +37,10 @@ def source_of(image: Path, label_tiff: Path) -> str:
     Raises:
         OSError: the image cannot be read.
     """
-    content = None if image.is_dir() else _checksum(image)
-    return json.dumps({**_stamp(image, label_tiff), "crc32": content})
+    told: dict[str, Any] = {"image": _place(image, label_tiff), "bytes": None, "crc32": None}
+    if not image.is_dir():
+        told |= {"bytes": image.stat().st_size, "crc32": _checksum(image)}
+    return json.dumps(told)
 
 
 def require_sources(results: Iterable[tuple[Path, Path]], remedy: str) -> None:
@@ -70,13 +73,9 @@ def _is_other(label_tiff: Path, image: Path) -> bool:
     before = _told(label_tiff)
     if not before or not image.exists():  # what is gone is said when it is read
         return False
-    now = _stamp(image, label_tiff)
-    if now.items() <= before.items():
-        return False
-    if image.is_dir() or before["bytes"] != now["bytes"]:
-        return True
-    content: int = before["crc32"]
-    return content != _checksum(image)
+    if image.is_dir():
+        return bool(before["image"] != _place(image, label_tiff))
+    return bool(before["bytes"] != image.stat().st_size or before["crc32"] != _checksum(image))
 
 
 def _told(label_tiff: Path) -> dict[str, Any]:
@@ -84,16 +83,9 @@ def _told(label_tiff: Path) -> dict[str, Any]:
     with suppress(OSError, ValueError, KeyError, tifffile.TiffFileError):
         with tifffile.TiffFile(label_tiff) as file:
             told = json.loads(file.pages.first.tags[TAG].value)
-        if isinstance(told, dict) and {"image", "bytes", "modified", "crc32"} == told.keys():
+        if isinstance(told, dict) and {"image", "bytes", "crc32"} == told.keys():
             return told
     return {}
-
-
-def _stamp(image: Path, label_tiff: Path) -> dict[str, Any]:
-    """Place, and of a file size and time, which stand for its content while it is not touched."""
-    told, stat = {"image": _place(image, label_tiff)}, image.stat()
-    size, time = (None, None) if image.is_dir() else (stat.st_size, stat.st_mtime_ns)
-    return told | {"bytes": size, "modified": time}
 
 
 def _place(image: Path, label_tiff: Path) -> str:

@@ -144,7 +144,7 @@ def test_texts_of_windows_editors_are_read_or_refused(tmp_path, code) -> None:
         if file.suffix == ".yaml" or file.stem == "b":
             file.write_text(file.read_text(), code if file.stem == "b" else "utf-8-sig")
     if code == "utf-16":
-        with pytest.raises(UserError, match=r"b\.txt: line 1 is no class and shares"):
+        with pytest.raises(UserError, match=r"b\.txt is a text in UTF-16; save it in UTF-8"):
             convert(tmp_path / "in", tmp_path / "out")
     else:
         assert objects(convert(tmp_path / "in", tmp_path / "out")) == "2 Zelle"

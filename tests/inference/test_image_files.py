@@ -83,11 +83,14 @@ def test_results_of_a_former_run_are_no_images(images, tmp_path) -> None:
         (images / folder / "sub").mkdir(parents=True)
         (images / folder / "settings.json").write_text(settings)
         (images / folder / "sub" / "x.png").write_bytes((images / "a.png").read_bytes())
+    (images / "tracks" / "tracks.geff").mkdir(parents=True)
+    (images / "tracks" / "tracks.csv").write_text("id,frame")
+    (images / "tracks" / "t0.png").write_bytes((images / "a.png").read_bytes())
     told = []
     found = names(find_images([images], tmp_path / "out", told.append))
     assert found == ["a", "other/sub/x", "plate/sub/x", "sub/b", "sub/c"]
     assert told[0].startswith(f"{images / 'both' / 'sub'}, beside images as masks or results")
-    assert "(and 1 more such)" in told[0]
+    assert "(and 2 more such)" in told[0]
     assert len(find_images([images / "found"], tmp_path / "out", told.append)) == 1
     chosen, _ = label_first(images, 9)
     assert images / "found" / "sub" / "x.png" not in [file for file, _ in chosen]

@@ -13,7 +13,7 @@ from two_targets import scene
 from spatialembed.errors import UserError
 from spatialembed.formats import results_folder, target_results
 from spatialembed.formats.results_folder import Results
-from spatialembed.formats.sources import TAG
+from spatialembed.formats.sources import TAG, require_sources, source_of
 from spatialembed.inference.folder import predict_files
 from spatialembed.inference.image_files import find_images
 
@@ -131,3 +131,51 @@ def test_label_tiffs_say_it_whatever_they_are_written_as(tmp_path, spacing) -> N
         assert "Z\\u00fcrich" in file.pages.first.tags[TAG].value
         assert file.is_imagej == (spacing is not None)
         assert file.asarray().max() == 2
+
+
+def test_what_lies_there_without_its_labels_is_refused(tmp_path) -> None:
+    path, out = image_in(tmp_path / "images"), tmp_path / "found"
+    predicted(path, out, formats=["measurements"])
+    (out / "a.tif").rename(tmp_path / "a.tif")
+    image_in(path.parent, np.roll(squares()[..., 0], 1, axis=1))
+    before = held(out)
+    with pytest.raises(UserError, match=r"found.a_?.*lies there without its labels.*--overwrite"):
+        predicted(path, out, formats=["measurements"])
+    assert held(out) == before
+    assert not predicted(path, out, formats=["measurements"], overwrite=True)[0].kept
+
+
+def test_results_that_another_run_wrote_meanwhile_are_not_added_to(tmp_path) -> None:
+    first, second = image_in(tmp_path / "1"), image_in(tmp_path / "2", squares()[::-1, ::-1, 0])
+    out = tmp_path / "found"
+    begun = predict_files(bright(), find_images([first], out), Results(out, ["measurements"]))
+    predicted(second, out)
+    [outcome] = begun
+    assert "another image" in outcome.error
+    assert not (out / "a.csv").exists()
+
+
+def test_a_folder_that_is_an_image_is_known_by_what_is_in_it(tmp_path) -> None:
+    planes, labels = tmp_path / "planes", tmp_path / "found" / "planes.tif"
+    for z in range(3):
+        planes.mkdir(exist_ok=True)
+        tifffile.imwrite(planes / f"z{z}.tif", np.full((4, 5), z, np.uint8))
+    labels.parent.mkdir()
+    tags = [(TAG, "s", 0, source_of(planes, labels), True)]
+    tifffile.imwrite(labels, np.zeros((3, 4, 5), np.uint8), extratags=tags)
+    require_sources([(labels, planes)], "no")
+    moved = shutil.copytree(planes, tmp_path / "deep" / "moved")
+    require_sources([(labels, moved)], "no")
+    tifffile.imwrite(planes / "z1.tif", np.full((4, 5), 7, np.uint8))
+    with pytest.raises(UserError, match="before that changed; no"):
+        require_sources([(labels, planes)], "no")
+    shutil.move(moved / "z0.tif", moved / "z9.tif")
+    with pytest.raises(UserError, match="results of another image"):
+        require_sources([(labels, moved)], "no")
+
+
+@pytest.mark.parametrize("content", [b"", b"II", b"II*\0\x08\0\0\0", b"\0" * 100])
+def test_label_tiffs_that_cannot_be_read_say_nothing(tmp_path, content) -> None:
+    path = image_in(tmp_path)
+    (tmp_path / "labels.tif").write_bytes(content)
+    require_sources([(tmp_path / "labels.tif", path)], "no")

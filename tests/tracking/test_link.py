@@ -244,3 +244,9 @@ def test_how_far_is_looked_follows_how_far_objects_go() -> None:
         reach_of_motion([near(*[measured(0, np.zeros((4, 4), int), (1.0, 1.0))] * 2, [], 2.0)])
         == 0.6
     )
+
+
+def test_masked_arrays_are_refused_as_such() -> None:
+    frames = [np.ma.masked_equal(frame, 0) for frame in squares({1: (5, 5, 9)}, {1: (6, 6, 9)})]
+    with pytest.raises(UserError, match=r"frame 0 is a masked array; give frame\.filled\(0\)"):
+        se.track(frames)

@@ -116,7 +116,7 @@ def _label(row: dict[str, Any]) -> str:
 def _draw(canvas: Canvas, what: str, shape: str, name: str, row: dict[str, Any]) -> None:
     value, (height, width) = row.get("value") or {}, canvas.size
     what = f"{what} ({name[:60]})"
-    if turned := row.get("image_rotation"):  # with which coordinates turn
+    if (turned := row.get("image_rotation") or 0) not in (0, "0", 360):  # coordinates turn with it
         raise canvas.wrong(what, f"was drawn on the image turned by {turned} degrees")
     try:
         if shape == "brush":

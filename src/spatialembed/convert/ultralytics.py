@@ -6,6 +6,7 @@ parts and holes are joined by bridges without width, as Ultralytics' own convert
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections import Counter
@@ -83,8 +84,15 @@ def _names(file: Path) -> dict[int, str]:
 
 
 def _read(file: Path) -> str:
-    """A text without the mark that Windows' editors put before it."""
-    return file.read_text(encoding="utf-8-sig", errors="replace")
+    """A text without the mark that Windows' editors put before it.
+
+    Raises:
+        UserError: it is UTF-16.
+    """
+    content = file.read_bytes()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise UserError(f"{file} is a text in UTF-16; save it in UTF-8")
+    return content.decode("utf-8-sig", errors="replace")
 
 
 def _content(file: Path) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Of which image results are: a label TIFF says it, so that they pass for those of no other one.
 
 It stands in the tag DocumentName of TIFF 6.0. An image is the same where it holds the same bytes:
-data may have been moved or copied between two runs. A folder that is one image is known by its
-place, seen from the results. When a file was written is left out: results of the same data would
-no longer be the same bytes.
+data may have been moved or copied between two runs. Of a folder that is one image these are the
+bytes and names of all files in it. When a file was written is left out: results of the same data
+would no longer be the same bytes.
 """
 
 from __future__ import annotations
@@ -31,16 +31,15 @@ def source_of(image: Path, label_tiff: Path) -> str:
     """What a label TIFF says of the image that its labels are of: JSON, in ASCII.
 
     Args:
-        image: a file, or a folder that is one image; of what is in that nothing is said.
+        image: a file, or a folder that is one image.
         label_tiff: where the labels go.
 
     Raises:
         OSError: the image cannot be read.
     """
-    told: dict[str, Any] = {"image": _place(image, label_tiff), "bytes": None, "crc32": None}
-    if not image.is_dir():
-        told |= {"bytes": image.stat().st_size, "crc32": _checksum(image)}
-    return json.dumps(told)
+    files = _files(image, label_tiff)
+    content = {"bytes": _size(files), "crc32": _checksum(image, files)}
+    return json.dumps({"image": _place(image, label_tiff), **content})
 
 
 def require_sources(results: Iterable[tuple[Path, Path]], remedy: str) -> None:
@@ -73,14 +72,26 @@ def _is_other(label_tiff: Path, image: Path) -> bool:
     before = _told(label_tiff)
     if not before or not image.exists():  # what is gone is said when it is read
         return False
-    if image.is_dir():
-        return bool(before["image"] != _place(image, label_tiff))
-    return bool(before["bytes"] != image.stat().st_size or before["crc32"] != _checksum(image))
+    files = _files(image, label_tiff)
+    return bool(before["bytes"] != _size(files) or before["crc32"] != _checksum(image, files))
+
+
+def _files(image: Path, label_tiff: Path) -> list[Path]:
+    """An image's file, or those in its folder, but results that may lie in there, too."""
+    if not image.is_dir():
+        return [image]
+    results = label_tiff.parent.resolve()
+    there = sorted(path for path in image.resolve().rglob("*") if path.is_file())
+    return [path for path in there if results not in path.parents or results in image.parents]
+
+
+def _size(files: Iterable[Path]) -> int:
+    return sum(file.stat().st_size for file in files)
 
 
 def _told(label_tiff: Path) -> dict[str, Any]:
     """What it says of its image; nothing where there is no such file, or it is none of ours."""
-    with suppress(OSError, ValueError, KeyError, tifffile.TiffFileError):
+    with suppress(Exception):  # of a broken file tifffile's own are of no common kind
         with tifffile.TiffFile(label_tiff) as file:
             told = json.loads(file.pages.first.tags[TAG].value)
         if isinstance(told, dict) and {"image", "bytes", "crc32"} == told.keys():
@@ -96,9 +107,12 @@ def _place(image: Path, label_tiff: Path) -> str:
         return whole.as_posix()
 
 
-def _checksum(image: Path) -> int:
+def _checksum(image: Path, files: Iterable[Path]) -> int:
     found = 0
-    with image.open("rb") as file:
-        while part := file.read(_AT_ONCE):
-            found = zlib.crc32(part, found)
+    for path in files:
+        if path != image:
+            found = zlib.crc32(path.relative_to(image.resolve()).as_posix().encode(), found)
+        with path.open("rb") as file:
+            while part := file.read(_AT_ONCE):
+                found = zlib.crc32(part, found)
     return found

@@ -6,7 +6,7 @@ hold those of a later one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations, permutations
 from pathlib import Path
@@ -19,6 +19,7 @@ from spatialembed.files.writing import write_json
 from spatialembed.formats.kinds import OF_ALL_TARGETS
 from spatialembed.formats.outlines import features
 from spatialembed.formats.results_folder import Results
+from spatialembed.formats.sources import require_sources
 from spatialembed.instances import Instances
 from spatialembed.metrics.overlaps import common_pixels, runs
 from spatialembed.pictures import distinct_colors, save_picture
@@ -127,6 +128,33 @@ def require_distinct(results: Results, names: Sequence[str], overwrite: bool = F
             doubtful = shared.is_file() and not overwrite and not all(p.is_file() for p in own)
             if doubtful or any(path.is_file() for path in alone):
                 raise _clash(other, name, shared)
+
+
+def require_own(results: Results, images: Collection[tuple[str, Path]], remedy: str) -> None:
+    """Refuse a folder in which results of images are, or may be, those of others.
+
+    These are label TIFFs, as :func:`~spatialembed.formats.sources.require_sources` has it, and what
+    lies there without its labels, so that nobody knows of which image it is.
+
+    Args:
+        results: which are asked for, and where.
+        images: names and files.
+        remedy: what to do.
+
+    Raises:
+        UserError: there are such.
+    """
+    labels = {name: results.paths("labels", name) for name, _ in images}
+    require_sources(((tiff, image) for name, image in images for tiff in labels[name]), remedy)
+    for name, tiffs in labels.items():
+        if any(path.is_file() for path in tiffs):
+            continue
+        others = (path for kind in results.kinds for path in results.paths(kind, name))
+        if alone := next((path for path in others if path.is_file()), None):
+            raise UserError(
+                f"{alone} lies there without its labels, so that nobody knows of which image it "
+                f"is; {remedy}"
+            )
 
 
 def _namesakes(results: Results, name: str) -> Iterator[str]:

@@ -15,7 +15,7 @@ from spatialembed.data.images.series import which
 from spatialembed.errors import UserError
 from spatialembed.files.writing import missing_folders, sweep
 from spatialembed.formats.sources import require_sources
-from spatialembed.formats.target_results import require_distinct, write_targets
+from spatialembed.formats.target_results import require_distinct, require_own, write_targets
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.image_files import ImageFile, spacing_of
 from spatialembed.inference.looks import look_of, sampled_seeds
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from spatialembed.inference.predictor import Model
     from spatialembed.instances import Instances
 
+
+REMEDY = "choose another --out, or add --overwrite to replace them"
+"""What to do about results of another image."""
 
 Given: TypeAlias = tuple[float | None, float | None, int | None]
 """Seed threshold, foreground threshold and minimum size; None for the model's own."""
@@ -120,8 +123,7 @@ def agreed_settings(
     used["stitch"] = stitch or None  # as results of earlier versions, which lack it
     sweep(results.out)
     if not overwrite:
-        there = ((p, i.path) for i in images for p in results.paths("labels", i.name))
-        require_sources(there, "choose another --out, or add --overwrite to replace them")
+        require_own(results, [(image.name, image.path) for image in images], REMEDY)
     results.agree(used, overwrite, names)
     return given
 
@@ -221,6 +223,8 @@ class Found(NamedTuple):
             UserError: they cannot be written.
         """
         (path, name, _), found = self.image, self.instances
+        if not overwrite:  # another process may have written some meanwhile
+            require_sources(((labels, path) for labels in results.paths("labels", name)), REMEDY)
         if results.targets:
             write_targets(results, name, self.pixels, found, overwrite, self.spacing, path)
         else:

@@ -52,7 +52,7 @@ def to_array(image: ImageLike, dims: int = 2) -> tuple[np.ndarray, str]:
         return read_image(path), to_name(image)
     if isinstance(image, Image.Image):
         return pillow_array(image), to_name(image)
-    array = _unmasked(image)
+    array = unmasked(image)
     if array.ndim not in (2, 3) or array.dtype.kind not in "buif":
         raise UserError(
             f"an image is an array (H, W) or (H, W, C) of numbers, "
@@ -65,7 +65,7 @@ def _volume(image: ImageLike) -> tuple[np.ndarray, str]:
     if isinstance(image, (str, os.PathLike)):
         _tell_remark(Path(image))
         return read_stack(Path(image)), str(image)
-    array = _unmasked(image)
+    array = unmasked(image)
     if array.ndim not in (3, 4) or array.dtype.kind not in "buif":
         raise UserError(
             f"a volume is an array (Z, H, W) or (Z, H, W, C) of numbers, not {array.dtype} of "
@@ -79,7 +79,12 @@ def _volume(image: ImageLike) -> tuple[np.ndarray, str]:
     return (array[..., None] if array.ndim == 3 else array), "the volume"
 
 
-def _unmasked(image: object) -> np.ndarray:
+def unmasked(image: object) -> np.ndarray:
+    """An array as NumPy has it.
+
+    Raises:
+        UserError: some of its pixels are masked.
+    """
     if np.ma.is_masked(image):
         raise UserError(
             "the array has masked pixels, which would be taken as they are stored: give "

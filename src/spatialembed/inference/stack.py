@@ -16,6 +16,7 @@ from jaxtyping import Shaped
 from spatialembed.embedding import Array
 from spatialembed.errors import UserError
 from spatialembed.inference.channels import fitting
+from spatialembed.inference.image_like import unmasked
 from spatialembed.inference.looks import look_at
 from spatialembed.inference.zoom import Part
 from spatialembed.instances import Instances
@@ -68,7 +69,7 @@ def predict_stack(
         UserError: no such stack, the channels are not the model's, or a setting is out of its
             range.
     """
-    stack = np.asarray(stack)
+    stack = unmasked(stack)
     stack = stack[..., None] if stack.ndim == 3 else stack
     if model.spec.dims == 3:
         raise UserError(f"{model.name} is of volumes; what it predicts needs no stitching")

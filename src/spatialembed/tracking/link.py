@@ -137,6 +137,8 @@ def _places(frames: Sequence[np.ndarray]) -> Sequence[str]:
 
 
 def _require_array(number: int, frame: object) -> None:
+    if isinstance(frame, np.ma.MaskedArray):
+        raise UserError(f"frame {number} is a masked array; give frame.filled(0)")
     if not isinstance(frame, np.ndarray):
         raise UserError(
             f"frame {number} is a {type(frame).__name__}; frames are label maps, NumPy arrays of "

@@ -85,6 +85,7 @@ def test_two_objects_of_one_id_are_a_hint_only():
     assert (signs.clear, signs.hints, signs.shared) == (frozenset(), {Sign.SEMANTIC}, 1)
     assert look(np.where(MASK == 6, 255, 0)).hints == {Sign.BINARY}
     assert look(np.where((MASK == 6) | (MASK == 7), 255, 0)).clear == {Sign.BINARY}
+    assert look(np.where((MASK == 1) | (MASK == 16), 255, 0)).clear == {Sign.SEMANTIC}
     assert look(np.where(MASK == 6, 1, 0)) == Signs(1)
 
 

@@ -151,7 +151,7 @@ def signs_by_parts(
         clear.add(Sign.SHARED)
     elif shared and 2 * shared >= len(labels):
         # What stands in front of an object may cut it up: then others in the image are whole.
-        alike = as_stored and shared == len(labels) and far.max() > 2
+        alike = as_stored and shared == len(labels) and (far.max() > 2 or labels[0] == FULL)
         (clear if alike else hints).add(Sign.SEMANTIC)
     return Signs(len(labels), frozenset(clear), frozenset(hints), int(shared), int(strays))
 

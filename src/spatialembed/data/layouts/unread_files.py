@@ -52,7 +52,8 @@ def walk(
 
 
 def in_results(root: Path) -> Callable[[Path], bool]:
-    """What tells folders below ``root`` in which ``predict`` keeps results, or that lie in one."""
+    """What tells folders below ``root`` in which ``predict`` or ``track`` keep results, or that lie
+    in one."""
 
     @cache
     def told(folder: Path) -> bool:
@@ -62,6 +63,8 @@ def in_results(root: Path) -> Callable[[Path], bool]:
 
 
 def _holds_results(folder: Path) -> bool:
+    if (folder / "tracks.csv").is_file() and (folder / "tracks.geff").is_dir():
+        return True
     file = folder / SETTINGS_FILE
     if not file.is_file():
         return False

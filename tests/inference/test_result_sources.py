@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -153,6 +154,18 @@ def test_results_that_another_run_wrote_meanwhile_are_not_added_to(tmp_path) -> 
     [outcome] = begun
     assert "another image" in outcome.error
     assert not (out / "a.csv").exists()
+
+
+def test_a_folder_beside_its_results_is_read_by_a_relative_path_too(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "planes" / "found").mkdir(parents=True)
+    image_in(tmp_path / "planes")
+    before = source_of(Path("planes"), Path("planes.tif"))
+    inside = source_of(Path("planes"), Path("planes/found/planes.tif"))
+    (tmp_path / "planes" / "found" / "planes.tif").write_bytes(b"labels")
+    assert inside == source_of(Path("planes"), Path("planes/found/planes.tif"))
+    image_in(tmp_path / "planes", squares()[::-1, ::-1, 0])
+    assert before != source_of(Path("planes"), Path("planes.tif"))
 
 
 def test_a_folder_that_is_an_image_is_known_by_what_is_in_it(tmp_path) -> None:

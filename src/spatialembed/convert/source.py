@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections import defaultdict
@@ -165,3 +166,15 @@ def _below(folder: Path) -> Iterator[Path]:
 def _loose(name: str) -> str:
     start, suffix = os.path.splitext(composed(name))
     return start + suffix.lower()
+
+
+def read_text(file: Path) -> str:
+    """A text without the mark that Windows' editors put before it.
+
+    Raises:
+        UserError: it is UTF-16.
+    """
+    content = file.read_bytes()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise UserError(f"{file} is a text in UTF-16; save it in UTF-8")
+    return content.decode("utf-8-sig", errors="replace")

@@ -6,7 +6,6 @@ parts and holes are joined by bridges without width, as Ultralytics' own convert
 
 from __future__ import annotations
 
-import codecs
 import os
 import re
 from collections import Counter
@@ -20,7 +19,7 @@ import yaml
 from spatialembed.convert.canvas import Canvas
 from spatialembed.convert.images import copy_image
 from spatialembed.convert.picture import Picture, class_names, cut_out, placed
-from spatialembed.convert.source import Source
+from spatialembed.convert.source import Source, read_text
 from spatialembed.data.data_set import SPLITS, Split
 from spatialembed.data.layouts.splits import split_of
 from spatialembed.errors import UserError
@@ -71,7 +70,7 @@ def _names_file(source: Source) -> Path:
 
 def _names(file: Path) -> dict[int, str]:
     """Names of classes by their numbers; none where the file has none."""
-    text = _read(file)
+    text = read_text(file)
     if file.suffix.lower() not in (".yaml", ".yml"):
         return dict(enumerate(text.split("\n")[: len(text.splitlines())]))
     names = (_content(file) or {}).get("names")
@@ -81,18 +80,6 @@ def _names(file: Path) -> dict[int, str]:
         return {int(number): str(name) for number, name in pairs}
     except (TypeError, ValueError):
         return {}
-
-
-def _read(file: Path) -> str:
-    """A text without the mark that Windows' editors put before it.
-
-    Raises:
-        UserError: it is UTF-16.
-    """
-    content = file.read_bytes()
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise UserError(f"{file} is a text in UTF-16; save it in UTF-8")
-    return content.decode("utf-8-sig", errors="replace")
 
 
 def _content(file: Path) -> dict[str, Any]:
@@ -194,7 +181,9 @@ def _once(source: Source, found: dict[Split, set[Path]]) -> None:
 
 
 def _listed(source: Source, file: Path) -> list[Path]:
-    return [source.image(line.strip(), file) for line in _read(file).splitlines() if line.strip()]
+    return [
+        source.image(line.strip(), file) for line in read_text(file).splitlines() if line.strip()
+    ]
 
 
 def _place(source: Source, file: Path, path: str, entry: str) -> Path:
@@ -225,7 +214,7 @@ def _picture(
     text = _text_of(source, image)
     canvas = Canvas(text, size, source.notes)
     if text.is_file():
-        for number, line in enumerate(_read(text).splitlines(), 1):
+        for number, line in enumerate(read_text(text).splitlines(), 1):
             if line.strip():
                 _draw(canvas, f"line {number}", line.split(), named, names)
                 kinds[len(line.split()) - 1] += 1

@@ -80,9 +80,9 @@ def _files(image: Path, label_tiff: Path) -> list[Path]:
     """An image's file, or those in its folder, but results that may lie in there, too."""
     if not image.is_dir():
         return [image]
-    results = label_tiff.parent.resolve()
-    there = sorted(path for path in image.resolve().rglob("*") if path.is_file())
-    return [path for path in there if results not in path.parents or results in image.parents]
+    whole, results = image.resolve(), label_tiff.parent.resolve()
+    there = sorted(path for path in whole.rglob("*") if path.is_file())
+    return [path for path in there if results not in path.parents or results in whole.parents]
 
 
 def _size(files: Iterable[Path]) -> int:

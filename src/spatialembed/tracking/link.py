@@ -18,6 +18,7 @@ import numpy as np
 from spatialembed.data.checks.mask_signs import Sign
 from spatialembed.data.images.spacing import one_an_axis
 from spatialembed.errors import UserError, missing_extra
+from spatialembed.files.described import fitting
 from spatialembed.instances import Instances
 from spatialembed.tracking.costs import FURTHEST, Pairs, near, reach_of_motion
 from spatialembed.tracking.frames import Frames
@@ -62,6 +63,9 @@ def track(
             a value out of range, or laptrack is missing.
     """
     frames = _label_maps(frames)
+    gap = max_gap.item() if isinstance(max_gap, np.integer) else max_gap
+    max_gap = fitting(int, gap, "max_gap", "track")
+    fitting(bool, divisions, "divisions", "track")  # "no" would be true
     _require(frames, max_distance, max_gap)
     dims = frames[0].ndim
     steps = (1.0,) * dims if spacing is None else one_an_axis(spacing, dims)

@@ -158,7 +158,7 @@ class Instances:
         Raises:
             ValueError: an object lost all of its pixels, reaches beyond its box, or was added.
         """
-        dims, fits = self.label_map.ndim, False
+        dims, fits = self.label_map.ndim, not self.label_map.size
         with suppress(ValueError):  # a label without a pixel
             boxes = bounding_boxes(self.label_map)
             fits = len(boxes) == len(self) and bool(

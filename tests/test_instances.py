@@ -96,3 +96,11 @@ def test_a_gap_in_the_labels_is_named():
 def test_a_float_label_map_is_refused():
     with pytest.raises(TypeError, match="same_kind"):
         Instances.from_label_map(np.zeros((2, 2)))
+
+
+@pytest.mark.parametrize("dtype", [np.uint32, np.int64, np.uint64])
+def test_labels_beyond_the_pixels_are_refused_not_wrapped(dtype):
+    label_map = np.zeros((4, 5), dtype)
+    label_map[1:3, 1:3] = 2**32 - 1 if dtype == np.uint32 else 2**32 + 1
+    with pytest.raises(ValueError, match="of 20 pixels; relabel without gaps"):
+        Instances.from_label_map(label_map)

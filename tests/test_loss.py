@@ -235,6 +235,9 @@ def test_bad_input_is_refused():
         SpatialEmbeddingLoss()(output, label_mask, class_map, np.zeros(label_mask.shape, bool))
     with pytest.raises(ValueError, match="label_mask has shape"):
         SpatialEmbeddingLoss()(output, label_mask[:, 1:], class_map)
+    for whole in (output.int(), output * 1j):
+        with pytest.raises(ValueError, match="floating-point numbers"):
+            SpatialEmbeddingLoss()(whole, label_mask, class_map)
     with pytest.raises(ValueError, match="3 values for 2 classes"):
         SpatialEmbeddingLoss(foreground_weight=(1, 2, 3))(output, label_mask, class_map)
 

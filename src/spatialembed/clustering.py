@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from spatialembed.embedding import PITCH, Array, Pitch
-from spatialembed.instances import Instances
+from spatialembed.instances import Instances, as_names
 from spatialembed.kernels.foreground import Foreground, take_foreground, widths
 from spatialembed.kernels.visit import best_first, finish, unspent, visit_seeds
 
@@ -130,7 +130,7 @@ def _names(given: Sequence[str] | None, n_classes: int) -> tuple[str, ...]:
         given = ["object"] if n_classes == 1 else [f"class {k}" for k in range(n_classes)]
     if len(given) != n_classes:
         raise ValueError(f"{n_classes} seed maps need as many class names, not {given!r}")
-    return tuple(given)
+    return as_names(given)
 
 
 def _visit(

@@ -7,6 +7,7 @@ instances never become a thousand full images, and masks and label map cannot di
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cached_property
 
@@ -23,7 +24,8 @@ class Instances:
     """
 
     label_map: np.ndarray
-    """(*spatial) int32; 0 is background, ``k + 1`` is row ``k`` of the arrays below."""
+    """(*spatial) int32; 0 is background, ``k + 1`` is row ``k`` of the arrays below. Of a map that
+    was changed make new instances by :meth:`from_label_map`: formats refuse these."""
     scores: np.ndarray
     """(N,) float32 in [0, 1], never increasing: the seed score each instance was found by."""
     classes: np.ndarray
@@ -50,6 +52,7 @@ class Instances:
                     f"{name} is {array.dtype} of {array.ndim} axes; "
                     f"it must be {np.dtype(dtype).name} of {axes}"
                 )
+        as_names(self.class_names)
         self._validate_rows()
 
     def _validate_rows(self) -> None:
@@ -103,9 +106,13 @@ class Instances:
             classes: (N,) index into ``class_names``; 0 each if None.
 
         Raises:
-            ValueError: a label without a pixel, or what :class:`Instances` refuses.
+            ValueError: a label without a pixel, names that are a single text, or what
+                :class:`Instances` refuses.
         """
-        label_map = np.asarray(label_map).astype(np.int32, casting="same_kind", copy=False)
+        given = np.asarray(label_map)
+        label_map = given.astype(np.int32, casting="same_kind", copy=False)
+        if (highest := given.max(initial=0)) > given.size:  # beyond 32 bits it would be another
+            raise ValueError(f"label {highest} of {given.size} pixels; relabel without gaps")
         boxes = bounding_boxes(label_map)
         n = len(boxes)
         return cls(
@@ -113,7 +120,7 @@ class Instances:
             np.ones(n, np.float32) if scores is None else np.asarray(scores, np.float32),
             np.zeros(n, np.int32) if classes is None else np.asarray(classes, np.int32),
             boxes,
-            tuple(class_names),
+            as_names(class_names),
         )
 
     def __len__(self) -> int:
@@ -145,11 +152,41 @@ class Instances:
             raise IndexError(f"there is no instance {k}: {len(self)} were found")
         return np.asarray(self.label_map[self.window(k)] == k + 1)
 
+    def require_unchanged(self) -> None:
+        """Refuse instances whose label map was written to, so that their boxes cut objects off.
+
+        Raises:
+            ValueError: an object lost all of its pixels, reaches beyond its box, or was added.
+        """
+        dims, fits = self.label_map.ndim, not self.label_map.size
+        with suppress(ValueError):  # a label without a pixel
+            boxes = bounding_boxes(self.label_map)
+            fits = len(boxes) == len(self) and bool(
+                (boxes[:, :dims] >= self.boxes[:, :dims]).all()
+                and (boxes[:, dims:] <= self.boxes[:, dims:]).all()
+            )
+        if not fits:
+            raise ValueError(
+                "the label map was changed, and is no longer that of the boxes and scores: make "
+                "new ones of it by Instances.from_label_map"
+            )
+
     @cached_property
     def areas(self) -> np.ndarray:
         """(N,) int64 number of pixels of each instance."""
         found = self.label_map[self.label_map > 0]
         return np.bincount(found, minlength=len(self) + 1)[1:]
+
+
+def as_names(class_names: Sequence[str]) -> tuple[str, ...]:
+    """Names of classes as they are kept; of a single text each letter would be one.
+
+    Raises:
+        ValueError: a single text.
+    """
+    if isinstance(class_names, str):
+        raise ValueError(f"class_names is a list of names, not {class_names!r}")
+    return tuple(class_names)
 
 
 def bounding_boxes(label_map: np.ndarray) -> np.ndarray:

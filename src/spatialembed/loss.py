@@ -111,8 +111,9 @@ class SpatialEmbeddingLoss(nn.Module):
 
         Raises:
             TypeError: arrays of numpy.
-            ValueError: shapes that do not fit each other, labels that are not whole numbers, or no
-                class map with several classes, or one with a class outside 0 to K − 1 on an object.
+            ValueError: an output without floating-point numbers, shapes that do not fit each other,
+                labels that are not whole numbers, or no class map with several classes, or one with
+                a class outside 0 to K − 1 on an object.
         """
         maps = {"label_mask": label_mask, "class_map": class_map, "ignore": ignore}
         for name, given in {"output": output, **maps}.items():
@@ -135,6 +136,8 @@ class SpatialEmbeddingLoss(nn.Module):
         )
 
     def _check(self, output: Tensor, maps: dict[str, Tensor | None]) -> None:
+        if not output.is_floating_point():
+            raise ValueError(f"a raw output holds floating-point numbers, not {output.dtype}")
         classes = seed_maps(output, self.n_sigma, output.ndim - 2)
         shape = (len(output), *output.shape[2:])
         for name, given in maps.items():

@@ -1,5 +1,6 @@
 """A network on the processor says the same by OpenVINO as in torch, and goes on without it."""
 
+import copy
 import pickle
 import subprocess
 import sys
@@ -80,6 +81,13 @@ def test_both_say_the_same_of_volumes(monkeypatch, flat: int, fine: int) -> None
             np.testing.assert_allclose(one(volume), expected(volume), atol=TOLERANCE / 10)
     assert isinstance(found._network, EngineNetwork)
     assert found._network._run._size == ((6, 24, 28) if flat else (8, 24, 28))
+
+
+def test_copies_say_the_same(both) -> None:
+    image = np.random.default_rng(0).random((3, 21, 34), np.float32)
+    for one in both:
+        for other in (copy.deepcopy(one), pickle.loads(pickle.dumps(one))):
+            np.testing.assert_allclose(other(image), one(image), atol=TOLERANCE / 10)
 
 
 def test_threads_may_share_a_network(both) -> None:

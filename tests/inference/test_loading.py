@@ -39,6 +39,9 @@ def test_load_refuses(tmp_path) -> None:
     for name in ("nothing", "nothing.pth", "nothing.safetensors"):
         with pytest.raises(UserError, match="nothing"):
             load(tmp_path / name)
+    for switch in ({"invert": "no"}, {"symmetries": "false"}, {"symmetries": 4}):
+        with pytest.raises(UserError, match="must be true or false, not"):
+            load("nuclei", **switch)
     with pytest.raises(UserError, match="precision"):
         TorchNetwork(Bright(), "half")
     for device in ("cuda:99", "toaster"):

@@ -120,6 +120,7 @@ def test_a_cell_that_is_missing_for_a_frame_is_the_same_unless_gaps_may_not_be()
     assert tracks.id.tolist() == [1, 2, 1, 2, 1]  # labels 1 and 2, 7, 1 and 2
     assert tracks.gaps() == 1
     assert len(se.track(frames, max_gap=0)) == 3
+    assert len(se.track(frames, max_gap=np.int64(0))) == 3
 
 
 def test_gaps_longer_than_asked_for_are_not_closed() -> None:
@@ -189,6 +190,8 @@ def test_the_same_frames_give_the_same_tracks() -> None:
         (squares({}, {}), {"max_distance": 0}, "max_distance"),
         (squares({}, {}), {"max_distance": float("nan")}, "max_distance"),
         (squares({}, {}), {"max_gap": -1}, "max_gap"),
+        (squares({}, {}), {"max_gap": 1.5}, "max_gap must be a whole number"),
+        (squares({}, {}), {"divisions": "no"}, "divisions must be true or false, not 'no'"),
         ([np.zeros((4, 4)), np.zeros((4, 4))], {}, "integers"),
         ([np.zeros((4, 4), int), np.zeros((4, 5), int)], {}, "frame 1"),
         ([np.zeros((4, 4), int), np.full((4, 4), -1)], {}, "negative"),

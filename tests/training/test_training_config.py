@@ -47,6 +47,9 @@ def test_the_papers_recipe_is_the_papers() -> None:
         ({"steps": 1, "background_share": 2}, "background_share"),
         ({"steps": 1, "warmup_steps": -1}, "warmup_steps"),
         ({"minutes": float("nan")}, "minutes must be above 0"),
+        ({"steps": 1, "decay": "linear"}, "decay must be one of 'polynomial', 'cosine'"),
+        ({"steps": "1"}, "steps must be a whole number, not '1'"),
+        ({"steps": 1, "augmentation": None}, "augmentation must be a mapping"),
     ],
 )
 def test_bad_stages_are_refused(options, message) -> None:
@@ -64,11 +67,25 @@ def test_bad_stages_are_refused(options, message) -> None:
         ({"workers": -1}, "workers"),
         ({"devices": 0}, "devices must be above 0"),
         ({"clip_norm": 0.0}, "clip_norm"),
+        ({"optimizer": "sgd"}, "optimizer must be one of 'adam', 'adamw', not 'sgd'"),
+        ({"precision": "fp16"}, "precision must be one of"),
+        ({"validation": "hold"}, "validation must be one of"),
+        ({"normalization": "percentiles"}, "normalization must be one of"),
+        ({"out": 3}, "out must be a path, not 3"),
+        ({"classes": "car"}, "classes must be a list of names"),
     ],
 )
 def test_bad_runs_are_refused(options, message) -> None:
     with pytest.raises(UserError, match=message):
         TrainConfig(**options)
+
+
+def test_text_will_do_for_a_path() -> None:
+    config = TrainConfig(data="d", out="o/r", init="nuclei", also=["e"], stages=[{"steps": 2}])
+    assert config == TrainConfig(
+        Path("d"), [Path("e")], Path("o/r"), init=Path("nuclei"), stages=[StageConfig(steps=2)]
+    )
+    assert config.out / "x" == Path("o/r/x")
 
 
 def test_a_length_for_the_run_is_shared_among_its_stages() -> None:

@@ -61,7 +61,9 @@ def scan_data(
         raise UserError(f"a split is one of {', '.join(SPLITS)}, not {split!r}")
     if not 0 <= holdout < 1:
         raise UserError(f"holdout is a share from 0 up to but not including 1, not {holdout}")
-    if class_names is not None and (not class_names or len(set(class_names)) < len(class_names)):
+    if class_names is not None and (
+        isinstance(class_names, str) or not 0 < len(set(class_names)) == len(class_names)
+    ):
         raise UserError(f"class_names must be one or more different names, not {class_names!r}")
     if not root.exists():
         raise UserError(f"{root} does not exist; give the folder of a data set")

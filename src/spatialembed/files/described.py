@@ -146,6 +146,19 @@ def filled(kind: type[Made], values: Any, where: str) -> Made:
         raise UserError(f"{where} holds a value that cannot be ({error})") from error
 
 
+def fit_fields(made: DataclassInstance) -> None:
+    """Give the fields of a frozen dataclass what their hints say, as :func:`filled` does.
+
+    For ``__post_init__`` of what Python code makes, too: text for a path stays no text.
+
+    Raises:
+        UserError: a value that does not fit its hint.
+    """
+    kind = type(made)
+    for name, hint in get_type_hints(kind).items():
+        object.__setattr__(made, name, fitting(hint, getattr(made, name), name, kind.__name__))
+
+
 def fitting(hint: Any, value: Any, name: str, where: str) -> Any:
     """A value as its type hint has it.
 

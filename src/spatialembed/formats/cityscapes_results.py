@@ -34,13 +34,14 @@ def write_cityscapes_results(
 
     Raises:
         UserError: a stem with white space, which the format cannot hold, or a failed write.
-        ValueError: a class without a labelId, or a volume.
+        ValueError: a class without a labelId, a volume, or a label map that was changed.
     """
     image_size(instances.label_map)
     if len(stem.split()) != 1:
         raise UserError(
             f"Cityscapes results cannot hold the name {stem!r}: rename it without spaces"
         )
+    instances.require_unchanged()
     ids = class_ids(instances, label_ids)  # before a file is written: all of them or none
     folder = Path(folder)
     lines = []

@@ -38,9 +38,10 @@ def coco_results(
         writes.
 
     Raises:
-        ValueError: a class without a category id, or a volume.
+        ValueError: a class without a category id, a volume, or a label map that was changed.
     """
     size = image_size(instances.label_map)
+    instances.require_unchanged()
     return [
         {
             "image_id": image_id,

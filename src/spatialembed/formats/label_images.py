@@ -9,6 +9,7 @@ import numpy as np
 import tifffile
 from PIL import Image
 
+from spatialembed.data.images.spacing import one_an_axis
 from spatialembed.errors import UserError
 from spatialembed.files.writing import atomic_write
 from spatialembed.formats.limits import image_size
@@ -40,14 +41,14 @@ def save_label_tiff(
             :func:`~spatialembed.formats.sources.source_of`.
 
     Raises:
-        UserError: the file cannot be written.
+        UserError: the file cannot be written, or a spacing is not a number for each axis.
         ValueError: labels that are not integers, negative, or above 4,294,967,295.
     """
     labels = label_map.astype(np.result_type(_unsigned(label_map), np.min_scalar_type(highest)))
     with atomic_write(path) as temporary:
         said: dict[str, Any] = {"metadata": {"axes": "ZYX"} if labels.ndim == 3 else {}}
         if spacing is not None:
-            said = _stating(labels, spacing)
+            said = _stating(labels, one_an_axis(spacing, labels.ndim))
         if source is not None:
             said["extratags"] = [(TAG, "s", 0, source, True)]
         # By itself tifffile takes a label map of three columns for colors.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spatialembed.data.images.spacing import one_an_axis
 from spatialembed.errors import missing_extra
 from spatialembed.files.writing import atomic_write
 from spatialembed.formats.volume_measurements import volume_measurements
@@ -40,8 +41,8 @@ def measurements(
         the disc of as much area; and "mean_0", "mean_1", … of the image's channels.
 
     Raises:
-        UserError: scikit-image is missing.
-        ValueError: a volume.
+        UserError: scikit-image is missing, or a pixel size is not two numbers.
+        ValueError: a volume, or a label map that was changed.
     """
     try:
         from skimage.measure import regionprops
@@ -49,6 +50,8 @@ def measurements(
         raise missing_extra("a table of measurements", "formats") from error
     if instances.label_map.ndim != 2:
         raise ValueError(f"measurements are for images, not {instances.label_map.ndim} axes")
+    instances.require_unchanged()
+    pixel_size = None if pixel_size is None else one_an_axis(pixel_size, 2)
     channels = None if image is None else image.reshape(*image.shape[:2], -1)
     rows = []
     for region in regionprops(instances.label_map, channels):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spatialembed.data.images.spacing import one_an_axis
 from spatialembed.errors import missing_extra
 from spatialembed.files.writing import atomic_write
 from spatialembed.instances import Instances
@@ -27,7 +28,7 @@ def surface(
         corners run counter-clockwise seen from outside.
 
     Raises:
-        UserError: scikit-image is missing.
+        UserError: scikit-image is missing, or a spacing is not three numbers.
         ValueError: no volume.
     """
     try:
@@ -38,7 +39,7 @@ def surface(
         raise ValueError(f"surfaces are of volumes, not of {instances.label_map.ndim} axes")
     padded = np.pad(instances.mask(k), 1).astype(np.float32)  # closed at the volume's border, too
     corners, triangles, *_ = marching_cubes(padded, 0.5)
-    places = (corners.astype(np.float64) + instances.boxes[k, :3] - 1) * spacing
+    places = (corners.astype(np.float64) + instances.boxes[k, :3] - 1) * one_an_axis(spacing, 3)
     return places[:, ::-1], triangles  # whose turn, outward in x, y, z, is inward in z, y, x
 
 
@@ -56,8 +57,9 @@ def write_meshes(
 
     Raises:
         UserError: scikit-image is missing, or the file cannot be written.
-        ValueError: no volume.
+        ValueError: no volume, or a label map that was changed.
     """
+    instances.require_unchanged()
     unit = "voxels" if spacing is None else "micrometres"
     first = 1  # corners count from 1, through all objects
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:

@@ -92,6 +92,7 @@ def geojson(instances: Instances) -> dict[str, Any]:
 
     Raises:
         UserError: scikit-image is missing.
+        ValueError: the label map was changed.
     """
     colors = distinct_colors(len(instances.class_names)).tolist()
     return {"type": "FeatureCollection", "features": features(instances, colors)}
@@ -102,7 +103,9 @@ def features(instances: Instances, colors: list[list[int]]) -> list[dict[str, An
 
     Raises:
         UserError: scikit-image is missing.
+        ValueError: the label map was changed.
     """
+    instances.require_unchanged()
     # QuPath (0.4 to 0.7) refuses the whole file where a class has no color.
     named = zip(instances.class_names, colors, strict=True)
     kinds = [{"name": name, "color": color} for name, color in named]
@@ -145,11 +148,13 @@ def write_imagej_rois(path: str | Path, instances: Instances, channels: int = 1)
 
     Raises:
         UserError: roifile or scikit-image is missing, or the file cannot be written.
+        ValueError: the label map was changed.
     """
     try:
         import roifile
     except ImportError as error:
         raise missing_extra("ImageJ ROIs", "formats") from error
+    instances.require_unchanged()
     place = "position" if channels == 1 else "z"
     with atomic_write(path) as temporary, ZipFile(temporary, "w", ZIP_DEFLATED) as file:
         for name, line, z in _outer(instances):

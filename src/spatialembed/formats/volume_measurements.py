@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from spatialembed.data.images.spacing import one_an_axis
 from spatialembed.errors import missing_extra
 from spatialembed.instances import Instances
 
@@ -31,8 +32,8 @@ def volume_measurements(
         channels.
 
     Raises:
-        UserError: scikit-image is missing.
-        ValueError: no volume.
+        UserError: scikit-image is missing, or a spacing is not three numbers.
+        ValueError: no volume, or a label map that was changed.
     """
     try:
         from skimage.measure import regionprops_table
@@ -40,6 +41,8 @@ def volume_measurements(
         raise missing_extra("a table of measurements", "formats") from error
     if instances.label_map.ndim != 3:
         raise ValueError(f"instances are of a volume, not of {instances.label_map.ndim} axes")
+    instances.require_unchanged()
+    spacing = None if spacing is None else one_an_axis(spacing, 3)
     channels = None if image is None else image.reshape(*image.shape[:3], -1)
     asked = ["label", "area", "centroid", "bbox"]
     asked += [] if channels is None else [f"intensity_{name}" for name in INTENSITIES]

@@ -6,8 +6,10 @@ does one after the other, and takes two thirds of the time.
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,6 +63,11 @@ class CpuNetwork:
     def __reduce__(self) -> tuple[type[CpuNetwork], tuple[nn.Module, int, int]]:
         """Another process begins with torch: what OpenVINO made cannot be sent."""
         return CpuNetwork, (self.module, self._channels, self._dims)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CpuNetwork:
+        """As it is sent to another process: torch copies a traced network without its strides."""
+        copied: CpuNetwork = pickle.loads(pickle.dumps(self))
+        return copied
 
     def _faster(self) -> EngineNetwork:
         steps = strides(self.module, self._dims)

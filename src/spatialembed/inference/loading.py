@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from spatialembed.errors import UserError
+from spatialembed.files.described import fitting
 from spatialembed.inference.network import Network
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.processor import on_processor
@@ -59,8 +60,11 @@ def load(
     Raises:
         UserError: there is no model there, it is damaged or from a newer version, the device
             is not available, an exported model has another precision, a diameter cannot be
-            followed, a normalisation not be inverted, or a pixel size not be one.
+            followed, a normalisation not be inverted, a pixel size not be one, or a switch is
+            neither True nor False.
     """
+    fitting(bool, symmetries, "symmetries", "load")  # text such as "no" would be true
+    fitting(bool, invert, "invert", "load")
     given, path = path, file_to_run(path, device, precision)
     network, spec = (
         _exported(path, device, precision)

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from spatialembed.data.images.kinds import MOST_PIXELS
 from spatialembed.data.images.pixel_size import pixel_size
 from spatialembed.data.images.reading import stack_spacing
+from spatialembed.data.images.spacing import one_an_axis
 from spatialembed.data.images.windows import in_memory
 from spatialembed.embedding import Array, of_targets
 from spatialembed.errors import UserError
@@ -93,6 +94,8 @@ class Sight:
         """
         if self.sized:
             return None
+        if spacing is not None:
+            spacing = one_an_axis(spacing, self.spec.dims)
         own = self.spec.pixel_size if self.spec.dims == 2 else self.spec.spacing
         if self.pixel_size is not None:
             spacing = self.pixel_size, self.pixel_size

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from jaxtyping import Shaped
 
+from spatialembed.data.images.spacing import one_an_axis
 from spatialembed.embedding import Array
 from spatialembed.errors import UserError
 from spatialembed.inference.channels import fitting
@@ -70,6 +71,7 @@ def predict_stack(
             range.
     """
     stack = unmasked(stack)
+    spacing = None if spacing is None else one_an_axis(spacing, 3)
     stack = stack[..., None] if stack.ndim == 3 else stack
     if model.spec.dims == 3:
         raise UserError(f"{model.name} is of volumes; what it predicts needs no stitching")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -49,6 +50,11 @@ class TorchNetwork:
             output = forward_any_size(self.module, batch)
         result: np.ndarray = output[0].float().cpu().numpy()
         return result
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> TorchNetwork:
+        """As it is sent to another process: torch copies a traced network without its strides."""
+        copied: TorchNetwork = pickle.loads(pickle.dumps(self))
+        return copied
 
 
 def checked(precision: Precision) -> Precision:

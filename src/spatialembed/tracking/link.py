@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from spatialembed.data.checks.mask_signs import Sign
+from spatialembed.data.images.spacing import one_an_axis
 from spatialembed.errors import UserError, missing_extra
+from spatialembed.files.described import fitting
 from spatialembed.instances import Instances
 from spatialembed.tracking.costs import FURTHEST, Pairs, near, reach_of_motion
 from spatialembed.tracking.frames import Frames
@@ -61,10 +63,12 @@ def track(
             a value out of range, or laptrack is missing.
     """
     frames = _label_maps(frames)
+    gap = max_gap.item() if isinstance(max_gap, np.integer) else max_gap
+    max_gap = fitting(int, gap, "max_gap", "track")
+    fitting(bool, divisions, "divisions", "track")  # "no" would be true
     _require(frames, max_distance, max_gap)
-    steps = (1.0,) * frames[0].ndim if spacing is None else tuple(spacing)
-    if len(steps) != frames[0].ndim or not all(0 < step < math.inf for step in steps):
-        raise UserError(f"spacing is a number above 0 for each axis of a frame, not {steps}")
+    dims = frames[0].ndim
+    steps = (1.0,) * dims if spacing is None else one_an_axis(spacing, dims)
     objects, pairs = _candidates(frames, max_gap + 1, max(FURTHEST, max_distance or 0), steps)
     reach = max_distance or reach_of_motion([p for (t, u), p in pairs.items() if u == t + 1])
     starts = [0, *accumulate(map(len, objects))]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from spatialembed.errors import UserError
+from spatialembed.files.described import fit_fields
 from spatialembed.training.stage_config import StageConfig, whole_length
 
 Precision = Literal["auto", "float32", "bf16"]
@@ -19,7 +20,7 @@ MOST = {"workers": 1024, "devices": 4096, "seed": 2**63 - 1}
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A training run.
+    """A training run; text will do where a path is meant.
 
     Args:
         data: folder of the data set; its layout is recognised.
@@ -89,7 +90,7 @@ class TrainConfig:
         licence: of the trained model, stored with it.
 
     Raises:
-        UserError: a value out of its range, or more than one length.
+        UserError: a value of another type or out of its range, or more than one length.
     """
 
     data: Path = Path()
@@ -139,6 +140,7 @@ class TrainConfig:
     licence: str = ""
 
     def __post_init__(self) -> None:
+        fit_fields(self)
         if not self.stages:
             raise UserError("a recipe needs at least one stage")
         if sum(v is not None for v in (self.epochs, self.steps, self.minutes)) > 1:

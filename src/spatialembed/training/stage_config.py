@@ -9,6 +9,7 @@ from typing import Literal
 
 from spatialembed.data.crops.augmentation import Augmentation
 from spatialembed.errors import UserError
+from spatialembed.files.described import fit_fields
 
 MOST_PIXELS = 2**32
 """Of a batch's crops, of all processes together."""
@@ -46,7 +47,7 @@ class StageConfig:
         crop_depth: planes of the crops of volumes.
 
     Raises:
-        UserError: a value out of its range, or not exactly one length.
+        UserError: a value of another type or out of its range, or not exactly one length.
     """
 
     crop_size: int = 256
@@ -66,6 +67,7 @@ class StageConfig:
     crop_depth: int | None = None
 
     def __post_init__(self) -> None:
+        fit_fields(self)
         lengths = {"epochs": self.epochs, "steps": self.steps, "minutes": self.minutes}
         given = {name: value for name, value in lengths.items() if value is not None}
         if len(given) != 1:

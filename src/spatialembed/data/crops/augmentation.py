@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialembed.errors import UserError
+from spatialembed.files.described import fit_fields
 
 SOMETIMES = 0.5
 """Share of crops that are blurred at all, and likewise of those that get noise."""
@@ -42,7 +43,7 @@ class Augmentation:
             random mean of all, a uniform up to this, so that no hue and no order can be relied on.
 
     Raises:
-        UserError: a value out of its range.
+        UserError: a value of another type or out of its range.
     """
 
     flip: bool = True
@@ -57,12 +58,12 @@ class Augmentation:
     color: float = 0.0
 
     def __post_init__(self) -> None:
-        if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1] < math.inf:
+        fit_fields(self)
+        if not 0 < self.scale[0] <= self.scale[1] < math.inf:
             raise UserError(
                 f"augmentation.scale is a smallest and a largest factor above 0, such as "
                 f"[0.8, 1.25], not {self.scale!r}"
             )
-        object.__setattr__(self, "scale", (float(self.scale[0]), float(self.scale[1])))
         for name in ("brightness", "contrast", "gamma", "noise", "blur"):
             value = getattr(self, name)
             if not 0 <= value < math.inf:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias, cast
+
+from spatialembed.errors import UserError
+from spatialembed.files.described import shown
 
 Spacing: TypeAlias = tuple[float, float, float]
 """Micrometres between voxels along z, y and x."""
@@ -50,6 +53,28 @@ _LEAST, _MOST = 1e-4, 1e5
 
 _MOST_RATIO = 300
 """Of a voxel's sides; of units that are mixed up it is a thousand, and some more."""
+
+
+def one_an_axis(spacing: object, axes: int) -> tuple[float, ...]:
+    """A spacing that code was given, of a number for each axis.
+
+    Args:
+        spacing: whatever it is.
+        axes: 2 of an image, 3 of a volume.
+
+    Raises:
+        UserError: it is not as many numbers above 0.
+    """
+    try:
+        steps = tuple(float(step) for step in cast(Iterable[Any], spacing))
+    except (TypeError, ValueError):
+        steps = ()
+    if len(steps) != axes or not all(0 < step < math.inf for step in steps):
+        along = "y and x" if axes == 2 else "z, y and x"
+        raise UserError(
+            f"spacing is a number above 0 for each axis, along {along}, not {shown(spacing)}"
+        )
+    return steps
 
 
 def unlike(one: Spacing, other: Spacing) -> bool:

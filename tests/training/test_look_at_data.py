@@ -157,3 +157,8 @@ def test_validation_images_without_objects_are_said(data, capsys):
     gather(config(data))
     said = " ".join(capsys.readouterr().out.split())
     assert "2 of 3 validation images have no object: each counts 0 in the validation AP" in said
+
+
+def test_a_spacing_of_images_is_refused(data):
+    with pytest.raises(UserError, match=r"--spacing is of volumes, and .* holds images: leave it"):
+        gather(config(data, spacing=[1.0, 1.0, 1.0]))

@@ -1,6 +1,7 @@
 """Names are compared as people mean them, and what is not read is named."""
 
 import os
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from spatialembed.cli.main import main
 from spatialembed.data import check_data, open_data
 from spatialembed.data.layouts.splits import by_split, split_of
 from spatialembed.data.layouts.unread_files import in_words, walk
@@ -208,3 +210,14 @@ def test_a_walk_leaves_hidden_and_skipped_folders_out(tmp_path) -> None:
     assert others == {".ims": 1, ".zarr": 1}
     assert in_words(others).startswith("2 files of other formats are left out (1 .ims, 1 .zarr)")
     assert in_words({}) == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes are Linux's")
+def test_names_that_are_no_utf_8_are_held_out_and_printed(tmp_path, capfd) -> None:
+    for part in ("images", "masks"):
+        (tmp_path / "train" / part).mkdir(parents=True)
+        for name in (b"a.png", b"zell\xe4.png"):
+            file = tmp_path / "train" / part / os.fsdecode(name)
+            Image.fromarray(np.full((9, 9), 3, np.uint8)).save(file)
+    assert len(open_data(tmp_path, "val")) == 1
+    assert main(["check", str(tmp_path)]) == 0

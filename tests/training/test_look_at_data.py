@@ -150,3 +150,15 @@ def test_masks_of_a_class_are_named_before_the_first_step(data):
     (warning,) = gather(config(data)).warnings
     assert warning.file == data / "train" / "masks" / "0.png"
     assert "a mask of the class" in warning.message
+
+
+def test_validation_images_without_objects_are_said(data, capsys):
+    write(data, "val", [discs(), discs(0), discs(0)])
+    gather(config(data))
+    said = " ".join(capsys.readouterr().out.split())
+    assert "2 of 3 validation images have no object: each counts 0 in the validation AP" in said
+
+
+def test_a_spacing_of_images_is_refused(data):
+    with pytest.raises(UserError, match=r"--spacing is of volumes, and .* holds images: leave it"):
+        gather(config(data, spacing=[1.0, 1.0, 1.0]))

@@ -147,3 +147,14 @@ def test_average_follows_the_weights_and_their_statistics() -> None:
     again = WeightAverage(network, 0.5)
     again.load_state_dict(average.state_dict())
     assert again.updates == 40
+
+
+@pytest.mark.parametrize("wrong", [-1.0, [1.0, -1.0], float("nan"), float("inf")])
+def test_a_weight_of_the_foreground_is_refused_in_a_sentence(wrong) -> None:
+    with pytest.raises(UserError, match="foreground_weight must be a number from 0 up"):
+        TrainConfig(foreground_weight=wrong)
+
+
+def test_a_minimum_size_of_none_is_not_taken_for_its_own() -> None:
+    with pytest.raises(UserError, match="min_size must be above 0, not 0"):
+        TrainConfig(min_size=0)

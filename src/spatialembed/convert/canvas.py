@@ -101,6 +101,19 @@ class Canvas:
             raise self.wrong(what, "is no box of four numbers") from error
         self._boxes.append((self._key(name, group), name, mask))
 
+    def corners(self, what: str, name: str, points: Any, group: Hashable = None) -> None:
+        """Note the same of a box by two of its corners or, as where it is turned, all of them."""
+        try:
+            if len(points) < 2:
+                raise ValueError
+            if len(points) == 2:
+                self.box(what, name, chain.from_iterable(points), group)
+                return
+            mask = segmentation_mask([list(chain.from_iterable(points))], *self.size)
+        except (TypeError, ValueError) as error:
+            raise self.wrong(what, "is no box of corners") from error
+        self._boxes.append((self._key(name, group), name, mask))
+
     def line(self, what: str) -> None:
         """Note a shape that has no area."""
         self.notes.add(LINES, f"{self.file}, {what}")

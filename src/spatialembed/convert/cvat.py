@@ -23,6 +23,8 @@ REMEDY = "export the task anew as CVAT for images 1.1"
 
 _BEGINNING = b"<annotations"
 
+_LINES = ("points", "polyline", "skeleton")
+
 
 def recognize(source: Source) -> bool:
     """Whether there is an xml of CVAT's."""
@@ -91,8 +93,10 @@ def _draw(canvas: Canvas, what: str, shape: xml.Element) -> None:
     elif shape.tag == "box":
         corners = _numbers(canvas, what, shape, "xtl", "ytl", "xbr", "ybr")
         canvas.box(what, name, corners, group, _turn(canvas, what, shape))
-    elif shape.tag != "tag":  # which is of the whole image
+    elif shape.tag in _LINES:
         canvas.line(f"{what}, {shape.tag}")
+    elif shape.tag != "tag":  # which is of the whole image
+        raise canvas.wrong(what, f"is a {shape.tag[:60]}, which is not read")
 
 
 def _points(canvas: Canvas, what: str, shape: xml.Element) -> list[list[float]]:

@@ -1,4 +1,4 @@
-"""Label Studio's JSON: tasks with results, polygons and ellipses in percent, brushes as bits.
+"""Label Studio's JSON: tasks with results, polygons and ellipses in percent, brushes, bitmasks.
 
 Of several annotations of a task the first that was not cancelled is taken, without any the first
 prediction; a task without either, or that was skipped, is left out. Results of one id are one: a
@@ -7,11 +7,16 @@ shape and, where tools and labels are apart, its label.
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+import numpy as np
+from PIL import Image
 
 from spatialembed.convert import brush_rle
 from spatialembed.convert.canvas import Canvas
@@ -23,7 +28,7 @@ from spatialembed.files.described import read_json
 
 REMEDY = "export the project anew as JSON"
 
-_SHAPES = ("polygon", "brush", "ellipse", "rectangle")
+_SHAPES = ("polygon", "brush", "bitmask", "ellipse", "rectangle")
 
 _CONFIG = """<View>
   <Image name="image" value="$image" zoom="true"/>
@@ -122,6 +127,8 @@ def _draw(canvas: Canvas, what: str, shape: str, name: str, row: dict[str, Any])
         if shape == "brush":
             mask = brush_rle.decode(value["rle"], height, width)
             canvas.bitmap(name, mask, 0, 0)
+        elif shape == "bitmask":
+            canvas.bitmap(name, _opaque(value["imageDataURL"], canvas.size), 0, 0)
         elif shape == "polygon":
             points = [[x * width / 100, y * height / 100] for x, y in value["points"]]
             canvas.polygon(what, name, points)
@@ -136,8 +143,17 @@ def _draw(canvas: Canvas, what: str, shape: str, name: str, row: dict[str, Any])
             canvas.box(what, name, (x, y, *far), degrees=turn, center=(x, y))
     except UserError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
         raise canvas.wrong(what, f"is a {shape} that cannot be read ({error})") from error
+
+
+def _opaque(address: str, size: tuple[int, int]) -> np.ndarray:
+    """(H, W) where the PNG that an address holds is not transparent, which is the bitmask."""
+    with Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))) as opened:
+        mask = np.asarray(opened.convert("RGBA"))[..., 3]
+    if mask.shape != size:
+        raise ValueError(f"it is {mask.shape[1]}x{mask.shape[0]}, the image {size[1]}x{size[0]}")
+    return mask
 
 
 def write(out: Path, pictures: Sequence[Picture], source: Source) -> str:

@@ -29,6 +29,8 @@ VERSION = "5.5.0"
 
 REMEDY = "open it in LabelMe and save it anew"
 
+_LINES = ("point", "points", "line", "linestrip")
+
 
 def recognize(source: Source) -> bool:
     """Whether there are LabelMe's jsons."""
@@ -46,7 +48,7 @@ def read(source: Source) -> Iterator[Picture]:
         image = _image(source, file, content)
         size = source.size(image, file, content.get("imageHeight"), content.get("imageWidth"))
         canvas = Canvas(file, size, source.notes)
-        shapes = content["shapes"]
+        shapes = content.get("shapes")
         if not isinstance(shapes, list):
             raise UserError(f"{file} has no list of shapes; {REMEDY}")
         for number, shape in enumerate(shapes, 1):
@@ -103,10 +105,10 @@ def _draw(canvas: Canvas, what: str, shape: Any) -> None:
         except (TypeError, ValueError) as error:
             raise canvas.wrong(what, "is a circle without its two points") from error
         canvas.ellipse(what, name, (x, y), (radius, radius), 0, group)
-    elif kind == "rectangle":
-        canvas.box(what, name, [value for point in points for value in point], group)
-    else:
+    elif kind in _LINES:
         canvas.line(f"{what}, a {kind}")
+    else:  # rectangles, and what is turned or has corners in depth, of which pixels are not known
+        canvas.corners(what, name, points, group)
 
 
 def _mask(canvas: Canvas, what: str, shape: dict[str, Any]) -> np.ndarray:

@@ -54,6 +54,11 @@ WRITERS: dict[str, Any] = {
 }
 """What is written besides what training reads."""
 
+_BARE = (
+    "images with nothing annotated, which teach that no object is there: take out those that "
+    "nobody looked at"
+)
+
 _VENDOR = "images in a microscope's own format, which hardly a tool opens: store them as TIFF first"
 
 
@@ -119,6 +124,9 @@ def _read(source: Source, to: Tool, found: Path | None) -> tuple[str, list[Pictu
         rows = form.read(source)
     pictures = list(rows)
     _require(source.root, pictures)
+    for picture in pictures if to == "training" else ():
+        if not (picture.objects or picture.ignored):
+            source.notes.add(_BARE, picture.image)
     if found is None and form is not label_folders:
         _note_what_is_left(source, form, pictures)
     return name, pictures

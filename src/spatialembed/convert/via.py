@@ -1,4 +1,4 @@
-"""VGG Image Annotator (VIA 1 and 2): a json of regions by image, as project or as annotations.
+"""VGG Image Annotator (VIA): a json of regions by image, as project or as annotations.
 
 A region's class is its attribute named as classes are, or its only one.
 """
@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from spatialembed.convert import via_3
 from spatialembed.convert.canvas import Canvas
 from spatialembed.convert.picture import OBJECT, Picture
 from spatialembed.convert.source import Source
@@ -33,14 +34,26 @@ def read(source: Source) -> Iterator[Picture]:
         UserError: an image is missing, or a region cannot be drawn.
     """
     for file in source.jsons("VGG Image Annotator"):
-        content = read_json(file, REMEDY, largest=None)
-        entries = content.get("_via_img_metadata", content) if isinstance(content, dict) else None
-        if not isinstance(entries, dict):
-            raise UserError(f"{file} has no images; {REMEDY}")
-        for entry in entries.values():
+        for entry in _entries(file).values():
             if not isinstance(entry, dict) or not isinstance(entry.get("filename"), str):
                 raise UserError(f"{file} has an image without a filename; {REMEDY}")
             yield _picture(source, file, entry)
+
+
+def _entries(file: Path) -> dict[str, Any]:
+    """The images of a json, whatever its version."""
+    content = read_json(file, REMEDY, largest=None)
+    if via_3.is_project(content):
+        try:
+            return via_3.images_of(content)
+        except ValueError as error:
+            raise UserError(f"{file} {error}") from error
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"{file} is no whole project of VIA 3; {REMEDY}") from error
+    entries = content.get("_via_img_metadata", content) if isinstance(content, dict) else None
+    if not isinstance(entries, dict):
+        raise UserError(f"{file} has no images; {REMEDY}")
+    return entries
 
 
 def _picture(source: Source, file: Path, entry: Mapping[str, Any]) -> Picture:

@@ -145,7 +145,7 @@ class TrainConfig:
             raise UserError("a recipe needs at least one stage")
         if sum(v is not None for v in (self.epochs, self.steps, self.minutes)) > 1:
             raise UserError("give one of --epochs, --steps and --minutes, not several")
-        for name in ("epochs", "steps", "minutes", "batch", "devices"):
+        for name in ("epochs", "steps", "minutes", "batch", "devices", "min_size"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UserError(f"{name} must be above 0, not {value}")
@@ -159,6 +159,10 @@ class TrainConfig:
         for name in ("instance_weight", "variance_weight", "seed_weight", "drift_weight"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UserError(f"{name} must be a number from 0 up, not {getattr(self, name)}")
+        weights = self.foreground_weight
+        for weight in weights if isinstance(weights, list) else [weights]:
+            if not 0 <= weight < math.inf:
+                raise UserError(f"foreground_weight must be a number from 0 up, not {weight}")
         if self.careful and self.init is None:
             raise UserError("careful is of a run that goes on from a model: add --init, too")
         for name, unit in (("diameter", "pixels"), ("pixel_size", "micrometres")):

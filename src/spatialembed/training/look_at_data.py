@@ -60,7 +60,7 @@ def look(
     index = object_index(train, progress=_progress())
     _require_channels(config, (train, val), (index, judged))
     kept = index.without_specks()
-    for sentence in _about_empty(kept, config.scheduled()):
+    for sentence in (*_about_empty(kept, config.scheduled()), *_about_unjudged(judged)):
         console.print(sentence, highlight=False, soft_wrap=True)
     told = [*_about_classes(train, index)]
     if not isinstance(train, LabelFolder) or train.slab is None:  # whose border cuts some off
@@ -146,6 +146,14 @@ def _about_empty(index: ObjectIndex, stages: Sequence[StageConfig]) -> Iterable[
         yield (
             f"{empty} of {images} training images have no object: {said} of the crops show them "
             "(background_share in a recipe's stages)"
+        )
+
+
+def _about_unjudged(judged: ObjectIndex) -> Iterable[str]:
+    if empty := len(judged.empty):
+        yield (
+            f"{empty} of {len(judged.image_size)} validation images have no object: each counts 0 "
+            "in the validation AP, whatever is found in it"
         )
 
 

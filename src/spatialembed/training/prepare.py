@@ -287,7 +287,8 @@ def _start_from(path: Path, network: nn.Module, spec: ModelSpec) -> None:
         raise UserError(
             f"{path} has {theirs.in_channels} channels and {len(theirs.class_names)} classes, the "
             f"data {spec.in_channels} and {len(spec.class_names)}; they must be the same to start "
-            "from it"
+            "from it: store images with as many channels (grey ones with one), or choose classes "
+            "by --classes"
         )
     network.load_state_dict(given.state_dict())
 

@@ -37,6 +37,11 @@ def require_dims(config: TrainConfig, train: FileDataSet, start: ModelSpec | Non
             "as a folder of planes in images and masks (a label folder; COCO and Cityscapes are of "
             "images alone)"
         )
+    if train.dims == 2 and config.spacing is not None:
+        raise UserError(
+            f"--spacing is of volumes, and {train.root} holds images: leave it out; how large "
+            "their pixels are is told by --pixel_size"
+        )
 
 
 def _in_planes(train: FileDataSet) -> str:

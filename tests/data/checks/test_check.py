@@ -252,3 +252,15 @@ def test_classes_that_training_never_shows(tmp_path):
     (problem,) = check_data(tmp_path).warnings
     assert problem.message == "has no training object of dust, fibre: a model will find none"
     assert check_data(tmp_path, ["cell"]).problems == ()
+
+
+def test_an_ignore_image_the_wrong_way_round_is_said(tmp_path):
+    mask = squares(1, 2)
+    masks_and_images(tmp_path, "train", dict.fromkeys("abc", mask))
+    (tmp_path / "train" / "ignore").mkdir()
+    Image.fromarray((mask > 0).astype(np.uint8)).save(tmp_path / "train" / "ignore" / "b.png")
+    (problem,) = check_data(tmp_path).problems
+    assert (problem.file.name, problem.warning) == ("b.png", True)
+    assert problem.message == Sign.IGNORED.value
+    Image.fromarray((mask == 1).astype(np.uint8)).save(tmp_path / "train" / "ignore" / "b.png")
+    assert not check_data(tmp_path).problems  # as where somebody was not sure of one

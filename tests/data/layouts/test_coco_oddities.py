@@ -290,3 +290,20 @@ def test_a_json_too_deep_to_be_read(tmp_path):
     (tmp_path / "annotations" / "train.json").write_text("[" * 100_000)
     with pytest.raises(UserError, match="cannot be read as json"):
         open_data(tmp_path)
+
+
+def test_objects_that_lie_partly_beneath_others_are_counted(tmp_path):
+    nested = [annotation(1, 90, box(0, 0, 6, 6)), annotation(2, 3, box(1, 1, 3, 3))]
+    messages, errors = told(write(tmp_path, nested))
+    assert not errors
+    assert messages[0].startswith("1 of 2 annotations, such as annotation 1 of image 7: partly")
+    assert "a target" in messages[0]
+    assert not told(tmp_path, class_names=["cell"])[0]
+    touching = [annotation(1, 90, box(0, 0, 6, 10)), annotation(2, 3, box(5.6, 0, 6, 9))]
+    assert not told(write(tmp_path, touching))[0]
+
+
+def test_an_id_of_any_length_makes_no_long_sentence(tmp_path):
+    with pytest.raises(UserError, match=r"annotation a{60} has iscrowd -1") as raised:
+        only(write(tmp_path, [{**PLAIN, "id": "a" * 5000, "iscrowd": -1}]))
+    assert len(str(raised.value)) < 500

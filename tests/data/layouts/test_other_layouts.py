@@ -126,3 +126,18 @@ def test_jsons_among_images_and_masks_do_not_matter(tmp_path) -> None:
         tifffile.imwrite(tmp_path / "train" / part / "a.tif", mask)
         text(tmp_path / "train" / part / "a.json", json.dumps(LABELME))
     assert open_data(tmp_path).names == ["a"]
+
+
+def test_of_masks_of_several_kinds_the_images_are_named(tmp_path) -> None:
+    for name in ("distance maps", "label masks", "mask binary", "tissue images"):
+        image(tmp_path / "organ" / name / "a.png")
+    with pytest.raises(UserError, match=r"label masks seems to hold the masks of .*tissue images:"):
+        open_data(tmp_path)
+
+
+def test_what_is_named_right_is_not_to_be_renamed(tmp_path) -> None:
+    for part in ("train/images", "train/masks", "test/images"):
+        image(tmp_path / part / "a.png")
+    with pytest.raises(UserError, match=r"has no mask; expected") as raised:
+        open_data(tmp_path, "test")
+    assert "seems to hold" not in str(raised.value)

@@ -218,3 +218,10 @@ def test_what_holds_one_target_refuses_several(made, tmp_path, capsys) -> None:
         assert not (tmp_path / command).exists()
     given = ["crops", str(made), str(tmp_path / "one"), "--classes", "nuclei", "--size", "32"]
     assert main(given) == 0
+
+
+def test_masks_of_targets_that_have_other_names_are_told_theirs(folder) -> None:
+    for file in sorted(folder.glob("*/masks/*/*.tif")):
+        file.rename(file.with_stem(f"{file.stem}_{file.parent.name}"))
+    with pytest.raises(UserError, match=r"or of a target .*cells.NAME\.png, NAME as the image's"):
+        open_data(folder)

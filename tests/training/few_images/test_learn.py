@@ -210,6 +210,8 @@ def test_what_cannot_be_done_says_why(start, tmp_path):
     data = write_discs(tmp_path / "data" / "train", 1).parent
     with pytest.raises(UserError, match="add --init"):
         TrainConfig(careful=True)
+    with pytest.raises(UserError, match="knows no groups: leave out --groups"):
+        train(config(data, tmp_path / "run", start, groups="^(.)"))
     with pytest.raises(UserError, match="one process: leave out --devices"):
         train(config(data, tmp_path / "run", start, devices=2))
     assert not (tmp_path / "run").exists()

@@ -43,6 +43,15 @@ SMALL = (
 )
 
 
+COVERED = (
+    "partly beneath smaller ones, which take over a tenth of their pixels, so taught and scored "
+    "as what is left; where these lie in them as nuclei in cells, each kind may be a target (label "
+    "folders with a folder of masks for each), or be trained alone by --classes"
+)
+PREVALENT = 0.05
+"""Share of the objects from which on that is said."""
+
+
 def unplaced(each: Sorted) -> bool:
     """Whether nothing says where in the image an annotation is."""
     return each[1] in LOST and not has_box(each[0])
@@ -75,6 +84,19 @@ def once_drawn(file: Path, drawn: Iterable[Drawn]) -> list[Problem]:
     """
     late = ("line", "outside", "flat", "hidden")
     return _of_kinds(file, ((each.annotation, each.kind) for each in drawn if each.kind in late))
+
+
+def partly_covered(file: Path, annotations: Sequence[Annotation], objects: int) -> list[Problem]:
+    """A warning where many objects are covered in part.
+
+    Args:
+        file: the json.
+        annotations: those that are.
+        objects: how many there are in all.
+    """
+    if not annotations or len(annotations) < PREVALENT * objects:
+        return []
+    return [Problem(file, f"{_who(annotations, objects)}: {COVERED}", warning=True)]
 
 
 def repeated(

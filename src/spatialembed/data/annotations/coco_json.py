@@ -147,7 +147,7 @@ def _image(file: Path, row: Mapping[str, Any]) -> Image:
 
 def _annotation(file: Path, number: int, row: Mapping[str, Any]) -> Annotation:
     own = key(row.get("id"))
-    called = f"annotation {own}" if own is not None else f"annotation number {number}"
+    called = f"annotation {own[:60]}" if own is not None else f"annotation number {number}"
     image, category = (key(row[name]) for name in ("image_id", "category_id"))
     if image is None or category is None:
         name = "image_id" if image is None else "category_id"

@@ -26,6 +26,9 @@ from spatialembed.data.data_set import Crowds
 
 Kind = Literal["object", "crowd", "box", "shares", "unknown", "line", "outside", "flat", "hidden"]
 
+MOST_COVERED = 0.1
+"""Share of an object that smaller ones may cover without a word: outlines that touch overlap."""
+
 Sorted = tuple[Annotation, Kind]
 """An annotation and what it is at sight."""
 
@@ -56,6 +59,16 @@ class Drawing(NamedTuple):
     drawn: list[Drawn]
     label_mask: np.ndarray
     ignore: np.ndarray
+
+
+def covered(drawing: Drawing) -> list[Annotation]:
+    """The objects of which smaller ones cover more than :data:`MOST_COVERED`, but not all."""
+    seen = np.bincount(drawing.label_mask.ravel(), minlength=len(drawing.drawn) + 1)[1:]
+    return [
+        each.annotation
+        for each, pixels_seen in zip(drawing.drawn, seen.tolist(), strict=True)
+        if each.kind == "object" and pixels_seen < (1 - MOST_COVERED) * area(each.mask)
+    ]
 
 
 def kind_at_sight(annotation: Annotation, known: bool, crowds: Crowds) -> Kind:

@@ -76,6 +76,10 @@ class Sign(Enum):
         "has ids that are none of Cityscapes': was it resized with interpolation, or stored in a "
         "lossy format? Resize the original with nearest neighbour"
     )
+    IGNORED = (
+        "has objects that lie wholly where ignore is above 0, so that they teach nothing: is that "
+        "image the wrong way round? It is above 0 where nobody knows"
+    )
     STRAY = "has stray pixels of an object's id far away from it; remove them"
 
 
@@ -167,6 +171,14 @@ def rim_sign(label_mask: NDArray[np.integer]) -> Sign | None:
     if _is_border(label_mask, int(ids[-1])):
         return Sign.BORDER
     return Sign.INTERPOLATED if _has_fringes(label_mask) else None
+
+
+def ignored_sign(label_mask: NDArray[np.integer], ignore: NDArray[np.bool_]) -> Sign | None:
+    """Whether most objects of a mask (H, W) are ignored altogether."""
+    if not ignore.any():
+        return None
+    known, objects = (np.count_nonzero(np.unique(m)) for m in (label_mask[~ignore], label_mask))
+    return Sign.IGNORED if 2 * known < objects else None
 
 
 def _far_parts(table: Ints) -> tuple[Ints, Ints]:

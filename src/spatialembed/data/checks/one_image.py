@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from spatialembed.data.checks.across_splits import Traces, traces_of
-from spatialembed.data.checks.mask_signs import Sign, Signs, rim_sign, signs_of
+from spatialembed.data.checks.mask_signs import Sign, Signs, ignored_sign, rim_sign, signs_of
 from spatialembed.data.checks.mask_warnings import Seen, mask_warnings
 from spatialembed.data.checks.noise import is_noise, middle
 from spatialembed.data.data_set import FileDataSet, Problem
@@ -82,16 +82,18 @@ def about_masks(dataset: FileDataSet) -> list[Problem]:
 def _mask_of(dataset: FileDataSet, i: int, truth: Truth | Sample) -> tuple[np.ndarray, Seen]:
     """Objects of image ``i``, and what is seen of its mask."""
     table = parts_of(truth.label_mask, truth.class_map).table
-    signs, objects = _signs(dataset, i, truth.label_mask, table), objects_in(table)
+    signs, objects = _signs(dataset, i, truth, table), objects_in(table)
     item = dataset.items[i]
     # One json holds the masks of all images: there the image says more.
     file = item.image if isinstance(dataset, Coco) else item.truth
     return objects, (file, signs, objects[:, 6])
 
 
-def _signs(dataset: FileDataSet, i: int, label_mask: np.ndarray, table: Ints) -> Signs:
+def _signs(dataset: FileDataSet, i: int, truth: Truth | Sample, table: Ints) -> Signs:
+    label_mask = truth.label_mask
     if isinstance(dataset, LabelFolder):
-        return signs_of(table, label_mask.shape, rim_sign(label_mask))
+        sign = ignored_sign(label_mask, truth.ignore) or rim_sign(label_mask)
+        return signs_of(table, label_mask.shape, sign)
     rims = None
     if isinstance(dataset, Cityscapes) and foreign_ids(read_mask(dataset.items[i].truth)):
         rims = Sign.FOREIGN

@@ -18,11 +18,19 @@ from spatialembed.data.annotations.annotation_problems import (
     at_sight,
     once_drawn,
     orphans,
+    partly_covered,
     repeated,
     unplaced,
 )
-from spatialembed.data.annotations.coco_json import Content, Image, key, load
-from spatialembed.data.annotations.drawn import Drawing, Drawn, Sorted, draw, kind_at_sight
+from spatialembed.data.annotations.coco_json import Annotation, Content, Image, key, load
+from spatialembed.data.annotations.drawn import (
+    Drawing,
+    Drawn,
+    Sorted,
+    covered,
+    draw,
+    kind_at_sight,
+)
 from spatialembed.data.data_set import Crowds, FileDataSet, Problem, unequal
 from spatialembed.data.images.reading import image_size
 from spatialembed.data.layouts.coco_files import (
@@ -95,13 +103,19 @@ class Coco(FileDataSet):
         """What is seen of the annotations as pixels, and images of another size than the json's."""
         found: list[Problem] = []
         drawn: list[Drawn] = []
+        beneath: list[Annotation] = []
+        objects = 0
         for i in range(len(self)):
             try:
-                drawn += (each for each in self.drawing(i).drawn if each.kind != "object")
+                drawing = self.drawing(i)
+                drawn += (each for each in drawing.drawn if each.kind != "object")
+                objects += sum(each.kind == "object" for each in drawing.drawn)
+                beneath += covered(drawing)
             except UserError as error:
                 message = str(error).removeprefix(f"{self.annotation_file}: ")
                 found.append(Problem(self.annotation_file, message))
             found += self._of_another_size(i)
+        found += partly_covered(self.annotation_file, beneath, objects)
         return found + once_drawn(self.annotation_file, drawn)
 
     def _of_another_size(self, i: int) -> list[Problem]:

@@ -27,6 +27,7 @@ KINDS: tuple[tuple[bytes, tuple[bytes, ...], str], ...] = (
     (_OBJECT, (b'"shapes"', b'"imagePath"'), "LabelMe"),
     (_OBJECT, (b'"_via_img_metadata"',), "VGG Image Annotator"),
     (_OBJECT, (b'"regions"', b'"shape_attributes"'), "VGG Image Annotator"),
+    (_OBJECT, (b'"vid_list"', b'"fid_list"'), "VGG Image Annotator"),
     (_OBJECT, (b'"objects"', b'"geometryType"'), "Supervisely"),
     (_OBJECT, (b'"classes"', b'"projectType"'), "Supervisely"),
     (_OBJECT, (b'"FeatureCollection"', b'"geometry"'), "QuPath"),
@@ -176,9 +177,12 @@ def _renames(root: Path, folders: list[Path]) -> Iterator[str]:
         )
     for place in (root, *folders):
         names = {f: {stem(name) for name in image_names(f)} for f in _folders(place)}
-        for masks, images in permutations(names, 2):
+        # Of a set with masks of several kinds the images are those in a folder called so.
+        pairs = sorted(permutations(names, 2), key=lambda pair: "image" not in pair[1].name.lower())
+        for masks, images in pairs:
             likely = any(word in masks.name.lower() for word in WORDS_FOR_MASKS) and names[masks]
-            if likely and 2 * len(names[images] & names[masks]) > len(names[images]):
+            right = (masks.name, images.name) == ("masks", "images")
+            if likely and not right and 2 * len(names[images] & names[masks]) > len(names[images]):
                 yield (
                     f"{masks} seems to hold the masks of {images}: name the two "
                     f"{place / 'images'} and {place / 'masks'}"

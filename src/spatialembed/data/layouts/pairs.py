@@ -110,6 +110,9 @@ def pairs(root: Path, folder: Path, target: str = "") -> tuple[list[str], list[P
         raise UserError(f"{images.folder} has no image; put images with their masks there{other}")
     if not masks.by_stem:
         needed = where.format("NAME")
+        if inside := sorted(_folders_in(folder / "masks").values()):
+            of_target = folder / "masks" / inside[0] / "NAME.png"
+            needed += f", or of a target {of_target}, NAME as the image's,"
         raise UserError(f"{folder} has no mask; expected {needed} for every image{other}")
     rows, problems = _match(root, images, masks, unknown, where)
     return rows, [*problems, *left]

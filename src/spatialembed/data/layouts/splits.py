@@ -86,7 +86,7 @@ def split_names(names: Sequence[str], split: str, holdout: float) -> list[str]:
 
 def ranked(names: Iterable[str]) -> list[str]:
     """Names in the order of their SHA-256."""
-    return sorted(names, key=lambda name: (hashlib.sha256(name.encode()).digest(), name))
+    return sorted(names, key=lambda name: (hashlib.sha256(os.fsencode(name)).digest(), name))
 
 
 def share_of(data: FilesT, available: Collection[str], holdout: float) -> FilesT:

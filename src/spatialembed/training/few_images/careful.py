@@ -33,7 +33,7 @@ def is_careful(config: TrainConfig) -> bool:
     """Whether a run is to be a careful one: asked for, or from a model on few images.
 
     Raises:
-        UserError: several processes, or data that cannot be opened.
+        UserError: several processes, groups, or data that cannot be opened.
     """
     if config.init is None or config.resume or config.careful is False:
         return False
@@ -50,6 +50,11 @@ def is_careful(config: TrainConfig) -> bool:
         return False
     if config.careful is None and len(images) >= FEW[images.dims]:
         return False
+    if config.groups is not None:
+        raise UserError(
+            f"few {images.things} are dealt out by careful training itself, which knows no groups: "
+            "leave out --groups, or add --careful false to train by the recipe"
+        )
     if config.processes > 1:
         raise UserError(
             f"few {images.things} are learned from by one process: leave out --devices, or add "

@@ -18,8 +18,8 @@ class Instances:
     """Instances of one image or volume of ``D`` spatial axes, in the order they were accepted.
 
     Raises:
-        ValueError: arrays that do not fit each other, a dtype other than below, a score outside
-            [0, 1], a class index without a name, or an empty box.
+        ValueError: arrays that do not fit each other or have masked values, a dtype other than
+            below, a score outside [0, 1], a class index without a name, or an empty box.
     """
 
     label_map: np.ndarray
@@ -50,6 +50,7 @@ class Instances:
                     f"{name} is {array.dtype} of {array.ndim} axes; "
                     f"it must be {np.dtype(dtype).name} of {axes}"
                 )
+            _require_unmasked(array)
         self._validate_rows()
 
     def _validate_rows(self) -> None:
@@ -103,8 +104,9 @@ class Instances:
             classes: (N,) index into ``class_names``; 0 each if None.
 
         Raises:
-            ValueError: a label without a pixel, or what :class:`Instances` refuses.
+            ValueError: a label without a pixel, masked ones, or what :class:`Instances` refuses.
         """
+        _require_unmasked(label_map)
         label_map = np.asarray(label_map).astype(np.int32, casting="same_kind", copy=False)
         boxes = bounding_boxes(label_map)
         n = len(boxes)
@@ -150,6 +152,14 @@ class Instances:
         """(N,) int64 number of pixels of each instance."""
         found = self.label_map[self.label_map > 0]
         return np.bincount(found, minlength=len(self) + 1)[1:]
+
+
+def _require_unmasked(array: np.ndarray) -> None:
+    if np.ma.is_masked(array):
+        raise ValueError(
+            "the array has masked values, which would be taken as they are stored: give "
+            "array.filled(0)"
+        )
 
 
 def bounding_boxes(label_map: np.ndarray) -> np.ndarray:

@@ -27,7 +27,7 @@ from spatialembed.inference.image_files import ImageFile, spacing_of
 from spatialembed.inference.tiles import most_of
 from spatialembed.large.labels import Paint, flat_of, make_labels, number, write_table
 from spatialembed.large.mosaic import Mosaic, plan, plan_volume
-from spatialembed.large.same_image import require_same, stamp_of
+from spatialembed.large.same_image import changed_image, stamp_of
 from spatialembed.large.seams import Compare, pairs_of, settle
 from spatialembed.large.segment import Segment, file_of, open_image
 from spatialembed.large.true_size import diameter_in, grid_in, tell_of_voxels
@@ -116,13 +116,17 @@ def predict_large(
         tiles = {} if mosaic is None else {"tiles": (mosaic.core, mosaic.overlap)}
         held = _agree(part, used | tiles | {"image": str(image), "shape": reader.shape})
         stamp = stamp_of(image, part, out, lock)
-        require_same(image, part, held.get("stamp", stamp), stamp)
+        changed = held.get("stamp", stamp) != stamp
+        if changed and not held.get("to_repair"):
+            raise changed_image(image, part)
+        if changed:
+            tell(f"{image} changed, as if repaired; parts that were done before are kept")
         if mosaic is None:
             mosaic = _planned(reader.shape, workers.here, model, spacing)
             core, overlap = held.get("tiles", (mosaic.core, mosaic.overlap))
             mosaic = Mosaic(reader.shape, tuple(core), tuple(overlap))
         held |= {"tiles": (mosaic.core, mosaic.overlap), "overwrite": replaces, "stamp": stamp}
-        _write(part, held)
+        _write(part, held | {"to_repair": False})
         sides = " x ".join(map(str, reversed(reader.shape)))
         tiled = f"{len(mosaic)} tile{'s' * (len(mosaic) > 1)}"
         tell(f"{image}: {sides} in {tiled}, by {workers.in_words}")
@@ -134,8 +138,13 @@ def predict_large(
         with closing(WorkTable(part / TABLE)) as table, workers.client() as client:
             run = Run(table, client, mosaic, track)
             run.forget_lost(part)
-            run.through("segment", segment, "Finding objects")
-            require_same(image, part, stamp, stamp_of(image, part, out, lock))
+            try:
+                run.through("segment", segment, "Finding objects")
+            except UserError:
+                _write(part, held | {"to_repair": bool(table.failures())})
+                raise
+            if stamp_of(image, part, out, lock) != stamp:
+                raise changed_image(image, part)
             run.through("compare", Compare(mosaic, part), "Comparing seams")
             count = number(mosaic, part, settle(mosaic, part, run.with_pairs()))
             table.add(["labels"])

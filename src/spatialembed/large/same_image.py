@@ -11,7 +11,6 @@ import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from spatialembed.errors import UserError
 
@@ -50,14 +49,9 @@ def _files(image: Path, results: tuple[Path, ...]) -> Iterator[str]:
         yield from (str(path) for path in paths if path not in results)
 
 
-def require_same(image: Path, part: Path, before: Any, now: dict[str, int]) -> None:
-    """Refuse an image whose :func:`stamp_of` is not that from before.
-
-    Raises:
-        UserError: it changed.
-    """
-    if before != now:
-        raise UserError(
-            f"{image} changed since the run in {part} began, which holds parts of what it was; "
-            "restore the image to go on, or add --overwrite to begin anew"
-        )
+def changed_image(image: Path, part: Path) -> UserError:
+    """What is said of an image whose :func:`stamp_of` is not that from before."""
+    return UserError(
+        f"{image} changed since the run in {part} began, which holds parts of what it was; "
+        "restore the image to go on, or add --overwrite to begin anew"
+    )

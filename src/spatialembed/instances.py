@@ -19,8 +19,8 @@ class Instances:
     """Instances of one image or volume of ``D`` spatial axes, in the order they were accepted.
 
     Raises:
-        ValueError: arrays that do not fit each other, a dtype other than below, a score outside
-            [0, 1], a class index without a name, or an empty box.
+        ValueError: arrays that do not fit each other or have masked values, a dtype other than
+            below, a score outside [0, 1], a class index without a name, or an empty box.
     """
 
     label_map: np.ndarray
@@ -52,6 +52,7 @@ class Instances:
                     f"{name} is {array.dtype} of {array.ndim} axes; "
                     f"it must be {np.dtype(dtype).name} of {axes}"
                 )
+            _require_unmasked(array)
         as_names(self.class_names)
         self._validate_rows()
 
@@ -106,9 +107,10 @@ class Instances:
             classes: (N,) index into ``class_names``; 0 each if None.
 
         Raises:
-            ValueError: a label without a pixel, names that are a single text, or what
-                :class:`Instances` refuses.
+            ValueError: a label without a pixel, masked ones, names that are a single text, or
+                what :class:`Instances` refuses.
         """
+        _require_unmasked(label_map)
         given = np.asarray(label_map)
         label_map = given.astype(np.int32, casting="same_kind", copy=False)
         if (highest := given.max(initial=0)) > given.size:  # beyond 32 bits it would be another
@@ -187,6 +189,14 @@ def as_names(class_names: Sequence[str]) -> tuple[str, ...]:
     if isinstance(class_names, str):
         raise ValueError(f"class_names is a list of names, not {class_names!r}")
     return tuple(class_names)
+
+
+def _require_unmasked(array: np.ndarray) -> None:
+    if np.ma.is_masked(array):
+        raise ValueError(
+            "the array has masked values, which would be taken as they are stored: give "
+            "array.filled(0)"
+        )
 
 
 def bounding_boxes(label_map: np.ndarray) -> np.ndarray:

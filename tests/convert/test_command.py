@@ -9,6 +9,7 @@ from PIL import Image
 from microscopes import write_lif
 from spatialembed.cli.main import main
 from spatialembed.convert.run import convert
+from spatialembed.errors import UserError
 
 
 def test_convert_then_check(tmp_path, capsys) -> None:
@@ -34,6 +35,12 @@ def test_convert_then_check(tmp_path, capsys) -> None:
     assert "exists already; remove it" in capsys.readouterr().err
     assert main(["convert", str(folder), str(tmp_path / "x"), "--to", "paper"]) == 1
     assert "to must be one of 'training', 'labelme'" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"to must be one of .*'label_studio', .* not label-studio"):
+        convert(folder, tmp_path / "x", "label-studio")
+    for number, spelling in enumerate(("label-studio", "LabelStudio", "Label Studio", "LabelMe")):
+        there = tmp_path / f"tool {number}"
+        assert main(["convert", str(folder), str(there), "--to", spelling]) == 0
+        assert there.is_dir()
 
 
 def test_that_hardly_a_tool_opens_a_microscope_s_file_is_said(tmp_path) -> None:

@@ -96,6 +96,35 @@ def test_results_of_a_former_run_are_no_images(images, tmp_path) -> None:
     assert images / "found" / "sub" / "x.png" not in [file for file, _ in chosen]
 
 
+def test_label_tiffs_that_know_their_image_are_no_images(images, tmp_path) -> None:
+    found, planes = tmp_path / "found", tmp_path / "planes"
+    list(predict_files(bright(), find_images([images], found), Results(found)))
+    for given in (found, found / "sub", found / "a.tif", found / "*.tif"):
+        with pytest.raises(UserError, match=r"found.*\.tif holds the labels that predict found in"):
+            find_images([given], tmp_path / "out")
+    planes.mkdir()
+    list(predict_files(bright(), find_images([images], planes), Results(planes, pictures=False)))
+    with pytest.raises(UserError, match="holds the labels"):
+        find_images([planes / "sub"], tmp_path / "out", stacks=True)
+    inside = images.parent  # results above their images
+    list(predict_files(bright(), find_images([images], inside), Results(inside)))
+    assert names(find_images([images], inside)) == ["a", "sub/b", "sub/c"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["b_overlay.tif", "b_flows.tif", "b_dP.tif", "b_cp_masks.png", "b_outlines.png",
+     "b_cp_output.png"],
+)  # fmt: skip
+def test_pictures_and_flows_beside_their_image_are_no_images(images, tmp_path, name) -> None:
+    for file in (images / "sub" / name, images / name):
+        file.write_bytes((images / "a.png").read_bytes())
+    told = []
+    found = names(find_images([images], tmp_path / "out", told.append))
+    assert found == ["a", name[:-4], "sub/b", "sub/c"]  # beside another image it is one
+    assert told[0].startswith(f"{images / 'sub' / name}, beside images as masks or results are")
+
+
 def test_hidden_folders_are_no_images_and_other_formats_are_told(images, tmp_path) -> None:
     for name in (".ipynb_checkpoints/a-checkpoint.png", "__MACOSX/a.png", "sub/._b.tif"):
         (images / name).parent.mkdir(exist_ok=True)

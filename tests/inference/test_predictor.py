@@ -12,6 +12,8 @@ from spatialembed.inference import predictor
 from spatialembed.inference.predictor import Model, to_array
 from spatialembed.inference.torch_network import TorchNetwork, evaluating
 from spatialembed.inference.zoom import Part
+from spatialembed.instances import Instances
+from spatialembed.metrics.matching import match
 from spatialembed.models import shipped
 from spatialembed.models.checkpoint import save_model
 from spatialembed.models.normalization import Normalization
@@ -268,6 +270,18 @@ def test_masked_pixels_are_refused_not_taken_as_stored() -> None:
     with pytest.raises(UserError, match=r"has masked pixels.*array\.filled\(0\)"):
         bright().predict(image)
     assert len(bright().predict(np.ma.masked_array(squares()))) == 2
+    output = np.ma.masked_array(bright().raw(squares()))
+    assert len(bright().cluster(output)) == 2
+    found = bright().cluster(output)
+    output[:, 5] = np.ma.masked
+    for work in (bright().cluster, lambda raw: bright().refined(found, raw)):
+        with pytest.raises(ValueError, match=r"has masked values.*output\.filled\(numpy\.nan\)"):
+            work(output)
+    labels = np.ma.masked_array(found.label_map, mask=found.label_map == 2)
+    with pytest.raises(ValueError, match=r"masked values.*array\.filled\(0\)"):
+        Instances.from_label_map(labels)
+    with pytest.raises(UserError, match=r"label mask has masked pixels: give array\.filled\(0\)"):
+        match(found.label_map, labels)
     assert len(bright().predict(image.filled(0))) == 0
 
 

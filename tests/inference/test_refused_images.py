@@ -2,6 +2,7 @@
 
 from test_predictor import bright
 
+from spatialembed.formats.at_work import at_work
 from spatialembed.formats.results_folder import Results
 from spatialembed.inference.folder import predict_files
 from spatialembed.inference.image_files import find_images
@@ -19,7 +20,7 @@ def test_images_that_are_all_refused_leave_nothing_behind(tmp_path) -> None:
     out.mkdir(parents=True)
     table = out / "work.sqlite"  # of several workers
     table.touch()
-    with results.or_nothing([], table):
+    with at_work(results, {}, False, [], [table]):
         pass
     list(predict_files(bright(), files, results))
     assert list(out.iterdir()) == []  # which was there before

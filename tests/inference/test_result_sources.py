@@ -14,7 +14,7 @@ from two_targets import scene
 from spatialembed.errors import UserError
 from spatialembed.formats import results_folder, target_results
 from spatialembed.formats.results_folder import Results
-from spatialembed.formats.sources import TAG, require_sources, source_of
+from spatialembed.formats.sources import TAG, UNKNOWN, require_sources, source_of
 from spatialembed.inference.folder import predict_files
 from spatialembed.inference.image_files import find_images
 
@@ -26,9 +26,9 @@ def image_in(folder, content=None):
     return path
 
 
-def predicted(path, out, model=None, overwrite=False, **options):
-    results = Results(out, **options)
-    return list(predict_files(model or bright(), find_images([path], out), results, overwrite))
+def predicted(path, out, model=None, overwrite=False, min_size=None, **options):
+    images, results = find_images([path], out), Results(out, **options)
+    return list(predict_files(model or bright(), images, results, overwrite, min_size=min_size))
 
 
 def held(folder):
@@ -89,7 +89,34 @@ def test_results_that_say_nothing_are_kept(tmp_path) -> None:
     for told in (None, "scanned page 7", "{}", "[1]"):
         tags = [(TAG, "s", 0, told, True)] if told else []
         tifffile.imwrite(out / "a.tif", squares()[..., 0], extratags=tags)
-        assert predicted(image_in(tmp_path / "other"), out)[0].kept
+        [outcome] = predicted(image_in(tmp_path / "other"), out)
+        assert outcome.kept
+        assert outcome.notes == (UNKNOWN,)
+    [added] = predicted(path, out, formats=["measurements"])
+    assert UNKNOWN in added.notes
+    [own] = predicted(path, out, overwrite=True)
+    assert UNKNOWN not in own.notes
+    assert predicted(path, out)[0].notes == ()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_files_that_are_no_results_are_neither_kept_nor_replaced(tmp_path, overwrite) -> None:
+    path, out = image_in(tmp_path / "images"), image_in(tmp_path / "raw").parent
+    before = held(out)
+    with pytest.raises(UserError, match=r"raw.a\.tif.* no result of predict; choose another --out"):
+        predicted(path, out, overwrite=overwrite, pictures=False)
+    assert held(out) == before
+
+
+def test_images_are_counted_not_their_targets(tmp_path) -> None:
+    first, out = image_in(tmp_path / "day1", scene()[..., 0]), tmp_path / "found"
+    predicted(first, out, two_targets())
+    image_in(tmp_path / "day1", scene()[::-1, :, 0])
+    with pytest.raises(UserError, match="before that changed; choose"):
+        predicted(first, out, two_targets())
+    other = (tmp_path / "day1" / "a.tif").rename(tmp_path / "day1" / "b.tif")
+    with pytest.raises(UserError, match="also holds results of 1 images that are not given"):
+        predicted(other, out, two_targets(), overwrite=True, min_size=7)
 
 
 @pytest.mark.parametrize("model", [bright, two_targets])

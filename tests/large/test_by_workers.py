@@ -94,7 +94,9 @@ def test_a_damaged_chunk_is_named_and_the_rest_is_not_done_again(
     lost = part / "objects" / "0.npz"
     lost.unlink()  # gone, although the table has it as done
     monkeypatch.setattr(large_image, "_remove", lambda folder: None)
-    predict_large(Pointing(), path, out, there, mosaic=MOSAIC)
+    told: list[str] = []
+    predict_large(Pointing(), path, out, there, mosaic=MOSAIC, tell=told.append)
+    assert told[0] == f"{path} changed, as if repaired; parts that were done before are kept"
     again = {p.name: p.stat().st_mtime_ns for p in (part / "objects").iterdir()}
     assert {name for name in again if again[name] != done.get(name)} == {
         f"{tile}.npz" for tile in (0, 4, 5, 7, 8)
@@ -205,7 +207,7 @@ def test_a_folder_that_cannot_be_written_is_said(there, tmp_path, monkeypatch) -
     out = tmp_path / "labels.zarr"
 
     def spoilt(part: Path, settings: dict) -> None:
-        part.mkdir()
+        part.mkdir(exist_ok=True)
         (part / "objects").touch()  # no folder can be made there
 
     with monkeypatch.context() as patch:

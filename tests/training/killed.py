@@ -16,8 +16,8 @@ import torch
 
 from spatialembed.console.output import console
 from spatialembed.errors import UserError
+from spatialembed.files.folder_lock import one_run
 from spatialembed.training import StageConfig, TrainConfig, best_model, loop, train
-from spatialembed.training.folder_lock import one_run
 from spatialembed.training.run_log import RunLog
 
 STAGES = [  # of 12 steps a checkpoint lies within a row of losses, which are of 10 steps

@@ -17,9 +17,9 @@ from spatialembed.data.index import object_index
 from spatialembed.data.open import open_data
 from spatialembed.errors import UserError
 from spatialembed.errors.interrupts import postponed
+from spatialembed.files.folder_lock import one_run
 from spatialembed.training import StageConfig, TrainConfig, loop, minutes, run, train
 from spatialembed.training.fingerprint import fingerprint, require_same
-from spatialembed.training.folder_lock import one_run
 from spatialembed.training.run_log import RunLog
 
 

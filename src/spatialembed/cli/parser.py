@@ -11,7 +11,7 @@ from jsonargparse import ActionYesNo, ArgumentParser
 
 from spatialembed.cli.recipe import find_recipe
 from spatialembed.errors import UserError
-from spatialembed.files.described import did_you_mean, said
+from spatialembed.files.described import did_you_mean, said, spelled
 
 
 class Parser(ArgumentParser):
@@ -32,7 +32,8 @@ class Parser(ArgumentParser):
         self._read = action, arg_strings
         if action.dest == "config":
             return str(find_recipe(arg_strings[0]))
-        return super()._get_values(action, arg_strings)
+        hint = self._hints.get(action.dest)
+        return super()._get_values(action, [spelled(hint, word) for word in arg_strings])
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise what is wrong.

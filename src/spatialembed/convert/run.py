@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from spatialembed.convert import (
     Tool,
@@ -26,7 +26,7 @@ from spatialembed.data.images.kinds import is_vendor
 from spatialembed.data.layouts.other_layouts import kind_of_json
 from spatialembed.data.open import scan_data
 from spatialembed.errors import UserError
-from spatialembed.files.described import read_json
+from spatialembed.files.described import read_json, said
 from spatialembed.files.writing import new_folder
 
 FORMATS: dict[str, Any] = {
@@ -98,6 +98,8 @@ def convert(
             be read; the sentence names the file.
     """
     root, out = Path(source), Path(out)
+    if to not in get_args(Tool):
+        raise UserError(f"to must be {said(Tool)}, not {to}")
     if not root.is_dir():
         raise UserError(f"{root} is no folder; give that of what the tool wrote, unpacked")
     with new_folder(out, root) as made:

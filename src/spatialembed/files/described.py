@@ -260,6 +260,17 @@ def did_you_mean(name: Any, known: Iterable[str], written: str = "'{}'") -> str:
     return f"did you mean {written.format(close[0])}?" if close else ""
 
 
+def spelled(hint: Any, word: str) -> str:
+    """The literal of a type hint that a word is but for case, dashes and spaces; else the word."""
+    literals = (part for part in (hint, *get_args(hint)) if get_origin(part) is Literal)
+    choices = {_plain(choice): choice for literal in literals for choice in get_args(literal)}
+    return str(choices.get(_plain(word), word))
+
+
+def _plain(word: str) -> str:
+    return word.casefold().translate(dict.fromkeys(map(ord, "-_ ")))
+
+
 def some(count: int, noun: str) -> str:
     """A number of things in words."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

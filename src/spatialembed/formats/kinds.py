@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Literal, get_args
 
 from spatialembed.errors import UserError, missing_extra
@@ -61,3 +63,11 @@ def require_kind(name: str, dims: int) -> None:
             f"format {name} is of {'volumes' if dims == 2 else 'images'}; leave it out: of "
             f"{'images' if dims == 2 else 'stacks'} there are label TIFFs and {', '.join(others)}"
         )
+
+
+def images_of(label_tiffs: Iterable[Path], targets: Collection[str]) -> set[str]:
+    """Images that label TIFFs are of, by their names: of several targets each image has several."""
+    names = {str(path.with_suffix("")) for path in label_tiffs}
+    return {
+        next((n.removesuffix(f"_{t}") for t in targets if n.endswith(f"_{t}")), n) for n in names
+    }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from spatialembed.formats.kinds import (
     OF_ALL_TARGETS,
     OF_ONE_TARGET,
     PLACES,
+    images_of,
     require_format,
     require_kind,
 )
@@ -29,7 +29,7 @@ from spatialembed.formats.measurements import write_measurements
 from spatialembed.formats.meshes import write_meshes
 from spatialembed.formats.outlines import geojson, write_imagej_rois
 from spatialembed.formats.settings_file import differences, in_short, settings_in
-from spatialembed.formats.sources import source_of
+from spatialembed.formats.sources import require_results, source_of
 from spatialembed.pictures import overlay, save_picture
 from spatialembed.pictures.overlays import projected
 
@@ -178,7 +178,13 @@ class Results:
             if kind in self.kinds and (overwrite or not path.is_file()):
                 write(path)
 
-    def agree(self, settings: dict[str, Any], overwrite: bool, names: Collection[str]) -> None:
+    def agree(
+        self,
+        settings: dict[str, Any],
+        overwrite: bool,
+        names: Collection[str],
+        alone: bool = True,
+    ) -> None:
         """Keep what the results are made with, so that a folder never mixes two settings.
 
         Where settings are replaced, what was made with the former ones is removed first, so that
@@ -188,15 +194,23 @@ class Results:
             settings: of model and clustering, as JSON has them.
             overwrite: take these settings from now on, whatever there was.
             names: of the images whose results are asked for.
+            alone: whether no other run is at work in the folder.
 
         Raises:
             UserError: results that are there were made with others, and are not to be overwritten
-                or are of other images.
+                or are of other images, or another run is making them; or a file is none of them.
         """
-        there = self._labels()
+        there = self.label_tiffs()
         first = next(there, None)  # settings of a run that wrote nothing bind no other
-        before = settings if first is None else settings_in(self.out, settings)
+        if first is not None and not (self.out / SETTINGS_FILE).is_file():
+            require_results(path for name in names for path in self.paths("labels", name))
+        before = settings if first is None and alone else settings_in(self.out, settings)
         if told := in_short(differences(before, settings)):
+            if not alone:
+                raise UserError(
+                    f"another run with {told} is at work in {self.out}; wait until it ends, or "
+                    "choose another --out"
+                )
             if not overwrite:
                 raise UserError(
                     f"results in {self.out} were made with {told}; add --overwrite to replace "
@@ -205,9 +219,10 @@ class Results:
             targets = before.get("targets")  # by which its files are named
             former = replace(self, targets=tuple(targets) if isinstance(targets, dict) else ())
             labels = {path for name in names for path in former.paths("labels", name)}
-            if kept := [file for file in (first, *there) if file not in labels]:
+            if kept := [file for file in (first, *there) if file and file not in labels]:
+                images = len(images_of(kept, former.targets))
                 raise UserError(
-                    f"{self.out} also holds results of {len(kept)} images that are not given, "
+                    f"{self.out} also holds results of {images} images that are not given, "
                     f"such as {kept[0]}, made with {told}; give their images too, or choose "
                     "another --out"
                 )
@@ -217,24 +232,6 @@ class Results:
         if overwrite and "coco" not in self.formats:
             for name in COCO_FILES:
                 (self.out / name).unlink(missing_ok=True)
-
-    @contextmanager
-    def or_nothing(self, made: Sequence[Path], *others: Path) -> Iterator[None]:
-        """Take away what is there of no result, where none came of the block and none was there.
-
-        Args:
-            made: folders that were not there before, the innermost first; empty ones go.
-            others: files beside the settings that go.
-        """
-        try:
-            yield
-        finally:
-            if next(self._labels(), None) is None:
-                with suppress(OSError):
-                    for file in (self.out / SETTINGS_FILE, *others):
-                        file.unlink(missing_ok=True)
-                    for folder in made:
-                        folder.rmdir()
 
     def gather(self, names: Sequence[str]) -> Path | None:
         """Put the rows of all images of the folder into one COCO file, and say where it is.
@@ -285,7 +282,7 @@ class Results:
         names = [f"{name}_{target}" for target in self.targets] if own else [name]
         return [self.out / PLACES[kind].format(one) for one in names]
 
-    def _labels(self) -> Iterator[Path]:
+    def label_tiffs(self) -> Iterator[Path]:
         """Label TIFFs of the folder, of any image."""
         return (file for file in self.out.rglob("*.tif") if not file.name.startswith("."))
 

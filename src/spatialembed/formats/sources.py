@@ -23,6 +23,12 @@ from spatialembed.errors import UserError
 TAG = 269
 """DocumentName."""
 
+UNKNOWN = (
+    "the labels that are there do not say of which image they are (those of an earlier version, or "
+    "changed since) and are kept: make sure that they are of this one, or add --overwrite"
+)
+"""What is said of an image whose results nobody knows to be its own."""
+
 _AT_ONCE = 1 << 22
 """Bytes of a file that are read at a time."""
 
@@ -42,10 +48,35 @@ def source_of(image: Path, label_tiff: Path) -> str:
     return json.dumps({"image": _place(image, label_tiff), **content})
 
 
+def require_results(label_tiffs: Iterable[Path]) -> None:
+    """Refuse files where labels would go that are none.
+
+    Raises:
+        UserError: one is there that does not say of which image it is.
+    """
+    for path in label_tiffs:
+        if path.is_file() and not _told(path):
+            raise UserError(
+                f"{path}, where labels would go, is there and no result of predict; choose another "
+                "--out"
+            )
+
+
+def doubts(label_tiffs: Iterable[Path]) -> tuple[str, ...]:
+    """What there is to say of an image's label TIFFs that do not say of which image they are."""
+    unknown = any(path.is_file() and not _told(path) for path in label_tiffs)
+    return (UNKNOWN,) if unknown else ()
+
+
+def image_of(label_tiff: Path) -> str | None:
+    """The image that a label TIFF says its labels are of; None where it says nothing."""
+    return _told(label_tiff).get("image")
+
+
 def require_sources(results: Iterable[tuple[Path, Path]], remedy: str) -> None:
     """Refuse label TIFFs that are there and say that they are of another image.
 
-    Those that say nothing, as of earlier versions, pass.
+    Those that say nothing, as of earlier versions, pass: see :func:`doubts`.
 
     Args:
         results: label TIFFs, each with the image that it is to be of.
@@ -64,7 +95,8 @@ def require_sources(results: Iterable[tuple[Path, Path]], remedy: str) -> None:
         if before == _place(image, label_tiff)
         else f"{label_tiff} holds the results of another image, {before}, not of {image}"
     )
-    more = f" (so it is with {len(others) - 1} more)" if len(others) > 1 else ""
+    images = len({image for _, image in others})  # of several targets each has a label TIFF
+    more = f" (so it is with {images - 1} more)" if images > 1 else ""
     raise UserError(f"{what}{more}; {remedy}")
 
 

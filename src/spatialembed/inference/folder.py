@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,8 +14,9 @@ import numpy as np
 from spatialembed.data.images.reading import read_image, read_stack
 from spatialembed.data.images.series import which
 from spatialembed.errors import UserError
-from spatialembed.files.writing import missing_folders, sweep
-from spatialembed.formats.sources import require_sources
+from spatialembed.files.writing import sweep
+from spatialembed.formats.at_work import at_work
+from spatialembed.formats.sources import doubts, require_sources
 from spatialembed.formats.target_results import require_distinct, require_own, write_targets
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.image_files import ImageFile, spacing_of
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from spatialembed.formats.results_folder import Results
     from spatialembed.inference.predictor import Model
     from spatialembed.instances import Instances
-
 
 REMEDY = "choose another --out, or add --overwrite to replace them"
 """What to do about results of another image."""
@@ -74,30 +75,30 @@ def predict_files(
 ) -> Iterator[Outcome]:
     """Predict images one after the other and write their results, yielding each as it is done.
 
-    An image that fails is an outcome with an error; the rest goes on. Further images are read,
-    and results written, while the network works; the order stays.
+    An image that fails is an outcome with an error; the rest goes on. Images are read, and results
+    written, while the network works; the order stays.
 
     Args:
         model: what finds the instances.
         images: as :func:`find_images` gives them.
         results: where results go and which.
-        overwrite: predict again where results exist; otherwise they are kept, and what is
-            missing is added.
+        overwrite: predict again where results exist; else they are kept, what is missing is added.
         seed_threshold, foreground_threshold, min_size: as in :meth:`Model.cluster`.
         stitch: take files as stacks in z; see :func:`~spatialembed.inference.stack.predict_stack`.
 
     Raises:
-        UserError: at once, for a setting out of its range, results that the model's classes
-            cannot have, or results that are there and were made with other settings or of another
-            image.
+        UserError: at once, for a setting out of its range, results that the model's classes cannot
+            have, or that are there, or being made, with other settings or of another image.
     """
     given = (seed_threshold, foreground_threshold, min_size)
     results = replace(results, targets=model.spec.largest_first)
-    made = missing_folders(results.out)
-    settings = agreed_settings(model, images, results, overwrite, given, stitch)
-    return _predict_each(model, images, results, overwrite, settings, stitch, made)
+    with ExitStack() as held:
+        what = (model, images, results, overwrite)
+        settings = held.enter_context(agreed_settings(*what, given, stitch))
+        return _predict_each(*what, settings, stitch, held.pop_all())
 
 
+@contextmanager
 def agreed_settings(
     model: Model,
     images: Sequence[ImageFile],
@@ -105,11 +106,11 @@ def agreed_settings(
     overwrite: bool,
     given: Given,
     stitch: bool = False,
-) -> Given:
-    """Settings that results are made with: as given, since a model that finds sizes by itself has
-    a minimum size for each.
+    others: Collection[Path] = (),
+) -> Iterator[Given]:
+    """Settings of results in the block, as given: one that finds sizes has a least size for each.
 
-    The rest, and what is refused, is as for :func:`predict_files`.
+    ``others`` is that of :func:`.at_work`; the rest, and what is refused, as of `predict_files`.
     """
     used = {"model": model.name, **model.used(*given)}
     if stitch:
@@ -124,8 +125,8 @@ def agreed_settings(
     sweep(results.out)
     if not overwrite:
         require_own(results, [(image.name, image.path) for image in images], REMEDY)
-    results.agree(used, overwrite, names)
-    return given
+    with at_work(results, used, overwrite, names, others):
+        yield given
 
 
 def _predict_each(
@@ -135,7 +136,7 @@ def _predict_each(
     overwrite: bool,
     settings: Given,
     stitch: bool,
-    made: Sequence[Path],
+    held: ExitStack,
 ) -> Iterator[Outcome]:
     read_pixels, found_in = ways(model, stitch)
     jobs = ((image, not overwrite and results.has(image.name)) for image in images)
@@ -147,7 +148,9 @@ def _predict_each(
     def work(job: _Job, read: Callable[[], Any]) -> Found | Outcome:
         image, kept = job
         if kept:
-            return Outcome(image, None, kept=True)
+            return Outcome(
+                image, None, kept=True, notes=doubts(results.paths("labels", image.name))
+            )
         return _attempted(image, lambda: found_in(model, image, read, settings))
 
     def write(job: _Job, found: Found | Outcome) -> Outcome:
@@ -155,7 +158,7 @@ def _predict_each(
             return found
         return _attempted(job[0], lambda: found.write(results, overwrite))
 
-    with results.or_nothing(made):
+    with held:
         yield from overlapped(jobs, read, work, write, _size)
 
 
@@ -223,16 +226,17 @@ class Found(NamedTuple):
             UserError: they cannot be written.
         """
         (path, name, _), found = self.image, self.instances
+        notes, labels = self.notes, results.paths("labels", name)
         if not overwrite:  # another process may have written some meanwhile
-            require_sources(((labels, path) for labels in results.paths("labels", name)), REMEDY)
+            require_sources(((each, path) for each in labels), REMEDY)
+            notes += doubts(labels)
         if results.targets:
             write_targets(results, name, self.pixels, found, overwrite, self.spacing, path)
         else:
             [one] = found.values()
             results.write(name, self.pixels, one, overwrite, self.spacing, source=path)
-        diameter, look = self.told()
-        count = sum(map(len, found.values()))
-        return Outcome(self.image, count, None, False, diameter, self.notes, look, self.ratios)
+        count, (diameter, look) = sum(map(len, found.values())), self.told()
+        return Outcome(self.image, count, None, False, diameter, notes, look, self.ratios)
 
 
 def find(model: Model, image: ImageFile, read: Callable[[], np.ndarray], settings: Given) -> Found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,7 +15,7 @@ from spatialembed.data.images.reading import is_stack, stack_size, stack_spacing
 from spatialembed.data.images.series import Series
 from spatialembed.data.images.spacing import ALIKE
 from spatialembed.data.images.vendor_image import vendor_remark
-from spatialembed.data.layouts.pairs import masks_among
+from spatialembed.data.layouts.pairs import made_of_others
 from spatialembed.data.layouts.unread_files import (
     DOCUMENTS,
     STORES,
@@ -26,6 +26,7 @@ from spatialembed.data.layouts.unread_files import (
 )
 from spatialembed.errors import UserError
 from spatialembed.files.names import composed
+from spatialembed.formats.sources import image_of
 
 if TYPE_CHECKING:
     from spatialembed.data.data_set import DataSet
@@ -70,7 +71,7 @@ def find_images(
 
     Raises:
         UserError: an input that does not exist or holds no image, two images whose results would
-            have one name, or results that would lie among the images.
+            have one name, results that would lie among the images, or images that are results.
     """
     images: dict[str, ImageFile] = {}
     place = cache(Path.resolve)  # of folders: of each of a million files it would take minutes
@@ -90,6 +91,7 @@ def find_images(
                     f"results of {image.path} would lie beside it, where label maps could replace "
                     "images; choose another folder"
                 )
+    _refuse_results(images.values(), place)
     folders = [
         i.path for i in images.values() if stacks and i.path.is_dir() and not is_zarr(i.path)
     ]
@@ -97,6 +99,18 @@ def find_images(
         such = f" ({len(folders)} such folders)" * (len(folders) > 1)
         tell(f"the files of {folders[0]} are taken for the planes of one stack{such}")
     return list(images.values())
+
+
+def _refuse_results(images: Iterable[ImageFile], place: Callable[[Path], Path]) -> None:
+    """Refuse label TIFFs, where results lie, that say of which image they are."""
+    is_result = cache(lambda folder: in_results(Path(folder.anchor))(folder))
+    for path, *_ in images:
+        first = next(iter(sorted(path.glob("*.tif"))), path) if path.is_dir() else path
+        if first.suffix == ".tif" and is_result(place(first.parent)) and (of := image_of(first)):
+            raise UserError(
+                f"{first} holds the labels that predict found in {of}, and is no image: give the "
+                "images themselves, or a folder without results"
+            )
 
 
 def spacing_of(
@@ -183,7 +197,7 @@ def _without_truth(root: Path, files: list[Path], tell: Callable[[str], None]) -
     names = defaultdict(list)
     for file in files:
         names[file.parent].append(file.name)
-    masks = {folder / name for folder, inside in names.items() for name in masks_among(inside)}
+    masks = {folder / name for folder, inside in names.items() for name in made_of_others(inside)}
     if left or masks:
         count = len(left) + len(masks)
         more = f" (and {count - 1} more such)" if count > 1 else ""

@@ -135,6 +135,11 @@ def as_float32(output: Array) -> np.ndarray:
 
 def _check(output: Array, n_sigma: int, threshold: float) -> int:
     """Number of classes, once everything fits."""
+    if np.ma.is_masked(output):
+        raise ValueError(
+            "the raw output has masked values, which would be taken as they are stored: give "
+            "output.filled(numpy.nan), of which no pixel belongs to anything"
+        )
     if "int" in str(output.dtype) or "bool" in str(output.dtype):
         raise ValueError(f"a raw output holds floating-point numbers, not {output.dtype}")
     dims = output.ndim - 1

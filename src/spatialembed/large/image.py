@@ -17,6 +17,7 @@ from spatialembed.data.images.series import which
 from spatialembed.data.images.windows import in_words, one_below_the_other
 from spatialembed.errors import UserError
 from spatialembed.files.described import fitting, read_json
+from spatialembed.files.folder_lock import alone
 from spatialembed.files.names import SETTINGS_FILE
 from spatialembed.files.writing import atomic_write
 from spatialembed.formats.settings_file import in_short
@@ -26,6 +27,7 @@ from spatialembed.inference.image_files import ImageFile, spacing_of
 from spatialembed.inference.tiles import most_of
 from spatialembed.large.labels import Paint, flat_of, make_labels, number, write_table
 from spatialembed.large.mosaic import Mosaic, plan, plan_volume
+from spatialembed.large.same_image import changed_image, stamp_of
 from spatialembed.large.seams import Compare, pairs_of, settle
 from spatialembed.large.segment import Segment, file_of, open_image
 from spatialembed.large.true_size import diameter_in, grid_in, tell_of_voxels
@@ -85,7 +87,8 @@ def predict_large(
 
     Raises:
         UserError: an image that cannot be read, an ``out`` that is there, a run of other settings
-            under way, parts that failed, or a scheduler that is gone.
+            under way or of an image that changed since, parts that failed, or a scheduler that is
+            gone.
     """
     workers = workers or Workers()
     image, out = image.absolute(), out.absolute()  # workers may run in other folders
@@ -103,47 +106,63 @@ def predict_large(
         source, model = source.seeing(diameter), model.seeing(diameter)
     tell_of_voxels(file, model, stated, notes)
     spacing = stated or spec.spacing or (1.0, 1.0, 1.0)
-    refuse_if_used(part / TABLE)
-    if overwrite or not _read(part):
-        _remove(part)
-    settings = model.settings(seed_threshold, foreground_threshold, min_size)
-    used = model.used(*settings) | {"model": model.name} | which(series).told()
-    tiles = {} if mosaic is None else {"tiles": (mosaic.core, mosaic.overlap)}
-    held = _agree(part, used | tiles | {"image": str(image), "shape": reader.shape})
-    if mosaic is None:
-        mosaic = _planned(reader.shape, workers.here, model, spacing)
-        core, overlap = held.get("tiles", (mosaic.core, mosaic.overlap))
-        mosaic = Mosaic(reader.shape, tuple(core), tuple(overlap))
-    _write(part, held | {"tiles": (mosaic.core, mosaic.overlap), "overwrite": replaces})
-    sides = " x ".join(map(str, reversed(reader.shape)))
-    tell(f"{image}: {sides} in {len(mosaic)} tile{'s' * (len(mosaic) > 1)}, by {workers.in_words}")
-    as_one = one_below_the_other(reader)
-    normalize = spec.normalization.fixed(as_one)
-    tell_sampled(spec.normalization, as_one, str(image))
-    paint = Paint(mosaic, part, flat_of(spacing) if spec.dims == 3 else 0)
-    segment = Segment(source, image, mosaic, normalize, settings, part, workers.threads, series)
-    with closing(WorkTable(part / TABLE)) as table, workers.client() as client:
-        run = Run(table, client, mosaic, track)
-        run.forget_lost(part)
-        run.through("segment", segment, "Finding objects")
-        run.through("compare", Compare(mosaic, part), "Comparing seams")
-        count = number(mosaic, part, settle(mosaic, part, run.with_pairs()))
-        table.add(["labels"])
-        if not table.is_done("labels"):
-            make_labels(paint, count, spec.class_names, grid)
-            table.done("labels", {"count": count})
-        run.through("paint", paint, "Writing labels")
-        write_table(mosaic, part, count)
-        looks = [Look(*note["look"]) for _, note in table.notes() if note.get("look")]
-    tell_of_parts(looks, model, str(image))
-    former = out.with_name(f".{out.name}.former")
-    if out.exists():
+    lock = out.with_name(f".{out.name}.lock")
+    with alone(lock, f"another run is at work on {out}"):
+        refuse_if_used(part / TABLE)
+        if overwrite or not _read(part):
+            _remove(part)
+        settings = model.settings(seed_threshold, foreground_threshold, min_size)
+        used = model.used(*settings) | {"model": model.name} | which(series).told()
+        tiles = {} if mosaic is None else {"tiles": (mosaic.core, mosaic.overlap)}
+        held = _agree(part, used | tiles | {"image": str(image), "shape": reader.shape})
+        stamp = stamp_of(image, part, out, lock)
+        changed = held.get("stamp", stamp) != stamp
+        if changed and not held.get("to_repair"):
+            raise changed_image(image, part)
+        if changed:
+            tell(f"{image} changed, as if repaired; parts that were done before are kept")
+        if mosaic is None:
+            mosaic = _planned(reader.shape, workers.here, model, spacing)
+            core, overlap = held.get("tiles", (mosaic.core, mosaic.overlap))
+            mosaic = Mosaic(reader.shape, tuple(core), tuple(overlap))
+        held |= {"tiles": (mosaic.core, mosaic.overlap), "overwrite": replaces, "stamp": stamp}
+        _write(part, held | {"to_repair": False})
+        sides = " x ".join(map(str, reversed(reader.shape)))
+        tiled = f"{len(mosaic)} tile{'s' * (len(mosaic) > 1)}"
+        tell(f"{image}: {sides} in {tiled}, by {workers.in_words}")
+        as_one = one_below_the_other(reader)
+        normalize = spec.normalization.fixed(as_one)
+        tell_sampled(spec.normalization, as_one, str(image))
+        paint = Paint(mosaic, part, flat_of(spacing) if spec.dims == 3 else 0)
+        segment = Segment(source, image, mosaic, normalize, settings, part, workers.threads, series)
+        with closing(WorkTable(part / TABLE)) as table, workers.client() as client:
+            run = Run(table, client, mosaic, track)
+            run.forget_lost(part)
+            try:
+                run.through("segment", segment, "Finding objects")
+            except UserError:
+                _write(part, held | {"to_repair": bool(table.failures())})
+                raise
+            if stamp_of(image, part, out, lock) != stamp:
+                raise changed_image(image, part)
+            run.through("compare", Compare(mosaic, part), "Comparing seams")
+            count = number(mosaic, part, settle(mosaic, part, run.with_pairs()))
+            table.add(["labels"])
+            if not table.is_done("labels"):
+                make_labels(paint, count, spec.class_names, grid)
+                table.done("labels", {"count": count})
+            run.through("paint", paint, "Writing labels")
+            write_table(mosaic, part, count)
+            looks = [Look(*note["look"]) for _, note in table.notes() if note.get("look")]
+        tell_of_parts(looks, model, str(image))
+        former = out.with_name(f".{out.name}.former")
+        if out.exists():
+            _remove(former)
+            os.replace(out, former)
+        os.replace(part / "labels", out)
         _remove(former)
-        os.replace(out, former)
-    os.replace(part / "labels", out)
-    _remove(former)
-    _remove(part)
-    return count
+        _remove(part)
+        return count
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ to begin again than ten."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from typing import Any
 
-from spatialembed.files.writing import missing_folders
 from spatialembed.formats.results_folder import Results
+from spatialembed.formats.sources import doubts
 from spatialembed.inference.folder import Given, Outcome, agreed_settings, predict_file
 from spatialembed.inference.image_files import ImageFile
 from spatialembed.inference.true_size import Ratios
@@ -57,29 +57,32 @@ def predict_many(
     """
     path = results.out.absolute() / TABLE
     refuse_if_used(path)
-    given, made = (seed_threshold, foreground_threshold, min_size), missing_folders(path.parent)
-    settings = agreed_settings(source.load(), images, results, overwrite, given)
+    given = (seed_threshold, foreground_threshold, min_size)
+    what = (source.load(), images, results, overwrite)
     # Workers may run in other folders.
     results = replace(results, out=results.out.absolute())
-    task = PredictFile(source, results, overwrite, settings, workers.threads)
     by_name = {image.name: image._replace(path=image.path.absolute()) for image in images}
-    if overwrite:
-        path.unlink(missing_ok=True)
-    with (
-        results.or_nothing(made, path),
-        closing(WorkTable(path)) as table,
-        workers.client() as client,
-    ):
+    with ExitStack() as held:
+        settings = held.enter_context(agreed_settings(*what, given, others=[path]))
+        if overwrite:
+            path.unlink(missing_ok=True)
+        table = held.enter_context(closing(WorkTable(path)))
+        client = held.enter_context(workers.client())
+        task = PredictFile(source, results, overwrite, settings, workers.threads)
         table.add(by_name)
         kept = {image.name: image for image in images if not overwrite and results.has(image.name)}
         left = by_name.keys() - kept.keys()
         for name in left:
             if table.is_done(name):
                 table.undo(name)
-        yield from (Outcome(image, None, kept=True) for image in kept.values())
+        yield from (_kept(image, results) for image in kept.values())
         names = (name for name in table.waiting() if name in left)
         for name in work_through(table, names, task, by_name.__getitem__, client):
             yield _outcome(table, by_name[name])
+
+
+def _kept(image: ImageFile, results: Results) -> Outcome:
+    return Outcome(image, None, kept=True, notes=doubts(results.paths("labels", image.name)))
 
 
 def _outcome(table: WorkTable, image: ImageFile) -> Outcome:

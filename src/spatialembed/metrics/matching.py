@@ -231,6 +231,8 @@ def _check(label_map: IntArray, label_mask: IntArray, *others: BoolArray | IntAr
     for what, labels in (("label map", label_map), ("label mask", label_mask)):
         if not np.issubdtype(labels.dtype, np.integer):
             raise UserError(f"a {what} holds integers, not {labels.dtype}; convert it first")
+        if np.ma.is_masked(labels):
+            raise UserError(f"a {what} has masked pixels: give array.filled(0), or pass ignore")
         if labels.size and labels.min() < 0:
             raise UserError(f"a {what} has no negative ids, this one has {labels.min()}")
     for other in (label_mask, *others):

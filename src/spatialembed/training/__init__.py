@@ -12,7 +12,7 @@ loop.py is the loop. What it calls, in this order:
 - run_log.py: tables and lines; resume.py: checkpoints, which checkpoint_fields.py checks, of the
   data of fingerprint.py.
 - few_images/: what happens instead where a model goes on from few images.
-- processes.py: several processes, whose layers whole_batch.py joins; folder_lock.py: one run each.
+- processes.py: several processes, whose layers whole_batch.py joins.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import torch
 from spatialembed.console.output import warn
 from spatialembed.errors import UserError
 from spatialembed.errors.interrupts import interrupt_in, postponed
+from spatialembed.files.folder_lock import one_run
 from spatialembed.models import freeze_batch_norm_statistics, freeze_encoder
 from spatialembed.models.checkpoint import MODEL_FILE
 from spatialembed.models.spec import ModelSpec
@@ -22,7 +23,6 @@ from spatialembed.training.config import TrainConfig
 from spatialembed.training.few_images.careful import is_careful
 from spatialembed.training.few_images.learn import learn_carefully
 from spatialembed.training.fingerprint import fingerprint, require_same
-from spatialembed.training.folder_lock import one_run
 from spatialembed.training.graphed import Graphed
 from spatialembed.training.limits import deterministic, steps_within_memory
 from spatialembed.training.prepare import gather

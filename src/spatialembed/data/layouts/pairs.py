@@ -18,7 +18,7 @@ from spatialembed.files.names import composed, is_hidden, stem
 
 _MASKS = "_masks"
 _CELLPOSE_MASKS = "_cp_masks"  # as its window and its command write them
-_OTHER = ("_flows", "_overlay")  # its outputs that are neither images nor masks
+_OTHER = ("_flows", "_dP", "_outlines", "_cp_output", "_overlay")  # neither images nor masks
 _PARTS = ("images", "masks", "ignore")
 
 
@@ -27,12 +27,13 @@ def holds_pairs(folder: Path) -> bool:
     return (folder / "masks").is_dir() or any(_ends(name, _MASKS) for name in image_names(folder))
 
 
-def masks_among(names: Sequence[str]) -> set[str]:
-    """Those of a folder's files that are masks of others there, as x_masks.png is of x.png."""
-    others = [name for name in names if not _ends(name, _MASKS)]
+def made_of_others(names: Sequence[str]) -> set[str]:
+    """Those of a folder's files that are masks or pictures of others there, as x_masks.png, or what
+    Cellpose writes beside it, is of x.png."""
+    made = {name for name in names if _ends(name, _MASKS, *_OTHER)}
+    others = [name for name in names if name not in made]
     stems = {stem(name, *ending) for name in others for ending in ((), ("_img",))}
-    masks = (name for name in names if _ends(name, _MASKS))
-    return {name for name in masks if stem(name, _CELLPOSE_MASKS, _MASKS) in stems}
+    return {name for name in made if stem(name, _CELLPOSE_MASKS, _MASKS, *_OTHER) in stems}
 
 
 def target_names(folder: Path) -> list[str]:

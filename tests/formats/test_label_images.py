@@ -48,6 +48,14 @@ def test_an_image_states_its_pixel_size(tmp_path, highest):
     assert pixel_size(tmp_path / "x.tif") is None
 
 
+@pytest.mark.parametrize("spacing", [(0.5, 1.0), (1.0, 0.5), (1.0, 1.0, 0.5), (2.0, 1.0, 1.0)])
+def test_sides_of_one_micrometre_are_stated_too(tmp_path, spacing):
+    """ImageJ's TIFFs say them as those do which say nothing."""
+    save_label_tiff(tmp_path / "x.tif", np.ones((2, 5, 6)[-len(spacing) :], np.int32), spacing)
+    read = pixel_size if len(spacing) == 2 else stack_spacing
+    assert read(tmp_path / "x.tif") == spacing
+
+
 def test_png_has_16_bits(tmp_path):
     label_map = np.arange(65536, dtype=np.int32).reshape(256, 256)
     save_label_png(tmp_path / "x.png", label_map)

@@ -69,7 +69,9 @@ def test_images_of_several_are_shown_at_their_median(tmp_path) -> None:
     assert known.diameters == pytest.approx([wide, 2 * wide])
     assert "the median of the training images is 0.5: each is shown as large" in told(known)
     asked = material(root, tmp_path / "run", "--pixel_size=0.4")
-    assert (asked.spec.pixel_size, asked.ratios, told(asked)) == (0.4, 1.0, "")
+    assert (asked.spec.pixel_size, asked.ratios) == (0.4, 1.0)
+    assert "0.tif: states pixels of 0.25 µm (4 such images); they are taken for 0.4" in told(asked)
+    assert told(material(root, tmp_path / "run", "--pixel_size=0.52")).count("taken for") == 1
     few = material(root, tmp_path / "run", hold_out=False)
     assert (few.spec.pixel_size, few.ratios) == (None, 1.0)
     assert "the model will know no pixel size" in told(few)

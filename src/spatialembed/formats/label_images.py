@@ -59,7 +59,7 @@ def _stating(labels: np.ndarray, spacing: tuple[float, ...]) -> dict[str, Any]:
     """What tifffile takes for a file that states a spacing."""
     *z, y, x = spacing
     axes = "ZYX"[-labels.ndim :]
-    if labels.itemsize <= 2 and labels.nbytes < IMAGEJ and (y, x) != (1, 1):
+    if labels.itemsize <= 2 and labels.nbytes < IMAGEJ and 1 not in (y, x):
         said: dict[str, Any] = {"axes": axes, "unit": "um"} | ({"spacing": z[0]} if z else {})
         return {"imagej": True, "resolution": (1 / x, 1 / y), "metadata": said}
     steps = {f"PhysicalSize{axis}": step for axis, step in zip(axes, spacing, strict=True)}

@@ -140,11 +140,11 @@ def spacing_of(
 
 
 def spacing_in(data: DataSet, i: int, model: Model) -> tuple[float, ...] | None:
-    """That of image ``i`` of a data set, where the model has what to compare it with."""
-    own = model.spec.spacing if model.spec.dims == 3 else model.spec.pixel_size
-    if own is None and model.pixel_size is None:
+    """That of volume ``i`` of a data set, or of image ``i`` where the model has one to compare."""
+    is_volume, known = model.spec.dims == 3, (model.spec.pixel_size, model.pixel_size)
+    if not is_volume and known == (None, None):
         return None
-    return spacing_of(ImageFile(data.files(i)[0], data.names[i]), model, [], model.spec.dims == 3)
+    return spacing_of(ImageFile(data.files(i)[0], data.names[i]), model, [], is_volume)
 
 
 def _expand(

@@ -19,6 +19,7 @@ from spatialembed.inference.true_size import AS_IT_IS
 if TYPE_CHECKING:
     from spatialembed.inference.folder import Outcome
     from spatialembed.inference.predictor import Model
+    from spatialembed.models.spec import ModelSpec
 
 SHOWN = 10
 """Lines of one kind that are said of images."""
@@ -78,8 +79,10 @@ def true_size(outcomes: Sequence[Outcome], model: Model) -> str | None:
 def unknown_size(outcomes: Sequence[Outcome], model: Model) -> str | None:
     """A sentence about images and a model of which one has a pixel size and the other none."""
     spec = model.spec
-    if model.sized or spec.dims == 3 or model.finds_size:
+    if model.sized or model.finds_size:
         return None
+    if spec.dims == 3:
+        return _unknown_spacing(outcomes, spec)
     if spec.pixel_size is None and model.pixel_size is None:
         return None
     if spec.pixel_size is None:
@@ -88,14 +91,30 @@ def unknown_size(outcomes: Sequence[Outcome], model: Model) -> str | None:
             "as they are, and --pixel_size goes into results alone; with --diameter say how many "
             "pixels wide objects are"
         )
-    silent = [o.image.path for o in outcomes if o.found is not None and o.ratios is None]
-    if not silent:
-        return None
-    others = f" (and {len(silent) - 1} more)" if len(silent) > 1 else ""
-    return (
-        f"{silent[0]}{others} does not state the size of its pixels, which are taken for "
+    silent = _silent(outcomes)
+    return silent and (
+        f"{silent} does not state the size of its pixels, which are taken for "
         f"{spec.pixel_size:.3g} µm, as in training: give it with --pixel_size, with --overwrite"
     )
+
+
+def _unknown_spacing(outcomes: Sequence[Outcome], spec: ModelSpec) -> str | None:
+    """The same of volumes, where those of training stated how far their voxels lay apart."""
+    if spec.spacing is None or not spec.training.get("spacing_stated", False):
+        return None
+    silent = _silent(outcomes)
+    return silent and (
+        f"{silent} does not state how far its voxels lie apart, which are taken for "
+        f"{in_words(spec.spacing)}, as in training: if that is wrong store it with its spacing "
+        "(ImageJ: Image > Properties, then save it as TIFF), or resample it to such voxels"
+    )
+
+
+def _silent(outcomes: Sequence[Outcome]) -> str | None:
+    """The first file that states no size of pixels or voxels, and how many more; None of none."""
+    silent = [o.image.path for o in outcomes if o.found is not None and o.ratios is None]
+    more = f" (and {len(silent) - 1} more)" if len(silent) > 1 else ""
+    return f"{silent[0]}{more}" if silent else None
 
 
 def _range(values: Sequence[float]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,13 +129,16 @@ def compared(
         )
         if sample.label_mask.ndim == 3:
             caption += "; marks at the edges show where the other cuts go through"
-        yield sample.name, caption, _against_truth(model, sample, found.label_map)
+        picture = _against_truth(sample, found.label_map, spacing or model.spec.spacing)
+        yield sample.name, caption, picture
 
 
-def _against_truth(model: Model, sample: Sample, found: np.ndarray) -> np.ndarray:
+def _against_truth(
+    sample: Sample, found: np.ndarray, spacing: Sequence[float] | None
+) -> np.ndarray:
     """What was found in an image and its truth; of a volume in cuts through it."""
     if sample.label_mask.ndim == 3:
-        return cuts(sample.image, found, sample.label_mask, model.spec.spacing)
+        return cuts(sample.image, found, sample.label_mask, spacing)
     return found_against_truth(sample.image, found, sample.label_mask)
 
 

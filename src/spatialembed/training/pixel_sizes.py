@@ -52,7 +52,9 @@ def pixel_sizes(
     if config.pixel_size is not None and (train.dims == 3 or by_objects):
         instead = "give --spacing" if train.dims == 3 else "objects of all sets are shown at one"
         raise UserError(f"--pixel_size is of one set of images, and {instead}: leave it out")
-    if config.pixel_size is not None or train.dims == 3 or by_objects:
+    if config.pixel_size is not None:
+        return ones, _stated_otherwise(train, config.pixel_size)
+    if train.dims == 3 or by_objects:
         return ones, []
     sizes, others = _stated(train), _stated(val)
     told = [*_oblong(train, sizes), *_oblong(val, others)]
@@ -77,6 +79,21 @@ def pixel_sizes(
     )
     told.insert(0, Problem(train.items[most].image, message, warning=True))
     return (found if resizes else ones), told
+
+
+def _stated_otherwise(train: FileDataSet, asked: float) -> list[Problem]:
+    """A warning where files state other pixels than were asked for."""
+    sides = enumerate(_sides(_stated(train)))
+    others = [(i, one) for i, one in sides if one is not None and abs(one / asked - 1) > ALIKE]
+    such = f" ({len(others)} such images)" if len(others) > 1 else ""
+    return [
+        Problem(
+            train.items[i].image,
+            f"states pixels of {one:.3g} µm{such}; they are taken for {asked:.3g}, as asked",
+            warning=True,
+        )
+        for i, one in others[:1]
+    ]
 
 
 def _stated(data: FileDataSet) -> list[PixelSize | None]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
+from spatialembed.data.checks.volume_warnings import other_spacings
 from spatialembed.data.data_set import FileDataSet, Problem
 from spatialembed.data.images.kinds import is_zarr
 from spatialembed.data.images.reading import stack_spacing
@@ -75,7 +78,7 @@ def spacing_of(
     """
     if config.spacing is not None:
         z, y, x = config.spacing
-        return (z, y, x), []
+        return (z, y, x), list(_stated_otherwise(train, (z, y, x)))
     stated = [stack_spacing(train.items[i].image) for i in range(len(train))]
     known = [(i, one) for i, one in enumerate(stated) if one is not None]
     if len(known) < len(stated):
@@ -104,7 +107,25 @@ def spacing_of(
                 f"{train.items[known[0][0]].image} of {in_words(first)}: train on each kind by "
                 "itself, or give one --spacing for all"
             )
-    return first, told
+    files = {train.items[i].image: one for i, one in known}
+    return first, [*told, *other_spacings(files, (train.items[known[0][0]].image, first), True)]
+
+
+def _stated_otherwise(train: FileDataSet, asked: Spacing) -> Iterator[Problem]:
+    """A warning where files state other proportions than were asked for."""
+    others = {}
+    for i in range(len(train)):
+        with suppress(UserError):  # which may be why one is asked for
+            stated = stack_spacing(train.items[i].image)
+            if stated is not None and unlike(stated, asked):
+                others[train.items[i].image] = stated
+    for file, stated in list(others.items())[:1]:
+        such = f" ({len(others)} such volumes)" if len(others) > 1 else ""
+        message = (
+            f"states voxels of {in_words(stated)}{such}, in other proportions than --spacing "
+            f"{' '.join(f'{step:g}' for step in asked)} (z, y, x), which is taken"
+        )
+        yield Problem(file, message, warning=True)
 
 
 def pitch_of(spacing: Spacing | None, zoom: float) -> tuple[float, float, float]:

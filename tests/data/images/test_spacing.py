@@ -46,6 +46,14 @@ def test_imagej_of_a_unit_in_latin_letters(tmp_path, micro):
     assert found == (0.5, 0.25, 0.127)
 
 
+def test_imagej_leaves_out_a_spacing_of_one(tmp_path):
+    """tifffile one that it was not told, by the name of an ImageJ that nobody has any more."""
+    own = {"ImageJ": "1.54f"}
+    assert imagej(tmp_path / "x.tif", unit="um", **own) == (1.0, 0.25, 0.127)
+    assert imagej(tmp_path / "x.tif", unit="um", spacing=0.5, **own) == (0.5, 0.25, 0.127)
+    assert imagej(tmp_path / "x.tif", **own) is None
+
+
 def test_imagej_of_several_units(tmp_path):
     found = imagej(tmp_path / "x.tif", spacing=500, unit="um", yunit="nm", zunit="nm")
     assert found is None  # 500, 0.25 nm, 127 nm

@@ -59,7 +59,7 @@ def spacing_warnings(looks: Mapping[str, Mapping[Path, Look]]) -> Iterator[Probl
     usual = next(((f, one) for of in known.values() for f, one in of.items()), None)
     if usual is not None:
         for split, files in known.items():
-            yield from _other_spacings(files, usual, split != judged)
+            yield from other_spacings(files, usual, split != judged)
 
 
 def _silent(stated: Mapping[Path, Spacing | None]) -> Iterator[Problem]:
@@ -73,7 +73,7 @@ def _silent(stated: Mapping[Path, Spacing | None]) -> Iterator[Problem]:
         yield Problem(silent[0], message, warning=True)
 
 
-def _other_spacings(
+def other_spacings(
     files: Mapping[Path, Spacing], first: tuple[Path, Spacing], warning: bool
 ) -> Iterator[Problem]:
     """Of voxels of other proportions than the first, and of other sizes, one sentence each."""

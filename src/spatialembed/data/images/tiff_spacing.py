@@ -15,6 +15,9 @@ from spatialembed.data.images.tiff_file import TiffImage, image_of, ome_pixels, 
 _UNITS = {2: ("cm", 2.54), 3: ("cm", 1.0)}
 """Of the tags of resolution, inches and centimetres."""
 
+_TIFFFILE = "1.11a"
+"""The version of ImageJ as which tifffile writes."""
+
 _FINEST_PRINT = 20.0
 """Micrometres. Printers, screens and scanners of documents have pixels larger than that: 72 to
 1,200 an inch are 353 to 21 µm, which programs write that know nothing of the picture."""
@@ -50,7 +53,10 @@ def spacing_in(file: tifffile.TiffFile, image: TiffImage, axes: str) -> tuple[fl
 def _of_imagej(image: TiffImage, file: tifffile.TiffFile, axes: str) -> tuple[float, ...] | None:
     said = file.imagej_metadata or {}
     tags, unit = image.pages.keyframe.tags, said.get("unit")
-    sizes = {"Z": said.get("spacing")} | {k: _pixel(tags.get(f"{k}Resolution")) for k in "YX"}
+    # ImageJ leaves out a spacing of 1, tifffile one that it was not told.
+    left_out = None if said.get("ImageJ") == _TIFFFILE else 1.0
+    sizes = {k: _pixel(tags.get(f"{k}Resolution")) for k in "YX"}
+    sizes["Z"] = said.get("spacing", left_out)
     units = {"Z": said.get("zunit", unit), "Y": said.get("yunit", unit), "X": unit}
     return stated([sizes[axis] for axis in axes], [units[axis] for axis in axes])
 

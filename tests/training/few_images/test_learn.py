@@ -13,6 +13,7 @@ import spatialembed as se
 from spatialembed.cli.main import main
 from spatialembed.cli.options import read_recipe
 from spatialembed.errors import UserError
+from spatialembed.inference.predictor import Model
 from spatialembed.models.checkpoint import load_model, save_model
 from spatialembed.training import StageConfig, TrainConfig, train
 from spatialembed.training.few_images import learn, ways
@@ -95,6 +96,24 @@ def test_a_start_that_is_kept_sees_images_as_it_did_by_their_pixel_size(
     image = np.zeros((40, 40), np.uint8)
     spacing = None if size is None else (size, size)
     assert before.for_image(image, spacing=spacing).zoom == after.for_image(image).zoom
+
+
+@pytest.mark.parametrize(("found", "is_right"), [(12.0, True), (16.0, False)])
+def test_a_start_that_finds_sizes_goes_on_so_where_it_is_right(
+    start, tmp_path, monkeypatch, capsys, found, is_right
+):
+    monkeypatch.setattr(learn, "LOST", 0.0)
+    monkeypatch.setattr(Model, "own_diameter", lambda model, pixels, name: found)
+    data = write_discs(tmp_path / "data" / "train", 1).parent
+    network, spec = load_model(start)
+    finder, size = tmp_path / "finder.safetensors", {"object_diameter": 22.0, "zoom": 0.5}
+    save_model(finder, network, replace(spec, finds_size=True, **size))
+    out = train(config(data, tmp_path / "run", finder))
+    now = load_model(out / "model.safetensors")[1]
+    assert now.finds_size == is_right
+    assert ("as before" in capsys.readouterr().out) == is_right
+    assert (now.object_diameter == 22.0) == is_right
+    assert now.zoom * now.object_diameter == pytest.approx(11.0, rel=0.01)
 
 
 @pytest.mark.parametrize("images", [1, 3])

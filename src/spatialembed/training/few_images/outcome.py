@@ -12,6 +12,7 @@ from spatialembed.models.spec import ModelSpec
 from spatialembed.training.few_images.choice import Choice
 from spatialembed.training.few_images.evidence import Tally, ap, gain
 from spatialembed.training.few_images.mixture import Weights
+from spatialembed.training.few_images.start_size import LOOKED_AT, finding_as, finds_the_given
 from spatialembed.training.few_images.tuning import Tuning
 
 
@@ -99,7 +100,22 @@ def _figures(base: Sequence[Tally], found: Sequence[Tally]) -> dict[str, Any]:
 
 
 def _save(tuning: Tuning, weights: Weights, spec: ModelSpec) -> None:
+    spec = _as_it_is_used(tuning, weights, spec)
     network = spec.build()
     network.load_state_dict(weights)
     path = tuning.config.out / MODEL_FILE
     save_model(path, network, spec)
+
+
+def _as_it_is_used(tuning: Tuning, weights: Weights, spec: ModelSpec) -> ModelSpec:
+    """The model, finding sizes itself where its start does, and where it is right in these images.
+
+    So that it is no worse than the start on images whose objects are of other sizes.
+    """
+    finder = finding_as(tuning.by_itself, spec)
+    train = tuning.material.train
+    samples = (train[i] for i in range(min(len(train), LOOKED_AT)))
+    if finder and finds_the_given(tuning.used_so(finder).model(weights), samples):
+        console.print("it finds out the size of objects in each image, as before: here it is right")
+        return finder
+    return spec

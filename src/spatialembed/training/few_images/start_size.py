@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+import numpy as np
+
+from spatialembed.data.sample import Sample
+from spatialembed.errors import ImageWarning
+from spatialembed.inference.own_size import usual_width
+from spatialembed.inference.predictor import Model
 from spatialembed.inference.true_size import ratios_of, require_near
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.few_images.evidence import Tally, is_better
 
 SAME = 0.1
 """Change of the magnification that makes no difference."""
+
+LOOKED_AT = 10
+"""Images at most of which a trained model says how wide their objects are."""
+
+AGREES = 1.25
+"""Ratio of what it says to what is so, up to which it is right."""
 
 
 def at_zoom(spec: ModelSpec, zoom: float, diameter: float) -> ModelSpec:
@@ -81,3 +94,36 @@ def sized(
         first, second = other, start
     found, instead = found_by(first), found_by(second)
     return (second, instead) if is_better(instead, found) else (first, found)
+
+
+def finding_as(start: ModelSpec, trained: ModelSpec) -> ModelSpec | None:
+    """What was learned at the given objects' size, finding sizes itself as its start does.
+
+    None where the start does not, where pixels are of a known size, or where objects are shown
+    otherwise than to the start.
+    """
+    if not start.finds_size or trained.pixel_size is not None:
+        return None
+    known, given = start.object_diameter, trained.object_diameter
+    assert known is not None  # as the spec requires
+    assert given is not None
+    if abs(trained.zoom * given / (start.zoom * known) - 1) >= SAME:
+        return None
+    return replace(at_zoom(trained, start.zoom, known), zoom=start.zoom, finds_size=True)
+
+
+def finds_the_given(model: Model, samples: Iterable[Sample]) -> bool:
+    """Whether a model that finds sizes comes near to that of the given objects in each image."""
+    assert model.spec.object_diameter is not None
+    for sample in samples:
+        areas = np.bincount(sample.label_mask[sample.label_mask > 0])
+        if len(areas) == 0:
+            continue
+        given = usual_width(np.sqrt(areas[areas > 0] * 4 / np.pi))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ImageWarning)  # an unsure size is compared all the same
+            seen = model.for_image(sample.image, sample.name)
+        found = model.spec.object_diameter / seen.size_ratio
+        if max(found, given) > AGREES * min(found, given):
+            return False
+    return True

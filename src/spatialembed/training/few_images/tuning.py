@@ -40,6 +40,7 @@ class Tuning:
         start: weights that every training begins with.
         run_stage: the loop over a stage's steps.
         described: the images, as a model that was trained on them says them.
+        by_itself: how the start is used in predicting.
     """
 
     config: TrainConfig
@@ -48,6 +49,7 @@ class Tuning:
     start: Weights
     run_stage: Callable[[Run], None]
     described: ModelSpec
+    by_itself: ModelSpec
 
     @classmethod
     def of(
@@ -69,7 +71,7 @@ class Tuning:
         told = ("class_names", "normalization", "spacing")
         spec = replace(start, **{name: getattr(described, name) for name in told})
         material = replace(material, spec=spec)
-        return cls(config, material, fabric, weights, run_stage, described)
+        return cls(config, material, fabric, weights, run_stage, described, spec)
 
     @property
     def things(self) -> str:

@@ -21,6 +21,7 @@ from spatialembed.inference.folder import Outcome, predict_files
 from spatialembed.inference.image_files import find_images
 from spatialembed.inference.other_voxels import other_voxels
 from spatialembed.inference.predictor import Model
+from spatialembed.inference.summary import cautions
 from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.models.checkpoint import save_model
 from spatialembed.models.normalization import Normalization
@@ -96,6 +97,20 @@ def test_results_state_the_spacing_of_the_file(tmp_path: Path) -> None:
 def test_a_file_that_states_none_gives_labels_without(tmp_path: Path) -> None:
     assert predicted(written(tmp_path / "a.tif", None), Results(tmp_path / "out")).found == 2
     assert stack_spacing(tmp_path / "out" / "a.tif") is None
+
+
+def test_a_volume_without_spacing_is_told_of_where_training_knew_its_own(tmp_path: Path) -> None:
+    file = written(tmp_path / "a.tif", None)
+    for stated in (True, False):  # what --spacing gave may be in proportion
+        spec = replace(SPEC, object_diameter=6.0, training={"spacing_stated": stated})
+        outcome = predicted(file, Results(tmp_path / f"{stated}"), spec)
+        told = " ".join(cautions([outcome], Model(TorchNetwork(Bright()), spec)))
+        assert ("a.tif does not state how far its voxels lie apart" in told) == stated
+    known = written(tmp_path / "b.tif", SPACING)
+    outcome = predicted(known, Results(tmp_path / "known"), spec)
+    assert "does not state" not in " ".join(
+        cautions([outcome], Model(TorchNetwork(Bright()), spec))
+    )
 
 
 def test_voxels_of_other_proportions_than_in_training_are_noted(tmp_path: Path) -> None:

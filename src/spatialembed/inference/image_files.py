@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from spatialembed.data.images.kinds import SUFFIXES, ZARR, is_zarr
-from spatialembed.data.images.pixel_size import pixel_size
+from spatialembed.data.images.pixel_size import pixel_size, plane_pixel_size
 from spatialembed.data.images.reading import is_stack, stack_size, stack_spacing
 from spatialembed.data.images.series import Series
 from spatialembed.data.images.spacing import ALIKE
@@ -118,25 +118,35 @@ def spacing_of(
 ) -> tuple[float, ...] | None:
     """Micrometres between an image's pixels along (y, x), or a stack's voxels along (z, y, x).
 
-    None where neither the file states them nor the model was told; what else there is to say of
-    them, and of the file, is put to the ``notes``.
+    None where neither the file states them nor the model was told. Where it is not known how far
+    planes lie apart, None for a model of volumes, and for one of images along (y, x) alone. What
+    else there is to say of them, and of the file, is put to the ``notes``.
     """
+    stated: tuple[float, ...] | None
     try:
         if remark := vendor_remark(image.path, image.series):
             notes.append(remark)
         stated = (stack_spacing if stack else pixel_size)(image.path, image.series)
+        if stack and stated is None:
+            stated = plane_pixel_size(image.path, image.series)
     except UserError as error:  # what is read otherwise may state it in a broken way
         notes.append(f"how large its pixels are cannot be read: {error}")
         stated = None
-    side = model.pixel_size
-    if side is None or (stack and stated is None):
-        return stated
-    if stated is not None and any(abs(one / side - 1) > ALIKE for one in stated[-2:]):
-        said = " x ".join(f"{one:.3g}" for one in dict.fromkeys(stated[-2:]))
-        notes.append(
-            f"its file states pixels of {said} µm; they are taken for {side:.3g}, as asked"
-        )
-    return (*(stated or ())[:-2], side, side)
+    side, known = model.pixel_size, stated
+    if side is not None:
+        if stated is not None and any(abs(one / side - 1) > ALIKE for one in stated[-2:]):
+            said = " x ".join(f"{one:.3g}" for one in dict.fromkeys(stated[-2:]))
+            notes.append(
+                f"its file states pixels of {said} µm; they are taken for {side:.3g}, as asked"
+            )
+        known = (*(stated or ())[:-2], side, side)
+    if not stack or known is None or len(known) == 3:
+        return known
+    notes.append(
+        "its file does not state how far its planes lie apart, so that its results have no "
+        "micrometres: store it with its spacing along z, too"
+    )
+    return known if model.spec.dims == 2 else None
 
 
 def spacing_in(data: DataSet, i: int, model: Model) -> tuple[float, ...] | None:

@@ -116,8 +116,6 @@ class Sight:
         """
         if self.sized:
             return AS_IT_IS
-        if spacing is None and self.pixel_size is not None:
-            spacing = self.pixel_size, self.pixel_size
         return ratios_of(self.spec, spacing) or (None if spacing is None else AS_IT_IS)
 
     def fixed(self, pixels: np.ndarray) -> Self:

@@ -92,9 +92,8 @@ def find_images(
                     "images; choose another folder"
                 )
     _refuse_results(images.values(), place)
-    folders = [
-        i.path for i in images.values() if stacks and i.path.is_dir() and not is_zarr(i.path)
-    ]
+    kept = [i.path for i in images.values() if stacks and i.path.is_dir() and not is_zarr(i.path)]
+    folders = [folder for folder in kept if is_stack(folder)]
     if folders:
         such = f" ({len(folders)} such folders)" * (len(folders) > 1)
         tell(f"the files of {folders[0]} are taken for the planes of one stack{such}")
@@ -172,7 +171,8 @@ def _expand(
             tell(f"{path}: {in_words(others)}")
         inside = _without_truth(path, inside, tell)
         for file in _joined(inside, tell) if stacks else inside:
-            yield ImageFile(file, _name(file.relative_to(path)))
+            own = Path(path.resolve().name) if file == path else file.relative_to(path)
+            yield ImageFile(file, _name(own))
         if not inside:
             raise UserError(f"{path} has no image; expected files ending in {', '.join(SUFFIXES)}")
     elif path.exists():
@@ -219,16 +219,23 @@ def _without_truth(root: Path, files: list[Path], tell: Callable[[str], None]) -
 
 
 def _joined(files: list[Path], tell: Callable[[str], None]) -> list[Path]:
-    """Files; those of a folder of planes are one, the folder. Of others it is told why not, where
-    the first file is no stack either.
+    """Files; those of a folder of planes are one, the folder. So are several of which none is a
+    stack, with none below: reading the folder says why not, once. Of others it is told why not,
+    where the first file is no stack.
     """
+    held = defaultdict(list)
+    for file in files:
+        held[file.parent].append(file)
+    above = {parent for folder in held for parent in folder.parents}
     folders: set[Path] = set()
-    for folder, first in {file.parent: file for file in reversed(files)}.items():
+    for folder, inside in held.items():
         try:
             stack_size(folder)
             folders.add(folder)
         except UserError as error:
-            if not is_stack(first):
+            if len(inside) > 1 and folder not in above and not any(map(is_stack, inside)):
+                folders.add(folder)
+            elif not is_stack(inside[0]):
                 tell(str(error))
     return sorted({file.parent if file.parent in folders else file for file in files})
 

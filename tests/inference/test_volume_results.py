@@ -2,6 +2,7 @@
 
 import csv
 import json
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from torch import nn
 from spatialembed.cli.main import main
 from spatialembed.data.images.reading import read_stack, stack_spacing
 from spatialembed.embedding import PITCH, margin_to_sigma
-from spatialembed.errors import UserError
+from spatialembed.errors import ImageWarning, UserError
 from spatialembed.formats.results_folder import Results
 from spatialembed.inference.folder import Outcome, predict_files
 from spatialembed.inference.image_files import find_images
@@ -140,6 +141,26 @@ def test_voxels_of_other_sizes_are_noted_with_what_to_do() -> None:
     assert note((0.4, 0.1, 0.1), (0.4, 0.2, 0.2), diameter=40.0) == ""
     assert "resample it" in note((0.4, 0.1, 0.1), (0.4, 0.2, 0.2), stated=False)
     assert "say --diameter 20," in note((0.4, 0.2, 0.2), (0.4, 0.2, 0.2), diameter=10.0)
+
+
+def test_python_is_told_of_other_voxels(tmp_path: Path) -> None:
+    """As of x, y and z for z, y and x, which the command says in its notes."""
+    spec = replace(SPEC, object_diameter=6.0, training={"spacing_stated": True})
+    model = Model(TorchNetwork(Bright()), spec)
+    with pytest.warns(ImageWarning, match="flatter or longer than the model knows them"):
+        model.predict(blocks(), spacing=SPACING[::-1])
+    file = written(tmp_path / "a.tif", SPACING[::-1])
+    for predict in (model.predict, model.predict_targets):
+        with pytest.warns(ImageWarning, match=r"a\.tif: its voxels are 0\.25 x 0\.2 x 0\.5"):
+            predict(file)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ImageWarning)
+            predict(file, spacing=SPACING)
+            predict(blocks())
+    [outcome] = predict_files(
+        model, find_images([file], tmp_path / "out"), Results(tmp_path / "out")
+    )
+    assert len(outcome.notes) == 1
 
 
 def test_an_image_is_none_of_a_model_of_volumes(tmp_path: Path) -> None:

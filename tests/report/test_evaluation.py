@@ -142,7 +142,7 @@ def test_cuts_are_in_the_proportions_of_the_volume(tmp_path) -> None:
     class Finds(Blind):
         spec = replace(Blind.spec, dims=3, pitch=Blind.pitch[:1] * 3, spacing=(1.0, 1.0, 1.0))
 
-        def predict(self, image, name, spacing):
+        def predict(self, image, name):
             return SimpleNamespace(label_map=labels)
 
     [row] = score_images([(labels, labels, None, None, "x")])["images"]

@@ -96,7 +96,21 @@ def test_training_volumes_of_other_sizes_are_told_of(tmp_path) -> None:
     pixels = tifffile.imread(path)
     tifffile.imwrite(path, pixels, imagej=True, resolution=(1 / x, 1 / y), metadata=said)
     config = TrainConfig(data=tmp_path, out=tmp_path / "run")
-    spacing, [told] = spacing_of(config, scan_data(tmp_path, "train"), None)
+    train, val = (scan_data(tmp_path, split) for split in ("train", "val"))
+    spacing, [told] = spacing_of(config, train, val, None)
     assert spacing == pytest.approx(SPACING)
     assert told.warning
     assert "has voxels of 1.6 x 0.6 x 0.6 µm (z, y, x), " in told.message
+
+
+def test_validation_volumes_of_other_proportions_are_told_of(tmp_path) -> None:
+    write_volumes(tmp_path, 2, 1, 0, shape=(14, 40, 44), spacing=SPACING)
+    path = tmp_path / "val" / "images" / "volume_000.tif"
+    said = {"axes": "ZYX", "spacing": SPACING[0], "unit": "um"}
+    tifffile.imwrite(path, tifffile.imread(path), imagej=True, resolution=(9, 9), metadata=said)
+    config = TrainConfig(data=tmp_path, out=tmp_path / "run")
+    train, val = (scan_data(tmp_path, split) for split in ("train", "val"))
+    spacing, [told] = spacing_of(config, train, val, None)
+    assert spacing == pytest.approx(SPACING)
+    assert (told.file, told.warning) == (path, True)
+    assert spacing_of(config, train, train, None)[1] == []

@@ -222,3 +222,14 @@ def test_pixels_count_where_the_distance_of_planes_is_not_stated(tmp_path, asked
     assert "far its planes lie apart, so that its results have no micrometres" in outcome.notes[0]
     assert "um3" not in (out / "x.csv").read_text()
     assert stack_spacing(out / "x.tif") is None
+
+
+def test_one_of_several_stacks_is_not_told_of_pages(tmp_path, capsys) -> None:
+    """A file of two stacks was said to hold as many images as pages."""
+    with tifffile.TiffWriter(tmp_path / "x.tif") as file:
+        file.write(stack(), photometric="minisblack")
+        file.write(stack()[:4, :30], photometric="minisblack")
+    given = ["predict", "nuclei", str(tmp_path / "x.tif"), "--stitch", "--series", "1"]
+    assert main([*given, "--out", str(tmp_path / "out")]) == 0
+    assert "further images" not in capsys.readouterr().err
+    assert read_stack(tmp_path / "out" / "x.tif").shape == (4, 30, 61, 1)

@@ -117,12 +117,20 @@ def refine(
 # --- scoring --------------------------------------------------------------------------------
 
 
-def overlap_table(label_map: np.ndarray, label_mask: np.ndarray) -> np.ndarray:
-    """(T, N) float32 IoU of every true with every found object, by ids increasing."""
+def overlap_table(
+    label_map: np.ndarray, label_mask: np.ndarray, ignore: np.ndarray | None = None
+) -> np.ndarray:
+    """(T, N) float32 IoU of every true with every found object, by ids increasing.
+
+    Of volumes what is found where nobody knows is not counted.
+    """
     true_ids, true = np.unique(label_mask, return_inverse=True)
     found_ids, found = np.unique(label_map, return_inverse=True)
     common = np.zeros((len(true_ids), len(found_ids)), np.int64)
-    np.add.at(common, (true.ravel(), found.ravel()), 1)
+    known = np.ones(label_map.shape, np.int64)
+    if ignore is not None and ignore.ndim == 3:
+        known -= ignore & (label_mask == 0)
+    np.add.at(common, (true.ravel(), found.ravel()), known.ravel())
     union = common.sum(1)[:, None] + common.sum(0) - common
     iou = (common / np.maximum(union, 1)).astype(np.float32)
     return iou[true_ids != 0][:, found_ids != 0]
@@ -148,7 +156,7 @@ def score(
     threshold: float,
 ) -> tuple[int, int, int, float]:
     """TP, FP, FN and the sum of the matched pairs' IoU of one image of one class."""
-    iou = overlap_table(label_map, label_mask)
+    iou = overlap_table(label_map, label_mask, ignore)
     ids = [n for n in np.unique(label_map) if n]
     spared = np.array([ignore[label_map == n].mean() > 0.5 for n in ids], bool)
     rows, columns = pairs(iou, threshold)

@@ -49,6 +49,10 @@ def test_what_predict_found_is_corrected_in_a_tool(tmp_path) -> None:
     assert truth(tmp_path / "out")[0] == [("object", 100)]
     with pytest.raises(UserError, match=r"in has no x\.tif for an image"):
         convert(tmp_path / "in", tmp_path / "o", "labelme", tmp_path / "in")
+    save_label_tiff(tmp_path / "found" / "b.tif", np.ones((3, 40, 60), np.uint8))
+    with pytest.raises(UserError, match=r"b\.tif holds what was found in a volume, .* in napari"):
+        convert(tmp_path / "in", tmp_path / "o", "labelme", tmp_path / "found")
+    assert not (tmp_path / "o").exists()
 
 
 def test_what_was_found_in_another_image_is_refused(tmp_path) -> None:

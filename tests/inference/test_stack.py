@@ -1,5 +1,7 @@
 """Objects of planes become objects of a stack, as a naive loop over all pairs joins them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tifffile
@@ -9,11 +11,12 @@ from PIL import Image
 from test_predictor import bright
 
 from spatialembed.cli.main import main
-from spatialembed.data.images.reading import read_stack
+from spatialembed.data.images.reading import read_stack, stack_spacing
 from spatialembed.errors import ImageWarning, UserError
 from spatialembed.formats.results_folder import Results
 from spatialembed.inference.folder import predict_files
 from spatialembed.inference.image_files import find_images
+from spatialembed.inference.predictor import Model
 from spatialembed.inference.stack import predict_stack, stitched
 from spatialembed.instances import Instances
 from spatialembed.models.normalization import Normalization
@@ -202,3 +205,31 @@ def test_an_ome_zarr_stack_is_predicted_by_its_name(tmp_path) -> None:
         np.testing.assert_array_equal(written > 0, stack() > 0)
     with pytest.raises(UserError, match="is predicted by itself"):
         find_images([tmp_path / "a.zarr"], tmp_path / "out")
+
+
+@pytest.mark.parametrize("asked", [None, 0.25])
+def test_pixels_count_where_the_distance_of_planes_is_not_stated(tmp_path, asked) -> None:
+    """They were taken for those of training; that results have no micrometres went unsaid."""
+    path, out = tmp_path / "x.tif", tmp_path / "out"
+    sides = {"resolution": (4, 4)} if asked is None else {}
+    tifffile.imwrite(path, stack(), imagej=True, metadata={"axes": "ZYX", "unit": "um"}, **sides)
+    spec = replace(bright().spec, pixel_size=0.5, object_diameter=9.0)
+    model = Model(bright().network, spec, pixel_size=asked)
+    results = Results(out, ("measurements",))
+    [outcome] = predict_files(model, find_images([path], out), results, stitch=True)
+    assert outcome.ratios is not None
+    assert outcome.ratios.planes == 0.5
+    assert "far its planes lie apart, so that its results have no micrometres" in outcome.notes[0]
+    assert "um3" not in (out / "x.csv").read_text()
+    assert stack_spacing(out / "x.tif") is None
+
+
+def test_one_of_several_stacks_is_not_told_of_pages(tmp_path, capsys) -> None:
+    """A file of two stacks was said to hold as many images as pages."""
+    with tifffile.TiffWriter(tmp_path / "x.tif") as file:
+        file.write(stack(), photometric="minisblack")
+        file.write(stack()[:4, :30], photometric="minisblack")
+    given = ["predict", "nuclei", str(tmp_path / "x.tif"), "--stitch", "--series", "1"]
+    assert main([*given, "--out", str(tmp_path / "out")]) == 0
+    assert "further images" not in capsys.readouterr().err
+    assert read_stack(tmp_path / "out" / "x.tif").shape == (4, 30, 61, 1)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +16,13 @@ from torch import nn
 from spatialembed.cli.main import main
 from spatialembed.data.images.reading import read_stack, stack_spacing
 from spatialembed.embedding import PITCH, margin_to_sigma
-from spatialembed.errors import UserError
+from spatialembed.errors import ImageWarning, UserError
 from spatialembed.formats.results_folder import Results
 from spatialembed.inference.folder import Outcome, predict_files
 from spatialembed.inference.image_files import find_images
 from spatialembed.inference.other_voxels import other_voxels
 from spatialembed.inference.predictor import Model
+from spatialembed.inference.summary import cautions
 from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.models.checkpoint import save_model
 from spatialembed.models.normalization import Normalization
@@ -98,6 +100,20 @@ def test_a_file_that_states_none_gives_labels_without(tmp_path: Path) -> None:
     assert stack_spacing(tmp_path / "out" / "a.tif") is None
 
 
+def test_a_volume_without_spacing_is_told_of_where_training_knew_its_own(tmp_path: Path) -> None:
+    file = written(tmp_path / "a.tif", None)
+    for stated in (True, False):  # what --spacing gave may be in proportion
+        spec = replace(SPEC, object_diameter=6.0, training={"spacing_stated": stated})
+        outcome = predicted(file, Results(tmp_path / f"{stated}"), spec)
+        told = " ".join(cautions([outcome], Model(TorchNetwork(Bright()), spec)))
+        assert ("a.tif does not state how far its voxels lie apart" in told) == stated
+    known = written(tmp_path / "b.tif", SPACING)
+    outcome = predicted(known, Results(tmp_path / "known"), spec)
+    assert "does not state" not in " ".join(
+        cautions([outcome], Model(TorchNetwork(Bright()), spec))
+    )
+
+
 def test_voxels_of_other_proportions_than_in_training_are_noted(tmp_path: Path) -> None:
     outcome = predicted(written(tmp_path / "a.tif", (1.0, 0.2, 0.25)), Results(tmp_path / "out"))
     [note] = outcome.notes
@@ -125,6 +141,26 @@ def test_voxels_of_other_sizes_are_noted_with_what_to_do() -> None:
     assert note((0.4, 0.1, 0.1), (0.4, 0.2, 0.2), diameter=40.0) == ""
     assert "resample it" in note((0.4, 0.1, 0.1), (0.4, 0.2, 0.2), stated=False)
     assert "say --diameter 20," in note((0.4, 0.2, 0.2), (0.4, 0.2, 0.2), diameter=10.0)
+
+
+def test_python_is_told_of_other_voxels(tmp_path: Path) -> None:
+    """As of x, y and z for z, y and x, which the command says in its notes."""
+    spec = replace(SPEC, object_diameter=6.0, training={"spacing_stated": True})
+    model = Model(TorchNetwork(Bright()), spec)
+    with pytest.warns(ImageWarning, match="flatter or longer than the model knows them"):
+        model.predict(blocks(), spacing=SPACING[::-1])
+    file = written(tmp_path / "a.tif", SPACING[::-1])
+    for predict in (model.predict, model.predict_targets):
+        with pytest.warns(ImageWarning, match=r"a\.tif: its voxels are 0\.25 x 0\.2 x 0\.5"):
+            predict(file)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ImageWarning)
+            predict(file, spacing=SPACING)
+            predict(blocks())
+    [outcome] = predict_files(
+        model, find_images([file], tmp_path / "out"), Results(tmp_path / "out")
+    )
+    assert len(outcome.notes) == 1
 
 
 def test_an_image_is_none_of_a_model_of_volumes(tmp_path: Path) -> None:

@@ -175,3 +175,19 @@ STARDIST = """
 }
 }
 """
+
+
+def test_volumes_of_which_few_planes_are_labelled_are_scored_by_these() -> None:
+    """What goes on into the others, as it should, had an IoU of a half at most."""
+    whole = np.zeros((8, 20, 30), np.int32)
+    whole[1:7, 2:10, 3:12] = 1
+    whole[2:6, 12:18, 15:25] = 2
+    ignore = np.zeros(whole.shape, bool)
+    ignore[::2] = True
+    truth = np.where(ignore, 0, whole)
+    for found in (whole, truth):
+        scores = Scores.of(match(found, truth, ignore), (0.9,))
+        assert (scores.tp[0], scores.fp[0], scores.fn[0], scores.iou_sum[0]) == (2, 0, 0, 2.0)
+    wide = whole.copy()
+    wide[3, 2:10, 12:15] = 1  # 24 voxels in a plane that is known, of 3 x 72
+    assert match(wide, truth, ignore).iou[0] == np.float32(216 / 240)

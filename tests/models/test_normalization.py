@@ -210,3 +210,11 @@ def test_eight_bits_are_looked_up_as_they_would_be_computed(kind):
     looked_up, computed = normalization(image), normalization(image.astype(np.uint16))
     assert looked_up.dtype == np.float32
     np.testing.assert_array_equal(looked_up, computed)
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1.0, 1e9), (1e40, 0.0), (1e-45, 0.0)])
+def test_float64_is_normalised_as_such(scale: float, offset: float) -> None:
+    # By way of float32 the first was steps of 64, the second infinite, and the third nearly 0.
+    image = np.random.default_rng(0).integers(0, 200, (40, 50, 1)).astype(np.float64)
+    normal = Normalization("percentile")
+    np.testing.assert_allclose(normal(image * scale + offset), normal(image), atol=1e-6)

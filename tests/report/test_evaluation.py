@@ -1,4 +1,9 @@
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
+import tifffile
 from PIL import Image
 from rich.console import Console
 
@@ -6,7 +11,7 @@ from spatialembed.clustering import cluster
 from spatialembed.instances import Instances
 from spatialembed.metrics.average_precision import score_images, worst_first
 from spatialembed.models.spec import ModelSpec
-from spatialembed.pictures import Explanation
+from spatialembed.pictures import Explanation, cuts
 from spatialembed.report.evaluation import compared, tables, write_evaluation
 
 
@@ -117,3 +122,33 @@ def test_tables_say_where_found_objects_were_cut() -> None:
     text = console.export_text()
     assert "Only the 100 best found objects of an image and class count: 3 of 16 images" in text
     assert "--max_found takes another number" in text
+
+
+def test_cuts_are_in_the_proportions_of_the_volume(tmp_path) -> None:
+    """Not in those of training, where its file states its own."""
+    path, labels = tmp_path / "x.tif", np.zeros((6, 20, 30), np.int32)
+    labels[1:5, 4:12, 4:12] = 1
+    voxels = np.zeros((6, 20, 30, 1), np.uint8)
+
+    class Volumes:
+        names = ("x",)
+
+        def __getitem__(self, i: int) -> SimpleNamespace:
+            return SimpleNamespace(name="x", image=voxels, label_mask=labels)
+
+        def files(self, i: int) -> tuple[Path, Path]:
+            return path, path
+
+    class Finds(Blind):
+        spec = replace(Blind.spec, dims=3, pitch=Blind.pitch[:1] * 3, spacing=(1.0, 1.0, 1.0))
+
+        def predict(self, image, name):
+            return SimpleNamespace(label_map=labels)
+
+    [row] = score_images([(labels, labels, None, None, "x")])["images"]
+    for step in (1.0, 4.0):
+        said = {"axes": "ZYX", "spacing": step, "unit": "um"}
+        tifffile.imwrite(path, voxels[..., 0], imagej=True, resolution=(2, 2), metadata=said)
+        [(_, _, sheet)] = compared(Finds(), Volumes(), [row])
+        expected = cuts(voxels, labels, labels, (step, 0.5, 0.5))
+        np.testing.assert_array_equal(sheet, expected)

@@ -129,7 +129,7 @@ def run_predict(
     done = list(track(outcomes, len(files), "Predicting"))
     if resized := true_size(done, loaded):
         console.print(resized, soft_wrap=True)
-    warn(cautions(done, loaded))
+    warn(cautions(done, loaded, stacks))
     code = _report_outcomes(done, summary(done, out))
     results.gather([file.name for file in files])
     return code

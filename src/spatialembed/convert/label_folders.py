@@ -13,7 +13,7 @@ from spatialembed.convert.picture import OBJECT, Picture, painted, placed
 from spatialembed.convert.source import Source
 from spatialembed.data.annotations.masks import Rle
 from spatialembed.data.data_set import SPLITS, unequal
-from spatialembed.data.images.reading import read_mask
+from spatialembed.data.images.reading import is_stack, read_mask
 from spatialembed.data.layouts import cityscapes, label_folder
 from spatialembed.data.layouts.splits import split_of
 from spatialembed.data.open import refuse, scan_data
@@ -86,7 +86,7 @@ def read_found(source: Source, found: Path) -> Iterator[Picture]:
     """The images of a folder with the label TIFFs that ``predict`` wrote for them.
 
     Raises:
-        UserError: there is none for any image, or one is of another image or size.
+        UserError: there is none for any image, or one is of a volume, of another image or size.
     """
     there = [(image, found / f"{source.name(image)}.tif") for image in source.images]
     there = [(image, file) for image, file in there if file.is_file()]
@@ -102,6 +102,11 @@ def read_found(source: Source, found: Path) -> Iterator[Picture]:
     if left := len(source.images) - len(there):
         source.notes.add(f"images without results in {found}: left out", source.root, left)
     for image, file in there:
+        if is_stack(file):
+            raise UserError(
+                f"{file} holds what was found in a volume, and the tools hold images: correct it "
+                "in napari, whose plug-in trains on it, too"
+            )
         mask = read_mask(file)
         if (size := source.size(image, file)) != mask.shape:
             raise UserError(unequal(image, size, file, mask.shape))

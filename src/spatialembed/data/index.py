@@ -204,7 +204,8 @@ def _look(
                 return objects_in(parts_of(truth.label_mask, truth.class_map).table), header
     sample = dataset[number]  # which refuses sizes that differ
     if sample.label_mask.ndim == 3:
-        return objects_in_volume(sample.label_mask, sample.class_map), sample.image.shape
+        table = objects_in_volume(sample.label_mask, sample.class_map, sample.ignore)
+        return table, sample.image.shape
     return objects_in(parts_of(sample.label_mask, sample.class_map).table), sample.image.shape
 
 

@@ -16,7 +16,7 @@ from spatialembed.data.data_set import DataSet, FileDataSet
 from spatialembed.errors import UserError
 from spatialembed.files.writing import atomic_write
 
-_FORMAT = 3
+_FORMAT = 4
 """Goes up when what is stored of an image changes."""
 
 

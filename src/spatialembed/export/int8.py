@@ -16,7 +16,8 @@ from spatialembed.data.sample import Sample
 from spatialembed.errors import UserError, missing_extra
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.evaluate import crowds_of
-from spatialembed.metrics.average_precision import score_images
+from spatialembed.inference.image_files import spacing_in
+from spatialembed.metrics.average_precision import Scored, score_images
 
 if TYPE_CHECKING:
     import onnx
@@ -69,9 +70,11 @@ def quantized(
     except ImportError as error:
         raise missing_extra("int8", "export") from error
     nncf.set_log_level(logging.ERROR)
-    samples = list(_spread(train, CALIBRATED_ON))
-    fitted = (fitting(model.name, model.spec, s.image, s.name) for s in samples)
-    images = [{"image": _middle(model.prepared(pixels), steps)} for pixels in fitted]
+    images = []
+    for sample, spacing in _spread(model, train, CALIBRATED_ON):
+        sized = model.at_true_size(sample.image, sample.name, spacing) or model
+        pixels = fitting(model.name, model.spec, sample.image, sample.name)
+        images.append({"image": _middle(sized.prepared(pixels), steps)})
     made = nncf.quantize(
         network,
         nncf.Dataset(images),
@@ -108,7 +111,7 @@ def check(exact: Model, small: Model, val: FileDataSet) -> dict[str, Any]:
         UserError: int8 costs more than :data:`TOLERATED`.
     """
     ap = {
-        name: _ap(model, _spread(val, CHECKED_ON))
+        name: _ap(model, _spread(model, val, CHECKED_ON))
         for name, model in (("float32", exact), ("int8", small))
     }
     loss, count = ap["float32"] - ap["int8"], min(len(val), CHECKED_ON)
@@ -121,10 +124,12 @@ def check(exact: Model, small: Model, val: FileDataSet) -> dict[str, Any]:
     return {"checked_on": count, "ap": ap}
 
 
-def _spread(dataset: FileDataSet, most: int) -> Iterator[Sample]:
-    """Samples from all over a data set."""
-    chosen = np.linspace(0, len(dataset) - 1, min(len(dataset), most)).astype(int)
-    return (dataset[int(i)] for i in chosen)
+def _spread(
+    model: Model, dataset: FileDataSet, most: int
+) -> Iterator[tuple[Sample, tuple[float, ...] | None]]:
+    """Samples from all over a data set, and their micrometres where the model compares these."""
+    chosen = np.linspace(0, len(dataset) - 1, min(len(dataset), most)).astype(int).tolist()
+    return ((dataset[i], spacing_in(dataset, i, model)) for i in chosen)
 
 
 def _middle(image: np.ndarray, steps: tuple[int, ...]) -> np.ndarray:
@@ -138,10 +143,12 @@ def _middle(image: np.ndarray, steps: tuple[int, ...]) -> np.ndarray:
     return np.pad(image, border, mode="edge")[None]
 
 
-def _ap(model: Model, samples: Iterable[Sample]) -> float:
-    scored = (
-        (model.predict(s.image, name=s.name), s.label_mask, s.class_map, s.ignore, s.name)
-        for s in samples
-    )
-    scores = score_images(scored, model.spec.class_names)
+def _ap(model: Model, samples: Iterable[tuple[Sample, tuple[float, ...] | None]]) -> float:
+    def scored() -> Iterator[Scored]:
+        for sample, spacing in samples:
+            sized = model.for_image(sample.image, sample.name, spacing)
+            found = sized.predict(sample.image, name=sample.name)
+            yield found, sample.label_mask, sample.class_map, sample.ignore, sample.name
+
+    scores = score_images(scored(), model.spec.class_names)
     return float(scores["mean"]["mean_over_images"]["ap_mean"])

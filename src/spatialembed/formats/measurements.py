@@ -12,7 +12,7 @@ import numpy as np
 from spatialembed.data.images.spacing import one_an_axis
 from spatialembed.errors import missing_extra
 from spatialembed.files.writing import atomic_write
-from spatialembed.formats.volume_measurements import volume_measurements
+from spatialembed.formats.volume_measurements import in_channels, volume_measurements
 from spatialembed.instances import Instances
 
 SHAPE = ("perimeter", "eccentricity", "solidity", "axis_major_length", "axis_minor_length")
@@ -52,7 +52,7 @@ def measurements(
         raise ValueError(f"measurements are for images, not {instances.label_map.ndim} axes")
     instances.require_unchanged()
     pixel_size = None if pixel_size is None else one_an_axis(pixel_size, 2)
-    channels = None if image is None else image.reshape(*image.shape[:2], -1)
+    channels = None if image is None else in_channels(image, 2)
     rows = []
     for region in regionprops(instances.label_map, channels):
         k = region.label - 1

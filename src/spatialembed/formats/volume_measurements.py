@@ -43,7 +43,7 @@ def volume_measurements(
         raise ValueError(f"instances are of a volume, not of {instances.label_map.ndim} axes")
     instances.require_unchanged()
     spacing = None if spacing is None else one_an_axis(spacing, 3)
-    channels = None if image is None else image.reshape(*image.shape[:3], -1)
+    channels = None if image is None else in_channels(image, 3)
     asked = ["label", "area", "centroid", "bbox"]
     asked += [] if channels is None else [f"intensity_{name}" for name in INTENSITIES]
     held = regionprops_table(instances.label_map, channels, asked)
@@ -63,6 +63,12 @@ def volume_measurements(
     for c in range(0 if channels is None else channels.shape[3]):
         table |= {f"{name}_{c}": held[f"intensity_{name}-{c}"].round(3) for name in INTENSITIES}
     return table
+
+
+def in_channels(image: np.ndarray, dims: int) -> np.ndarray:
+    """(*S, C) of (*S) or (*S, C); floats as float64: means have the type of what they are of."""
+    channels = image.reshape(*image.shape[:dims], -1)
+    return channels.astype(np.float64) if channels.dtype.kind == "f" else channels
 
 
 def _ball(volume: np.ndarray) -> np.ndarray:

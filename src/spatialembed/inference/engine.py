@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from jaxtyping import Float
 
+from spatialembed.inference.forked import engine_hints
+
 if TYPE_CHECKING:
     import openvino
 
@@ -83,7 +85,7 @@ def in_openvino(network: Any, precision: str = "float32") -> Run:
     hint = "bf16" if precision == "bf16" else "f32"
     hints = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": EngineNetwork.threads}
     model = network if hasattr(network, "reshape") else core.read_model(network)
-    return _Planned(model, lambda ready: core.compile_model(ready, "CPU", hints))
+    return _Planned(model, lambda it: core.compile_model(it, "CPU", {**hints, **engine_hints()}))
 
 
 class _Planned:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spatialembed.console.progress import Track, silent
+from spatialembed.data.checks.mask_files import mask_file_warnings
 from spatialembed.data.checks.one_image import about_masks
 from spatialembed.data.data_set import FileDataSet, Problem, Split
 from spatialembed.data.held_out import open_as_trained
@@ -125,6 +126,7 @@ def evaluate(
             "model that was trained on them"
         )
     remarks += about_masks(dataset) if dataset.dims == 2 else []
+    remarks += mask_file_warnings(dataset)
     sizes = list(_about_sizes(dataset, model))
     clock = {"network": 0.0, "clustering": 0.0}
     record = ObjectRecord(dataset.class_names)

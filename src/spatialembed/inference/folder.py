@@ -277,9 +277,9 @@ def find_in_stack(
         spacing = spacing_of(image, model, notes, stack=True)
         found, look, diameter = predict_stack(model, voxels, *settings, name, spacing)
         notes += other_voxels(spacing, model)
-    told, ratios = (diameter, look), model.shown_at(spacing)
-    named = {"+".join(model.spec.class_names): found}
-    return Found(image, voxels, named, lambda: told, tuple(notes), spacing, ratios)
+    told, named = (diameter, look), {"+".join(model.spec.class_names): found}
+    whole = spacing if spacing and len(spacing) == 3 else None
+    return Found(image, voxels, named, lambda: told, tuple(notes), whole, model.shown_at(spacing))
 
 
 def find_in_volume(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from spatialembed.data.images.kinds import SUFFIXES, ZARR, is_zarr
-from spatialembed.data.images.pixel_size import pixel_size
+from spatialembed.data.images.pixel_size import pixel_size, plane_pixel_size
 from spatialembed.data.images.reading import is_stack, stack_size, stack_spacing
 from spatialembed.data.images.series import Series
 from spatialembed.data.images.spacing import ALIKE
@@ -92,9 +92,8 @@ def find_images(
                     "images; choose another folder"
                 )
     _refuse_results(images.values(), place)
-    folders = [
-        i.path for i in images.values() if stacks and i.path.is_dir() and not is_zarr(i.path)
-    ]
+    kept = [i.path for i in images.values() if stacks and i.path.is_dir() and not is_zarr(i.path)]
+    folders = [folder for folder in kept if is_stack(folder)]
     if folders:
         such = f" ({len(folders)} such folders)" * (len(folders) > 1)
         tell(f"the files of {folders[0]} are taken for the planes of one stack{such}")
@@ -118,25 +117,35 @@ def spacing_of(
 ) -> tuple[float, ...] | None:
     """Micrometres between an image's pixels along (y, x), or a stack's voxels along (z, y, x).
 
-    None where neither the file states them nor the model was told; what else there is to say of
-    them, and of the file, is put to the ``notes``.
+    None where neither the file states them nor the model was told. Where it is not known how far
+    planes lie apart, None for a model of volumes, and for one of images along (y, x) alone. What
+    else there is to say of them, and of the file, is put to the ``notes``.
     """
+    stated: tuple[float, ...] | None
     try:
         if remark := vendor_remark(image.path, image.series):
             notes.append(remark)
         stated = (stack_spacing if stack else pixel_size)(image.path, image.series)
+        if stack and stated is None:
+            stated = plane_pixel_size(image.path, image.series)
     except UserError as error:  # what is read otherwise may state it in a broken way
         notes.append(f"how large its pixels are cannot be read: {error}")
         stated = None
-    side = model.pixel_size
-    if side is None or (stack and stated is None):
-        return stated
-    if stated is not None and any(abs(one / side - 1) > ALIKE for one in stated[-2:]):
-        said = " x ".join(f"{one:.3g}" for one in dict.fromkeys(stated[-2:]))
-        notes.append(
-            f"its file states pixels of {said} µm; they are taken for {side:.3g}, as asked"
-        )
-    return (*(stated or ())[:-2], side, side)
+    side, known = model.pixel_size, stated
+    if side is not None:
+        if stated is not None and any(abs(one / side - 1) > ALIKE for one in stated[-2:]):
+            said = " x ".join(f"{one:.3g}" for one in dict.fromkeys(stated[-2:]))
+            notes.append(
+                f"its file states pixels of {said} µm; they are taken for {side:.3g}, as asked"
+            )
+        known = (*(stated or ())[:-2], side, side)
+    if not stack or known is None or len(known) == 3:
+        return known
+    notes.append(
+        "its file does not state how far its planes lie apart, so that its results have no "
+        "micrometres: store it with its spacing along z, too"
+    )
+    return known if model.spec.dims == 2 else None
 
 
 def spacing_in(data: DataSet, i: int, model: Model) -> tuple[float, ...] | None:
@@ -162,7 +171,8 @@ def _expand(
             tell(f"{path}: {in_words(others)}")
         inside = _without_truth(path, inside, tell)
         for file in _joined(inside, tell) if stacks else inside:
-            yield ImageFile(file, _name(file.relative_to(path)))
+            own = Path(path.resolve().name) if file == path else file.relative_to(path)
+            yield ImageFile(file, _name(own))
         if not inside:
             raise UserError(f"{path} has no image; expected files ending in {', '.join(SUFFIXES)}")
     elif path.exists():
@@ -209,16 +219,23 @@ def _without_truth(root: Path, files: list[Path], tell: Callable[[str], None]) -
 
 
 def _joined(files: list[Path], tell: Callable[[str], None]) -> list[Path]:
-    """Files; those of a folder of planes are one, the folder. Of others it is told why not, where
-    the first file is no stack either.
+    """Files; those of a folder of planes are one, the folder. So are several of which none is a
+    stack, with none below: reading the folder says why not, once. Of others it is told why not,
+    where the first file is no stack.
     """
+    held = defaultdict(list)
+    for file in files:
+        held[file.parent].append(file)
+    above = {parent for folder in held for parent in folder.parents}
     folders: set[Path] = set()
-    for folder, first in {file.parent: file for file in reversed(files)}.items():
+    for folder, inside in held.items():
         try:
             stack_size(folder)
             folders.add(folder)
         except UserError as error:
-            if not is_stack(first):
+            if len(inside) > 1 and folder not in above and not any(map(is_stack, inside)):
+                folders.add(folder)
+            elif not is_stack(inside[0]):
                 tell(str(error))
     return sorted({file.parent if file.parent in folders else file for file in files})
 

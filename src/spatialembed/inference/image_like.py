@@ -83,14 +83,22 @@ def unmasked(image: object) -> np.ndarray:
     """An array as NumPy has it.
 
     Raises:
-        UserError: some of its pixels are masked.
+        UserError: some of its pixels are masked, or NumPy cannot take it.
     """
     if np.ma.is_masked(image):
         raise UserError(
             "the array has masked pixels, which would be taken as they are stored: give "
             "array.filled(0), or with another value that is background"
         )
-    return np.asarray(image)
+    try:
+        return np.asarray(image)
+    except (TypeError, ValueError, RuntimeError) as error:
+        # One of CuPy, one of torch that needs gradients or is on a GPU, rows of several lengths.
+        said = str(error).split(". ")[0].rstrip(".")
+        kind = f"{type(image).__module__}.{type(image).__qualname__}"
+        raise UserError(
+            f"NumPy cannot take the image, of {kind} ({said}): give a NumPy array"
+        ) from error
 
 
 def _tell_remark(path: Path) -> None:

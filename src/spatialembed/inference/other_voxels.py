@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from spatialembed.data.images.spacing import ALIKE, in_words, side_of, unlike
+from spatialembed.errors import ImageWarning
 
 if TYPE_CHECKING:
-    from spatialembed.inference.predictor import Model
+    from spatialembed.inference.sight import Sight
 
 
-def other_voxels(spacing: Sequence[float] | None, model: Model) -> list[str]:
+def other_voxels(spacing: Sequence[float] | None, model: Sight) -> list[str]:
     """A note where objects of a volume look unlike those of training for its voxels alone.
 
     Of other proportions they look flatter or longer; where the files of training stated
@@ -55,7 +57,13 @@ def other_voxels(spacing: Sequence[float] | None, model: Model) -> list[str]:
     ]
 
 
-def _no_squares(size: Sequence[float] | None, model: Model) -> list[str]:
+def tell_other_voxels(spacing: Sequence[float] | None, model: Sight, name: str) -> None:
+    """Warn of them, of an image of that name."""
+    for note in other_voxels(spacing, model):
+        warnings.warn(ImageWarning(note, name), stacklevel=3)
+
+
+def _no_squares(size: Sequence[float] | None, model: Sight) -> list[str]:
     if size is None or side_of((size[-2], size[-1])) is not None:
         return []
     unless = "" if model.spec.pixel_size else ", unless images of training had such pixels"

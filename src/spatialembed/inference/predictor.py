@@ -17,7 +17,8 @@ from spatialembed.embedding import Array, of_targets
 from spatialembed.errors import UserError
 from spatialembed.inference.card_memory import image_within_memory
 from spatialembed.inference.channels import fitting
-from spatialembed.inference.image_like import ImageLike, to_array
+from spatialembed.inference.image_like import ImageLike, to_array, to_name
+from spatialembed.inference.other_voxels import tell_other_voxels
 from spatialembed.inference.own_size import SEED, typical_diameter
 from spatialembed.inference.target_models import OfTargets
 from spatialembed.inference.zoom import Part
@@ -231,7 +232,8 @@ class Model(OfTargets):
         """Instances of an image: :meth:`raw`, then :meth:`cluster`, whose arguments these are.
 
         Both are those of the model that :meth:`for_image` gives by the ``spacing``: another one if
-        it finds sizes or knows them.
+        it finds sizes or knows them. Warns where objects look otherwise than in training for
+        the image's pixels or voxels alone.
 
         Raises:
             UserError: the image cannot be read, its channels are not the model's, it is too
@@ -240,6 +242,7 @@ class Model(OfTargets):
         self.require_one()
         with image_within_memory(name or "the image"):
             sized = self.for_image(image, name, spacing)
+            tell_other_voxels(self.known_spacing(image, spacing), sized, name or to_name(image))
             output = sized.output(image, name, part)
             given = (seed_threshold, foreground_threshold, min_size)
             return sized.cluster(output, *given, whole=None if part is None else part.shape)
@@ -263,6 +266,7 @@ class Model(OfTargets):
         """
         with image_within_memory(name or "the image"):
             sized = self.for_image(image, name, spacing)
+            tell_other_voxels(self.known_spacing(image, spacing), sized, name or to_name(image))
             given = (seed_threshold, foreground_threshold, min_size)
             return sized.cluster_targets(sized.output(image, name), *given)
 

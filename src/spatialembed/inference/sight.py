@@ -94,20 +94,26 @@ class Sight:
         """
         if self.sized:
             return None
-        if spacing is not None:
-            spacing = one_an_axis(spacing, self.spec.dims)
-        own = self.spec.pixel_size if self.spec.dims == 2 else self.spec.spacing
-        if self.pixel_size is not None:
-            spacing = self.pixel_size, self.pixel_size
-        elif spacing is None and own is not None and isinstance(image, (str, os.PathLike)):
-            spacing = (pixel_size if self.spec.dims == 2 else stack_spacing)(Path(image))
-        ratios = ratios_of(self.spec, spacing)
+        ratios = ratios_of(self.spec, self.known_spacing(image, spacing))
         if ratios is None or self.spec.object_diameter is None:
             return None
         require_near(ratios, self.name, self.spec, name or to_name(image))
         other = self.seeing(self.spec.object_diameter / ratios.planes)
         other.depth_ratio = ratios.depth
         return other
+
+    def known_spacing(
+        self, image: ImageLike, spacing: Sequence[float] | None
+    ) -> Sequence[float] | None:
+        """Micrometres of an image: as asked, given, or stated where the model has some, too."""
+        if spacing is not None:
+            spacing = one_an_axis(spacing, self.spec.dims)
+        own = self.spec.pixel_size if self.spec.dims == 2 else self.spec.spacing
+        if self.pixel_size is not None:
+            return self.pixel_size, self.pixel_size
+        if spacing is None and own is not None and isinstance(image, (str, os.PathLike)):
+            return (pixel_size if self.spec.dims == 2 else stack_spacing)(Path(image))
+        return spacing
 
     def shown_at(self, spacing: Sequence[float] | None) -> Ratios | None:
         """By how much an image is shown larger for its pixels; None where that is not known.
@@ -116,8 +122,6 @@ class Sight:
         """
         if self.sized:
             return AS_IT_IS
-        if spacing is None and self.pixel_size is not None:
-            spacing = self.pixel_size, self.pixel_size
         return ratios_of(self.spec, spacing) or (None if spacing is None else AS_IT_IS)
 
     def fixed(self, pixels: np.ndarray) -> Self:

@@ -64,14 +64,16 @@ def predict_stack(
         seed_threshold, foreground_threshold, min_size: of each plane, as in
             :meth:`Model.cluster`.
         name: what errors call the stack.
-        spacing: micrometres between its voxels along (z, y, x), where known.
+        spacing: micrometres between its voxels along (z, y, x), or in its planes along (y, x),
+            where known.
 
     Raises:
         UserError: no such stack, the channels are not the model's, or a setting is out of its
             range.
     """
     stack = unmasked(stack)
-    spacing = None if spacing is None else one_an_axis(spacing, 3)
+    if spacing is not None:
+        spacing = one_an_axis(spacing, 2 if np.size(spacing) == 2 else 3)[-2:]
     stack = stack[..., None] if stack.ndim == 3 else stack
     if model.spec.dims == 3:
         raise UserError(f"{model.name} is of volumes; what it predicts needs no stitching")
@@ -82,7 +84,7 @@ def predict_stack(
     planes = whole.reshape(depth, height, width, -1)
     tell(model.spec.normalization, whole, name)
     contrast = [float(np.nan_to_num(plane, posinf=0, neginf=0).std()) for plane in planes]
-    sized = model.for_image(planes[int(np.argmax(contrast))], name, spacing and spacing[1:])
+    sized = model.for_image(planes[int(np.argmax(contrast))], name, spacing)
     sized = sized.fixed(whole)
     found: list[Instances] = []
     fullest: tuple[int, np.ndarray, Array] = -1, planes[0], planes[0]

@@ -37,12 +37,15 @@ def summary(outcomes: Sequence[Outcome], out: Path) -> str:
     return text + (f"; {kept} kept as they were (--overwrite predicts them again)" if kept else "")
 
 
-def cautions(outcomes: Sequence[Outcome], model: Model) -> list[str]:
-    """What plausible results may hide, a line each."""
+def cautions(outcomes: Sequence[Outcome], model: Model, stacks: bool = False) -> list[str]:
+    """What plausible results may hide, a line each; of ``stacks`` not what else their files hold,
+    which is not asked of them.
+    """
     looks = {str(o.image.path): o.look for o in outcomes if o.look is not None}
     # Of another kind, sizes tell nothing.
     unlike = other_kind(looks, model) or unlike_training(outcomes, model)
-    told = [*notes_of(outcomes), unknown_size(outcomes, model), unlike, left_out(outcomes)]
+    further = None if stacks else left_out(outcomes)
+    told = [*notes_of(outcomes), unknown_size(outcomes, model), unlike, further]
     return [line for line in told if line]
 
 

@@ -169,7 +169,8 @@ def match(
         label_map: (*S) found objects, any integer type, 0 background, ids may have gaps.
         label_mask: (*S) true objects, likewise.
         ignore: (*S) bool, or numbers other than 0, where nothing found is an error; None for
-            nowhere.
+            nowhere. Of volumes, of whose planes a few may be labelled, what of a found object lies
+            there is not counted in its IoU.
         found_classes: class index of the found object with id k + 1 in row k (the ``classes`` of
             ``Instances``); None for class 0 throughout.
         class_map: (*S) class index on true objects, any value elsewhere; None for class 0.
@@ -207,16 +208,19 @@ def match(
     areas_true = pixels_of(true, lengths, n_true + 1)[1:]
     areas_found = pixels_of(found, lengths, n_found + 1)[1:]
     t, f, common = common_pixels(true, found, lengths)
-    inside = np.zeros(n_found, np.int64)
+    inside = unknown = np.zeros(n_found, np.int64)
     if ignore is not None:
-        inside = pixels_of(found, lengths * (others.pop(0) != 0), n_found + 1)[1:]
+        ignored = others.pop(0) != 0
+        inside = pixels_of(found, lengths * ignored, n_found + 1)[1:]
+        if label_mask.ndim == 3:
+            unknown = pixels_of(found, lengths * (ignored & (true == 0)), n_found + 1)[1:]
     classes = np.zeros(n_true + 1, np.int64)
     if class_map is not None:
         classes[true] = others.pop()
     return Matching(
         true=t,
         found=f,
-        iou=(common / (areas_true[t] + areas_found[f] - common)).astype(np.float32),
+        iou=(common / (areas_true[t] + (areas_found - unknown)[f] - common)).astype(np.float32),
         true_labels=true_labels,
         found_labels=found_labels,
         true_areas=areas_true,

@@ -190,8 +190,6 @@ class Normalization:
                 # As they are: the same numbers, sooner.
                 bounds[channel] = np.percentile(values, (self.low, self.high))
                 continue
-            if values.dtype.kind in "bf":
-                values = _as_float32(values)
             finite = values[np.isfinite(values)]
             if finite.size:
                 bounds[channel] = np.percentile(finite.astype(np.float64), (self.low, self.high))
@@ -269,10 +267,8 @@ def _between(image: npt.NDArray[Any], bounds: npt.NDArray[np.float64]) -> npt.ND
     result = np.zeros(image.shape, np.float32)
     for channel, (bottom, top) in enumerate(bounds):
         values = image[..., channel]
-        if values.dtype.kind in "bf":
-            values = _as_float32(values)
         if top > bottom:
-            with np.errstate(invalid="ignore"):
+            with np.errstate(invalid="ignore", over="ignore"):
                 scaled = (values.astype(np.float64) - bottom) / (top - bottom)
             result[..., channel] = np.clip(scaled, *PERCENTILE_CLIP)
     return result

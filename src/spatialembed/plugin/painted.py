@@ -209,8 +209,9 @@ def training_command(
 def _diameter(painted: Sequence[Painted]) -> float:
     """Median of the painted objects, in pixels; of volumes in their planes."""
     if painted[0].labels.ndim == 3:
-        masks = [one.mask() for one in painted]
-        table = np.concatenate([objects_in_volume(mask, np.zeros_like(mask)) for mask in masks])
+        pairs = [(one.mask(), one.ignore()) for one in painted]
+        tables = [objects_in_volume(mask, np.zeros_like(mask), ignore) for mask, ignore in pairs]
+        table = np.concatenate(tables)
         return float(np.median(plane_diameters(table[:, -1], table[:, 5] - table[:, 2])))
     areas = [np.unique(one.mask()[one.mask() > 0], return_counts=True)[1] for one in painted]
     return float(np.median(np.sqrt(np.concatenate(areas) * 4 / np.pi)))

@@ -122,7 +122,8 @@ def compared(
     for row in rows:
         i = dataset.names.index(row["name"])
         sample, spacing = dataset[i], spacing_in(dataset, i, model)
-        found = model.predict(sample.image, name=sample.name, spacing=spacing)
+        sized = model.for_image(sample.image, sample.name, spacing)  # the scores told of it
+        found = sized.predict(sample.image, name=sample.name)
         caption = (
             f"AP {row['ap']:.3f}, AP50 {row['ap50']:.3f}; "
             f"{row['n_true']} objects, {row['n_found']} found"

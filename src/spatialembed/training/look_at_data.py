@@ -11,6 +11,7 @@ import numpy as np
 
 from spatialembed.console.output import console
 from spatialembed.data.checks.across_splits import across_splits, traces_in
+from spatialembed.data.checks.mask_files import mask_file_warnings
 from spatialembed.data.checks.one_image import about_masks
 from spatialembed.data.crops.cropper import empty_share
 from spatialembed.data.data_set import FileDataSet, Problem
@@ -67,7 +68,8 @@ def look(
         told += _about_specks(index)
     warnings = [Problem(config.data, sentence, warning=True) for sentence in told]
     masks = [about for one in each_of(train) if train.dims == 2 for about in about_masks(one)]
-    return kept, judged, [*warnings, *masks]
+    files = [about for one in (*each_of(train), *each_of(val)) for about in mask_file_warnings(one)]
+    return kept, judged, [*warnings, *masks, *files]
 
 
 def look_across(train: FileDataSet, val: FileDataSet, sizes: np.ndarray) -> list[Problem]:

@@ -112,7 +112,7 @@ def gather(config: TrainConfig, spec: ModelSpec | None = None, hold_out: bool = 
     normalization, values = look_at_values(start.normalization, train)
     seen += [Problem(config.data, text, warning=True) for text in values]
     if spec is None and train.dims == 3:
-        spacing, told_of = spacing_of(config, train, start.spacing)
+        spacing, told_of = spacing_of(config, train, val, start.spacing)
         # By --spacing it may be in proportion alone, and so may that of the start.
         own = spacing is start.spacing and not start.training.get("spacing_stated", False)
         notes = {**start.training, "spacing_stated": config.spacing is None and not own}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from spatialembed.data.checks.volume_warnings import other_spacings
@@ -65,10 +66,10 @@ def comes_to_two_planes(config: TrainConfig) -> bool:
 
 
 def spacing_of(
-    config: TrainConfig, train: FileDataSet, own: Spacing | None
+    config: TrainConfig, train: FileDataSet, val: FileDataSet, own: Spacing | None
 ) -> tuple[Spacing | None, list[Problem]]:
     """Spacing of the training volumes: what was asked for, what their files say, or ``own``, that
-    of the model that the run starts from.
+    of the model that the run starts from. It is told where those of ``val`` say another.
 
     Returns:
         It, None where nobody says; and what to tell of it.
@@ -79,7 +80,8 @@ def spacing_of(
     if config.spacing is not None:
         z, y, x = config.spacing
         return (z, y, x), list(_stated_otherwise(train, (z, y, x)))
-    stated = [stack_spacing(train.items[i].image) for i in range(len(train))]
+    files = _stated(train)
+    stated = list(files.values())
     known = [(i, one) for i, one in enumerate(stated) if one is not None]
     if len(known) < len(stated):
         silent = train.items[stated.index(None)].image
@@ -107,8 +109,15 @@ def spacing_of(
                 f"{train.items[known[0][0]].image} of {in_words(first)}: train on each kind by "
                 "itself, or give one --spacing for all"
             )
-    files = {train.items[i].image: one for i, one in known}
-    return first, [*told, *other_spacings(files, (train.items[known[0][0]].image, first), True)]
+    usual = train.items[known[0][0]].image, first
+    for split in (files, {file: one for file, one in _stated(val).items() if file not in files}):
+        of_split = {file: one for file, one in split.items() if one is not None}
+        told += other_spacings(of_split, usual, True)
+    return first, told
+
+
+def _stated(data: FileDataSet) -> dict[Path, Spacing | None]:
+    return {path: stack_spacing(path) for path in (data.items[i].image for i in range(len(data)))}
 
 
 def _stated_otherwise(train: FileDataSet, asked: Spacing) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ import tifffile
 import zarr
 from PIL import Image
 
-from spatialembed.data.images.pixel_size import pixel_size
+from spatialembed.data.images.pixel_size import pixel_size, plane_pixel_size
 from spatialembed.errors import UserError
 
 IMAGE = np.random.default_rng(0).integers(0, 60_000, (20, 31), dtype=np.uint16)
@@ -113,3 +113,30 @@ def test_other_files(tmp_path):
         pixel_size(tmp_path / "y.tif")
     with pytest.raises(UserError, match="is a folder"):
         pixel_size(tmp_path)
+
+
+def test_planes_of_a_stack_have_one_without_their_distance(tmp_path):
+    path, voxels = tmp_path / "x.tif", np.zeros((5, 20, 31), np.uint8)
+    said = {"PhysicalSizeX": 0.127, "PhysicalSizeY": 0.25}
+    assert plane_pixel_size(ome(path, voxels.shape, "ZYX", **said)) == (0.25, 0.127)
+    for resolution, size in (((1 / 0.127, 4), (0.25, 0.127)), ((1, 1), None)):
+        tifffile.imwrite(
+            path, voxels, imagej=True, resolution=resolution, metadata={"axes": "ZYX", "unit": "um"}
+        )
+        assert plane_pixel_size(path) == size
+    group = zarr.open_group(tmp_path / "x.zarr", mode="w")
+    group.create_array("0", shape=voxels.shape, dtype="u1", chunks=voxels.shape)
+    axes = [{"name": name, "type": "space"} for name in "zyx"]
+    for axis in axes[1:]:
+        axis["unit"] = "nanometer"
+    scale = [{"type": "scale", "scale": [1, 250, 127]}]
+    datasets = [{"path": "0", "coordinateTransformations": scale}]
+    group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": datasets}]
+    assert plane_pixel_size(tmp_path / "x.zarr") == (0.25, 0.127)
+    (tmp_path / "planes").mkdir()
+    for z in range(3):
+        imagej(tmp_path / "planes" / f"z{z}.tif", unit="um")
+    assert plane_pixel_size(tmp_path / "planes") == (0.25, 0.127)
+    imagej(path, unit="um")
+    with pytest.raises(UserError, match="is no stack"):
+        plane_pixel_size(path)

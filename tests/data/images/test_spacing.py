@@ -28,7 +28,18 @@ def imagej(path, resolution=(1 / 0.127, 1 / 0.25), replaced=None, **said):
 
 @pytest.mark.parametrize(
     ("unit", "micrometres"),
-    [("micron", 1), ("um", 1), (r"\u00B5m", 1), ("nm", 0.001), ("mm", 1000), ("cm", 10_000)],
+    [
+        ("micron", 1),
+        ("um", 1),
+        (r"\u00B5m", 1),
+        ("nm", 0.001),
+        ("mm", 1000),
+        ("cm", 10_000),
+        ("Microns", 1),
+        ("Micrometer", 1),
+        ("nanometers", 0.001),
+        ("MILLIMETRES", 1000),
+    ],
 )
 def test_imagej(tmp_path, unit, micrometres):
     # pixels a unit along x and y, units along z
@@ -68,6 +79,7 @@ def test_imagej_of_several_units(tmp_path):
         {"unit": "um"},
         {"spacing": 0.5, "unit": "pixel"},
         {"spacing": 0.5, "unit": "inch"},
+        {"spacing": 0.5, "unit": "Mm"},
         {"spacing": 0.5, "unit": "nothing"},
         {"spacing": 0, "unit": "um"},
         {"spacing": -0.5, "unit": "um"},

@@ -126,3 +126,10 @@ def test_an_image_is_still_no_stack(tmp_path) -> None:
     tifffile.imwrite(tmp_path / "x.tif", STACK)
     with pytest.raises(UserError, match=r"x\.tif is a stack of 5 planes .*--stitch"):
         read_image(tmp_path / "x.tif")
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nrrd", "a.npy", "a.h5"])
+def test_stacks_of_other_formats_are_to_be_stored_with_their_spacing(tmp_path, name):
+    (tmp_path / name).write_bytes(bytes(400))
+    with pytest.raises(UserError, match="store it as a TIFF stack that states its spacing in mic"):
+        read_stack(tmp_path / name)

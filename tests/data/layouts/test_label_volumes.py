@@ -282,6 +282,28 @@ def test_what_is_no_volume_of_planes(tmp_path) -> None:
         open_data(tmp_path / "b")
 
 
+@pytest.mark.parametrize(("axes", "remedy"), [("TYX", "planes with their axes"), ("CYX", "so (t")])
+def test_a_mask_of_other_axes_is_what_is_wrong(tmp_path, axes, remedy) -> None:
+    """Not the image, which is a stack."""
+    for name in ("a", "b"):
+        write(tmp_path / "images" / f"{name}.tif", volume() + 5, "ZYX")
+        write(tmp_path / "masks" / f"{name}.tif", volume(), axes)
+    errors = [str(p) for p in check_data(tmp_path).problems if not p.warning]
+    assert sum("is no stack of planes in z" in one and remedy in one for one in errors) == 2
+    assert f"{tmp_path / 'masks' / 'a.tif'}: " in "".join(errors)
+
+
+@pytest.mark.parametrize("part", ["images", "masks"])
+def test_a_gap_in_the_one_volume_is_told_of(tmp_path, part) -> None:
+    """Where no other folder says that these are volumes: not to move planes among images."""
+    for each in ("images", "masks"):
+        planes(tmp_path / each / "x", volume(), [1, 2, 3, 5] if each == part else [1, 2, 3, 4])
+    with pytest.raises(UserError, match=r"hold the planes of a volume each: .*leave a gap") as told:
+        open_data(tmp_path)
+    assert f"{tmp_path / part / 'x'} is no folder of planes: z03.tif and z05.tif" in str(told.value)
+    assert "left out" not in str(told.value)
+
+
 def test_planes_with_a_gap_are_an_error_of_their_volume(tmp_path) -> None:
     for part in ("images", "masks"):
         planes(tmp_path / part / "w", volume())

@@ -13,6 +13,7 @@ from spatialembed.data.checks.image_warnings import (
     pixel_size_warnings,
     value_warnings,
 )
+from spatialembed.data.checks.mask_files import mask_file_warnings
 from spatialembed.data.checks.mask_warnings import mask_warnings, speck_warnings
 from spatialembed.data.checks.noise import noise_warnings
 from spatialembed.data.checks.one_image import Look, look_at
@@ -146,7 +147,7 @@ def _look_through(
             progress(dataset.split, i + 1, len(dataset))
     problems += value_warnings({file: look.values for file, look in looks.items()})
     problems += noise_warnings({file: look.noise for file, look in looks.items()})
-    return looks, problems + dataset.remarks()
+    return looks, [*problems, *mask_file_warnings(dataset), *dataset.remarks()]
 
 
 def _about_masks(looks: Mapping[str, Mapping[Path, Look]]) -> list[Problem]:

@@ -28,7 +28,7 @@ def look_at_volume(dataset: FileDataSet, i: int) -> Look:
     """Read volume ``i`` and its truth; raises UserError for whatever is wrong with them."""
     sample, item = dataset[i], dataset.items[i]
     spacing = stack_spacing(item.image)
-    objects = objects_in_volume(sample.label_mask, sample.class_map)
+    objects = objects_in_volume(sample.label_mask, sample.class_map, sample.ignore)
     signs = volume_signs(sample.label_mask, objects, spacing)
     window = middle(sample.label_mask.shape)
     return Look(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from spatialembed.data.checks.one_image import Look
 from spatialembed.data.data_set import FileDataSet, Problem
-from spatialembed.data.images.reading import is_stack
+from spatialembed.data.images.reading import is_stack, stack_size, stated_shape
 from spatialembed.data.images.single_plane import is_image
 from spatialembed.data.images.spacing import ALIKE, Spacing, in_words, unlike
+from spatialembed.errors import UserError
 
 
 def of_another_kind(dataset: FileDataSet, i: int) -> str | None:
@@ -20,8 +22,9 @@ def of_another_kind(dataset: FileDataSet, i: int) -> str | None:
     first, item = dataset.items[0].truth, dataset.items[i]
     remedy = "keep images and volumes in data sets of their own"
     if dataset.dims == 2:
-        is_other = is_stack(item.truth)
-        return f"{item.truth} is a stack, the first mask {first} an image; {remedy}" * is_other
+        if is_stack(item.truth):
+            return f"{item.truth} is a stack, the first mask {first} an image; {remedy}"
+        return _no_stack(item.truth) if is_stack(item.image) else None
     if is_image(item.truth):
         return f"{item.truth} is an image, the first mask {first} a stack; {remedy}"
     if is_image(item.image):
@@ -29,6 +32,19 @@ def of_another_kind(dataset: FileDataSet, i: int) -> str | None:
             f"{item.image} is an image, its mask {item.truth} a stack; put the stack that the mask "
             "is of in its place, as one file"
         )
+    return None
+
+
+def _no_stack(mask: Path) -> str | None:
+    """Why a stack's mask is none, where it has three axes: its planes are called otherwise."""
+    with suppress(UserError):
+        shape = stated_shape(mask)
+        if shape is None or shape[2] == 1:
+            return None
+    try:
+        stack_size(mask)
+    except UserError as error:
+        return str(error)
     return None
 
 

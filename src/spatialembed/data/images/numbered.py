@@ -26,7 +26,7 @@ def in_order(folder: Path, names: Sequence[str], whole: str, parts: str, such: s
     Raises:
         UserError: names without such a number, or numbers that have gaps or repeat.
     """
-    numbers = _numbers(folder, names, whole, parts, such)
+    numbers = numbers_of(folder, names, whole, parts, such)
     order = sorted(range(len(names)), key=lambda i: numbers[i])
     for i, k in pairwise(order):
         if numbers[k] != numbers[i] + 1:
@@ -38,8 +38,12 @@ def in_order(folder: Path, names: Sequence[str], whole: str, parts: str, such: s
     return [names[i] for i in order]
 
 
-def _numbers(folder: Path, names: Sequence[str], whole: str, parts: str, such: str) -> list[int]:
-    """The number of each."""
+def numbers_of(folder: Path, names: Sequence[str], whole: str, parts: str, such: str) -> list[int]:
+    """The number of each, as of :func:`in_order`.
+
+    Raises:
+        UserError: names without such a number.
+    """
     split = [_NUMBER.split(os.path.splitext(name)[0]) for name in names]  # texts at even places
     texts = {tuple(part[::2]) for part in split}
     found = [[int(number) for number in part[1::2]] for part in split]

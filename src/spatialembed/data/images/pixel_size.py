@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from spatialembed.data.images.kinds import is_tiff, is_vendor, is_zarr
-from spatialembed.data.images.reading import image_size
+from spatialembed.data.images.plane_folder import planes_of
+from spatialembed.data.images.reading import image_size, stack_size
 from spatialembed.data.images.series import Series, which
 from spatialembed.data.images.spacing import PixelSize
 from spatialembed.data.images.tiff_spacing import tiff_spacing
 from spatialembed.data.images.vendor_image import vendor_steps
 from spatialembed.data.images.zarr_image import zarr_pixel_size
+from spatialembed.data.images.zarr_stack import zarr_spacing
 from spatialembed.errors import UserError
 
 
@@ -34,20 +36,42 @@ def pixel_size(path: str | Path, series: Series = None) -> PixelSize | None:
     path = Path(path)
     if not (is_zarr(path) or path.is_file()):
         image_size(path, series)  # which says what is wrong
+    return _of(path, series, stack=False)
+
+
+def plane_pixel_size(path: str | Path, series: Series = None) -> PixelSize | None:
+    """:func:`pixel_size` of the planes of a stack, which may be stated where their distance is
+    not; of a folder of planes that of its first.
+
+    Args:
+        path, series: as for :func:`~spatialembed.data.images.reading.read_stack`.
+
+    Raises:
+        UserError: as :func:`~spatialembed.data.images.reading.read_stack`, but for what only
+            decoding shows.
+    """
+    path = Path(path)
+    if path.is_dir() and not is_zarr(path):
+        return pixel_size(planes_of(path)[0], series)
+    stack_size(path, series)  # which says what is wrong
+    return _of(path, series, stack=True)
+
+
+def _of(path: Path, series: Series, stack: bool) -> PixelSize | None:
     asked = which(series)
-    full = _stated(path, asked._replace(level=0))
+    full = _stated(path, asked._replace(level=0), stack)
     if full is None or set(full) == {1.0}:
         return None
-    found = _stated(path, series) if asked.level else full
+    found = _stated(path, series, stack) if asked.level else full
     return None if found is None else (found[0], found[1])
 
 
-def _stated(path: Path, series: Series) -> tuple[float, ...] | None:
+def _stated(path: Path, series: Series, stack: bool) -> tuple[float, ...] | None:
     if is_zarr(path):
-        return zarr_pixel_size(path, series)
+        return zarr_spacing(path, series, "yx") if stack else zarr_pixel_size(path, series)
     if is_vendor(path):
-        return vendor_steps(path, series, "yx")
-    return tiff_spacing(path, series, "YX") if is_tiff(path) else None
+        return vendor_steps(path, series, "yx", stack)
+    return tiff_spacing(path, series, "YX", stack) if is_tiff(path) else None
 
 
 def known_pixel_size(path: str | Path) -> PixelSize | None:

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from spatialembed.data.images.kinds import SUFFIXES, require_few_voxels
-from spatialembed.data.images.numbered import in_order
+from spatialembed.data.images.numbered import in_order, numbers_of
 from spatialembed.errors import UserError
 from spatialembed.files.names import is_hidden
+
+_CALLED = "folder of planes", "planes", "z001"
 
 
 def planes_of(folder: Path) -> list[Path]:
@@ -34,7 +36,13 @@ def planes_of(folder: Path) -> list[Path]:
             f"{folder} is no folder of planes: it holds {len(names)} image files, and a stack has "
             "two planes or more"
         )
-    return [folder / name for name in in_order(folder, names, "folder of planes", "planes", "z001")]
+    return [folder / name for name in in_order(folder, names, *_CALLED)]
+
+
+def first_number(folder: Path) -> int:
+    """That of the first plane; raises as :func:`planes_of`."""
+    names = [path.name for path in planes_of(folder)]
+    return numbers_of(folder, names, *_CALLED)[0]
 
 
 def read_planes(folder: Path, read: Callable[[Path], np.ndarray]) -> np.ndarray:

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from spatialembed.data.images.kinds import LOSSY_SUFFIXES as LOSSY
-from spatialembed.data.images.kinds import MOST_PIXELS, is_tiff, is_vendor, is_zarr
+from spatialembed.data.images.kinds import MOST_PIXELS, SUFFIXES, is_tiff, is_vendor, is_zarr
 from spatialembed.data.images.label_values import as_mask
 from spatialembed.data.images.pillow_image import picture_header, read_picture
 from spatialembed.data.images.plane_folder import planes_of, planes_size, read_planes
-from spatialembed.data.images.reading_errors import AN_IMAGE, lossy, too_large
+from spatialembed.data.images.reading_errors import A_TIFF, AN_IMAGE, lossy, too_large
 from spatialembed.data.images.series import Header, Series, beside, which
 from spatialembed.data.images.spacing import Spacing
 from spatialembed.data.images.tiff_file import tiff_header, tiff_stack_size
@@ -288,7 +288,7 @@ def _existing_stack(path: str | Path) -> Path:
     if not is_vendor(_existing(path)) and not is_tiff(path):
         raise UserError(
             f"{path} is no TIFF, OME-Zarr, file of a microscope or folder of planes, as which "
-            f"stacks are read; {AN_IMAGE}"
+            f"stacks are read; {AN_IMAGE if path.suffix.lower() in SUFFIXES else A_TIFF}"
         )
     return path
 

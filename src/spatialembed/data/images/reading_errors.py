@@ -17,6 +17,12 @@ AN_IMAGE = (
 )
 """What to do with a file that is no stack."""
 
+A_TIFF = (
+    "store it as a TIFF stack that states its spacing in micrometres (ImageJ, or tifffile: "
+    "imagej=True, resolution=(1 / x, 1 / y), metadata={'axes': 'ZYX', 'spacing': z, 'unit': 'um'})"
+)
+"""What to do with a stack in another format, such as NIfTI, NRRD and NumPy's."""
+
 # What tifffile logs of odd files is said in our sentence, or is nothing that a user can act on.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 

@@ -31,11 +31,9 @@ _POWERS = {
     **dict.fromkeys(
         (
             "micron",
-            "microns",
             "um",
             "\N{MICRO SIGN}m",
             "\N{GREEK SMALL LETTER MU}m",
-            r"\u00B5m",
             r"\u00b5m",
         ),
         0,
@@ -103,7 +101,9 @@ def stated(sizes: Sequence[object], units: Sequence[object]) -> tuple[float, ...
 
 
 def _micrometres(size: object, unit: object) -> float | None:
-    power = _POWERS.get(str(unit).strip())
+    name = str(unit).strip()
+    # Words in any case and number; of symbols Mm is not mm.
+    power = _POWERS.get(name if len(name) < 3 else name.lower().removesuffix("s"))
     try:
         number = float(str(size))
     except ValueError:

@@ -23,14 +23,16 @@ _FINEST_PRINT = 20.0
 1,200 an inch are 353 to 21 µm, which programs write that know nothing of the picture."""
 
 
-def tiff_spacing(path: Path, series: Series, axes: str = "ZYX") -> tuple[float, ...] | None:
-    """Micrometres along these axes, "ZYX" of a stack or "YX" of an image.
+def tiff_spacing(
+    path: Path, series: Series, axes: str = "ZYX", stack: bool = True
+) -> tuple[float, ...] | None:
+    """Micrometres along these axes, "ZYX" or "YX", of a stack or an image.
 
     See :func:`~spatialembed.data.images.reading.stack_spacing` and
     :func:`~spatialembed.data.images.pixel_size.pixel_size`.
     """
     with opened(path) as file:
-        return spacing_in(file, image_of(path, file, series, stack="Z" in axes), axes)
+        return spacing_in(file, image_of(path, file, series, stack), axes)
 
 
 def spacing_in(file: tifffile.TiffFile, image: TiffImage, axes: str) -> tuple[float, ...] | None:

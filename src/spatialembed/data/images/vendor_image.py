@@ -92,14 +92,16 @@ def vendor_stack_size(path: Path, series: Series) -> tuple[int, int, int]:
     return depth, height, width
 
 
-def vendor_steps(path: Path, series: Series, axes: str = "zyx") -> tuple[float, ...] | None:
-    """Micrometres along axes, "zyx" of a stack or "yx" of an image; raises as :func:`open_vendor`.
+def vendor_steps(
+    path: Path, series: Series, axes: str = "zyx", stack: bool = True
+) -> tuple[float, ...] | None:
+    """Micrometres along axes of a stack or an image; raises as :func:`open_vendor`.
 
     See :func:`~spatialembed.data.images.reading.stack_spacing` and
     :func:`~spatialembed.data.images.pixel_size.pixel_size`.
     """
     scene = _taken(path, series)[0]
-    _axes(path, scene, _STACK if "z" in axes else _IMAGE)
+    _axes(path, scene, _STACK if stack else _IMAGE)
     return stated([scene.steps.get(axis) for axis in axes], ["um"] * len(axes))
 
 

@@ -59,11 +59,11 @@ def zarr_stack_size(path: Path, series: Series) -> tuple[int, int, int]:
         return lengths["z"], lengths["y"], lengths["x"]
 
 
-def zarr_spacing(path: Path, series: Series) -> tuple[float, ...] | None:
-    """See :func:`spatialembed.data.images.reading.stack_spacing`."""
+def zarr_spacing(path: Path, series: Series, axes: str = "zyx") -> tuple[float, ...] | None:
+    """See :func:`spatialembed.data.images.reading.stack_spacing`; ``axes`` are those asked for."""
     image = opened(path, series)[1]
     with named(path):
-        return steps_of(image, _axes(path, image), "zyx")
+        return steps_of(image, _axes(path, image), axes)
 
 
 def _axes(path: Path, image: ZarrImage) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from spatialembed.data.data_set import Problem
 from spatialembed.data.images.kinds import LOSSY_SUFFIXES, image_names, is_zarr
-from spatialembed.data.images.reading import is_stack
+from spatialembed.data.images.reading import is_stack, stack_size
 from spatialembed.data.layouts.other_layouts import other_layout
 from spatialembed.data.layouts.splits import beside, split_of, splits_in
 from spatialembed.data.layouts.unread_files import corrected_since, left_out_of
@@ -107,7 +107,7 @@ def pairs(root: Path, folder: Path, target: str = "") -> tuple[list[str], list[P
     complete = images.by_stem and masks.by_stem
     other = "" if complete or not (told := other_layout(root)) else f"; {told}"
     if not images.by_stem:
-        other = other or "".join(f"; {problem}" for problem in left)
+        other = other or _no_volumes(folder) or "".join(f"; {problem}" for problem in left)
         raise UserError(f"{images.folder} has no image; put images with their masks there{other}")
     if not masks.by_stem:
         needed = where.format("NAME")
@@ -137,6 +137,19 @@ def _add_folders(parts: Sequence[_Named]) -> set[str]:
     for part, folders in zip(parts, inside, strict=True):
         part.add((folder, name) for name, folder in folders.items())
     return {folder for folders in inside for folder in folders.values()}
+
+
+def _no_volumes(folder: Path) -> str:
+    """Why the folders in a split's images/ and masks/ are no volumes; empty without such."""
+    masks = _folders_in(folder / "masks")
+    for name, own in _folders_in(folder / "images").items():
+        for planes in (folder / "images" / own, folder / "masks" / masks.get(name, name)):
+            try:
+                if planes.is_dir():
+                    stack_size(planes)
+            except UserError as error:
+                return f", or, if its folders hold the planes of a volume each: {error}"
+    return ""
 
 
 def _folders_in(folder: Path) -> dict[str, str]:

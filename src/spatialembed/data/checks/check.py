@@ -87,7 +87,7 @@ def check_data(
     traces = {s: {file: look.traces for file, look in found.items()} for s, found in looks.items()}
     problems += across_splits(traces)
     problems += _without_objects(root, reports)
-    problems += _without_validation(root, datasets)
+    problems += _short_of_images(root, datasets)
     layout = type(datasets[0]).__name__ if datasets else None
     names = datasets[0].class_names if datasets else tuple(class_names or ())
     if chosen or layout != "Cityscapes":  # all eight of which are looked at unasked
@@ -194,11 +194,16 @@ def _without_objects(root: Path, reports: Sequence[SplitReport]) -> list[Problem
     ]
 
 
-def _without_validation(root: Path, datasets: Sequence[FileDataSet]) -> list[Problem]:
+def _short_of_images(root: Path, datasets: Sequence[FileDataSet]) -> list[Problem]:
     splits = {dataset.split: len(dataset) for dataset in datasets}
-    if splits.get("train") != 1 or splits.get("val"):
+    if not splits.get("train"):
+        message = (
+            "has no training image: it can be scored (`spatialembed evaluate`), not trained on"
+        )
+    elif splits["train"] == 1 and not splits.get("val"):
+        message = "has one training image and none for validation; to be trained on it needs two"
+    else:
         return []
-    message = "has one training image and none for validation; to be trained on it needs two"
     return [Problem(root, message, warning=True)]
 
 

@@ -23,6 +23,7 @@ from spatialembed.data.checks.report import (
     one_after_another,
     split_report,
 )
+from spatialembed.data.checks.turned_masks import turned_warnings
 from spatialembed.data.checks.volume_warnings import (
     of_another_kind,
     other_dims,
@@ -145,6 +146,8 @@ def _look_through(
         if progress is not None:
             progress(dataset.split, i + 1, len(dataset))
     problems += value_warnings({file: look.values for file, look in looks.items()})
+    objects = sum(len(look.objects) for look in looks.values())
+    problems += turned_warnings({file: look.turned for file, look in looks.items()}, objects)
     problems += noise_warnings({file: look.noise for file, look in looks.items()})
     return looks, problems + dataset.remarks()
 

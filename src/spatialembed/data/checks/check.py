@@ -199,11 +199,11 @@ def _without_objects(root: Path, reports: Sequence[SplitReport]) -> list[Problem
 
 def _short_of_images(root: Path, datasets: Sequence[FileDataSet]) -> list[Problem]:
     splits = {dataset.split: len(dataset) for dataset in datasets}
-    if not splits.get("train"):
+    if splits and "train" not in splits:
         message = (
             "has no training image: it can be scored (`spatialembed evaluate`), not trained on"
         )
-    elif splits["train"] == 1 and not splits.get("val"):
+    elif splits.get("train") == 1 and not splits.get("val"):
         message = "has one training image and none for validation; to be trained on it needs two"
     else:
         return []

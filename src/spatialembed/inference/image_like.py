@@ -83,14 +83,24 @@ def unmasked(image: object) -> np.ndarray:
     """An array as NumPy has it.
 
     Raises:
-        UserError: some of its pixels are masked.
+        UserError: some of its pixels are masked, or NumPy cannot hold it.
     """
     if np.ma.is_masked(image):
         raise UserError(
             "the array has masked pixels, which would be taken as they are stored: give "
             "array.filled(0), or with another value that is background"
         )
-    return np.asarray(image)
+    try:
+        return np.asarray(image)
+    except (
+        TypeError,
+        ValueError,
+        RuntimeError,
+    ) as error:  # of a tensor of bf16, say
+        raise UserError(
+            f"the image is no array ({error}); of a tensor give "
+            "tensor.detach().cpu().float().numpy()"
+        ) from error
 
 
 def _tell_remark(path: Path) -> None:

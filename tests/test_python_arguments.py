@@ -80,3 +80,15 @@ def test_what_becomes_an_array_is_scored(of) -> None:
 def test_class_indices_are_whole_numbers(classes) -> None:
     with pytest.raises(ValueError, match="class indices are whole numbers, not of"):
         se.Instances.from_label_map(MASK, classes=np.array(classes), class_names=("a", "b"))
+
+
+def test_a_network_is_in_float32_whatever_the_programs_own_type_is() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (32, 32)).astype(np.uint8)
+    expected = se.load("nuclei", device="cpu", precision="float32").raw(image)
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        found = se.load("nuclei", device="cpu", precision="float32").raw(image)
+        assert torch.get_default_dtype() == torch.bfloat16
+    finally:
+        torch.set_default_dtype(torch.float32)
+    np.testing.assert_array_equal(found, expected)

@@ -41,8 +41,8 @@ def require_number(value: object, what: str, whole: bool = False) -> None:
     Raises:
         UserError: it is none of NumPy's or Python's, or has a fraction where it must be ``whole``.
     """
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    if not number or (whole and not float(value).is_integer()):
+    fits = isinstance(value, Real) and not isinstance(value, bool)
+    if not fits or (whole and isinstance(value, Real) and not float(value).is_integer()):
         kind = "whole number" if whole else "number"
         raise UserError(f"{what} is a {kind}, not {str(value)[:60]!r}")
 

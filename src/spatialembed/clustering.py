@@ -21,6 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from spatialembed.embedding import PITCH, Array, Pitch
+from spatialembed.errors import UserError, require_number
 from spatialembed.instances import Instances, as_names
 from spatialembed.kernels.foreground import Foreground, take_foreground, widths
 from spatialembed.kernels.visit import best_first, finish, unspent, visit_seeds
@@ -92,6 +93,11 @@ def cluster(
                [2, 2, 0, 0, 1, 1],
                [0, 0, 0, 0, 1, 0]], dtype=int32)
     """
+    if not (hasattr(output, "dtype") and hasattr(output, "ndim")):
+        raise UserError(
+            f"a raw output is an array of numpy or torch, not a {type(output).__name__}"
+        )
+    require_number(foreground_threshold, "the foreground threshold")
     foreground = take_foreground(output, n_sigma, foreground_threshold, pitch, margin)
     return cluster_foreground(foreground, seed_threshold, min_size, class_names)
 
@@ -108,6 +114,8 @@ def cluster_foreground(
         ValueError: a threshold outside [0, 1], a negative ``min_size``, or names that are not one
             a class.
     """
+    require_number(seed_threshold, "the seed threshold")
+    require_number(min_size, "the minimum size", whole=True)
     if min_size < 0:
         raise ValueError(f"min_size is a number of pixels, not {min_size}")
     if not 0 <= seed_threshold <= 1:

@@ -120,7 +120,7 @@ class Instances:
         return cls(
             label_map,
             np.ones(n, np.float32) if scores is None else np.asarray(scores, np.float32),
-            np.zeros(n, np.int32) if classes is None else np.asarray(classes, np.int32),
+            np.zeros(n, np.int32) if classes is None else _as_indices(classes),
             boxes,
             as_names(class_names),
         )
@@ -189,6 +189,13 @@ def as_names(class_names: Sequence[str]) -> tuple[str, ...]:
     if isinstance(class_names, str):
         raise ValueError(f"class_names is a list of names, not {class_names!r}")
     return tuple(class_names)
+
+
+def _as_indices(classes: np.ndarray) -> np.ndarray:
+    given = np.asarray(classes)
+    if given.size and given.dtype.kind not in "iu":
+        raise ValueError(f"class indices are whole numbers, not of {given.dtype}")
+    return given.astype(np.int32)
 
 
 def _require_unmasked(array: np.ndarray) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_formats import OTHER, SQUARE, labelme, png, put, put_image, studio, truth
+from test_formats import OTHER, SQUARE, in_percent, labelme, png, put, put_image, studio, truth
 
 from spatialembed.convert.run import convert
 from spatialembed.errors import UserError
@@ -65,6 +65,23 @@ def test_a_bitmask_that_is_none_is_refused(tmp_path, row, said) -> None:
     put(tmp_path / "in" / "x.json", studio(row))
     with pytest.raises(UserError, match=rf"x\.json: result 1 .* is a bitmask .*{said}"):
         convert(tmp_path / "in", tmp_path / "out")
+
+
+def vector(closed: bool, **corner: object) -> dict:
+    corners = [{"x": x, "y": y, **corner} for x, y in in_percent(SQUARE)]
+    value = {"vertices": corners, "closed": closed, "vectorlabels": ["cell"]}
+    return {"type": "vectorlabels", "value": value}
+
+
+def test_closed_vectors_of_label_studio_are_objects(tmp_path) -> None:
+    put_image(tmp_path / "in" / "a.png")
+    put(tmp_path / "in" / "x.json", studio(vector(closed=True), vector(closed=False)))
+    done = convert(tmp_path / "in", tmp_path / "out")
+    assert truth(tmp_path / "out")[0] == [("object", 100)]
+    assert [note.split(",")[0] for note in done.lost] == ["1 points"]
+    put(tmp_path / "in" / "x.json", studio(vector(closed=True, isBezier=True)))
+    with pytest.raises(UserError, match=r"result 1 .* has curves"):
+        convert(tmp_path / "in", tmp_path / "two")
 
 
 def via_3(*regions: tuple[list, dict], **rest: object) -> dict:

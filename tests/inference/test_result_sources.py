@@ -108,6 +108,16 @@ def test_files_that_are_no_results_are_neither_kept_nor_replaced(tmp_path, overw
     assert held(out) == before
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.geojson", "a_rois.zip", "coco_results.json"])
+def test_files_of_others_beside_which_there_is_no_result_are_kept(tmp_path, name) -> None:
+    path, out = image_in(tmp_path / "images"), tmp_path / "found"
+    out.mkdir()
+    (out / name).write_text("mine")
+    with pytest.raises(UserError, match=name + r".* no result of predict; choose another --out"):
+        predicted(path, out, overwrite=True, pictures=False)
+    assert held(out) == {name: b"mine"}
+
+
 def test_images_are_counted_not_their_targets(tmp_path) -> None:
     first, out = image_in(tmp_path / "day1", scene()[..., 0]), tmp_path / "found"
     predicted(first, out, two_targets())

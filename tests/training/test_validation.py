@@ -1,5 +1,7 @@
 """One clustering gives the scores of every seed threshold; calibration moves only when sure."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -84,6 +86,35 @@ def test_calibration_leaves_the_default_only_for_a_clear_margin() -> None:
         assert _clearly_best(scores, settings, settings[0]) == settings[0]
     scores = Validation(settings, np.stack([default, by_chance, clear]), np.zeros((3, 60)))
     assert _clearly_best(scores, settings, settings[0]) == settings[2]
+
+
+def test_what_is_found_in_images_without_objects_counts() -> None:
+    rng = np.random.default_rng(0)
+    settings = (setting(0.5), setting(0.9))
+    ap = np.stack([0.8 + rng.normal(0, 0.01, 40), 0.79 + rng.normal(0, 0.01, 40)])
+    ap[:, 20:] = 0  # no object is there
+    spared = np.where(np.arange(40) < 20, 0.0, [[0.25], [1.0]])
+    seen = Validation(settings, ap, ap, spared)
+    assert _clearly_best(seen, settings, settings[0]) == settings[1]
+    assert _clearly_best(Validation(settings, ap, ap), settings, settings[0]) == settings[0]
+
+
+def test_images_without_objects_are_told_from_others(scenes) -> None:
+    sample = scenes[0]
+    nothing = replace(
+        sample, label_mask=sample.label_mask * 0, class_map=np.full_like(sample.class_map, -1)
+    )
+    spec = ModelSpec("residual_unet", class_names=("car", "person"), min_size=5)
+    model = Model(TorchNetwork(Imperfect()), spec)
+    scores = validate(model, [sample, nothing])
+    found = [
+        len(model.cluster(model.raw(sample.image), *vars(s).values())) for s in scores.settings
+    ]
+    assert found[0] > found[-1]
+    assert scores.spared is not None
+    assert scores.spared.T[0].tolist() == [0] * len(found)
+    assert scores.spared.T[1] == pytest.approx([1 / (1 + n) for n in found])
+    assert validate(model, [sample]).spared is None
 
 
 def test_what_two_images_agree_on_may_be_chance() -> None:

@@ -28,7 +28,7 @@ from spatialembed.files.described import read_json
 
 REMEDY = "export the project anew as JSON"
 
-_SHAPES = ("polygon", "brush", "bitmask", "ellipse", "rectangle")
+_SHAPES = ("polygon", "brush", "bitmask", "ellipse", "rectangle", "vector")
 
 _CONFIG = """<View>
   <Image name="image" value="$image" zoom="true"/>
@@ -86,6 +86,8 @@ def _picture(source: Source, file: Path, what: str, data: Any, rows: list[Any]) 
     for number, row in enumerate(rows, 1):
         kind = str(row.get("type", "")) if isinstance(row, dict) else ""
         shape = next((shape for shape in _SHAPES if kind.startswith(shape)), None)
+        if shape == "vector" and not _is_closed(row.get("value")):
+            shape = None
         told = f"result {number} of {what}"
         if shape is None:
             if kind not in ("labels", "choices"):
@@ -118,6 +120,10 @@ def _label(row: dict[str, Any]) -> str:
     return str(held[0][0]) if held else ""
 
 
+def _is_closed(value: Any) -> bool:
+    return isinstance(value, dict) and bool(value.get("closed"))
+
+
 def _draw(canvas: Canvas, what: str, shape: str, name: str, row: dict[str, Any]) -> None:
     value, (height, width) = row.get("value") or {}, canvas.size
     what = f"{what} ({name[:60]})"
@@ -131,6 +137,12 @@ def _draw(canvas: Canvas, what: str, shape: str, name: str, row: dict[str, Any])
             canvas.bitmap(name, _opaque(value["imageDataURL"], canvas.size), 0, 0)
         elif shape == "polygon":
             points = [[x * width / 100, y * height / 100] for x, y in value["points"]]
+            canvas.polygon(what, name, points)
+        elif shape == "vector":
+            corners = value["vertices"]
+            if any(corner.get("isBezier") for corner in corners):
+                raise canvas.wrong(what, "has curves, which are read of no vector")
+            points = [[c["x"] * width / 100, c["y"] * height / 100] for c in corners]
             canvas.polygon(what, name, points)
         elif shape == "ellipse":
             center = value["x"] * width / 100, value["y"] * height / 100

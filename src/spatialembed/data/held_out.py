@@ -43,7 +43,7 @@ def open_by_groups(
     if not holdout:
         raise UserError("groups are held out by --holdout, which is 0; leave one of both away")
     whole = open_data(path, "train", class_names, 0.0, crowds)
-    if not beside_val and _has_val(path, whole.class_names, crowds):
+    if not beside_val and has_val(path, whole.class_names, crowds):
         raise UserError(
             f"{path} has a val split of its own, which validation takes: leave --groups away, or "
             "train with --validation holdout to hold images out of the training split even so"
@@ -85,7 +85,7 @@ def open_as_trained(
         UserError: as ``open_data``; some, but not all, of the held-out images are not there.
     """
     held, holdout = training.get("held_out"), training.get("holdout", HOLDOUT)
-    if not held or split == "test" or (split == "val" and _has_val(path, class_names, crowds)):
+    if not held or split == "test" or (split == "val" and has_val(path, class_names, crowds)):
         return open_data(path, split, class_names, holdout, crowds)
     whole = open_data(path, "train", class_names, 0.0, crowds)
     if set(whole.names).isdisjoint(held):  # as a model of several sets names them
@@ -101,7 +101,7 @@ def open_as_trained(
     return val if split == "val" else train
 
 
-def _has_val(path: str | Path, class_names: Sequence[str], crowds: Crowds) -> bool:
+def has_val(path: str | Path, class_names: Sequence[str], crowds: Crowds) -> bool:
     """Whether there is a val split on disk: without a holdout it is empty where there is none."""
     return len(scan_data(path, "val", class_names, 0.0, crowds)) > 0
 

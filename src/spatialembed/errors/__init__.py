@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from numbers import Real
 
 
 class UserError(ValueError):
@@ -32,6 +33,18 @@ class ImageWarning(UserWarning):
 
     def __reduce__(self) -> tuple[type[ImageWarning], tuple[str, str]]:
         return ImageWarning, (self.note, self.name)
+
+
+def require_number(value: object, what: str, whole: bool = False) -> None:
+    """Refuse what is no number, as text, before it is compared with one.
+
+    Raises:
+        UserError: it is none of NumPy's or Python's, or has a fraction where it must be ``whole``.
+    """
+    fits = isinstance(value, Real) and not isinstance(value, bool)
+    if not fits or (whole and isinstance(value, Real) and not float(value).is_integer()):
+        kind = "whole number" if whole else "number"
+        raise UserError(f"{what} is a {kind}, not {str(value)[:60]!r}")
 
 
 def missing_extra(what: str, extra: str) -> UserError:

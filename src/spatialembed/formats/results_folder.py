@@ -202,8 +202,11 @@ class Results:
         """
         there = self.label_tiffs()
         first = next(there, None)  # settings of a run that wrote nothing bind no other
-        if first is not None and not (self.out / SETTINGS_FILE).is_file():
-            require_results(path for name in names for path in self.paths("labels", name))
+        if not (self.out / SETTINGS_FILE).is_file():
+            for name in names:
+                others = [path for kind in PLACES for path in self.paths(kind, name)]
+                require_results(self.paths("labels", name), others)
+            require_results([], [self.out / name for name in COCO_FILES if first is None])
         before = settings if first is None and alone else settings_in(self.out, settings)
         if told := in_short(differences(before, settings)):
             if not alone:

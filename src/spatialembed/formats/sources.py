@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -48,18 +48,28 @@ def source_of(image: Path, label_tiff: Path) -> str:
     return json.dumps({"image": _place(image, label_tiff), **content})
 
 
-def require_results(label_tiffs: Iterable[Path]) -> None:
-    """Refuse files where labels would go that are none.
+def require_results(label_tiffs: Collection[Path], others: Iterable[Path]) -> None:
+    """Refuse files of others where results of an image would go, or be removed.
+
+    Args:
+        label_tiffs: where its labels go.
+        others: where what is written after them goes, which nobody knows without them.
 
     Raises:
-        UserError: one is there that does not say of which image it is.
+        UserError: labels are there that do not say of which image they are, or others alone.
     """
-    for path in label_tiffs:
-        if path.is_file() and not _told(path):
-            raise UserError(
-                f"{path}, where labels would go, is there and no result of predict; choose another "
-                "--out"
-            )
+    labels = [path for path in label_tiffs if path.is_file()]
+    for path in filter(Path.is_file, others if not labels else ()):
+        raise _no_result(path, "results")
+    for path in labels:
+        if not _told(path):
+            raise _no_result(path, "labels")
+
+
+def _no_result(path: Path, what: str) -> UserError:
+    return UserError(
+        f"{path}, where {what} would go, is there and no result of predict; choose another --out"
+    )
 
 
 def doubts(label_tiffs: Iterable[Path]) -> tuple[str, ...]:

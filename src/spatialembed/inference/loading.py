@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from spatialembed.errors import UserError
+from spatialembed.errors import UserError, require_number
 from spatialembed.files.described import fitting
 from spatialembed.inference.network import Network
 from spatialembed.inference.predictor import Model
@@ -65,6 +65,9 @@ def load(
     """
     fitting(bool, symmetries, "symmetries", "load")  # text such as "no" would be true
     fitting(bool, invert, "invert", "load")
+    for name, value in (("diameter", diameter), ("pixel size", pixel_size)):
+        if value is not None:
+            require_number(value, f"the {name}")
     given, path = path, file_to_run(path, device, precision)
     network, spec = (
         _exported(path, device, precision)
@@ -103,6 +106,8 @@ def model_file(path: str | os.PathLike[str]) -> Path:
     Raises:
         UserError: a name that is neither.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise UserError(f"a model is given by its name or path, not as {type(path).__name__}")
     given, shipped = Path(path), shipped_models()
     if given.is_file() or (given / MODEL_FILE).is_file():
         return given

@@ -14,7 +14,7 @@ import numpy as np
 
 from spatialembed.clustering import cluster_foreground
 from spatialembed.embedding import Array, of_targets
-from spatialembed.errors import UserError
+from spatialembed.errors import UserError, require_number
 from spatialembed.inference.card_memory import image_within_memory
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.image_like import ImageLike, to_array, to_name
@@ -190,7 +190,9 @@ class Model(OfTargets):
         seed = _first(seed_threshold, asked_seed, spec.seed_threshold)
         foreground = _first(foreground_threshold, asked_foreground, spec.foreground_threshold)
         size = _first(min_size, asked_size, size)
+        require_number(size, "the minimum size", whole=True)
         for name, value in (("seed", seed), ("foreground", foreground)):
+            require_number(value, f"the {name} threshold")
             if not 0 <= value <= 1:
                 raise UserError(f"the {name} threshold lies between 0 and 1, not {value}")
         if size < 0:

@@ -185,10 +185,15 @@ def worst_first(scores: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _match(pair: Scored, n_classes: int) -> Matching:
-    found, label_mask, class_map, ignore, name = pair
-    label_map, classes = (
-        (found, None) if isinstance(found, np.ndarray) else (found.label_map, found.classes)
-    )
+    found, *truth, name = pair
+    try:
+        arrays: list[Any] = [None if one is None else np.asarray(one) for one in truth]
+        label_mask, class_map, ignore = arrays
+        label_map, classes = np.asarray(getattr(found, "label_map", found)), None
+        if hasattr(found, "classes"):
+            classes = np.asarray(found.classes)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"cannot score {name}: it is no array ({error})") from error
     try:
         matching = match(label_map, label_mask, ignore, classes, class_map)
     except UserError as error:

@@ -9,6 +9,8 @@ argument ``dims`` is of volumes ``(B, C, Z, H, W)``, too, whose depth is a multi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -122,8 +124,22 @@ def _made(
                 "recipe has those of its own network)"
             )
         fitting(hints[option], value, option, f"network {network!r}")
-    made: nn.Module = kind(in_channels, n_sigma, n_classes, **more, **options)
+    with _in_float32():
+        made: nn.Module = kind(in_channels, n_sigma, n_classes, **more, **options)
     return made
+
+
+@contextmanager
+def _in_float32() -> Iterator[None]:
+    """Networks are in float32, whatever the program that loads one makes its tensors in."""
+    import torch
+
+    own = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(own)
 
 
 _GIVEN = ("in_channels", "n_sigma", "n_classes", "dims", "targets")

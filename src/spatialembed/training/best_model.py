@@ -100,14 +100,16 @@ def _row(spec: ModelSpec, scores: Validation) -> int:
 
 def _told(scores: Validation, row: int) -> Iterator[str]:
     """What was chosen, and what was better by so little that it may be chance."""
-    chosen, best = scores.settings[row], scores.settings[scores.best]
+    top = int(scores.worth.mean(1).argmax())
+    chosen, best = scores.settings[row], scores.settings[top]
     ap, ap50 = float(scores.ap[row].mean()), float(scores.ap50[row].mean())
-    gain = float(scores.ap[scores.best].mean()) - ap
+    gain = float((scores.worth[top] - scores.worth[row]).mean())
+    what = "AP" if scores.spared is None else "AP (and fewer found where nothing is)"
     if gain > 0:
         yield (
             f"no change without a clear gain: seed threshold {best.seed_threshold:g}, foreground "
             f"threshold {best.foreground_threshold:g}, minimum size {best.min_size} had {gain:.3f} "
-            f"more AP, which on {scores.ap.shape[1]} images may be chance"
+            f"more {what}, which on {scores.ap.shape[1]} images may be chance"
         )
     yield (
         f"seed threshold {chosen.seed_threshold:g}, foreground threshold "

@@ -38,7 +38,8 @@ def calibrate(
     image: zero lies below the 95 % interval (Student's t) of the gain. That takes a gain of two
     standard errors on many images, of 13 on two; a single image changes nothing. But where a
     default has less than :data:`LEAST` of the AP of another, as of a network whose seed scores do
-    not reach it yet, it is left on any number of images.
+    not reach it yet, it is left on any number of images. Images without an object count as
+    :attr:`Validation.worth` has it, so that what is found in them weighs, too.
     """
     spec = model.spec
     sizes = sorted({max(1, spec.min_size // 2), spec.min_size, 2 * spec.min_size})
@@ -62,9 +63,10 @@ def _clearly_best(
     scores: Validation, among: tuple[Setting, ...] | list[Setting], default: Setting
 ) -> Setting:
     """The best of ``among``, or ``default`` where that is not worse beyond chance."""
-    row = {setting: scores.ap[i] for i, setting in enumerate(scores.settings)}
+    row = {setting: scores.worth[i] for i, setting in enumerate(scores.settings)}
+    ap = {setting: float(scores.ap[i].mean()) for i, setting in enumerate(scores.settings)}
     best = max(among, key=lambda setting: float(row[setting].mean()))
-    if row[default].mean() < LEAST * row[best].mean():
+    if ap[default] < LEAST * ap[best]:
         return best
     gain = row[best] - row[default]
     if len(gain) < 2:

@@ -221,6 +221,19 @@ def _with_length(stage: StageConfig, unit: str, length: float) -> StageConfig:
     return replace(stage, **{**none, unit: value})
 
 
+def without_recipe(config: TrainConfig) -> list[str]:
+    """What is to be known of a run from nothing that names neither recipe, stages nor length."""
+    plain = TrainConfig(config.data)
+    lengths = (config.epochs, config.steps, config.minutes)
+    if config.init or config.stages != plain.stages or any(n is not None for n in lengths):
+        return []
+    return [
+        f"no recipe is given: {config.network} is trained for {plain.stages[0].epochs:g} epochs, "
+        "which may take a processor days; --config nuclei, streets or volumes trains a lighter "
+        "network in about half an hour, --minutes sets the length"
+    ]
+
+
 def is_launched() -> bool:
     """Whether torchrun, or what starts processes in its way, started this one and counts them.
 

@@ -155,7 +155,8 @@ def _about_unjudged(judged: ObjectIndex) -> Iterable[str]:
     if empty := len(judged.empty):
         yield (
             f"{empty} of {len(judged.image_size)} validation images have no object: each counts 0 "
-            "in the validation AP, whatever is found in it"
+            "in the validation AP, whatever is found in it; calibration of thresholds adds "
+            "1 / (1 + found objects) for each"
         )
 
 

@@ -19,7 +19,7 @@ from spatialembed.models import freeze_batch_norm_statistics, freeze_encoder
 from spatialembed.models.checkpoint import MODEL_FILE
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.best_model import finish, judge
-from spatialembed.training.config import TrainConfig
+from spatialembed.training.config import TrainConfig, without_recipe
 from spatialembed.training.few_images.careful import is_careful
 from spatialembed.training.few_images.learn import learn_carefully
 from spatialembed.training.fingerprint import fingerprint, require_same
@@ -97,7 +97,7 @@ def _follow(config: TrainConfig, state: dict[str, Any] | None, began: float) -> 
         material = gather(config, spec)
     data: dict[str, Any] = {}
     if fabric.is_global_zero:
-        warn(material.warnings)
+        warn([*material.warnings, *(without_recipe(config) if state is None else ())])
         data["train"] = fingerprint(material.train, material.index)
         data["val"] = fingerprint(material.val, material.judged)
         if state is not None:

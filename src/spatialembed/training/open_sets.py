@@ -6,8 +6,8 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
-from spatialembed.data.data_set import FileDataSet
-from spatialembed.data.held_out import open_by_groups
+from spatialembed.data.data_set import HOLDOUT, FileDataSet, Problem
+from spatialembed.data.held_out import has_val, open_by_groups
 from spatialembed.data.layouts.splits import split_names
 from spatialembed.data.mixture import mixed, own_names, set_names
 from spatialembed.data.open import open_data, scan_data
@@ -64,11 +64,29 @@ def _opened(
     if config.validation == "val":
         # by name: another file may number or order the same classes otherwise
         names = train.class_names
-        return train, open_data(path, "val", names, config.holdout, config.crowds)
+        val = open_data(path, "val", names, config.holdout, config.crowds)
+        return train, replace(val, problems=(*val.problems, *_unused(config, path, val)))
     chosen = set(split_names(train.names, "val", config.holdout))
     if not chosen or len(chosen) == len(train):
         raise UserError(f"{path} has too few training images to hold out {config.holdout}")
     return train.only(set(train.names) - chosen), train.only(chosen)
+
+
+def unused_holdout(config: TrainConfig, path: Path, why: str) -> list[Problem]:
+    """A warning where a share to hold out was given that nothing goes by."""
+    if config.holdout == HOLDOUT:
+        return []
+    return [Problem(path, f"{why}: --holdout {config.holdout:g} has no effect", warning=True)]
+
+
+def _unused(config: TrainConfig, path: Path, val: FileDataSet) -> list[Problem]:
+    if config.holdout == HOLDOUT or not has_val(path, val.class_names, config.crowds):
+        return []
+    why = (
+        "has a val split of its own, which validation takes unless --validation holdout holds "
+        "images out of the training split even so"
+    )
+    return unused_holdout(config, path, why)
 
 
 def _untold(config: TrainConfig, data: FileDataSet) -> FileDataSet:

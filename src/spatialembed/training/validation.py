@@ -46,11 +46,19 @@ class Validation:
         settings: S settings.
         ap: (S, I) AP in [0, 1] of each image, over all classes, mean over IoU .50 to .90.
         ap50: (S, I) at IoU .50.
+        spared: (S, I) of images without an object, whose AP is 0 whatever is found,
+            1 / (1 + found objects); 0 of others. None where all have one.
     """
 
     settings: tuple[Setting, ...]
     ap: npt.NDArray[np.float64]
     ap50: npt.NDArray[np.float64]
+    spared: npt.NDArray[np.float64] | None = None
+
+    @property
+    def worth(self) -> npt.NDArray[np.float64]:
+        """(S, I) what calibration goes by: AP, and what is not found where nothing is."""
+        return self.ap if self.spared is None else self.ap + self.spared
 
     @property
     def best(self) -> int:
@@ -79,7 +87,7 @@ def validate(
     choices = choices or [(model.spec.foreground_threshold, model.spec.min_size)]
     seeds = sorted({*SEED_THRESHOLDS, model.spec.seed_threshold})
     settings = tuple(Setting(s, f, m) for f, m in choices for s in seeds)
-    ap, ap50 = np.zeros((2, len(settings), len(data)))
+    ap, ap50, spared = np.zeros((3, len(settings), len(data)))
     first, processes = (0, 1) if fabric is None else (fabric.global_rank, fabric.world_size)
     for i in range(first, len(data), processes):
         sample = data[i]
@@ -90,11 +98,13 @@ def validate(
         rows = [row for f, m in sizes for row in _score(sized, sample, output, seeds, f, m)]
         scores = Scores.stack(rows)
         ap[:, i], ap50[:, i] = scores.ap.mean(1), scores.ap[:, 0]
+        empty = scores.tp[:, 0] + scores.fn[:, 0] == 0
+        spared[:, i] = np.where(empty, 1 / (1 + scores.fp[:, 0]), 0.0)
     if fabric is not None and processes > 1:
-        own = torch.from_numpy(np.stack([ap, ap50]))
+        own = torch.from_numpy(np.stack([ap, ap50, spared]))
         whole: Any = fabric.all_reduce(own, reduce_op="sum")
-        ap, ap50 = whole.cpu().numpy()
-    return Validation(settings, ap, ap50)
+        ap, ap50, spared = whole.cpu().numpy()
+    return Validation(settings, ap, ap50, spared if spared.any() else None)
 
 
 def matchings(

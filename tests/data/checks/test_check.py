@@ -264,3 +264,12 @@ def test_an_ignore_image_the_wrong_way_round_is_said(tmp_path):
     assert problem.message == Sign.IGNORED.value
     Image.fromarray((mask == 1).astype(np.uint8)).save(tmp_path / "train" / "ignore" / "b.png")
     assert not check_data(tmp_path).problems  # as where somebody was not sure of one
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_set_without_training_images_can_only_be_scored(tmp_path, split):
+    masks_and_images(tmp_path, split, {"a": squares(1, 2)})
+    report = check_data(tmp_path)
+    [problem] = [p for p in report.problems if "no training image" in p.message]
+    assert problem.warning
+    assert "evaluate" in problem.message

@@ -60,6 +60,8 @@ TOUCHING[20:60, 20:60], TOUCHING[20:60, 60:100], TOUCHING[60:100, 20:100] = 1, 2
         (np.where(MASK > 0, MASK, 65535), Sign.BACKGROUND),
         (np.where(bordered(MASK, 1, 99) == 99, 0, MASK + 1), Sign.BACKGROUND),
         (255 - FULL, Sign.INVERTED),
+        (np.where(MASK == 16, 255, MASK), Sign.VOID),
+        (np.where(MASK == 16, 65535, MASK), Sign.VOID),
         (bordered(MASK, 2, 255), Sign.BORDER),
         (bordered(MASK, 5, 255), Sign.BORDER),
         (bordered(np.where(MASK == 6, 1, 0), 3, 255), Sign.BORDER),
@@ -99,6 +101,11 @@ def test_a_lone_255_is_an_object_where_ids_number_objects():
     (problem,) = mask_warnings(seen(lone, pair, *[MASK] * 9))
     assert "no id but 255" in problem.message
     assert problem.file.name == seen(lone, pair)[1][0].name
+
+
+def test_a_high_id_among_ids_that_do_not_count_from_1_says_nothing():
+    for mask in (np.where(MASK > 0, MASK + 239, 0), np.where(MASK == 16, 255, MASK * 7)):
+        assert look(mask).clear == frozenset()
 
 
 def test_stray_pixels_are_counted():

@@ -138,3 +138,12 @@ def test_folders_are_not_left_away_where_two_images_would_be_one(tmp_path) -> No
     write(tmp_path / "annotations/instances_train.json", "x/a.png", "y/a.png")
     report = check_data(tmp_path, holdout=0)
     assert [p.message[:14] for p in report.errors[:2]] == ["does not exist"] * 2
+
+
+def test_images_that_no_json_lists_are_named(tmp_path) -> None:
+    images(tmp_path / "images", "a.png", "b.png", "c.PNG", "d.png", "e.png")
+    write(tmp_path / "annotations/instances_train.json", "a.png", "b.png")
+    write(tmp_path / "annotations/instances_val.json", "c.png")
+    told = warned(tmp_path)
+    assert list(told) == ["images/d.png"]
+    assert "is listed by no json, and left out (so are 1 more)" in told["images/d.png"]

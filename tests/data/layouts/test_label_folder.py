@@ -135,6 +135,22 @@ def test_misnamed_mask(tmp_path):
         open_data(tmp_path)
 
 
+def test_a_mask_of_another_ending_is_to_be_renamed(tmp_path):
+    train = folder(tmp_path, names="cd") / "train"
+    for name in "cd":
+        (train / "masks" / f"{name}.tif").rename(train / "masks" / f"{name}_mask.tif")
+    with pytest.raises(
+        UserError, match=r"masks/c\.png.*; rename .*c_mask\.tif so, and others like"
+    ):
+        open_data(tmp_path)
+    for path in (*(train / "masks").iterdir(), *(train / "images").iterdir()):
+        path.rename(train / path.name)
+    for part in ("images", "masks"):
+        (train / part).rmdir()
+    with pytest.raises(UserError, match=r"NAME_masks\.png.*; rename .*c_mask\.tif so, and others"):
+        open_data(tmp_path)
+
+
 def test_many_problems_are_counted(tmp_path):
     for name in "cde":
         (folder(tmp_path, names="ab") / "train" / "images" / f"{name}.png").touch()

@@ -249,9 +249,11 @@ def test_one_object_keeps_the_start(start, tmp_path, capsys):
     with Image.open(path) as mask:
         alone = mask.point(lambda value: value * (value == 1))
     alone.save(path)
-    out = train(config(data, tmp_path / "run", start))
+    out = train(config(data, tmp_path / "run", start, holdout=0.5))
     assert load_model(out / "model.safetensors")[1].training["few_images"]["share"] == 0
-    assert "one object cannot tell" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "one object cannot tell" in said.out
+    assert "deals out itself: --holdout 0.5 has no effect" in " ".join(said.err.split())
 
 
 def test_the_option_is_one_word(start):

@@ -24,6 +24,7 @@ from spatialembed.data.checks.report import (
     one_after_another,
     split_report,
 )
+from spatialembed.data.checks.turned_masks import turned_warnings
 from spatialembed.data.checks.volume_warnings import (
     of_another_kind,
     other_dims,
@@ -88,7 +89,7 @@ def check_data(
     traces = {s: {file: look.traces for file, look in found.items()} for s, found in looks.items()}
     problems += across_splits(traces)
     problems += _without_objects(root, reports)
-    problems += _without_validation(root, datasets)
+    problems += _short_of_images(root, datasets)
     layout = type(datasets[0]).__name__ if datasets else None
     names = datasets[0].class_names if datasets else tuple(class_names or ())
     if chosen or layout != "Cityscapes":  # all eight of which are looked at unasked
@@ -146,6 +147,8 @@ def _look_through(
         if progress is not None:
             progress(dataset.split, i + 1, len(dataset))
     problems += value_warnings({file: look.values for file, look in looks.items()})
+    objects = sum(len(look.objects) for look in looks.values())
+    problems += turned_warnings({file: look.turned for file, look in looks.items()}, objects)
     problems += noise_warnings({file: look.noise for file, look in looks.items()})
     return looks, [*problems, *mask_file_warnings(dataset), *dataset.remarks()]
 
@@ -195,11 +198,16 @@ def _without_objects(root: Path, reports: Sequence[SplitReport]) -> list[Problem
     ]
 
 
-def _without_validation(root: Path, datasets: Sequence[FileDataSet]) -> list[Problem]:
+def _short_of_images(root: Path, datasets: Sequence[FileDataSet]) -> list[Problem]:
     splits = {dataset.split: len(dataset) for dataset in datasets}
-    if splits.get("train") != 1 or splits.get("val"):
+    if splits and "train" not in splits:
+        message = (
+            "has no training image: it can be scored (`spatialembed evaluate`), not trained on"
+        )
+    elif splits.get("train") == 1 and not splits.get("val"):
+        message = "has one training image and none for validation; to be trained on it needs two"
+    else:
         return []
-    message = "has one training image and none for validation; to be trained on it needs two"
     return [Problem(root, message, warning=True)]
 
 

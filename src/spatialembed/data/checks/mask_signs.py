@@ -36,6 +36,10 @@ FULL = 255
 """The value of whatever is no background in a mask of a class, as most tools write it."""
 
 
+VOIDS = (255, 65535)
+"""Ids that other tools give to what is to be ignored."""
+
+
 class Sign(Enum):
     """What a mask looks like; the values are sentences about a file."""
 
@@ -66,6 +70,10 @@ class Sign(Enum):
     BORDER = (
         "has a thin border of one id around its objects, as VOC's 255: it is taken as an object. "
         "Set it to 0 there, and mark it in ignore"
+    )
+    VOID = (
+        "has id 255 or 65535 far above its other ids: does it stand for what nobody knows, as in "
+        "other tools? It is taken as an object: set it to 0 there, and mark it in ignore"
     )
     INTERPOLATED = (
         "has thin rims of other ids along its objects, each taken as an object: was it resized "
@@ -157,7 +165,17 @@ def signs_by_parts(
         # What stands in front of an object may cut it up: then others in the image are whole.
         alike = as_stored and shared == len(labels) and (far.max() > 2 or labels[0] == FULL)
         (clear if alike else hints).add(Sign.SEMANTIC)
+    if as_stored and rims is None and not surrounded and _ends_in_void(labels):
+        clear.add(Sign.VOID)
     return Signs(len(labels), frozenset(clear), frozenset(hints), int(shared), int(strays))
+
+
+def _ends_in_void(labels: NDArray[np.integer]) -> bool:
+    """Whether the highest id is one of :data:`VOIDS`, and the others count up from 1 far below."""
+    if len(labels) < 2 or labels[-1] not in VOIDS:
+        return False
+    highest = int(labels[-2])
+    return highest < FULL / 2 and 2 * (len(labels) - 1) >= highest
 
 
 def rim_sign(label_mask: NDArray[np.integer]) -> Sign | None:

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spatialembed.data.checks.across_splits import Traces, traces_of
 from spatialembed.data.checks.mask_signs import Sign, Signs, ignored_sign, rim_sign, signs_of
 from spatialembed.data.checks.mask_warnings import Seen, mask_warnings
 from spatialembed.data.checks.noise import is_noise, middle
+from spatialembed.data.checks.turned_masks import gains
 from spatialembed.data.data_set import FileDataSet, Problem
 from spatialembed.data.images.reading import read_mask
 from spatialembed.data.images.spacing import PixelSize, Spacing, side_of
@@ -48,6 +50,8 @@ class Look(NamedTuple):
     """Micrometres that a pixel of an image is high and wide, where its file states them."""
     noise: bool = False
     """Whether nothing can be seen in it, where that was looked at."""
+    turned: NDArray[np.float64] | None = None
+    """What turns of its mask gain, where that was looked at."""
 
     @property
     def side(self) -> float | None:
@@ -69,7 +73,8 @@ def look_at(dataset: FileDataSet, i: int) -> Look:
     shape, channels = image.shape[:2], image.shape[2]
     window = middle(shape)
     noise = is_noise(image[window], sample.label_mask[window])
-    return Look(shape, channels, image.dtype, objects, ignored, mask, values, traces, noise=noise)
+    known = shape, channels, image.dtype, objects, ignored, mask, values, traces
+    return Look(*known, noise=noise, turned=gains(image, sample.label_mask))
 
 
 def about_masks(dataset: FileDataSet) -> list[Problem]:

@@ -5,6 +5,7 @@ coco_files.py finds them; annotations/ reads the json and says what becomes of i
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,18 +33,21 @@ from spatialembed.data.annotations.drawn import (
     kind_at_sight,
 )
 from spatialembed.data.data_set import Crowds, FileDataSet, Problem, unequal
+from spatialembed.data.images.kinds import image_names
 from spatialembed.data.images.reading import image_size
 from spatialembed.data.layouts.coco_files import (
     annotation_files,
     holds_coco,
     image_finder,
     is_file,
+    loosely,
     sample_name,
 )
 from spatialembed.data.layouts.splits import share_of, source_split
 from spatialembed.data.sample import Truth
 from spatialembed.data.sample_files import Item, Items
 from spatialembed.errors import UserError
+from spatialembed.files.names import file_in_json
 
 
 class _Record(NamedTuple):
@@ -161,7 +165,7 @@ def scan(
         split,
         names,
         Items.of(root, (item for item, _ in found)),
-        (*told, *problems, *sorted_out, *missing),
+        (*told, *problems, *sorted_out, *missing, *_unlisted(found, files)),
         file,
         {name: each for name, each in content.category_ids.items() if name in names},
         categories,
@@ -231,3 +235,27 @@ def _match(
             record = _Record(image, tuple(rows.get(str(key(image.id)), ())))
             found[name] = Item(name, path, file), record
     return [found[name] for name in sorted(found)], problems
+
+
+def _unlisted(found: Sequence[tuple[Item, _Record]], files: Mapping[str, Path]) -> list[Problem]:
+    """Images beside a split's that no split lists: they are not read, with or without objects."""
+    taken = {os.path.realpath(item.image) for item, _ in found}
+    folders = sorted({item.image.parent for item, _ in found})
+    there = {os.path.realpath(f / name): f / name for f in folders for name in image_names(f)}
+    if not there.keys() - taken:  # where all splits share a folder, one lists some of them alone
+        return []
+    try:
+        names = [image.file_name for file in files.values() for image in load(file).images]
+    except UserError:  # of another split, which is said where that is opened
+        return []
+    listed = {loosely(file_in_json(name).rpartition("/")[2]) for name in names}
+    left = [path for place, path in there.items() if place not in taken]
+    left = [path for path in left if loosely(path.name) not in listed]
+    if not left:
+        return []
+    others = f" (so are {len(left) - 1} more)" if len(left) > 1 else ""
+    message = (
+        f"is listed by no json, and left out{others}; add it to the images of one, without "
+        "annotations where it has no object"
+    )
+    return [Problem(left[0], message, warning=True)]

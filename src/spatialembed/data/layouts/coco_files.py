@@ -149,12 +149,12 @@ def image_finder(root: Path, file: Path, names: Sequence[str]) -> Callable[[str]
     would then be one. A file that is not there is named as it should be.
     """
     folders = _image_folders(root, file)
-    last = Counter(_loose(file_in_json(name).rpartition("/")[2]) for name in names)
+    last = Counter(loosely(file_in_json(name).rpartition("/")[2]) for name in names)
 
     def find(name: str) -> Path:
         inside, _, own = file_in_json(name).rpartition("/")
         places = [folder / inside for folder in folders]
-        places += folders if inside and last[_loose(own)] == 1 else []
+        places += folders if inside and last[loosely(own)] == 1 else []
         exact = (path for place in places if is_file(path := place / own))
         loose = (alike for place in places if (alike := _loosely_in(place, own)))
         return next(chain(exact, loose), folders[0] / inside / own)
@@ -188,7 +188,7 @@ def _loosely_in(folder: Path, name: str) -> Path | None:
     """The one file of a folder that has the name but for its letters' form and suffix's case."""
     if not folder.is_dir():
         return None
-    found = _listed(folder, folder.stat().st_mtime_ns).get(_loose(name))
+    found = _listed(folder, folder.stat().st_mtime_ns).get(loosely(name))
     return folder / found if found else None
 
 
@@ -199,11 +199,12 @@ def _listed(folder: Path, _modified: int) -> dict[str, str]:
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_file():
-                key = _loose(entry.name)
+                key = loosely(entry.name)
                 names[key] = "" if key in names else entry.name
     return names
 
 
-def _loose(name: str) -> str:
+def loosely(name: str) -> str:
+    """A file's name as two are compared by: letters composed, the suffix in lower case."""
     start, suffix = os.path.splitext(composed(name))
     return start + suffix.lower()

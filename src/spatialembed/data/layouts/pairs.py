@@ -9,7 +9,7 @@ from pathlib import Path
 from spatialembed.data.data_set import Problem
 from spatialembed.data.images.kinds import LOSSY_SUFFIXES, image_names, is_zarr
 from spatialembed.data.images.reading import is_stack, stack_size
-from spatialembed.data.layouts.other_layouts import other_layout
+from spatialembed.data.layouts.other_layouts import WORDS_FOR_MASKS, other_layout
 from spatialembed.data.layouts.splits import beside, split_of, splits_in
 from spatialembed.data.layouts.unread_files import corrected_since, left_out_of
 from spatialembed.data.sample_files import row
@@ -114,7 +114,9 @@ def pairs(root: Path, folder: Path, target: str = "") -> tuple[list[str], list[P
         if inside := sorted(_folders_in(folder / "masks").values()):
             of_target = folder / "masks" / inside[0] / "NAME.png"
             needed += f", or of a target {of_target}, NAME as the image's,"
-        raise UserError(f"{folder} has no mask; expected {needed} for every image{other}")
+        name, *_ = images.by_stem
+        hint = _to_rename(masks.folder, name, image_names(masks.folder))
+        raise UserError(f"{folder} has no mask; expected {needed} for every image{hint}{other}")
     rows, problems = _match(root, images, masks, unknown, where)
     return rows, [*problems, *left]
 
@@ -202,11 +204,15 @@ def _match(
     problems = [*images.problems, *masks.problems, *unknown.problems]
     # Joined as text: of a million files, paths take some fifteen times as long to make.
     starts = [os.path.join(*n.folder.relative_to(root).parts, "") for n in (images, masks, unknown)]
-    rows = []
+    rows: list[str] = []
+    missing: list[str] = []
     for name, image in sorted(images.by_stem.items()):
         mask = masks.by_stem.get(name)
         if mask is None:
             message = f"has no mask; expected {where.format(name)}"
+            if not missing:  # of one, as it is the same with the others
+                message += _to_rename(masks.folder, name, image_names(masks.folder))
+            missing.append(name)
             problems.append(Problem(images.folder / image, message))
         elif mask.lower().endswith(LOSSY_SUFFIXES):
             message = "is in a lossy format, which changes ids; use PNG or TIFF"
@@ -221,6 +227,15 @@ def _match(
             for name in sorted(set(named.by_stem) - set(images.by_stem))
         ]
     return rows, problems
+
+
+def _to_rename(folder: Path, image: str, names: Sequence[str]) -> str:
+    """That a file of a folder, named as an image but for a word such as mask, is to be renamed."""
+    for name in names:
+        before, found, after = stem(name).partition(image)
+        if found and any(word in f"{before} {after}".lower() for word in WORDS_FOR_MASKS):
+            return f"; rename {folder / name} so, and others like it, if it is one"
+    return ""
 
 
 def _ends(name: str, *endings: str) -> bool:

@@ -22,6 +22,7 @@ from spatialembed.training.few_images.outcome import keep
 from spatialembed.training.few_images.start_size import sized
 from spatialembed.training.few_images.tuning import Tuning
 from spatialembed.training.few_images.ways import begin_anew, go_on
+from spatialembed.training.open_sets import unused_holdout
 from spatialembed.training.prepare import Material, build_network, gather
 from spatialembed.training.run import Best, Run, connect
 
@@ -44,9 +45,10 @@ def learn_carefully(config: TrainConfig, began: float, run_stage: Callable[[Run]
     stages, start = config.scheduled(), load_network(config.init)[1]
     config = careful(config, start)
     fabric, material = connect(config), gather(config, hold_out=False)
-    warn(
-        [*material.warnings, *_flatter_or_longer(config.data, material.spec.spacing, start.spacing)]
-    )
+    warn(material.warnings)
+    warn(_flatter_or_longer(config.data, material.spec.spacing, start.spacing))
+    dealt_out = f"has few {material.train.things}, which careful training deals out itself"
+    warn(unused_holdout(config, config.data, dealt_out))
     weights = Best.of(build_network(config, material), start).weights
     tuning = Tuning.of(config, material, fabric, start, weights, run_stage)
     console.print(

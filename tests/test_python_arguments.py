@@ -1,0 +1,94 @@
+"""What Python code gives in another form than is meant is one sentence, never a traceback."""
+
+import numpy as np
+import pytest
+import torch
+
+import spatialembed as se
+from spatialembed.errors import UserError
+from spatialembed.metrics.average_precision import score_images
+
+IMAGE = np.zeros((32, 32), np.uint8)
+MASK = np.zeros((8, 8), np.int32)
+MASK[2:5, 2:5] = 1
+
+
+@pytest.fixture(scope="module")
+def model():
+    return se.load("nuclei", device="cpu")
+
+
+@pytest.mark.parametrize("given", [None, 3, ["nuclei"]])
+def test_a_model_is_given_by_name_or_path(given) -> None:
+    with pytest.raises(UserError, match="given by its name or path, not as"):
+        se.load(given)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"diameter": "40"}, "the diameter is a number, not '40'"),
+        ({"pixel_size": (0.5, 0.5)}, "the pixel size is a number, not"),
+        ({"pixel_size": True}, "the pixel size is a number, not 'True'"),
+    ],
+)
+def test_sizes_are_numbers(options, said) -> None:
+    with pytest.raises(UserError, match=said):
+        se.load("nuclei", device="cpu", **options)
+
+
+SETTINGS = [
+    ({"seed_threshold": "0.5"}, "the seed threshold is a number, not '0.5'"),
+    ({"foreground_threshold": "0.5"}, "the foreground threshold is a number, not '0.5'"),
+    ({"min_size": float("inf")}, "the minimum size is a whole number, not 'inf'"),
+    ({"min_size": 2.5}, "the minimum size is a whole number, not '2.5'"),
+]
+
+
+@pytest.mark.parametrize(("options", "said"), SETTINGS)
+def test_settings_are_numbers(model, options, said) -> None:
+    with pytest.raises(UserError, match=said):
+        model.predict(IMAGE, **options)
+    with pytest.raises(UserError, match=said):
+        se.cluster(np.zeros((4, 8, 8), np.float32), **options)
+
+
+def test_numbers_of_numpy_are_numbers(model) -> None:
+    model.predict(IMAGE, seed_threshold=np.float32(0.5), min_size=np.int64(3))
+
+
+@pytest.mark.parametrize("options", [{"dtype": torch.bfloat16}, {"requires_grad": True}])
+def test_tensors_that_are_no_arrays_are_told_what_to_give(model, options) -> None:
+    with pytest.raises(UserError, match=r"the image is no array .*detach\(\)\.cpu\(\)\.float\(\)"):
+        model.predict(torch.zeros(32, 32, **options))
+
+
+def test_a_raw_output_is_an_array() -> None:
+    with pytest.raises(UserError, match="a raw output is an array of numpy or torch, not a list"):
+        se.cluster([[0.0, 1.0]])
+
+
+@pytest.mark.parametrize("of", [np.ndarray.tolist, torch.from_numpy])
+def test_what_becomes_an_array_is_scored(of) -> None:
+    scores = score_images([(of(MASK), of(MASK), None, None, "x")])
+    assert scores["images"][0]["ap"] == 1
+    with pytest.raises(UserError, match="cannot score x: it is no array"):
+        score_images([([[1], [2, 3]], of(MASK), None, None, "x")])
+
+
+@pytest.mark.parametrize("classes", [[0.9], ["a"], [True]])
+def test_class_indices_are_whole_numbers(classes) -> None:
+    with pytest.raises(ValueError, match="class indices are whole numbers, not of"):
+        se.Instances.from_label_map(MASK, classes=np.array(classes), class_names=("a", "b"))
+
+
+def test_a_network_is_in_float32_whatever_the_programs_own_type_is() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (32, 32)).astype(np.uint8)
+    expected = se.load("nuclei", device="cpu", precision="float32").raw(image)
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        found = se.load("nuclei", device="cpu", precision="float32").raw(image)
+        assert torch.get_default_dtype() == torch.bfloat16
+    finally:
+        torch.set_default_dtype(torch.float32)
+    np.testing.assert_array_equal(found, expected)

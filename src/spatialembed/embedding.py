@@ -161,7 +161,8 @@ def embed_pixels(
     steps = per_axis(pitch, len(offset))
     position = np.empty(offset.shape, np.float32)
     for d, step in enumerate(steps):
-        position[d] = place[-1 - d].astype(np.float32) * step + np.tanh(offset[d])
+        np.tanh(offset[d], out=position[d])
+        position[d] += place[-1 - d].astype(np.float32) * step
     return position
 
 

@@ -146,19 +146,24 @@ def finish(
 ) -> np.ndarray:
     """Write the labels of n instances to their pixels, 0 to others; (n, 2 D) boxes of them."""
     dims, entries = place.shape
+    owner, is_first = np.empty(entries, np.int32), np.ones(entries, np.bool_)
+    for e in range(entries):
+        owner[e] = max(label[np.uint32(slot[e])], np.int32(0))
+    for e in range(entries):
+        label_map[np.uint32(pixel[e])] = owner[e]
+    # Runs along x, found by operations on many at once: a box is looked at twice a run.
+    for e in range(1, entries):
+        is_first[e] = (
+            (owner[e] != owner[e - 1]) | (pixel[e] != pixel[e - 1] + 1) | (place[-1, e] == 0)
+        )
     boxes = np.zeros((n, 2 * dims), np.int32)
     boxes[:, :dims] = np.iinfo(np.int32).max
-    first = before = 0
-    for e in range(entries + 1):
-        value = label[slot[e]] if e < entries else -2
-        if e < entries:
-            label_map[pixel[e]] = max(value, 0)
-        if value != before or pixel[e] != pixel[e - 1] + 1 or place[-1, e] == 0:
-            if before > 0:  # a run of its pixels along x ends
-                for d in range(dims):
-                    for i in (first, e - 1):
-                        low, high = boxes[before - 1, d], boxes[before - 1, dims + d]
-                        boxes[before - 1, d] = min(low, place[d, i])
-                        boxes[before - 1, dims + d] = max(high, place[d, i] + 1)
-            first, before = e, value
+    starts = np.append(np.flatnonzero(is_first), entries)
+    for r in range(len(starts) - 1):
+        box = boxes[owner[starts[r]] - 1]
+        if owner[starts[r]] > 0:
+            for d in range(dims):
+                for i in (starts[r], starts[r + 1] - 1):
+                    box[d] = min(box[d], place[d, i])
+                    box[dims + d] = max(box[dims + d], place[d, i] + 1)
     return boxes

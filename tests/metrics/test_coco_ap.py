@@ -225,3 +225,15 @@ def test_images_of_more_found_objects_than_are_looked_at_are_counted():
     held = {image for (image, _), count in per_image.items() if count == most}
     assert coco_ap(results, truth, max_found=most - 1)["images_cut"] == len(held)
     assert coco_ap(results, truth, max_found=1, image_ids=[0])["images_cut"] == 1
+
+
+@pytest.mark.parametrize("of_truth", [False, True])
+def test_masks_of_another_size_than_their_image_are_refused(of_truth):
+    truth, _ = scenes(0, images=1)
+    rows = truth["annotations"] if of_truth else perfect(truth)
+    found = perfect(truth) if of_truth else rows
+    taller = np.zeros((SIZE[0] + 1, SIZE[1]), bool)
+    taller[5:9, 5:9] = True
+    rows[1]["segmentation"] = rle(taller)
+    with pytest.raises(UserError, match=r"object 2 has size \[141, 150\], its image \[140, 150\]"):
+        coco_ap(found, truth)

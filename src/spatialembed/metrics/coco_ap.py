@@ -48,7 +48,7 @@ def coco_ap(
 
     Raises:
         UserError: the 'eval' extra is missing; a file is not as COCO has it; an unknown class or
-            image.
+            image; a mask of another size than its image.
     """
     try:
         from faster_coco_eval import COCO, COCOeval_faster
@@ -65,6 +65,8 @@ def coco_ap(
         _known(asked, image_numbers, "image_ids")
         images = sorted({image_numbers[each] for each in asked})
         found = _results_content(results, image_numbers, category_numbers)
+        _as_large_as_images(content["annotations"], content, "the COCO annotations")
+        _as_large_as_images(found, content, _named(results, "the COCO results"))
         evaluation = COCOeval_faster(truth, truth.loadRes(found), "segm", print_function=_silent)
         evaluation.params.imgIds = images
         evaluation.params.catIds = sorted(categories.values())
@@ -198,6 +200,20 @@ def _results_content(
     _known((row["category_id"] for row in found), categories, f"{where}: category_id")
     # left out: a box, from which the library would take the area in place of the mask's
     return [_under({key: row[key] for key in fields}, images, categories) for row in found]
+
+
+def _as_large_as_images(
+    rows: Iterable[Mapping[str, Any]], content: Mapping[str, Any], where: str
+) -> None:
+    """Refuses run lengths of another size than their image: the library has them match nothing."""
+    sizes = {each["id"]: [each.get("height"), each.get("width")] for each in content["images"]}
+    for number, row in enumerate(rows, start=1):
+        shape, size = row["segmentation"], sizes[row["image_id"]]
+        if None not in size and isinstance(shape, Mapping) and list(shape["size"]) != size:
+            raise UserError(
+                f"{where}: the mask of object {number} has size {list(shape['size'])}, its image "
+                f"{size} (height, width); give masks of their image's size"
+            )
 
 
 def _under(

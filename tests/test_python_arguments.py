@@ -59,7 +59,7 @@ def test_numbers_of_numpy_are_numbers(model) -> None:
 
 @pytest.mark.parametrize("options", [{"dtype": torch.bfloat16}, {"requires_grad": True}])
 def test_tensors_that_are_no_arrays_are_told_what_to_give(model, options) -> None:
-    with pytest.raises(UserError, match=r"the image is no array .*detach\(\)\.cpu\(\)\.float\(\)"):
+    with pytest.raises(UserError, match=r"cannot take the image.*detach\(\)\.cpu\(\)\.float\(\)"):
         model.predict(torch.zeros(32, 32, **options))
 
 

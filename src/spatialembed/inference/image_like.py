@@ -97,7 +97,8 @@ def unmasked(image: object) -> np.ndarray:
         said = str(error).split(". ")[0].rstrip(".")
         kind = f"{type(image).__module__}.{type(image).__qualname__}"
         raise UserError(
-            f"NumPy cannot take the image, of {kind} ({said}): give a NumPy array"
+            f"NumPy cannot take the image, of {kind} ({said}): give a NumPy array, of a tensor "
+            "tensor.detach().cpu().float().numpy()"
         ) from error
 
 

@@ -205,9 +205,10 @@ def test_check_counts_every_oddity(odd):
         "annotation 1 of image left: outlined without a pixel inside",
         "2 annotations, such as annotation 1 of image right: outlined wholly outside",
         "annotation 1 of image right: wholly beneath smaller ones",
+        "has no training image",
     ):
         assert said in told
-    assert len(problems) == 9
+    assert len(problems) == 10
 
 
 @pytest.fixture

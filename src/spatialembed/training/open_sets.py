@@ -72,15 +72,19 @@ def _opened(
     return train.only(set(train.names) - chosen), train.only(chosen)
 
 
+UNASKED = (HOLDOUT, 0.2)
+"""Shares to hold out that nobody asked for: the default, and that of the recipe for volumes."""
+
+
 def unused_holdout(config: TrainConfig, path: Path, why: str) -> list[Problem]:
     """A warning where a share to hold out was given that nothing goes by."""
-    if config.holdout == HOLDOUT:
+    if config.holdout in UNASKED:
         return []
     return [Problem(path, f"{why}: --holdout {config.holdout:g} has no effect", warning=True)]
 
 
 def _unused(config: TrainConfig, path: Path, val: FileDataSet) -> list[Problem]:
-    if config.holdout == HOLDOUT or not has_val(path, val.class_names, config.crowds):
+    if config.holdout in UNASKED or not has_val(path, val.class_names, config.crowds):
         return []
     why = (
         "has a val split of its own, which validation takes unless --validation holdout holds "

@@ -57,6 +57,15 @@ def test_numbers_of_numpy_are_numbers(model) -> None:
     model.predict(IMAGE, seed_threshold=np.float32(0.5), min_size=np.int64(3))
 
 
+@pytest.mark.parametrize("of", [np.array, torch.tensor])
+def test_what_holds_one_number_is_a_number(model, of) -> None:
+    settings = {"seed_threshold": of(0.5), "min_size": of(3)}
+    assert model.settings(**settings) == model.settings(0.5, min_size=3)
+    se.cluster(np.zeros((4, 8, 8), np.float32), foreground_threshold=of(0.5), **settings)
+    sized = se.load("nuclei", device=torch.device("cpu"), diameter=of(40.0), pixel_size=of(0.5))
+    assert sized.larger == se.load("nuclei", device="cpu", diameter=40).larger
+
+
 @pytest.mark.parametrize("options", [{"dtype": torch.bfloat16}, {"requires_grad": True}])
 def test_tensors_that_are_no_arrays_are_told_what_to_give(model, options) -> None:
     with pytest.raises(UserError, match=r"cannot take the image.*detach\(\)\.cpu\(\)\.float\(\)"):

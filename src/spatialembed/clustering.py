@@ -97,7 +97,7 @@ def cluster(
         raise UserError(
             f"a raw output is an array of numpy or torch, not a {type(output).__name__}"
         )
-    require_number(foreground_threshold, "the foreground threshold")
+    foreground_threshold = require_number(foreground_threshold, "the foreground threshold")
     foreground = take_foreground(output, n_sigma, foreground_threshold, pitch, margin)
     return cluster_foreground(foreground, seed_threshold, min_size, class_names)
 
@@ -114,8 +114,8 @@ def cluster_foreground(
         ValueError: a threshold outside [0, 1], a negative ``min_size``, or names that are not one
             a class.
     """
-    require_number(seed_threshold, "the seed threshold")
-    require_number(min_size, "the minimum size", whole=True)
+    seed_threshold = require_number(seed_threshold, "the seed threshold")
+    min_size = int(require_number(min_size, "the minimum size", whole=True))
     if min_size < 0:
         raise ValueError(f"min_size is a number of pixels, not {min_size}")
     if not 0 <= seed_threshold <= 1:

@@ -3,6 +3,7 @@
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -14,6 +15,34 @@ from spatialembed.training.averaging import WeightAverage
 from spatialembed.training.config import TrainConfig
 from spatialembed.training.schedule import Plan, learning_rate, validation_steps
 from spatialembed.training.stage_config import StageConfig
+
+
+def test_values_of_numpy_and_torch_are_those_of_python() -> None:
+    stage = StageConfig(steps=np.int64(3), crop_size=np.int32(64), learning_rate=np.float32(0.5))
+    config = TrainConfig(
+        classes=np.array(["car"]),
+        network_options={"widths": np.array([32, 64])},
+        spacing=torch.tensor([1.0, 2.0, 2.0]),
+        foreground_weight=np.float32(2),
+        refine=np.bool_(True),
+        seed=np.uint64(3),
+        stages=(stage,),
+        device=torch.device("cpu"),
+    )
+    expected = TrainConfig(
+        classes=["car"],
+        network_options={"widths": [32, 64]},
+        spacing=[1.0, 2.0, 2.0],
+        foreground_weight=2.0,
+        refine=True,
+        seed=3,
+        stages=[StageConfig(steps=3, crop_size=64, learning_rate=0.5)],
+        device="cpu",
+    )
+    assert config == expected
+    assert repr(config) == repr(expected)
+    with pytest.raises(UserError, match="also must be a list of paths, not 'b'"):
+        TrainConfig(also="b")
 
 
 @pytest.mark.parametrize("recipe", recipes(), ids=lambda path: path.stem)

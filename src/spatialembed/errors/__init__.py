@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from numbers import Real
+from typing import Any
 
 
 class UserError(ValueError):
@@ -35,16 +36,19 @@ class ImageWarning(UserWarning):
         return ImageWarning, (self.note, self.name)
 
 
-def require_number(value: object, what: str, whole: bool = False) -> None:
-    """Refuse what is no number, as text, before it is compared with one.
+def require_number(value: Any, what: str, whole: bool = False) -> float:
+    """A number as Python has it; what is none, as text, is refused before it is compared with one.
+
+    An array or tensor without axes is the number in it.
 
     Raises:
         UserError: it is none of NumPy's or Python's, or has a fraction where it must be ``whole``.
     """
-    fits = isinstance(value, Real) and not isinstance(value, bool)
-    if not fits or (whole and isinstance(value, Real) and not float(value).is_integer()):
-        kind = "whole number" if whole else "number"
-        raise UserError(f"{what} is a {kind}, not {str(value)[:60]!r}")
+    plain: Any = value.item() if getattr(value, "ndim", None) == 0 else value
+    is_number = isinstance(plain, Real) and not isinstance(plain, bool)
+    if is_number and (not whole or float(plain).is_integer()):
+        return int(plain) if whole else float(plain)
+    raise UserError(f"{what} is a {'whole ' * whole}number, not {str(value)[:60]!r}")
 
 
 def missing_extra(what: str, extra: str) -> UserError:

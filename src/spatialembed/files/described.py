@@ -177,6 +177,7 @@ class _Unfit(Exception):
 
 
 def _fitted(hint: Any, value: Any, name: str, where: str) -> Any:
+    value = _in_python(value)
     origin, parts = get_origin(hint), get_args(hint)
     if is_dataclass(hint) and isinstance(hint, type):
         return value if isinstance(value, hint) else filled(hint, value, f"{where}: {name}")
@@ -187,6 +188,13 @@ def _fitted(hint: Any, value: Any, name: str, where: str) -> Any:
     if not _fits(hint, value):
         raise _Unfit
     return Path(value) if hint is Path else value
+
+
+def _in_python(value: Any) -> Any:
+    """Numbers, truth values and arrays of NumPy and torch as Python has them, in mappings too."""
+    if isinstance(value, dict):
+        return {key: _in_python(inner) for key, inner in value.items()}
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def _fits(hint: Any, value: Any) -> bool:
@@ -239,7 +247,12 @@ def said(hint: Any) -> str:
     return KINDS.get(hint, MAPPING)
 
 
-_PLURAL: dict[Any, str] = {int: "whole numbers", float: "numbers", str: "names"}
+_PLURAL: dict[Any, str] = {
+    int: "whole numbers",
+    float: "numbers",
+    str: "names",
+    Path: "paths",
+}
 
 
 def shown(value: Any) -> str:

@@ -65,9 +65,11 @@ def load(
     """
     fitting(bool, symmetries, "symmetries", "load")  # text such as "no" would be true
     fitting(bool, invert, "invert", "load")
-    for name, value in (("diameter", diameter), ("pixel size", pixel_size)):
-        if value is not None:
-            require_number(value, f"the {name}")
+    if diameter is not None:
+        diameter = require_number(diameter, "the diameter")
+    if pixel_size is not None:
+        pixel_size = require_number(pixel_size, "the pixel size")
+    device = str(device)  # a torch.device, too
     given, path = path, file_to_run(path, device, precision)
     network, spec = (
         _exported(path, device, precision)

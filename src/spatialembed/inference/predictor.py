@@ -190,9 +190,10 @@ class Model(OfTargets):
         seed = _first(seed_threshold, asked_seed, spec.seed_threshold)
         foreground = _first(foreground_threshold, asked_foreground, spec.foreground_threshold)
         size = _first(min_size, asked_size, size)
-        require_number(size, "the minimum size", whole=True)
+        size = int(require_number(size, "the minimum size", whole=True))
+        seed = require_number(seed, "the seed threshold")
+        foreground = require_number(foreground, "the foreground threshold")
         for name, value in (("seed", seed), ("foreground", foreground)):
-            require_number(value, f"the {name} threshold")
             if not 0 <= value <= 1:
                 raise UserError(f"the {name} threshold lies between 0 and 1, not {value}")
         if size < 0:

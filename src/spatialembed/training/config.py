@@ -140,6 +140,7 @@ class TrainConfig:
     licence: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "device", str(self.device))  # a torch.device, too
         fit_fields(self)
         if not self.stages:
             raise UserError("a recipe needs at least one stage")

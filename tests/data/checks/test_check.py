@@ -219,6 +219,7 @@ def test_a_single_training_image_leaves_none_to_validate_on(tmp_path):
     masks_and_images(tmp_path, "train", {"a": squares(1)})
     (problem,) = check_data(tmp_path).warnings
     assert "has one training image and none for validation" in problem.message
+    assert "from a trained model one is enough" in problem.message
 
 
 def test_images_without_objects_and_their_share_of_the_crops(tmp_path):

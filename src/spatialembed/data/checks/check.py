@@ -205,7 +205,10 @@ def _short_of_images(root: Path, datasets: Sequence[FileDataSet]) -> list[Proble
             "has no training image: it can be scored (`spatialembed evaluate`), not trained on"
         )
     elif splits.get("train") == 1 and not splits.get("val"):
-        message = "has one training image and none for validation; to be trained on it needs two"
+        message = (
+            "has one training image and none for validation: a recipe needs two; from a trained "
+            "model one is enough (`spatialembed train DATA --init nuclei`)"
+        )
     else:
         return []
     return [Problem(root, message, warning=True)]

@@ -98,12 +98,18 @@ def test_a_start_that_is_kept_sees_images_as_it_did_by_their_pixel_size(
     assert before.for_image(image, spacing=spacing).zoom == after.for_image(image).zoom
 
 
-@pytest.mark.parametrize(("found", "is_right"), [(12.0, True), (16.0, False)])
-def test_a_start_that_finds_sizes_goes_on_so_where_it_is_right(
-    start, tmp_path, monkeypatch, capsys, found, is_right
+@pytest.mark.parametrize(
+    ("by_start", "by_result", "is_right"),
+    [(12.0, 12.0, True), (12.0, 16.0, False), (16.0, 12.0, False)],
+)
+def test_a_start_that_finds_sizes_goes_on_so_where_both_are_right(
+    start, tmp_path, monkeypatch, capsys, by_start, by_result, is_right
 ):
+    def found(model, pixels, name):
+        return by_result if "few_images" in model.spec.training else by_start
+
     monkeypatch.setattr(learn, "LOST", 0.0)
-    monkeypatch.setattr(Model, "own_diameter", lambda model, pixels, name: found)
+    monkeypatch.setattr(Model, "own_diameter", found)
     data = write_discs(tmp_path / "data" / "train", 1).parent
     network, spec = load_model(start)
     finder, size = tmp_path / "finder.safetensors", {"object_diameter": 22.0, "zoom": 0.5}

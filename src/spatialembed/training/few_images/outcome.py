@@ -108,14 +108,18 @@ def _save(tuning: Tuning, weights: Weights, spec: ModelSpec) -> None:
 
 
 def _as_it_is_used(tuning: Tuning, weights: Weights, spec: ModelSpec) -> ModelSpec:
-    """The model, finding sizes itself where its start does, and where it is right in these images.
+    """The model, finding sizes itself as its start does, where both are right in these images.
 
-    So that it is no worse than the start on images whose objects are of other sizes.
+    So that it is no worse than the start on images whose objects are of other sizes. What was
+    learned has seen these images; how it will do in others, the start tells.
     """
     finder = finding_as(tuning.by_itself, spec)
+    if finder is None:
+        return spec
     train = tuning.material.train
-    samples = (train[i] for i in range(min(len(train), LOOKED_AT)))
-    if finder and finds_the_given(tuning.used_so(finder).model(weights), samples):
-        console.print("it finds out the size of objects in each image, as before: here it is right")
-        return finder
-    return spec
+    samples = [train[i] for i in range(min(len(train), LOOKED_AT))]
+    for kind, own in ((tuning.by_itself, tuning.start), (finder, weights)):
+        if not finds_the_given(tuning.used_so(kind).model(own), samples):
+            return spec
+    console.print("it finds out the size of objects in each image, as before: here it is right")
+    return finder

@@ -11,7 +11,7 @@ from spatialembed.files.folder_lock import SHARED
 from spatialembed.formats.at_work import at_work
 from spatialembed.formats.results_folder import Results
 
-MINE = {"model": "nuclei", "min_size": 5}
+MINE = {"model": "nuclei", "seed_threshold": 0.9, "min_size": 5}
 
 
 def _work(out, settings) -> None:

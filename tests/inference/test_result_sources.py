@@ -108,13 +108,29 @@ def test_files_that_are_no_results_are_neither_kept_nor_replaced(tmp_path, overw
     assert held(out) == before
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("content", ["{}", '{"model": "microscope"}', "[1]", "mine"])
+def test_settings_of_another_program_are_kept(tmp_path, content, overwrite) -> None:
+    path, out = image_in(tmp_path / "images"), tmp_path / "found"
+    out.mkdir()
+    for name in ("settings.json", "a.csv"):
+        (out / name).write_text(content)
+    before = held(out)
+    with pytest.raises(UserError, match=r"settings\.json.*choose another --out"):
+        predicted(path, out, overwrite=overwrite, pictures=False, formats=["measurements"])
+    assert held(out) == before
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("name", ["a.csv", "a.geojson", "a_rois.zip", "coco_results.json"])
-def test_files_of_others_beside_which_there_is_no_result_are_kept(tmp_path, name) -> None:
+def test_files_of_others_beside_which_there_is_no_result_are_kept(
+    tmp_path, name, overwrite
+) -> None:
     path, out = image_in(tmp_path / "images"), tmp_path / "found"
     out.mkdir()
     (out / name).write_text("mine")
     with pytest.raises(UserError, match=name + r".* no result of predict; choose another --out"):
-        predicted(path, out, overwrite=True, pictures=False)
+        predicted(path, out, overwrite=overwrite, pictures=False, formats=["measurements"])
     assert held(out) == {name: b"mine"}
 
 

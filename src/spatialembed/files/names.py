@@ -41,3 +41,9 @@ def file_in_json(name: str) -> str:
     name = composed(name.replace("\\", "/"))
     parts = [part for part in name.split("/") if part not in ("", ".", "..")]
     return "/".join(parts) or name
+
+
+def is_settings(content: object) -> bool:
+    """Whether the content of a file called :data:`SETTINGS_FILE` is that of results."""
+    keys = content.keys() if isinstance(content, dict) else set()
+    return "model" in keys and bool({"seed_threshold", "targets"} & keys)

@@ -8,9 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from spatialembed.errors import UserError
 from spatialembed.files.folder_lock import shared
 from spatialembed.files.names import SETTINGS_FILE
 from spatialembed.formats.results_folder import Results
+from spatialembed.formats.settings_file import settings_in
 
 
 @contextmanager
@@ -40,6 +42,7 @@ def at_work(
 
 def _clear(results: Results, others: Collection[Path]) -> None:
     if next(results.label_tiffs(), None) is None:
-        with suppress(OSError):
+        with suppress(OSError, UserError):
+            settings_in(results.out, {})  # another program's stays
             for file in (results.out / SETTINGS_FILE, *others):
                 file.unlink(missing_ok=True)

@@ -207,7 +207,8 @@ class Results:
                 others = [path for kind in PLACES for path in self.paths(kind, name)]
                 require_results(self.paths("labels", name), others)
             require_results([], [self.out / name for name in COCO_FILES if first is None])
-        before = settings if first is None and alone else settings_in(self.out, settings)
+        held = settings_in(self.out, settings)
+        before = settings if first is None and alone else held
         if told := in_short(differences(before, settings)):
             if not alone:
                 raise UserError(

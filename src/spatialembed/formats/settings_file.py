@@ -8,7 +8,7 @@ from typing import Any
 
 from spatialembed.errors import UserError
 from spatialembed.files.described import read_json
-from spatialembed.files.names import SETTINGS_FILE
+from spatialembed.files.names import SETTINGS_FILE, is_settings
 
 TOLD = 5
 """Settings that differ that a sentence names: models differ in all at once."""
@@ -33,12 +33,19 @@ def in_short(told: Sequence[str]) -> str:
 
 
 def settings_in(folder: Path, otherwise: dict[str, Any]) -> dict[str, Any]:
-    """What the results of a folder were made with; ``otherwise`` where it says nothing."""
+    """What the results of a folder were made with; ``otherwise`` where it says nothing.
+
+    Raises:
+        UserError: a file of another program has that name, or it is damaged.
+    """
     path = folder / SETTINGS_FILE
     if not path.is_file():
         return otherwise
-    remedy = "remove the results that are there, or choose another --out"
+    another = "choose another --out"
+    remedy = f"remove the results that are there, or {another}"
     content = read_json(path, remedy)
     if not isinstance(content, dict):
         raise UserError(f"{path} does not say what the results there were made with; {remedy}")
+    if not is_settings(content):
+        raise UserError(f"{path}, where settings would go, is no result of predict; {another}")
     return content

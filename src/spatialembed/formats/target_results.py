@@ -19,6 +19,7 @@ from spatialembed.files.writing import write_json
 from spatialembed.formats.kinds import OF_ALL_TARGETS
 from spatialembed.formats.outlines import features
 from spatialembed.formats.results_folder import Results
+from spatialembed.formats.settings_file import settings_in
 from spatialembed.formats.sources import require_sources
 from spatialembed.instances import Instances
 from spatialembed.metrics.overlaps import common_pixels, runs
@@ -134,7 +135,8 @@ def require_own(results: Results, images: Collection[tuple[str, Path]], remedy: 
     """Refuse a folder in which results of images are, or may be, those of others.
 
     These are label TIFFs, as :func:`~spatialembed.formats.sources.require_sources` has it, and what
-    lies there without its labels, so that nobody knows of which image it is.
+    lies there without its labels, so that nobody knows of which image it is. What lies in a folder
+    that says nothing of results is the user's own, as :meth:`Results.agree` has it.
 
     Args:
         results: which are asked for, and where.
@@ -146,7 +148,7 @@ def require_own(results: Results, images: Collection[tuple[str, Path]], remedy: 
     """
     labels = {name: results.paths("labels", name) for name, _ in images}
     require_sources(((tiff, image) for name, image in images for tiff in labels[name]), remedy)
-    for name, tiffs in labels.items():
+    for name, tiffs in labels.items() if settings_in(results.out, {}) else ():
         if any(path.is_file() for path in tiffs):
             continue
         others = (path for kind in results.kinds for path in results.paths(kind, name))

@@ -14,7 +14,7 @@ from spatialembed.data.data_set import Problem
 from spatialembed.data.images.kinds import SUFFIXES, ZARR
 from spatialembed.errors import UserError
 from spatialembed.files.described import read_json
-from spatialembed.files.names import HIDDEN, SETTINGS_FILE, is_hidden
+from spatialembed.files.names import HIDDEN, SETTINGS_FILE, is_hidden, is_settings
 
 DOCUMENTS = (
     *("", ".txt", ".md", ".rst", ".pdf", ".doc", ".docx", ".rtf", ".html", ".xml", ".json"),
@@ -69,11 +69,9 @@ def _holds_results(folder: Path) -> bool:
     if not file.is_file():
         return False
     try:
-        content = read_json(file, "")
+        return is_settings(read_json(file, ""))
     except UserError:  # of another program
         return False
-    keys = content.keys() if isinstance(content, dict) else set()
-    return "model" in keys and bool({"seed_threshold", "targets"} & keys)
 
 
 def _below(folder: Path, skip: Path | None = None) -> Iterator[Path]:

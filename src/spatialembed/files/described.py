@@ -156,7 +156,8 @@ def fit_fields(made: DataclassInstance) -> None:
     """
     kind = type(made)
     for name, hint in get_type_hints(kind).items():
-        object.__setattr__(made, name, fitting(hint, getattr(made, name), name, kind.__name__))
+        value = _in_python(getattr(made, name))
+        object.__setattr__(made, name, fitting(hint, value, name, kind.__name__))
 
 
 def fitting(hint: Any, value: Any, name: str, where: str) -> Any:
@@ -177,7 +178,6 @@ class _Unfit(Exception):
 
 
 def _fitted(hint: Any, value: Any, name: str, where: str) -> Any:
-    value = _in_python(value)
     origin, parts = get_origin(hint), get_args(hint)
     if is_dataclass(hint) and isinstance(hint, type):
         return value if isinstance(value, hint) else filled(hint, value, f"{where}: {name}")
@@ -191,9 +191,14 @@ def _fitted(hint: Any, value: Any, name: str, where: str) -> Any:
 
 
 def _in_python(value: Any) -> Any:
-    """Numbers, truth values and arrays of NumPy and torch as Python has them, in mappings too."""
+    """Numbers, truth values and arrays of NumPy and torch as Python has them, within others too.
+
+    Not of files: a checkpoint's tensors stay what they are.
+    """
     if isinstance(value, dict):
         return {key: _in_python(inner) for key, inner in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_in_python(inner) for inner in value)
     return value.tolist() if hasattr(value, "tolist") else value
 
 

@@ -208,8 +208,7 @@ class Results:
                 require_results(self.paths("labels", name), others)
             require_results([], [self.out / name for name in COCO_FILES if first is None])
         held = settings_in(self.out, settings)
-        before = settings if first is None and alone else held
-        if told := in_short(differences(before, settings)):
+        if told := in_short(differences(settings if first is None and alone else held, settings)):
             if not alone:
                 raise UserError(
                     f"another run with {told} is at work in {self.out}; wait until it ends, or "
@@ -220,7 +219,7 @@ class Results:
                     f"results in {self.out} were made with {told}; add --overwrite to replace "
                     "them, or choose another --out"
                 )
-            targets = before.get("targets")  # by which its files are named
+            targets = held.get("targets")  # by which its files are named
             former = replace(self, targets=tuple(targets) if isinstance(targets, dict) else ())
             labels = {path for name in names for path in former.paths("labels", name)}
             if kept := [file for file in (first, *there) if file and file not in labels]:

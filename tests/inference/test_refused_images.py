@@ -20,7 +20,7 @@ def test_images_that_are_all_refused_leave_nothing_behind(tmp_path) -> None:
     out.mkdir(parents=True)
     table = out / "work.sqlite"  # of several workers
     table.touch()
-    with at_work(results, {}, False, [], [table]):
+    with at_work(results, {"model": "a", "seed_threshold": 0.5}, False, [], [table]):
         pass
     list(predict_files(bright(), files, results))
     assert list(out.iterdir()) == []  # which was there before

@@ -48,7 +48,9 @@ def hand_made(iou):
     true, found = np.arange(iou.shape[0]), np.arange(iou.shape[1])
     rows = {"true_labels": true + 1, "true_areas": true, "true_classes": 0 * true}
     rows |= {"found_labels": found + 1, "found_areas": found, "found_classes": 0 * found}
-    return Matching(*np.nonzero(iou), iou[iou > 0], **rows, ignored=np.zeros(len(found), bool))
+    pairs = np.nonzero(iou)
+    rows |= {"common": 0 * pairs[0]}
+    return Matching(*pairs, iou=iou[iou > 0], **rows, ignored=np.zeros(len(found), bool))
 
 
 def table(matching):
@@ -236,6 +238,14 @@ def test_seg_is_that_of_a_naive_loop(seed):
                 best = common / np.count_nonzero(own | (found == other))
         expected.append(best)
     np.testing.assert_allclose(match(found, true).seg, expected, rtol=1e-6)
+
+
+def test_what_is_not_known_of_a_found_object_makes_no_seg():
+    true = np.array([[[1, 1, 1, 2, 0, 0]], [[0, 0, 0, 0, 0, 0]]])
+    found = np.array([[[5, 0, 0, 6, 0, 0]], [[5, 5, 5, 5, 5, 6]]])
+    planes = np.zeros(true.shape, bool)
+    planes[1] = True  # nobody labelled it
+    np.testing.assert_allclose(match(found, true, planes).seg, [0, 1], rtol=1e-6)
 
 
 def test_half_of_an_object_is_no_seg():

@@ -13,6 +13,7 @@ from spatialembed.metrics.average_precision import score_images, worst_first
 from spatialembed.models.spec import ModelSpec
 from spatialembed.pictures import Explanation, cuts
 from spatialembed.report.evaluation import compared, tables, write_evaluation
+from spatialembed.report.page import write_page
 
 
 class Sample:
@@ -152,3 +153,20 @@ def test_cuts_are_in_the_proportions_of_the_volume(tmp_path) -> None:
         [(_, _, sheet)] = compared(Finds(), Volumes(), [row])
         expected = cuts(voxels, labels, labels, (step, 0.5, 0.5))
         np.testing.assert_array_equal(sheet, expected)
+
+
+def test_a_class_that_is_nowhere_has_no_figures(tmp_path) -> None:
+    """Neither true nor found: .000 would say that the model never finds it."""
+    truth = np.ones((6, 6), int)
+    scores = score_images([(truth, truth, 0 * truth, None, "x")], ("disc", "square"))
+    held = evaluation() | scores | {"official": None}
+    console = Console(record=True, width=200)
+    for table in tables(held):
+        console.print(table)
+    text = console.export_text()
+    assert text.count("SEG: disc 1.000, square –") == text.count("AP = TP") == 2
+    assert text.count("– ") > 18
+    assert ".000" not in text.replace("1.000", "")
+    write_page(tmp_path / "page.html", held)
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "0.000" not in page.split("<main>")[1].replace("± 0.000", "")

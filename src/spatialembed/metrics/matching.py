@@ -44,6 +44,7 @@ class Matching:
     Attributes:
         true: (P,) rows of the true objects of the pairs that overlap, increasing.
         found: (P,) rows of the found objects of these pairs, increasing for each true one.
+        common: (P,) pixels that both objects of these pairs have.
         iou: (P,) float32 IoU of these pairs, in (0, 1].
         true_labels: (T,) ids of the true objects in the label mask, increasing.
         found_labels: (N,) ids of the found objects in the label map, increasing.
@@ -57,6 +58,7 @@ class Matching:
 
     true: IntArray
     found: IntArray
+    common: IntArray
     iou: FloatArray
     true_labels: IntArray
     found_labels: IntArray
@@ -90,9 +92,7 @@ class Matching:
         of it, 0 where none has; its mean is the SEG of the Cell Tracking Challenge (Maska et al.,
         Bioinformatics 2014).
         """
-        areas = self.true_areas[self.true] + self.found_areas[self.found]
-        common = np.rint(areas * (self.iou.astype(np.float64) / (1 + self.iou)))
-        most = 2 * common > self.true_areas[self.true]
+        most = 2 * self.common > self.true_areas[self.true]
         seg = np.zeros(self.n_true)
         seg[self.true[most]] = self.iou[most]
         return seg
@@ -145,6 +145,7 @@ class Matching:
             self,
             true=(np.cumsum(true) - 1)[self.true[kept]],
             found=(np.cumsum(found) - 1)[self.found[kept]],
+            common=self.common[kept],
             iou=self.iou[kept],
             true_labels=self.true_labels[true],
             found_labels=self.found_labels[found],
@@ -220,6 +221,7 @@ def match(
     return Matching(
         true=t,
         found=f,
+        common=common,
         iou=(common / (areas_true[t] + (areas_found - unknown)[f] - common)).astype(np.float32),
         true_labels=true_labels,
         found_labels=found_labels,

@@ -15,7 +15,7 @@ from spatialembed.inference.image_files import spacing_in
 from spatialembed.metrics.average_precision import worst_first
 from spatialembed.models.checkpoint import MODEL_FILE
 from spatialembed.pictures import cuts, found_against_truth, save_picture
-from spatialembed.report.page import WAYS, cut_note, write_page
+from spatialembed.report.page import WAYS, cut_note, measures_of, write_page
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +33,8 @@ def tables(evaluation: dict[str, Any]) -> Iterator[Group]:
     where = f"{evaluation['data']}, {evaluation['split']}, {len(evaluation['images'])} images"
     thresholds = [f"{threshold:.2f}".lstrip("0") for threshold in evaluation["thresholds"]]
     first = thresholds[0].rstrip("0")
-    seg = ", ".join(f"{name} {_figure(c['seg'])}" for name, c in evaluation["classes"].items())
+    segs = {n: c["seg"] if c["objects"] else None for n, c in evaluation["classes"].items()}
+    seg = ", ".join(f"{name} {_figure(mean)}" for name, mean in segs.items())
     where += f"; SEG: {seg}"
     if used := _settings(evaluation.get("settings") or {}):
         where += f"\nwith {used}"
@@ -41,7 +42,7 @@ def tables(evaluation: dict[str, Any]) -> Iterator[Group]:
         columns = ("objects", *thresholds, "mean", f"F1{first}", f"PQ{first}")
         table = _table(columns)
         for name, held in evaluation["classes"].items():
-            table.add_row(name, str(held["objects"]), *_figures(held[way]))
+            table.add_row(name, str(held["objects"]), *_figures(measures_of(held, way)))
         if len(evaluation["classes"]) > 1:
             table.add_row("mean", "", *_figures(evaluation["mean"][way]))
         yield _titled(f"AP = TP / (TP + FP + FN), {words}\n{where}", table)
@@ -148,8 +149,8 @@ def _figures(measures: dict[str, Any]) -> list[str]:
     return [_figure(figure) for figure in figures]
 
 
-def _figure(figure: float) -> str:
-    return f"{figure:.3f}".removeprefix("0")
+def _figure(figure: float | None) -> str:
+    return "–" if figure is None else f"{figure:.3f}".removeprefix("0")
 
 
 def _official_table(official: dict[str, Any]) -> Group:

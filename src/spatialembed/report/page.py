@@ -96,12 +96,21 @@ def _rows(scores: Mapping[str, Any], classes: Mapping[str, Any]) -> list[dict[st
             "objects": values.get("objects"),
             "first": way == WAYS[0][0],
             "errors": values.get("standard_error", []) if way == WAYS[0][0] else [],
-            **values[way],
+            **measures_of(values, way),
         }
         for name, values in held.items()
         for way, words in WAYS
         if values.get(way)
     ]
+
+
+def measures_of(values: Mapping[str, Any], way: str) -> dict[str, Any]:
+    """Measures of a class by one way of averaging; None for each where no object was to be found
+    and none was: 0 would say that it is never found."""
+    measures = dict(values[way])
+    if values.get("objects", 1) or values.get("found"):
+        return measures
+    return {m: [None] * len(v) if isinstance(v, list) else None for m, v in measures.items()}
 
 
 def _headline(

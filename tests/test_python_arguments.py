@@ -5,8 +5,10 @@ import pytest
 import torch
 
 import spatialembed as se
+from spatialembed.demo.nuclei import draw_nuclei
 from spatialembed.errors import UserError
 from spatialembed.metrics.average_precision import score_images
+from spatialembed.refinement import refine
 
 IMAGE = np.zeros((32, 32), np.uint8)
 MASK = np.zeros((8, 8), np.int32)
@@ -75,6 +77,29 @@ def test_tensors_that_are_no_arrays_are_told_what_to_give(model, options) -> Non
 def test_a_raw_output_is_an_array() -> None:
     with pytest.raises(UserError, match="a raw output is an array of numpy or torch, not a list"):
         se.cluster([[0.0, 1.0]])
+
+
+class Lazy:
+    """As xarray's and dask's arrays: NumPy takes it, and it is none of NumPy's."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values, self.dtype = values, values.dtype
+        self.ndim, self.shape = values.ndim, values.shape
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return self.values
+
+
+def test_a_raw_output_may_be_what_numpy_takes(model) -> None:
+    image, _ = draw_nuclei(side=96)
+    raw = model.raw(image)
+    found = model.cluster(raw)
+    assert len(found)
+    np.testing.assert_array_equal(model.cluster(Lazy(raw)).label_map, found.label_map)
+    [own] = model.cluster_targets(Lazy(raw)).values()
+    np.testing.assert_array_equal(own.label_map, found.label_map)
+    for of in (model.refined, lambda found, raw: refine(found, raw, n_sigma=2)):
+        np.testing.assert_array_equal(of(found, Lazy(raw)).label_map, of(found, raw).label_map)
 
 
 @pytest.mark.parametrize("of", [np.ndarray.tolist, torch.from_numpy])

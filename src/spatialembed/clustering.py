@@ -20,8 +20,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spatialembed.embedding import PITCH, Array, Pitch
-from spatialembed.errors import UserError, require_number
+from spatialembed.embedding import PITCH, Array, Pitch, raw_output
+from spatialembed.errors import require_number
 from spatialembed.instances import Instances, as_names
 from spatialembed.kernels.foreground import Foreground, take_foreground, widths
 from spatialembed.kernels.visit import best_first, finish, unspent, visit_seeds
@@ -59,7 +59,7 @@ def cluster(
     Computed in float32. A pixel whose output is not finite, in any channel, belongs to nothing.
 
     Args:
-        output: (C, *spatial) raw output, numpy or torch: D offsets x, y, z, ``n_sigma``
+        output: (C, *spatial) raw output, numpy or torch, or what NumPy takes: D offsets x, y, z, ``n_sigma``
             bandwidths, K seed logits. Of a tensor that lies on a GPU only the pixels that may be
             foreground are copied to the host; what is found is the same to the last bit.
         n_sigma: bandwidth channels: 1 (circular margin) or D (elliptical).
@@ -93,10 +93,7 @@ def cluster(
                [2, 2, 0, 0, 1, 1],
                [0, 0, 0, 0, 1, 0]], dtype=int32)
     """
-    if not (hasattr(output, "dtype") and hasattr(output, "ndim")):
-        raise UserError(
-            f"a raw output is an array of numpy or torch, not a {type(output).__name__}"
-        )
+    output = raw_output(output)
     foreground_threshold = require_number(foreground_threshold, "the foreground threshold")
     foreground = take_foreground(output, n_sigma, foreground_threshold, pitch, margin)
     return cluster_foreground(foreground, seed_threshold, min_size, class_names)

@@ -18,6 +18,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from spatialembed.errors import UserError
+
 Array: TypeAlias = Any
 """A numpy array or a torch tensor; a function's result is of its argument's kind."""
 
@@ -42,6 +44,23 @@ class Embedded(NamedTuple):
     """(..., n_sigma, *spatial) bandwidth σ as it came; :func:`clamped` before it is used."""
     seed: Array
     """(..., K, *spatial) seed logits; the seed score is their sigmoid."""
+
+
+def raw_output(output: object) -> Array:
+    """An array or a tensor as it is; what says how NumPy has it, as xarray's and dask's, so.
+
+    Raises:
+        UserError: none of these, or one that NumPy cannot take.
+    """
+    if isinstance(output, np.ndarray) or hasattr(output, "detach"):
+        return output
+    kind = type(output).__name__
+    if not hasattr(output, "__array__"):
+        raise UserError(f"a raw output is an array of numpy or torch, not a {kind}")
+    try:
+        return np.asarray(output)
+    except (TypeError, ValueError, RuntimeError) as error:  # as CuPy's, on a GPU
+        raise UserError(f"NumPy cannot take the raw output, a {kind}: {error}") from error
 
 
 def per_axis(pitch: Pitch, dims: int) -> tuple[float, ...]:

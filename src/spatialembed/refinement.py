@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from spatialembed.embedding import PITCH, Array, Pitch, clamped
+from spatialembed.embedding import PITCH, Array, Pitch, clamped, raw_output
 from spatialembed.instances import Instances
 from spatialembed.kernels.foreground import Foreground, take_foreground, widths
 from spatialembed.kernels.nearest import areas, nearest_instances, owners, sums
@@ -68,7 +68,7 @@ def refine(
     """
     if len(found) == 0:
         return found
-    foreground = take_foreground(output, n_sigma, foreground_threshold, pitch, margin)
+    foreground = take_foreground(raw_output(output), n_sigma, foreground_threshold, pitch, margin)
     return refine_foreground(found, foreground, min_size)
 
 

@@ -44,6 +44,7 @@ def save_label_tiff(
         UserError: the file cannot be written, or a spacing is not a number for each axis.
         ValueError: labels that are not integers, negative, or above 4,294,967,295.
     """
+    label_map = np.asarray(label_map)
     labels = label_map.astype(np.result_type(_unsigned(label_map), np.min_scalar_type(highest)))
     with atomic_write(path) as temporary:
         said: dict[str, Any] = {"metadata": {"axes": "ZYX"} if labels.ndim == 3 else {}}
@@ -79,7 +80,7 @@ def save_label_png(path: str | Path, label_map: np.ndarray) -> None:
             f"{path} cannot hold label {label_map.max()}: a PNG stops at 65535; write a TIFF"
         )
     with atomic_write(path) as temporary:
-        Image.fromarray(label_map.astype(np.uint16)).save(temporary, format="PNG")
+        Image.fromarray(np.asarray(label_map, np.uint16)).save(temporary, format="PNG")
 
 
 def _unsigned(label_map: np.ndarray) -> np.dtype[Any]:

@@ -83,7 +83,7 @@ def _in_micrometres(pixels: float, size: tuple[float, ...] | None) -> tuple[floa
 
 
 def _columns(image: np.ndarray | None, pixel_size: tuple[float, ...] | None) -> list[str]:
-    channels = 0 if image is None else image[..., None].shape[2]
+    channels = 0 if image is None else math.prod(np.shape(image)[2:])
     means = [f"mean_{c}" for c in range(channels)]
     known = [] if pixel_size is None else MICROMETRES
     place = ["y", "x", "y0", "x0", "y1", "x1"]

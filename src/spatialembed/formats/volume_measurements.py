@@ -67,7 +67,8 @@ def volume_measurements(
 
 def in_channels(image: np.ndarray, dims: int) -> np.ndarray:
     """(*S, C) of (*S) or (*S, C); floats as float64: means have the type of what they are of."""
-    channels = image.reshape(*image.shape[:dims], -1)
+    stored = np.asarray(image)
+    channels = stored.reshape(*stored.shape[:dims], -1)
     return channels.astype(np.float64) if channels.dtype.kind == "f" else channels
 
 

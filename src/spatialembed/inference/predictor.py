@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from spatialembed.clustering import cluster_foreground
-from spatialembed.embedding import Array, of_targets
+from spatialembed.embedding import Array, of_targets, raw_output
 from spatialembed.errors import UserError, require_number
 from spatialembed.inference.card_memory import image_within_memory
 from spatialembed.inference.channels import fitting
@@ -152,6 +152,7 @@ class Model(OfTargets):
         Raises:
             UserError: a setting out of its range.
         """
+        output = raw_output(output)
         spec, whole = self.spec, whole or output.shape[1:]
         seed, foreground, size = self.settings(seed_threshold, foreground_threshold, min_size)
         taken = take_foreground(output, threshold=foreground, **self.geometry(whole))
@@ -169,6 +170,7 @@ class Model(OfTargets):
     ) -> Instances:
         """:func:`spatialembed.refinement.refine` with the model's settings."""
         _, foreground, size = self.settings(None, foreground_threshold, min_size)
+        output = raw_output(output)
         geometry = self.geometry(whole or output.shape[1:])
         return refine(found, output, foreground_threshold=foreground, min_size=size, **geometry)
 
@@ -284,7 +286,8 @@ class Model(OfTargets):
         given = (seed_threshold, foreground_threshold, min_size)
         if not self.spec.targets:
             return {"+".join(self.spec.class_names): self.cluster(output, *given)}
-        own = dict(zip(self.spec.class_names, of_targets(output, self.outputs), strict=True))
+        each = of_targets(raw_output(output), self.outputs)
+        own = dict(zip(self.spec.class_names, each, strict=True))
         return {n: self.of(n).cluster(own[n], *given) for n in self.spec.largest_first}
 
 

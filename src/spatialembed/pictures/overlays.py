@@ -64,6 +64,7 @@ def overlay(
     """
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha is between 0 and 1, not {alpha}")
+    image, label_map = np.asarray(image), np.asarray(label_map)
     return tinted(_matching_rgb(image, label_map), *colors_of_objects(label_map), alpha, outline)
 
 
@@ -142,6 +143,7 @@ def found_against_truth(
     Raises:
         ValueError: sizes differ.
     """
+    image, label_map, label_mask = map(np.asarray, (image, label_map, label_mask))
     rgb = _matching_rgb(image, label_map)
     _matching_rgb(image, label_mask)
     return against_truth(rgb, label_map, label_mask, judge(label_map, label_mask))

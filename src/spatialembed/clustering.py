@@ -59,9 +59,10 @@ def cluster(
     Computed in float32. A pixel whose output is not finite, in any channel, belongs to nothing.
 
     Args:
-        output: (C, *spatial) raw output, numpy or torch, or what NumPy takes: D offsets x, y, z, ``n_sigma``
-            bandwidths, K seed logits. Of a tensor that lies on a GPU only the pixels that may be
-            foreground are copied to the host; what is found is the same to the last bit.
+        output: (C, *spatial) raw output, numpy or torch, or what NumPy takes: D offsets x, y, z,
+            ``n_sigma`` bandwidths, K seed logits. Of a tensor that lies on a GPU only the pixels
+            that may be foreground are copied to the host; what is found is the same to the last
+            bit.
         n_sigma: bandwidth channels: 1 (circular margin) or D (elliptical).
         seed_threshold: least seed score of an instance, in [0, 1].
         foreground_threshold: seed score above which a pixel is foreground of a class, in [0, 1].

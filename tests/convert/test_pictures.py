@@ -12,7 +12,9 @@ from spatialembed.convert.run import convert
 from spatialembed.data import open_data
 from spatialembed.errors import UserError
 from spatialembed.formats.label_images import save_label_tiff
+from spatialembed.formats.results_folder import Results
 from spatialembed.formats.sources import source_of
+from spatialembed.instances import Instances
 
 
 def test_objects_that_overlap_are_kept_whole(tmp_path) -> None:
@@ -53,6 +55,23 @@ def test_what_predict_found_is_corrected_in_a_tool(tmp_path) -> None:
     with pytest.raises(UserError, match=r"b\.tif holds what was found in a volume, .* in napari"):
         convert(tmp_path / "in", tmp_path / "o", "labelme", tmp_path / "found")
     assert not (tmp_path / "o").exists()
+
+
+def test_what_was_found_keeps_its_classes(tmp_path) -> None:
+    put_image(tmp_path / "in" / "a.png")
+    found = np.zeros((40, 60), np.int32)
+    found[5:15, 5:15], found[20:25, 20:25] = 2, 1
+    of = Instances.from_label_map(found, classes=np.array([1, 0]), class_names=("disc", "square"))
+    results = Results(tmp_path / "found", pictures=False)
+    results.write("a", np.zeros((40, 60, 1), np.uint8), of, source=tmp_path / "in" / "a.png")
+    convert(tmp_path / "in", tmp_path / "tool", "labelme", tmp_path / "found")
+    convert(tmp_path / "tool", tmp_path / "out")
+    assert sorted(truth(tmp_path / "out")[0]) == [("disc", 100), ("square", 25)]
+    labels = tmp_path / "found" / "a.tif"
+    told = source_of(tmp_path / "in" / "a.png", labels, of)
+    save_label_tiff(labels, 2 * found, source=told)  # as of a program that keeps what a file says
+    with pytest.raises(UserError, match="says the classes of 2 labels, and holds others"):
+        convert(tmp_path / "in", tmp_path / "o", "labelme", tmp_path / "found")
 
 
 def test_what_was_found_in_another_image_is_refused(tmp_path) -> None:

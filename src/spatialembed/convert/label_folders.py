@@ -21,7 +21,7 @@ from spatialembed.data.targets import Targets
 from spatialembed.errors import UserError
 from spatialembed.formats.coco_results import compressed_rle
 from spatialembed.formats.label_images import save_label_tiff
-from spatialembed.formats.sources import require_sources
+from spatialembed.formats.sources import classes_in, require_sources
 
 
 def label_objects(label_mask: np.ndarray) -> list[tuple[int, Rle]]:
@@ -110,8 +110,20 @@ def read_found(source: Source, found: Path) -> Iterator[Picture]:
         mask = read_mask(file)
         if (size := source.size(image, file)) != mask.shape:
             raise UserError(unequal(image, size, file, mask.shape))
-        objects = [(OBJECT, rle) for _, rle in label_objects(mask)]
+        objects = _of_classes(label_objects(mask), file)
         yield Picture(image, source.name(image), source.split(image), size, objects, [])
+
+
+def _of_classes(rows: list[tuple[int, Rle]], file: Path) -> list[tuple[str, Rle]]:
+    """Objects with the classes that a label TIFF says its labels are of."""
+    kinds = classes_in(file)
+    if kinds is None:
+        return [(OBJECT, rle) for _, rle in rows]
+    if max((label for label, _ in rows), default=0) > len(kinds):
+        raise UserError(
+            f"{file} says the classes of {len(kinds)} labels, and holds others: predict it again"
+        )
+    return [(kinds[label - 1], rle) for label, rle in rows]
 
 
 def write(out: Path, pictures: Sequence[Picture], source: Source) -> None:

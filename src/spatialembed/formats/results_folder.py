@@ -161,7 +161,10 @@ class Results:
         """:meth:`write` without removing anything."""
         writers: dict[str, Callable[[Path], object]] = {  # first what says of which image all are
             "labels": lambda path: save_label_tiff(
-                path, found.label_map, spacing, 0, source_of(source, path) if source else None
+                path,
+                found.label_map,
+                spacing,
+                source=source_of(source, path, found) if source else None,
             ),
             "cityscapes": lambda path: write_cityscapes_results(
                 path.parent, path.stem, found, cityscapes_ids(found.class_names)

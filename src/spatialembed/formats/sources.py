@@ -19,6 +19,7 @@ from typing import Any
 import tifffile
 
 from spatialembed.errors import UserError
+from spatialembed.instances import Instances
 
 TAG = 269
 """DocumentName."""
@@ -33,19 +34,23 @@ _AT_ONCE = 1 << 22
 """Bytes of a file that are read at a time."""
 
 
-def source_of(image: Path, label_tiff: Path) -> str:
+def source_of(image: Path, label_tiff: Path, found: Instances | None = None) -> str:
     """What a label TIFF says of the image that its labels are of: JSON, in ASCII.
 
     Args:
         image: a file, or a folder that is one image.
         label_tiff: where the labels go.
+        found: the instances; where they may be of several classes it says of which each is.
 
     Raises:
         OSError: the image cannot be read.
     """
     files = _files(image, label_tiff)
     content = {"bytes": _size(files), "crc32": _checksum(image, files)}
-    return json.dumps({"image": _place(image, label_tiff), **content})
+    kinds = {}
+    if found is not None and len(found.class_names) > 1:
+        kinds = {"class_names": found.class_names, "classes": found.classes.tolist()}
+    return json.dumps({"image": _place(image, label_tiff), **content, **kinds})
 
 
 def require_results(label_tiffs: Collection[Path], others: Iterable[Path]) -> None:
@@ -81,6 +86,20 @@ def doubts(label_tiffs: Iterable[Path]) -> tuple[str, ...]:
 def image_of(label_tiff: Path) -> str | None:
     """The image that a label TIFF says its labels are of; None where it says nothing."""
     return _told(label_tiff).get("image")
+
+
+def classes_in(label_tiff: Path) -> list[str] | None:
+    """The class of each label from 1 on, as a label TIFF says it; None where all are of one, or it
+    says nothing.
+
+    Raises:
+        UserError: it says something else.
+    """
+    told = _told(label_tiff)
+    try:
+        return [told["class_names"][kind] for kind in told["classes"]] if len(told) > 3 else None
+    except (KeyError, IndexError, TypeError) as error:
+        raise UserError(f"{label_tiff} says no classes of its labels; predict it again") from error
 
 
 def require_sources(results: Iterable[tuple[Path, Path]], remedy: str) -> None:
@@ -136,7 +155,7 @@ def _told(label_tiff: Path) -> dict[str, Any]:
     with suppress(Exception):  # of a broken file tifffile's own are of no common kind
         with tifffile.TiffFile(label_tiff) as file:
             told = json.loads(file.pages.first.tags[TAG].value)
-        if isinstance(told, dict) and {"image", "bytes", "crc32"} == told.keys():
+        if isinstance(told, dict) and {"image", "bytes", "crc32"} <= told.keys():
             return told
     return {}
 

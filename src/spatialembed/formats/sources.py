@@ -47,7 +47,7 @@ def source_of(image: Path, label_tiff: Path, found: Instances | None = None) -> 
     """
     files = _files(image, label_tiff)
     content = {"bytes": _size(files), "crc32": _checksum(image, files)}
-    kinds = {}
+    kinds: dict[str, Any] = {}
     if found is not None and len(found.class_names) > 1:
         kinds = {"class_names": found.class_names, "classes": found.classes.tolist()}
     return json.dumps({"image": _place(image, label_tiff), **content, **kinds})

@@ -143,7 +143,7 @@ def found_against_truth(
     Raises:
         ValueError: sizes differ.
     """
-    image, label_map, label_mask = map(np.asarray, (image, label_map, label_mask))
+    image, label_map, label_mask = (np.asarray(one) for one in (image, label_map, label_mask))
     rgb = _matching_rgb(image, label_map)
     _matching_rgb(image, label_mask)
     return against_truth(rgb, label_map, label_mask, judge(label_map, label_mask))

@@ -14,9 +14,9 @@ import numpy as np
 from spatialembed.data.images.reading import read_image, read_stack
 from spatialembed.data.images.series import which
 from spatialembed.errors import UserError
+from spatialembed.files.sources import doubts, require_sources
 from spatialembed.files.writing import sweep
 from spatialembed.formats.at_work import at_work
-from spatialembed.formats.sources import doubts, require_sources
 from spatialembed.formats.target_results import require_distinct, require_own, write_targets
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.image_files import ImageFile, spacing_of

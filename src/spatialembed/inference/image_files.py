@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,11 +22,11 @@ from spatialembed.data.layouts.unread_files import (
     in_results,
     in_words,
     is_visible,
+    refuse_results,
     walk,
 )
 from spatialembed.errors import UserError
 from spatialembed.files.names import composed
-from spatialembed.formats.sources import image_of
 
 if TYPE_CHECKING:
     from spatialembed.data.data_set import DataSet
@@ -91,25 +91,13 @@ def find_images(
                     f"results of {image.path} would lie beside it, where label maps could replace "
                     "images; choose another folder"
                 )
-    _refuse_results(images.values(), place)
+    refuse_results(image.path for image in images.values())
     kept = [i.path for i in images.values() if stacks and i.path.is_dir() and not is_zarr(i.path)]
     folders = [folder for folder in kept if is_stack(folder)]
     if folders:
         such = f" ({len(folders)} such folders)" * (len(folders) > 1)
         tell(f"the files of {folders[0]} are taken for the planes of one stack{such}")
     return list(images.values())
-
-
-def _refuse_results(images: Iterable[ImageFile], place: Callable[[Path], Path]) -> None:
-    """Refuse label TIFFs, where results lie, that say of which image they are."""
-    is_result = cache(lambda folder: in_results(Path(folder.anchor))(folder))
-    for path, *_ in images:
-        first = next(iter(sorted(path.glob("*.tif"))), path) if path.is_dir() else path
-        if first.suffix == ".tif" and is_result(place(first.parent)) and (of := image_of(first)):
-            raise UserError(
-                f"{first} holds the labels that predict found in {of}, and is no image: give the "
-                "images themselves, or a folder without results"
-            )
 
 
 def spacing_of(

@@ -166,7 +166,9 @@ class Results:
             "cityscapes": lambda path: write_cityscapes_results(
                 path.parent, path.stem, found, cityscapes_ids(found.class_names)
             ),
-            "coco": lambda path: write_json(path, image_part(found)),
+            "coco": lambda path: write_json(
+                path, image_part(found, source.suffix if source else "")
+            ),
             "geojson": lambda path: write_json(path, geojson(found)),
             "imagej": lambda path: write_imagej_rois(path, found, image.shape[-1]),
             "measurements": lambda path: write_measurements(path, found, image, spacing, columns),

@@ -98,6 +98,7 @@ def cluster(
             f"a raw output is an array of numpy or torch, not a {type(output).__name__}"
         )
     foreground_threshold = require_number(foreground_threshold, "the foreground threshold")
+    n_sigma = int(require_number(n_sigma, "n_sigma", whole=True))
     foreground = take_foreground(output, n_sigma, foreground_threshold, pitch, margin)
     return cluster_foreground(foreground, seed_threshold, min_size, class_names)
 

@@ -121,6 +121,8 @@ def agreed_settings(
     require_distinct(results, names, overwrite)
     results.require(model.spec.class_names, names, 3 if stitch else model.spec.dims)
     used |= which(images[0].series if images else None).told()
+    spacing = images[0].spacing if images else None
+    used["spacing"] = spacing and list(spacing)
     used["stitch"] = stitch or None  # as results of earlier versions, which lack it
     sweep(results.out)
     if not overwrite:
@@ -225,7 +227,7 @@ class Found(NamedTuple):
         Raises:
             UserError: they cannot be written.
         """
-        (path, name, _), found = self.image, self.instances
+        (path, name, *_), found = self.image, self.instances
         notes, labels = self.notes, results.paths("labels", name)
         if not overwrite:  # another process may have written some meanwhile
             require_sources(((each, path) for each in labels), REMEDY)

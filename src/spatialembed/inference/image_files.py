@@ -13,7 +13,8 @@ from spatialembed.data.images.kinds import SUFFIXES, ZARR, is_zarr
 from spatialembed.data.images.pixel_size import pixel_size, plane_pixel_size
 from spatialembed.data.images.reading import is_stack, stack_size, stack_spacing
 from spatialembed.data.images.series import Series
-from spatialembed.data.images.spacing import ALIKE
+from spatialembed.data.images.spacing import ALIKE, Spacing
+from spatialembed.data.images.spacing import in_words as spacing_in_words
 from spatialembed.data.images.vendor_image import vendor_remark
 from spatialembed.data.layouts.pairs import made_of_others
 from spatialembed.data.layouts.unread_files import (
@@ -44,6 +45,8 @@ class ImageFile(NamedTuple):
     series: Series = None
     """Which of the images in the file, from 0, or also its level and channels; None for all of the
     only one."""
+    spacing: Spacing | None = None
+    """Micrometres between the voxels of a stack, whatever its file states; None for that."""
 
 
 def find_images(
@@ -119,6 +122,15 @@ def spacing_of(
     except UserError as error:  # what is read otherwise may state it in a broken way
         notes.append(f"how large its pixels are cannot be read: {error}")
         stated = None
+    if image.spacing is not None:
+        pairs = list(zip(reversed(stated or ()), reversed(image.spacing), strict=False))
+        if any(abs(one / asked - 1) > ALIKE for one, asked in pairs):
+            said = " x ".join(f"{one:.3g}" for one in stated or ())
+            notes.append(
+                f"its file states {said} µm; its voxels are taken for "
+                f"{spacing_in_words(image.spacing)}, as asked"
+            )
+        stated = image.spacing
     side, known = model.pixel_size, stated
     if side is not None:
         if stated is not None and any(abs(one / side - 1) > ALIKE for one in stated[-2:]):
@@ -131,7 +143,8 @@ def spacing_of(
         return known
     notes.append(
         "its file does not state how far its planes lie apart, so that its results have no "
-        "micrometres: store it with its spacing along z, too"
+        "micrometres: store it with its spacing along z, too, or give it to predict with "
+        "--spacing Z Y X"
     )
     return known if model.spec.dims == 2 else None
 

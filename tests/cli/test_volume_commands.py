@@ -291,6 +291,18 @@ def test_volumes_in_folders_of_planes(data, run, tmp_path, capsys) -> None:
     np.testing.assert_array_equal(*labels)
 
 
+def test_masks_of_several_times_are_told_what_to_do(flat, tmp_path, capsys) -> None:
+    for file in flat.glob("train/masks/*.png"):
+        times = np.zeros((5, 24, 32), np.uint8)
+        tifffile.imwrite(file.with_suffix(".tif"), times, metadata={"axes": "TYX"})
+        file.unlink()
+    for recipe in ("nuclei", "volumes"):
+        assert main(["train", str(flat), "--config", recipe, "--out", str(tmp_path / "run")]) == 1
+        said = capsys.readouterr().err
+        assert ".tif is of several times: it has the shape (5, 24, 32) (axes TYX); store" in said
+        assert "store times as separate files, images and masks alike" in said
+
+
 def test_recipes_of_the_other_kind_are_refused(data, flat, run, tmp_path, capsys) -> None:
     out = tmp_path / "run"
     asked = ["--out", out, "--steps", "1", "--device", "cpu"]

@@ -1,5 +1,7 @@
 """What Python code gives in another form than is meant is one sentence, never a traceback."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,12 @@ import torch
 import spatialembed as se
 from spatialembed.demo.nuclei import draw_nuclei
 from spatialembed.errors import UserError
+from spatialembed.inference import cpu_network
+from spatialembed.inference.engine import EngineNetwork
 from spatialembed.metrics.average_precision import score_images
 from spatialembed.refinement import refine
+from spatialembed.training import TrainConfig
+from test_loss_devices import by_torch
 
 IMAGE = np.zeros((32, 32), np.uint8)
 MASK = np.zeros((8, 8), np.int32)
@@ -66,6 +72,23 @@ def test_what_holds_one_number_is_a_number(model, of) -> None:
     se.cluster(np.zeros((4, 8, 8), np.float32), foreground_threshold=of(0.5), **settings)
     sized = se.load("nuclei", device=torch.device("cpu"), diameter=of(40.0), pixel_size=of(0.5))
     assert sized.larger == se.load("nuclei", device="cpu", diameter=40).larger
+
+
+def test_whole_numbers_may_be_floats_and_tables_paths() -> None:
+    config = TrainConfig(n_sigma=2.0, batch=4.0, groups=Path("patients.csv"))
+    assert (config.n_sigma, config.batch, config.groups) == (2, 4, "patients.csv")
+    assert type(config.n_sigma) is int
+    raw = np.zeros((5, 8, 8), np.float32)
+    assert len(refine(se.Instances.from_label_map(MASK), raw + 1, n_sigma=2.0)) == 1
+    assert len(se.cluster(raw, n_sigma=2.0)) == 0
+    whole, other = (
+        loss(torch.from_numpy(raw)[None], torch.from_numpy(MASK)[None])["total"]
+        for loss in map(se.SpatialEmbeddingLoss, (2, 2.0))
+    )
+    assert whole == other
+    for call in (se.SpatialEmbeddingLoss, lambda n_sigma: se.cluster(raw, n_sigma)):
+        with pytest.raises(se.UserError, match=r"n_sigma is a whole number, not '1\.5'"):
+            call(n_sigma=1.5)
 
 
 @pytest.mark.parametrize("options", [{"dtype": torch.bfloat16}, {"requires_grad": True}])
@@ -126,3 +149,20 @@ def test_a_network_is_in_float32_whatever_the_programs_own_type_is() -> None:
     finally:
         torch.set_default_dtype(torch.float32)
     np.testing.assert_array_equal(found, expected)
+
+
+def test_where_a_program_makes_its_own_tensors_makes_no_difference(monkeypatch) -> None:
+    monkeypatch.setattr(cpu_network, "WORTH", 1)  # pixels after which OpenVINO is asked
+    image = np.random.default_rng(0).integers(0, 255, (32, 32)).astype(np.uint8)
+    raw, mask = torch.zeros(1, 5, 8, 8), torch.from_numpy(MASK)[None]
+    expected = se.SpatialEmbeddingLoss(n_sigma=2)(raw, mask)["total"]
+    torch.set_default_device("meta")
+    try:
+        model = se.load("nuclei", device="cpu", precision="float32")
+        found = model.raw(image)
+        assert se.SpatialEmbeddingLoss(n_sigma=2)(raw, mask)["total"] == expected
+        assert by_torch(lambda: se.SpatialEmbeddingLoss(n_sigma=2)(raw, mask))["total"] > 0
+    finally:
+        torch.set_default_device(None)
+    assert found.shape == (5, 32, 32)
+    assert isinstance(model.network._network, EngineNetwork)

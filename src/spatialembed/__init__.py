@@ -19,6 +19,7 @@ _PUBLIC = {
     "train": "spatialembed.training",
     "evaluate": "spatialembed.inference.evaluate",
     "track": "spatialembed.tracking",
+    "UserError": "spatialembed.errors",
 }
 
 __all__ = ["__version__", *_PUBLIC]

@@ -96,6 +96,7 @@ def cluster(
     """
     output = raw_output(output)
     foreground_threshold = require_number(foreground_threshold, "the foreground threshold")
+    n_sigma = int(require_number(n_sigma, "n_sigma", whole=True))
     foreground = take_foreground(output, n_sigma, foreground_threshold, pitch, margin)
     return cluster_foreground(foreground, seed_threshold, min_size, class_names)
 

@@ -21,6 +21,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from spatialembed.embedding import PITCH, Pitch, seed_maps
+from spatialembed.errors import require_number
 from spatialembed.terms.centers import CENTERS, Center
 from spatialembed.terms.compiled import compiled_terms
 from spatialembed.terms.joint import Options, joint_terms
@@ -69,7 +70,7 @@ class SpatialEmbeddingLoss(nn.Module):
         super().__init__()
         if center not in CENTERS:
             raise ValueError(f"center must be one of {', '.join(CENTERS)}, not {center!r}")
-        weights = torch.as_tensor(foreground_weight, dtype=torch.float64).reshape(-1)
+        weights = torch.as_tensor(foreground_weight, dtype=torch.float64, device="cpu").reshape(-1)
         self.weights = {
             "instance": instance_weight,
             "variance": variance_weight,
@@ -79,7 +80,7 @@ class SpatialEmbeddingLoss(nn.Module):
         numbers = [*weights.tolist(), *self.weights.values()]
         if not all(w >= 0 and math.isfinite(w) for w in numbers):
             raise ValueError("loss weights must be finite and at least 0")
-        self.n_sigma = n_sigma
+        self.n_sigma = int(require_number(n_sigma, "n_sigma", whole=True))
         self.center: Center = center
         self.foreground_weight: Tensor
         self.register_buffer("foreground_weight", weights, persistent=False)

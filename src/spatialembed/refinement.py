@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from spatialembed.embedding import PITCH, Array, Pitch, clamped, raw_output
+from spatialembed.errors import require_number
 from spatialembed.instances import Instances
 from spatialembed.kernels.foreground import Foreground, take_foreground, widths
 from spatialembed.kernels.nearest import areas, nearest_instances, owners, sums
@@ -68,6 +69,7 @@ def refine(
     """
     if len(found) == 0:
         return found
+    n_sigma = int(require_number(n_sigma, "n_sigma", whole=True))
     foreground = take_foreground(raw_output(output), n_sigma, foreground_threshold, pitch, margin)
     return refine_foreground(found, foreground, min_size)
 

@@ -11,7 +11,7 @@ from PIL import Image
 from test_cli import errors_of
 
 from spatialembed.cli.main import main
-from spatialembed.data.images.reading import read_stack_mask
+from spatialembed.data.images.reading import read_stack_mask, stack_spacing
 from spatialembed.demo.volumes import write_volumes
 from spatialembed.models.checkpoint import load_model
 from spatialembed.training import run as training_run
@@ -78,7 +78,7 @@ def test_predict(run, data, tmp_path, capsys) -> None:
     images, out = data / "test" / "images", tmp_path / "found"
     settings = ["--seed_threshold", "0", "--foreground_threshold", "0.2", "--min_size", "1"]
     assert main(["predict", str(run), str(images), "--out", str(out), *settings]) == 0
-    assert "1 images" in capsys.readouterr().out
+    assert "1 volumes" in capsys.readouterr().out
     with tifffile.TiffFile(out / "volume_000.tif") as file:
         assert file.series[0].axes == "ZYX"
         labels = file.asarray()
@@ -115,12 +115,61 @@ def test_symmetries_and_a_diameter(run, data, tmp_path) -> None:
     assert (out / "volume_000.tif").is_file()
 
 
+def test_a_spacing_that_no_file_states_is_asked_for(run, data, tmp_path, capsys) -> None:
+    stack, planes = data / "test" / "images" / "volume_000.tif", tmp_path / "in" / "planes"
+    planes.mkdir(parents=True)
+    for z, plane in enumerate(tifffile.imread(stack)):
+        tifffile.imwrite(planes / f"z{z:02}.tif", plane)
+    out, of = tmp_path / "out", ["--spacing", *SPACING]
+    asked = ["--no_overlay", "--seed_threshold", "0", "--foreground_threshold", "0.2"]
+    assert main([*map(str, ("predict", run, planes, "--out", out, *asked))]) == 0
+    assert "give it to predict with --spacing Z Y X" in capsys.readouterr().err
+    assert main([*map(str, ("predict", run, planes, "--out", out, *asked, *of))]) == 1
+    told = capsys.readouterr().err
+    assert "made with spacing None (now [0.8, 0.3, 0.3]); add --overwrite" in told
+    given = ("predict", run, planes, stack, "--out", out, *asked, *of, "--overwrite")
+    assert main([*map(str, given)]) == 0
+    assert "state" not in capsys.readouterr().err
+    one, other = (out / f"{name}.tif" for name in ("planes", "volume_000"))
+    assert stack_spacing(one) == stack_spacing(other) == pytest.approx(SPACING)
+    np.testing.assert_array_equal(tifffile.imread(one), tifffile.imread(other))
+    given = ("predict", run, stack, "--out", tmp_path / "2", *asked, "--spacing", 1, 0.6, 0.6)
+    assert main([*map(str, given)]) == 0
+    told = capsys.readouterr().err
+    assert "its file states 0.8 x 0.3 x 0.3 µm; its voxels are taken for 1 x 0.6 x 0.6 µm" in told
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--spacing", "1", "2"], "a number above 0 for each axis, along z, y and x, not"),
+        (["--spacing", "1", "1", "0"], "a number above 0 for each axis"),
+        (["--spacing", "1", "1", "1", "--out", "x.zarr"], "leave --spacing out"),
+        (["--spacing", "1", "1", "1", "--pixel_size", "2"], "leave --pixel_size out"),
+    ],
+)
+def test_spacings_that_cannot_be(run, data, tmp_path, capsys, monkeypatch, options, told) -> None:
+    monkeypatch.chdir(tmp_path)
+    stack = data / "test" / "images" / "volume_000.tif"
+    assert told in errors_of(capsys, "predict", run, stack, *options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_spacing_is_of_stacks(data, tmp_path, capsys) -> None:
+    asked = ["predict", "nuclei", data, "--out", tmp_path / "out", "--spacing", "1", "1", "1"]
+    assert "of images give --pixel_size instead" in errors_of(capsys, *asked)
+    stack = data / "test" / "images" / "volume_000.tif"
+    assert main([*map(str, (*asked[:2], stack, *asked[3:], "--stitch", "--no_overlay"))]) == 0
+    assert stack_spacing(tmp_path / "out" / "volume_000.tif") == (1, 1, 1)
+
+
 def test_evaluate(run, data, tmp_path, capsys) -> None:
     out = tmp_path / "evaluation"
     asked = ["evaluate", str(run), str(data), "--out", str(out), "--pictures", "1"]
     assert main(asked) == 0
     said = capsys.readouterr().out
-    assert "mean over images" in said
+    assert "mean over volumes" in said
+    assert "test, 1 volumes; SEG" in said
     assert "an earlier evaluation" not in said
     assert main(asked) == 0
     assert "In place of an earlier evaluation; another --out keeps both" in capsys.readouterr().out
@@ -129,7 +178,10 @@ def test_evaluate(run, data, tmp_path, capsys) -> None:
     assert [row["name"] for row in written["images"]] == ["volume_000"]
     truth = read_stack_mask(data / "test" / "masks" / "volume_000.tif")
     assert written["images"][0]["n_true"] == len(np.unique(truth)) - 1
-    assert "volume_000" in (out / "page.html").read_text()
+    page = (out / "page.html").read_text()
+    assert "<h2>Volumes, worst first</h2>" in page
+    assert "mean over volumes" in page
+    assert "volume_000" in page
     (worst,) = (out / "worst").iterdir()
     with Image.open(worst) as picture:
         assert min(picture.size) > 40
@@ -237,6 +289,18 @@ def test_volumes_in_folders_of_planes(data, run, tmp_path, capsys) -> None:
     assert "are taken for the planes of one stack" in heard.out + heard.err
     labels = [tifffile.imread(tmp_path / name / "volume_000.tif") for name in "01"]
     np.testing.assert_array_equal(*labels)
+
+
+def test_masks_of_several_times_are_told_what_to_do(flat, tmp_path, capsys) -> None:
+    for file in flat.glob("train/masks/*.png"):
+        times = np.zeros((5, 24, 32), np.uint8)
+        tifffile.imwrite(file.with_suffix(".tif"), times, metadata={"axes": "TYX"})
+        file.unlink()
+    for recipe in ("nuclei", "volumes"):
+        assert main(["train", str(flat), "--config", recipe, "--out", str(tmp_path / "run")]) == 1
+        said = capsys.readouterr().err
+        assert ".tif is of several times: it has the shape (5, 24, 32) (axes TYX); store" in said
+        assert "store times as separate files, images and masks alike" in said
 
 
 def test_recipes_of_the_other_kind_are_refused(data, flat, run, tmp_path, capsys) -> None:

@@ -11,9 +11,9 @@ from test_formats import CVAT, OTHER, SQUARE, labelme, put, put_image, truth
 from spatialembed.convert.run import convert
 from spatialembed.data import open_data
 from spatialembed.errors import UserError
+from spatialembed.files.sources import source_of
 from spatialembed.formats.label_images import save_label_tiff
 from spatialembed.formats.results_folder import Results
-from spatialembed.formats.sources import source_of
 from spatialembed.instances import Instances
 
 
@@ -46,6 +46,7 @@ def test_what_predict_found_is_corrected_in_a_tool(tmp_path) -> None:
     (tmp_path / "found" / "sub").mkdir(parents=True)
     tifffile.imwrite(tmp_path / "found" / "sub" / "a.tif", found)
     done = convert(tmp_path / "in", tmp_path / "tool", "labelme", tmp_path / "found")
+    assert any("1 label TIFFs that do not say of which image they are" in n for n in done.lost)
     assert "1 images without results" in done.lost[0]
     convert(tmp_path / "tool", tmp_path / "out")
     assert truth(tmp_path / "out")[0] == [("object", 100)]
@@ -81,7 +82,7 @@ def test_what_was_found_in_another_image_is_refused(tmp_path) -> None:
     labels = tmp_path / "found" / "a.tif"
     told = source_of(tmp_path / "day1" / "a.png", labels)
     save_label_tiff(labels, np.ones((40, 60), np.uint8), source=told)
-    convert(tmp_path / "day1", tmp_path / "one", "labelme", tmp_path / "found")
+    assert not convert(tmp_path / "day1", tmp_path / "one", "labelme", tmp_path / "found").lost
     with pytest.raises(UserError, match=r"another image, \.\./day1/a\.png, not of .*; give the im"):
         convert(tmp_path / "day2", tmp_path / "two", "labelme", tmp_path / "found")
     assert not (tmp_path / "two").exists()

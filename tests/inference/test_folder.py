@@ -132,12 +132,20 @@ def test_coco_results(images, tmp_path) -> None:
     assert [(row["image_id"], row["category_id"]) for row in rows] == [
         (i, 1) for i in (1, 2, 3) for _ in range(2)
     ]
-    assert [image["file_name"] for image in listed["images"]] == ["a", "sub/b", "sub/c"]
+    assert [image["file_name"] for image in listed["images"]] == [
+        *("a.png", "sub/b.tif", "sub/c.png")
+    ]
     assert listed["categories"] == [{"id": 1, "name": "object"}]
     assert coco_mask.toBbox(rows[0]["segmentation"]).tolist() == [4, 3, 6, 5]
     assert rows[0].keys() == {"image_id", "category_id", "score", "segmentation"}
+    part = results.out / "coco" / "a.json"  # of an earlier version
+    held = json.loads(part.read_text())
+    del held["suffix"]
+    part.write_text(json.dumps(held))
     again = json.loads(results.gather(names(files[2:])).read_text())
     assert again == rows  # those of images that were predicted before are not lost
+    listed = json.loads((results.out / "coco_images.json").read_text())
+    assert [image["file_name"] for image in listed["images"]] == ["a", "sub/b.tif", "sub/c.png"]
 
 
 def test_every_format_is_written_and_kept(images, tmp_path) -> None:

@@ -1,6 +1,7 @@
 """Which files of folders and patterns are images to predict, and what their results are called."""
 
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -12,6 +13,7 @@ from spatialembed.errors import UserError
 from spatialembed.formats.results_folder import Results
 from spatialembed.inference.folder import predict_files
 from spatialembed.inference.image_files import find_images
+from spatialembed.inference.predictor import Model
 
 
 def test_folders_keep_their_shape(images, tmp_path) -> None:
@@ -100,15 +102,28 @@ def test_label_tiffs_that_know_their_image_are_no_images(images, tmp_path) -> No
     found, planes = tmp_path / "found", tmp_path / "planes"
     list(predict_files(bright(), find_images([images], found), Results(found)))
     for given in (found, found / "sub", found / "a.tif", found / "*.tif"):
-        with pytest.raises(UserError, match=r"found.*\.tif holds the labels that predict found in"):
+        with pytest.raises(UserError, match=r"found.*\.tif holds what predict found in"):
             find_images([given], tmp_path / "out")
     planes.mkdir()
     list(predict_files(bright(), find_images([images], planes), Results(planes, pictures=False)))
-    with pytest.raises(UserError, match="holds the labels"):
+    with pytest.raises(UserError, match="holds what predict"):
         find_images([planes / "sub"], tmp_path / "out", stacks=True)
     inside = images.parent  # results above their images
     list(predict_files(bright(), find_images([images], inside), Results(inside)))
     assert names(find_images([images], inside)) == ["a", "sub/b", "sub/c"]
+
+
+def test_pictures_and_masks_of_instances_are_no_images(images, tmp_path) -> None:
+    found, out = tmp_path / "found", tmp_path / "out"
+    street = Model(bright().network, replace(bright().spec, class_names=("car",)))
+    list(predict_files(street, find_images([images], found), Results(found, ["cityscapes"])))
+    masks = found / "cityscapes" / "sub" / "masks"
+    for given in (found / "*.png", found / "sub" / "b_overlay.png", masks, masks / "b_0.png"):
+        with pytest.raises(UserError, match=r"holds what predict found in .*[abc]"):
+            find_images([given], out)
+    for folder in (found, masks):  # results of a folder above are not what was asked for
+        with pytest.raises(UserError, match="holds what predict found in"):
+            label_first(folder, 2)
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from two_targets import model as two_targets
 from two_targets import scene
 
 from spatialembed.errors import UserError
+from spatialembed.files.sources import TAG, UNKNOWN, require_sources, source_of
 from spatialembed.formats import results_folder, target_results
 from spatialembed.formats.results_folder import Results
-from spatialembed.formats.sources import TAG, UNKNOWN, require_sources, source_of
 from spatialembed.inference.folder import predict_files
 from spatialembed.inference.image_files import find_images
 

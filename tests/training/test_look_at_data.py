@@ -159,6 +159,14 @@ def test_validation_images_without_objects_are_said(data, capsys):
     assert "2 of 3 validation images have no object: each counts 0 in the validation AP" in said
 
 
+def test_of_few_images_without_a_val_split_none_is_said_to_be_of_validation(tmp_path, capsys):
+    write(tmp_path / "data", "train", [discs(), discs(0)])
+    gather(config(tmp_path / "data"), hold_out=False)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 of 2 training images have no object" in said
+    assert "validation" not in said
+
+
 def test_a_spacing_of_images_is_refused(data):
     with pytest.raises(UserError, match=r"--spacing is of volumes, and .* holds images: leave it"):
         gather(config(data, spacing=[1.0, 1.0, 1.0]))

@@ -32,6 +32,7 @@ def run_predict(
     symmetries: bool = False,
     diameter: float | None = None,
     pixel_size: float | None = None,
+    spacing: list[float] | None = None,
     invert: bool = False,
     stitch: bool = False,
     device: str = "auto",
@@ -64,6 +65,7 @@ def run_predict(
         diameter: pixels across of objects in these images; by default those of training, at its
             pixel size where that and the images' are known.
         pixel_size: micrometres that a pixel is wide, where files do not state it, or wrongly.
+        spacing: micrometres between the voxels of stacks along z, y and x, likewise.
         invert: exchange dark and bright, where objects are dark and were bright in training.
         stitch: files are stacks in z (TIFF or OME-Zarr): objects of their planes, joined where
             they overlap.
@@ -78,6 +80,7 @@ def run_predict(
     from spatialembed.data.images.series import Series, Which
     from spatialembed.data.images.single_plane import is_image
     from spatialembed.formats.results_folder import Results
+    from spatialembed.inference.asked import asked_spacing
     from spatialembed.inference.folder import predict_files
     from spatialembed.inference.image_files import find_images
     from spatialembed.inference.loading import load
@@ -96,6 +99,11 @@ def run_predict(
     if out.suffix == ".zarr":
         if format or annotations:
             raise UserError(f"{out} takes labels alone; leave --format and --annotations out")
+        if spacing:
+            raise UserError(
+                f"{out} takes the spacing that the volume's file states: store it there, and "
+                "leave --spacing out"
+            )
         if len(images) != 1 or (Path(images[0]).is_dir() and Path(images[0]).suffix != ".zarr"):
             raise UserError(
                 f"{out} takes the labels of one image; for many give --out a folder, and store one "
@@ -116,8 +124,9 @@ def run_predict(
         what = "--stitch" if stitch else "what several processes predict"
         require_one_target(loaded.spec, model, what)
     stacks = stitch or loaded.spec.dims == 3
+    apart = asked_spacing(spacing, stacks, pixel_size)
     found = find_images(images, out, lambda text: warn([text]), stacks)
-    files = [file._replace(series=asked) for file in found]
+    files = [file._replace(series=asked, spacing=apart) for file in found]
     if workers is not None or scheduler is not None:
         from spatialembed.large import ModelSource, Workers, predict_many
 
@@ -130,7 +139,7 @@ def run_predict(
     if resized := true_size(done, loaded):
         console.print(resized, soft_wrap=True)
     warn(cautions(done, loaded, stacks))
-    code = _report_outcomes(done, summary(done, out))
+    code = _report_outcomes(done, summary(done, out, stacks))
     results.gather([file.name for file in files])
     return code
 

@@ -19,9 +19,11 @@ from spatialembed.data.layouts.splits import split_of
 from spatialembed.data.open import refuse, scan_data
 from spatialembed.data.targets import Targets
 from spatialembed.errors import UserError
+from spatialembed.files.sources import classes_in, image_of, require_sources
 from spatialembed.formats.coco_results import compressed_rle
 from spatialembed.formats.label_images import save_label_tiff
-from spatialembed.formats.sources import classes_in, require_sources
+
+_SILENT = "label TIFFs that do not say of which image they are: taken for those of the same name"
 
 
 def label_objects(label_mask: np.ndarray) -> list[tuple[int, Rle]]:
@@ -107,6 +109,8 @@ def read_found(source: Source, found: Path) -> Iterator[Picture]:
                 f"{file} holds what was found in a volume, and the tools hold images: correct it "
                 "in napari, whose plug-in trains on it, too"
             )
+        if image_of(file) is None:
+            source.notes.add(_SILENT, file)
         mask = read_mask(file)
         if (size := source.size(image, file)) != mask.shape:
             raise UserError(unequal(image, size, file, mask.shape))

@@ -19,7 +19,7 @@ MOST_TEXT = 2_000_000
 
 def open_by_groups(
     path: str | Path,
-    groups: str,
+    groups: str | Path,
     class_names: Sequence[str] | None = None,
     holdout: float = HOLDOUT,
     crowds: Crowds = "ignore",

@@ -185,6 +185,10 @@ def _fitted(hint: Any, value: Any, name: str, where: str) -> Any:
         return _one_of(parts, value, name, where)
     if origin in (list, tuple, Sequence):
         return _listed(origin, parts, value, name, where)
+    if hint is int and isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if hint is str and isinstance(value, Path):  # where text may name a file
+        value = str(value)
     if not _fits(hint, value):
         raise _Unfit
     return Path(value) if hint is Path else value

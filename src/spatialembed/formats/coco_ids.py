@@ -100,7 +100,7 @@ def numbered(held: Mapping[str, Any]) -> tuple[CocoIds, dict[str, Any]]:
     """Ids of our own for results that come without annotations, and the json that says them.
 
     Args:
-        held: "height", "width" and "categories" of the results of every image.
+        held: "height", "width", "suffix" and "categories" of the results of every image.
     """
     kinds: dict[str, int] = {}
     for result in held.values():
@@ -110,8 +110,11 @@ def numbered(held: Mapping[str, Any]) -> tuple[CocoIds, dict[str, Any]]:
     own = len(set(numbers)) == len(last)  # 000000000139.jpg is image 139
     ids = numbers if own else list(range(1, len(last) + 1))
     images = [
-        {"id": i, "file_name": name, "height": result["height"], "width": result["width"]}
-        for i, (name, result) in zip(ids, held.items(), strict=True)
+        {
+            **{"id": i, "file_name": name + part["suffix"]},
+            **{"height": part["height"], "width": part["width"]},
+        }
+        for i, (name, part) in zip(ids, held.items(), strict=True)
     ]
     categories = [{"id": index, "name": kind} for kind, index in kinds.items()]
     found = CocoIds("the results", _by_name([composed(name) for name in held], ids), {}, kinds)

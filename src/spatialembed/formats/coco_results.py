@@ -14,7 +14,10 @@ from spatialembed.files.described import fitting, read_json
 from spatialembed.formats.limits import class_ids, image_size
 from spatialembed.instances import Instances
 
-PART = {"height": int, "width": int, "categories": dict[str, Any], "rows": list[dict[str, Any]]}
+PART = {
+    **{"height": int, "width": int, "suffix": str},
+    **{"categories": dict[str, Any], "rows": list[dict[str, Any]]},
+}
 """What is kept of an image until the entries of all are put into one file."""
 
 LARGEST_PART = 2_000_000_000
@@ -74,12 +77,14 @@ def compressed_rle(mask: np.ndarray, corner: Any, size: tuple[int, int]) -> dict
     return {"size": list(size), "counts": coded["counts"].decode("ascii")}
 
 
-def image_part(found: Instances) -> dict[str, Any]:
-    """What is kept of one image, of :data:`PART`: its entries by class numbers of their own."""
+def image_part(found: Instances, suffix: str = "") -> dict[str, Any]:
+    """What is kept of one image, of :data:`PART`: its entries by class numbers of their own, and
+    how its file's name ends."""
     height, width = image_size(found.label_map)
     ids = {kind: index + 1 for index, kind in enumerate(found.class_names)}
     rows = coco_results(found, 0, ids)
-    return {"height": height, "width": width, "categories": ids, "rows": rows}
+    size = {"height": height, "width": width, "suffix": suffix}
+    return {**size, "categories": ids, "rows": rows}
 
 
 def read_part(path: Path) -> dict[str, Any]:
@@ -91,6 +96,7 @@ def read_part(path: Path) -> dict[str, Any]:
     remedy = "remove it and run the same command again"
     content = read_json(path, remedy, LARGEST_PART)
     try:
+        content = {"suffix": "", **content}  # which earlier versions did not keep
         for name, hint in PART.items():
             fitting(hint, content[name], name, str(path))
         known = set(content["categories"].values())
@@ -99,4 +105,4 @@ def read_part(path: Path) -> dict[str, Any]:
             raise ValueError
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} does not hold an image's COCO results; {remedy}") from error
-    return dict(content)
+    return content

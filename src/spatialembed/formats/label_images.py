@@ -11,9 +11,9 @@ from PIL import Image
 
 from spatialembed.data.images.spacing import one_an_axis
 from spatialembed.errors import UserError
+from spatialembed.files.sources import TAG
 from spatialembed.files.writing import atomic_write
 from spatialembed.formats.limits import image_size
-from spatialembed.formats.sources import TAG
 
 IMAGEJ = 2**31
 """Bytes of labels up to which ImageJ's TIFFs are written; theirs end at 4 GiB."""
@@ -38,7 +38,7 @@ def save_label_tiff(
             hold as OME-TIFF.
         highest: a label that the type holds in any case, for files that are to be of one type.
         source: what the file says of the image that the labels are of, in ASCII; see
-            :func:`~spatialembed.formats.sources.source_of`.
+            :func:`~spatialembed.files.sources.source_of`.
 
     Raises:
         UserError: the file cannot be written, or a spacing is not a number for each axis.

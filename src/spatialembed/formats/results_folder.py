@@ -11,6 +11,7 @@ import numpy as np
 
 from spatialembed.errors import UserError
 from spatialembed.files.names import SETTINGS_FILE
+from spatialembed.files.sources import require_results, source_of
 from spatialembed.files.writing import write_json
 from spatialembed.formats.cityscapes_results import cityscapes_ids, write_cityscapes_results
 from spatialembed.formats.coco_ids import annotated_ids, numbered
@@ -29,7 +30,6 @@ from spatialembed.formats.measurements import write_measurements
 from spatialembed.formats.meshes import write_meshes
 from spatialembed.formats.outlines import geojson, write_imagej_rois
 from spatialembed.formats.settings_file import differences, in_short, settings_in
-from spatialembed.formats.sources import require_results, source_of
 from spatialembed.pictures import overlay, save_picture
 from spatialembed.pictures.overlays import projected
 
@@ -169,7 +169,9 @@ class Results:
             "cityscapes": lambda path: write_cityscapes_results(
                 path.parent, path.stem, found, cityscapes_ids(found.class_names)
             ),
-            "coco": lambda path: write_json(path, image_part(found)),
+            "coco": lambda path: write_json(
+                path, image_part(found, source.suffix if source else "")
+            ),
             "geojson": lambda path: write_json(path, geojson(found)),
             "imagej": lambda path: write_imagej_rois(path, found, image.shape[-1]),
             "measurements": lambda path: write_measurements(path, found, image, spacing, columns),

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from spatialembed.errors import UserError
+from spatialembed.files.sources import require_sources
 from spatialembed.files.writing import write_json
 from spatialembed.formats.kinds import OF_ALL_TARGETS
 from spatialembed.formats.outlines import features
 from spatialembed.formats.results_folder import Results
 from spatialembed.formats.settings_file import settings_in
-from spatialembed.formats.sources import require_sources
 from spatialembed.instances import Instances
 from spatialembed.metrics.overlaps import common_pixels, runs
 from spatialembed.pictures import distinct_colors, save_picture
@@ -134,7 +134,7 @@ def require_distinct(results: Results, names: Sequence[str], overwrite: bool = F
 def require_own(results: Results, images: Collection[tuple[str, Path]], remedy: str) -> None:
     """Refuse a folder in which results of images are, or may be, those of others.
 
-    These are label TIFFs, as :func:`~spatialembed.formats.sources.require_sources` has it, and what
+    These are label TIFFs, as :func:`~spatialembed.files.sources.require_sources` has it, and what
     lies there without its labels, so that nobody knows of which image it is. What lies in a folder
     that says nothing of results is the user's own, as :meth:`Results.agree` has it.
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from spatialembed.data.images.spacing import Spacing, one_an_axis
 from spatialembed.errors import UserError
 from spatialembed.models.spec import require_zoom
 
@@ -42,10 +44,29 @@ def asked_pixel_size(name: str, spec: ModelSpec, size: float | None) -> float | 
         raise UserError(f"the pixel size is a number of micrometres above 0, not {size}")
     if size is not None and spec.dims == 3:
         raise UserError(
-            f"{name} is of volumes, which have a spacing along z, too, that their files state: "
-            "leave --pixel_size out"
+            f"{name} is of volumes, which have a spacing along z, too, that their files state or "
+            "predict is told with --spacing Z Y X: leave --pixel_size out"
         )
     return size
+
+
+def asked_spacing(
+    spacing: Sequence[float] | None, stacks: bool, size: float | None
+) -> Spacing | None:
+    """Micrometres between the voxels of the stacks to come along z, y and x, as asked.
+
+    Raises:
+        UserError: not three numbers above 0, of images, or beside a pixel ``size``.
+    """
+    if spacing is None:
+        return None
+    if not stacks or size is not None:
+        raise UserError(
+            "--spacing is of stacks, and says how large pixels are in their planes, too: "
+            + ("leave --pixel_size out" if stacks else "of images give --pixel_size instead")
+        )
+    z, y, x = one_an_axis(spacing, 3)
+    return z, y, x
 
 
 def inverted(name: str, spec: ModelSpec, invert: bool) -> bool:

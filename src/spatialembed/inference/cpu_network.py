@@ -71,7 +71,7 @@ class CpuNetwork:
 
     def _faster(self) -> EngineNetwork:
         steps = strides(self.module, self._dims)
-        example = torch.zeros(1, self._channels, *(2 * step for step in steps))
+        example = torch.zeros(1, self._channels, *(2 * step for step in steps), device="cpu")
         found = EngineNetwork(in_openvino(traced(self.module, example)), steps)
         if not difference(found, self._network, self._channels, self._dims) <= TOLERANCE:
             raise RuntimeError("OpenVINO's output is another")

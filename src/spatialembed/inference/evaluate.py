@@ -149,6 +149,7 @@ def evaluate(
             "model": model.name,
             "data": str(dataset.root),
             "split": dataset.split,
+            "things": dataset.things,
             "date": date.today().isoformat(),
             "settings": model.used(),
             **score_images(scored(), dataset.class_names),

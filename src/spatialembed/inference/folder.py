@@ -14,9 +14,9 @@ import numpy as np
 from spatialembed.data.images.reading import read_image, read_stack
 from spatialembed.data.images.series import which
 from spatialembed.errors import UserError
+from spatialembed.files.sources import doubts, require_sources
 from spatialembed.files.writing import sweep
 from spatialembed.formats.at_work import at_work
-from spatialembed.formats.sources import doubts, require_sources
 from spatialembed.formats.target_results import require_distinct, require_own, write_targets
 from spatialembed.inference.channels import fitting
 from spatialembed.inference.image_files import ImageFile, spacing_of
@@ -121,6 +121,8 @@ def agreed_settings(
     require_distinct(results, names, overwrite)
     results.require(model.spec.class_names, names, 3 if stitch else model.spec.dims)
     used |= which(images[0].series if images else None).told()
+    spacing = images[0].spacing if images else None
+    used["spacing"] = spacing and list(spacing)
     used["stitch"] = stitch or None  # as results of earlier versions, which lack it
     sweep(results.out)
     if not overwrite:
@@ -225,7 +227,7 @@ class Found(NamedTuple):
         Raises:
             UserError: they cannot be written.
         """
-        (path, name, _), found = self.image, self.instances
+        (path, name, *_), found = self.image, self.instances
         notes, labels = self.notes, results.paths("labels", name)
         if not overwrite:  # another process may have written some meanwhile
             require_sources(((each, path) for each in labels), REMEDY)

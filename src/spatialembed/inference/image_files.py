@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,7 +13,8 @@ from spatialembed.data.images.kinds import SUFFIXES, ZARR, is_zarr
 from spatialembed.data.images.pixel_size import pixel_size, plane_pixel_size
 from spatialembed.data.images.reading import is_stack, stack_size, stack_spacing
 from spatialembed.data.images.series import Series
-from spatialembed.data.images.spacing import ALIKE
+from spatialembed.data.images.spacing import ALIKE, Spacing
+from spatialembed.data.images.spacing import in_words as spacing_in_words
 from spatialembed.data.images.vendor_image import vendor_remark
 from spatialembed.data.layouts.pairs import made_of_others
 from spatialembed.data.layouts.unread_files import (
@@ -22,11 +23,11 @@ from spatialembed.data.layouts.unread_files import (
     in_results,
     in_words,
     is_visible,
+    refuse_results,
     walk,
 )
 from spatialembed.errors import UserError
 from spatialembed.files.names import composed
-from spatialembed.formats.sources import image_of
 
 if TYPE_CHECKING:
     from spatialembed.data.data_set import DataSet
@@ -44,6 +45,8 @@ class ImageFile(NamedTuple):
     series: Series = None
     """Which of the images in the file, from 0, or also its level and channels; None for all of the
     only one."""
+    spacing: Spacing | None = None
+    """Micrometres between the voxels of a stack, whatever its file states; None for that."""
 
 
 def find_images(
@@ -91,25 +94,13 @@ def find_images(
                     f"results of {image.path} would lie beside it, where label maps could replace "
                     "images; choose another folder"
                 )
-    _refuse_results(images.values(), place)
+    refuse_results(image.path for image in images.values())
     kept = [i.path for i in images.values() if stacks and i.path.is_dir() and not is_zarr(i.path)]
     folders = [folder for folder in kept if is_stack(folder)]
     if folders:
         such = f" ({len(folders)} such folders)" * (len(folders) > 1)
         tell(f"the files of {folders[0]} are taken for the planes of one stack{such}")
     return list(images.values())
-
-
-def _refuse_results(images: Iterable[ImageFile], place: Callable[[Path], Path]) -> None:
-    """Refuse label TIFFs, where results lie, that say of which image they are."""
-    is_result = cache(lambda folder: in_results(Path(folder.anchor))(folder))
-    for path, *_ in images:
-        first = next(iter(sorted(path.glob("*.tif"))), path) if path.is_dir() else path
-        if first.suffix == ".tif" and is_result(place(first.parent)) and (of := image_of(first)):
-            raise UserError(
-                f"{first} holds the labels that predict found in {of}, and is no image: give the "
-                "images themselves, or a folder without results"
-            )
 
 
 def spacing_of(
@@ -131,6 +122,15 @@ def spacing_of(
     except UserError as error:  # what is read otherwise may state it in a broken way
         notes.append(f"how large its pixels are cannot be read: {error}")
         stated = None
+    if image.spacing is not None:
+        pairs = list(zip(reversed(stated or ()), reversed(image.spacing), strict=False))
+        if any(abs(one / asked - 1) > ALIKE for one, asked in pairs):
+            said = " x ".join(f"{one:.3g}" for one in stated or ())
+            notes.append(
+                f"its file states {said} µm; its voxels are taken for "
+                f"{spacing_in_words(image.spacing)}, as asked"
+            )
+        stated = image.spacing
     side, known = model.pixel_size, stated
     if side is not None:
         if stated is not None and any(abs(one / side - 1) > ALIKE for one in stated[-2:]):
@@ -143,7 +143,8 @@ def spacing_of(
         return known
     notes.append(
         "its file does not state how far its planes lie apart, so that its results have no "
-        "micrometres: store it with its spacing along z, too"
+        "micrometres: store it with its spacing along z, too, or give it to predict with "
+        "--spacing Z Y X"
     )
     return known if model.spec.dims == 2 else None
 

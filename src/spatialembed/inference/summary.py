@@ -25,11 +25,12 @@ SHOWN = 10
 """Lines of one kind that are said of images."""
 
 
-def summary(outcomes: Sequence[Outcome], out: Path) -> str:
-    """How many images there are results of in ``out``, new ones and others."""
+def summary(outcomes: Sequence[Outcome], out: Path, stacks: bool = False) -> str:
+    """How many images or stacks there are results of in ``out``, new ones and others."""
     kept = sum(outcome.kept for outcome in outcomes)
     found = [outcome.found for outcome in outcomes if outcome.found is not None]
-    new = f"{len(found)} images, {sum(found)} instances" if found or not kept else "nothing new"
+    things = "volumes" if stacks else "images"
+    new = f"{len(found)} {things}, {sum(found)} instances" if found or not kept else "nothing new"
     text = f"{new} in {out}"
     empty = [outcome.image.path for outcome in outcomes if outcome.found == 0]
     if 0 < len(empty) < len(found):
@@ -52,7 +53,7 @@ def cautions(outcomes: Sequence[Outcome], model: Model, stacks: bool = False) ->
 def left_out(outcomes: Sequence[Outcome]) -> str | None:
     """A sentence about images that were not predicted, since a file holds more than one."""
     told = []
-    for (path, _, series), found, *_ in outcomes:
+    for (path, _, series, _), found, *_ in outcomes:
         with suppress(UserError):  # a file that is gone by now was predicted all the same
             further = None if found is None else further_images(path, series)
             told += [f"{path} {further}"] if further else []
@@ -109,7 +110,8 @@ def _unknown_spacing(outcomes: Sequence[Outcome], spec: ModelSpec) -> str | None
     return silent and (
         f"{silent} does not state how far its voxels lie apart, which are taken for "
         f"{in_words(spec.spacing)}, as in training: if that is wrong store it with its spacing "
-        "(ImageJ: Image > Properties, then save it as TIFF), or resample it to such voxels"
+        "(ImageJ: Image > Properties, then save it as TIFF), give it to predict with --spacing "
+        "Z Y X, or resample it to such voxels"
     )
 
 

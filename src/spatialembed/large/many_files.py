@@ -8,8 +8,8 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from typing import Any
 
+from spatialembed.files.sources import doubts
 from spatialembed.formats.results_folder import Results
-from spatialembed.formats.sources import doubts
 from spatialembed.inference.folder import Given, Outcome, agreed_settings, predict_file
 from spatialembed.inference.image_files import ImageFile
 from spatialembed.inference.true_size import Ratios

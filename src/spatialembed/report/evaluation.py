@@ -15,7 +15,7 @@ from spatialembed.inference.image_files import spacing_in
 from spatialembed.metrics.average_precision import worst_first
 from spatialembed.models.checkpoint import MODEL_FILE
 from spatialembed.pictures import cuts, found_against_truth, save_picture
-from spatialembed.report.page import WAYS, cut_note, measures_of, write_page
+from spatialembed.report.page import cut_note, measures_of, things, ways, write_page
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,8 @@ BEST = 2
 
 def tables(evaluation: dict[str, Any]) -> Iterator[Group]:
     """The figures of an evaluation: AP per class and threshold, then the official ones."""
-    where = f"{evaluation['data']}, {evaluation['split']}, {len(evaluation['images'])} images"
+    scored = f"{len(evaluation['images'])} {things(evaluation)}"
+    where = f"{evaluation['data']}, {evaluation['split']}, {scored}"
     thresholds = [f"{threshold:.2f}".lstrip("0") for threshold in evaluation["thresholds"]]
     first = thresholds[0].rstrip("0")
     segs = {n: c["seg"] if c["objects"] else None for n, c in evaluation["classes"].items()}
@@ -38,7 +39,7 @@ def tables(evaluation: dict[str, Any]) -> Iterator[Group]:
     where += f"; SEG: {seg}"
     if used := _settings(evaluation.get("settings") or {}):
         where += f"\nwith {used}"
-    for way, words in WAYS:
+    for way, words in ways(evaluation):
         columns = ("objects", *thresholds, "mean", f"F1{first}", f"PQ{first}")
         table = _table(columns)
         for name, held in evaluation["classes"].items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,16 @@ def figure(value: Any, digits: int = 3) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}"
 
 
+def things(evaluation: Mapping[str, Any]) -> str:
+    """What was scored, in a word: images, as of earlier versions, too, or volumes."""
+    return str(evaluation.get("things", "images"))
+
+
+def ways(evaluation: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """How figures are averaged: as they are called in an evaluation, and in words."""
+    return ((way, words.replace("images", things(evaluation))) for way, words in WAYS)
+
+
 def _content(evaluation: Mapping[str, Any]) -> dict[str, Any]:
     thresholds, classes = evaluation.get("thresholds") or [], evaluation.get("classes") or {}
     images = worst_first({"images": evaluation.get("images") or []})
@@ -78,6 +88,7 @@ def _content(evaluation: Mapping[str, Any]) -> dict[str, Any]:
         "classes": classes,
         "first": thresholds[0] if thresholds else None,
         "official": official,
+        "things": things(evaluation),
         "worst": images[:WORST],
         "others": images[WORST:],
         "charts": _charts(evaluation, thresholds, classes, images),
@@ -99,7 +110,7 @@ def _rows(scores: Mapping[str, Any], classes: Mapping[str, Any]) -> list[dict[st
             **measures_of(values, way),
         }
         for name, values in held.items()
-        for way, words in WAYS
+        for way, words in ways(scores)
         if values.get(way)
     ]
 
@@ -129,12 +140,12 @@ def _headline(
                 shown.append((figure(mean[key], 1), what, f"{table['by']}, percent"))
     only = next(iter(classes.values())) if len(classes) == 1 else scores.get("mean") or {}
     if measures := only.get("mean_over_images"):
-        how = "mean over images" + (" and classes" if len(classes) > 1 else "")
+        how = f"mean over {things(scores)}" + (" and classes" if len(classes) > 1 else "")
         shown.append((figure(measures["ap"][0]), f"AP at IoU {thresholds[0]:.2f}", how))
         shown.append((figure(measures["ap_mean"]), "AP, mean of thresholds", how))
     objects = sum(values.get("objects") or 0 for values in classes.values())
     if objects:
-        shown.append((figure(objects), "true objects", f"in {len(images)} images"))
+        shown.append((figure(objects), "true objects", f"in {len(images)} {things(scores)}"))
     return shown[:5]
 
 
@@ -166,9 +177,9 @@ def _charts(
     objects = evaluation.get("objects") or {}
     iou = f"{objects.get('threshold', 0.5):.2f}"
     drawn = [
-        ("AP, mean over images", _ap_curves(thresholds, classes)),
+        (f"AP, mean over {things(evaluation)}", _ap_curves(thresholds, classes)),
         (f"Precision over recall at IoU {iou}, as the seed threshold falls", _recall(objects)),
-        ("How the images scored", _image_histogram(thresholds, images)),
+        (f"How the {things(evaluation)} scored", _image_histogram(evaluation, thresholds, images)),
         (f"True objects by size; the dark part is found at IoU {iou}", _sizes(objects)),
     ]
     return [(title, svg) for title, svg in drawn if svg]
@@ -189,13 +200,16 @@ def _recall(objects: Mapping[str, Any]) -> str:
     return curves(lines, {}, "recall", (0, 1)) if lines else ""
 
 
-def _image_histogram(thresholds: Sequence[float], images: Sequence[Any]) -> str:
+def _image_histogram(
+    evaluation: Mapping[str, Any], thresholds: Sequence[float], images: Sequence[Any]
+) -> str:
     values = [i["ap50"] for i in images if i["n_true"] or i["n_found"]]
     if len(values) < 5:
         return ""
     counts = np.histogram(values, np.linspace(0, 1 + 1e-9, 11))[0].tolist()
     edges = [f"{k / 10:.1f}" if k % 2 == 0 else "" for k in range(11)]
-    return bars(edges, counts, f"AP at IoU {thresholds[0]:.2f}, number of images")
+    label = f"AP at IoU {thresholds[0]:.2f}, number of {things(evaluation)}"
+    return bars(edges, counts, label)
 
 
 def _sizes(objects: Mapping[str, Any]) -> str:

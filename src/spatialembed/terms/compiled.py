@@ -165,7 +165,7 @@ def _positions(turned: Tensor, shape: Sequence[int], options: Options) -> np.nda
     """(B, D, P) embeddings, of tanh of the offsets, as ``embed`` gives them."""
     dims, position = len(shape), torch.empty_like(turned)
     for d, step in enumerate(per_axis(options.pitch, dims)):
-        line = torch.arange(shape[-1 - d], dtype=torch.float32) * step
+        line = torch.arange(shape[-1 - d], dtype=torch.float32, device="cpu") * step
         place = line.view(-1, *[1] * d)
         along = (len(turned), *shape)
         torch.add(turned[:, d].view(along), place, out=position[:, d].view(along))

@@ -61,7 +61,8 @@ def look(
     index = object_index(train, progress=_progress())
     _require_channels(config, (train, val), (index, judged))
     kept = index.without_specks()
-    for sentence in (*_about_empty(kept, config.scheduled()), *_about_unjudged(judged)):
+    unjudged = () if val is train else _about_unjudged(judged)  # few images have no split of theirs
+    for sentence in (*_about_empty(kept, config.scheduled()), *unjudged):
         console.print(sentence, highlight=False, soft_wrap=True)
     told = [*_about_classes(train, index)]
     if not isinstance(train, LabelFolder) or train.slab is None:  # whose border cuts some off

@@ -9,8 +9,8 @@ from typing import Any
 
 from spatialembed.data.checks.volume_warnings import other_spacings
 from spatialembed.data.data_set import FileDataSet, Problem
-from spatialembed.data.images.kinds import is_zarr
-from spatialembed.data.images.reading import stack_spacing
+from spatialembed.data.images.kinds import SUFFIXES, is_zarr
+from spatialembed.data.images.reading import image_size, is_stack, stack_spacing
 from spatialembed.data.images.spacing import Spacing, in_words, unlike
 from spatialembed.embedding import PITCH
 from spatialembed.errors import UserError
@@ -35,6 +35,7 @@ def require_dims(config: TrainConfig, train: FileDataSet, start: ModelSpec | Non
             "recipe whose stages have a crop_depth"
         )
     if train.dims < config.dims:
+        _require_images(train)
         raise UserError(
             f"{train.root} holds images, and the recipe is of volumes, whose masks are stacks: "
             "take one such as --config nuclei, or store each volume, and its mask, as one file or "
@@ -46,6 +47,17 @@ def require_dims(config: TrainConfig, train: FileDataSet, start: ModelSpec | Non
             f"--spacing is of volumes, and {train.root} holds images: leave it out; how large "
             "their pixels are is told by --pixel_size"
         )
+
+
+def _require_images(train: FileDataSet) -> None:
+    """Refuse what is neither an image nor a volume, as several times are: its axes say the remedy.
+
+    Raises:
+        UserError: the first image or its mask is none of both.
+    """
+    for file in train.items[0][1:3]:
+        if file.suffix.lower() in SUFFIXES and not is_stack(file):
+            image_size(file)
 
 
 def _in_planes(train: FileDataSet) -> str:

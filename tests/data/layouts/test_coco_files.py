@@ -147,3 +147,12 @@ def test_images_that_no_json_lists_are_named(tmp_path) -> None:
     told = warned(tmp_path)
     assert list(told) == ["images/d.png"]
     assert "is listed by no json, and left out (so are 1 more)" in told["images/d.png"]
+
+
+@pytest.mark.parametrize("listed", ["link.png", "real.png"])
+def test_links_to_images_that_a_json_lists_are_none_of_those(tmp_path, listed) -> None:
+    images(tmp_path / "images", "a.png", "real.png")
+    (tmp_path / "images" / "link.png").symlink_to("real.png")
+    write(tmp_path / "annotations/instances_train.json", "a.png")
+    write(tmp_path / "annotations/instances_val.json", listed)
+    assert warned(tmp_path) == {}

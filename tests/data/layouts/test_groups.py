@@ -1,6 +1,7 @@
 """Which group an image is of, by a table or by its name, and which groups are held out."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -34,6 +35,7 @@ def test_a_table_names_the_group_of_every_image(tmp_path, text, encoding):
     groups, told = grouped(NAMES, table(tmp_path, text, encoding))
     assert groups == {"a_1": "A", "a_2": "A", "b_1": "B", "c": "C"}
     assert told == []
+    assert grouped(NAMES, Path(table(tmp_path, text, encoding)))[0] == groups
 
 
 def test_files_in_folders_of_a_json_are_told_apart(tmp_path):

@@ -48,7 +48,7 @@ def check_data(
     holdout: float = HOLDOUT,
     progress: Progress | None = None,
     crowds: Crowds = "ignore",
-    groups: str | None = None,
+    groups: str | Path | None = None,
 ) -> Report:
     """Read every file of every split of a data set; nothing that is wrong stops it.
 

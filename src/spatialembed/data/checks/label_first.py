@@ -21,7 +21,7 @@ from spatialembed.data.images.reading import is_stack, open_windowed, read_image
 from spatialembed.data.images.stack_windows import open_windowed_stack
 from spatialembed.data.images.windows import in_memory
 from spatialembed.data.layouts import cityscapes, coco, label_folder
-from spatialembed.data.layouts.unread_files import in_results, in_words, walk
+from spatialembed.data.layouts.unread_files import in_results, in_words, refuse_results, walk
 from spatialembed.errors import UserError
 from spatialembed.models.normalization import Normalization
 
@@ -74,6 +74,7 @@ def label_first(
     found, others = walk(folder, suffixes=(*SUFFIXES, ZARR))
     is_result = in_results(folder)
     found = [file for file in found if not is_result(file.parent)]
+    refuse_results(found)
     files = [found[i] for i in range(0, len(found), -(-len(found) // MOST) or 1)]
     middle = _middle_planes if files and is_stack(files[0]) else _middle
     problems = [Problem(folder, in_words(others), warning=True)] if others else []

@@ -17,6 +17,21 @@ AN_IMAGE = (
 )
 """What to do with a file that is no stack."""
 
+
+def in_place_of_a_stack(letters: str) -> str:
+    """What to do with a TIFF of such axes, where a stack, or of several times an image, is read."""
+    by = "tifffile: metadata={'axes': 'ZYX'}; ImageJ: as a hyperstack with slices"
+    if letters == "SYX":
+        by = "tifffile takes three or four planes for colors without metadata={'axes': 'ZYX'}"
+    if letters in ("CYX", "SYX"):
+        return f"if its channels are planes in z, store it so ({by}); else {AN_IMAGE}"
+    if set(letters) <= set("YXCS"):
+        return AN_IMAGE
+    return (
+        f"store times as separate files, images and masks alike, and planes with their axes ({by})"
+    )
+
+
 A_TIFF = (
     "store it as a TIFF stack that states its spacing in micrometres (ImageJ, or tifffile: "
     "imagej=True, resolution=(1 / x, 1 / y), metadata={'axes': 'ZYX', 'spacing': z, 'unit': 'um'})"

@@ -15,7 +15,7 @@ import numpy as np
 import tifffile
 
 from spatialembed.data.images.orientation import TAG, known, turned_size
-from spatialembed.data.images.reading_errors import AN_IMAGE, readable
+from spatialembed.data.images.reading_errors import in_place_of_a_stack, readable
 from spatialembed.data.images.series import Header, Held, Series, take, which
 from spatialembed.errors import UserError
 
@@ -184,7 +184,12 @@ def _require_image(path: Path, file: tifffile.TiffFile, pages: Any, axes: str, s
     if stack and sorted_letters not in ("XYZ", "CXYZ", "SXYZ"):
         raise UserError(
             f"{path} is no stack of planes in z: it has the shape {shape} (axes {letters}); "
-            + _in_place_of_a_stack(letters)
+            + in_place_of_a_stack(letters)
+        )
+    if not stack and "T" in letters:
+        raise UserError(
+            f"{path} is of several times: it has the shape {shape} (axes {letters}); "
+            + in_place_of_a_stack(letters)
         )
     if not stack and sorted_letters not in ("XY", "CXY", "SXY"):
         raise UserError(
@@ -197,18 +202,6 @@ def _require_image(path: Path, file: tifffile.TiffFile, pages: Any, axes: str, s
             f"{path} lacks planes of its image, or is one file of a set that belongs together; "
             "store the image in one file"
         )
-
-
-def _in_place_of_a_stack(letters: str) -> str:
-    """What to do with a file of such axes, where stacks are read."""
-    by = "tifffile: metadata={'axes': 'ZYX'}; ImageJ: as a hyperstack with slices"
-    if letters == "SYX":
-        by = "tifffile takes three or four planes for colors without metadata={'axes': 'ZYX'}"
-    if letters in ("CYX", "SYX"):
-        return f"if its channels are planes in z, store it so ({by}); else {AN_IMAGE}"
-    if set(letters) <= set("YXCS"):
-        return AN_IMAGE
-    return f"store times as separate files, and planes with their axes ({by})"
 
 
 def _images(file: tifffile.TiffFile, series: tifffile.TiffPageSeries, stack: bool) -> list[_Stored]:

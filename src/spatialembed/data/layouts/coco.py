@@ -241,16 +241,18 @@ def _unlisted(found: Sequence[tuple[Item, _Record]], files: Mapping[str, Path]) 
     """Images beside a split's that no split lists: they are not read, with or without objects."""
     taken = {os.path.realpath(item.image) for item, _ in found}
     folders = sorted({item.image.parent for item, _ in found})
-    there = {os.path.realpath(f / name): f / name for f in folders for name in image_names(f)}
-    if not there.keys() - taken:  # where all splits share a folder, one lists some of them alone
+    there = {f / name: os.path.realpath(f / name) for f in folders for name in image_names(f)}
+    if taken.issuperset(
+        there.values()
+    ):  # where all splits share a folder, one lists some of them alone
         return []
     try:
         names = [image.file_name for file in files.values() for image in load(file).images]
     except UserError:  # of another split, which is said where that is opened
         return []
     listed = {loosely(file_in_json(name).rpartition("/")[2]) for name in names}
-    left = [path for place, path in there.items() if place not in taken]
-    left = [path for path in left if loosely(path.name) not in listed]
+    taken |= {place for path, place in there.items() if loosely(path.name) in listed}
+    left = [path for path, place in there.items() if place not in taken]  # links are what they are
     if not left:
         return []
     others = f" (so are {len(left) - 1} more)" if len(left) > 1 else ""

@@ -27,7 +27,7 @@ GROUP_COLUMNS = ("group", "picture", "patient", "well", "dish", "slide", "plate"
 """Headers, in lower case, of the column of groups; the second column where there is none."""
 
 
-def grouped(names: Sequence[str], groups: str) -> tuple[dict[str, str], list[Problem]]:
+def grouped(names: Sequence[str], groups: str | Path) -> tuple[dict[str, str], list[Problem]]:
     """The group of every image, and a warning about lines that are of no image.
 
     Args:
@@ -40,6 +40,7 @@ def grouped(names: Sequence[str], groups: str) -> tuple[dict[str, str], list[Pro
     Raises:
         UserError: no such table or pattern, or an image that it names no group of.
     """
+    groups = str(groups)
     is_table = groups.lower().endswith(".csv")
     found, told = _by_table(names, Path(groups)) if is_table else (_by_pattern(names, groups), [])
     if lacking := [name for name in names if name not in found]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
 from pathlib import Path
 from shlex import quote
 
 from spatialembed.data.data_set import Problem
-from spatialembed.data.images.kinds import SUFFIXES, ZARR
+from spatialembed.data.images.kinds import SUFFIXES, ZARR, image_names
 from spatialembed.errors import UserError
 from spatialembed.files.described import read_json
 from spatialembed.files.names import HIDDEN, SETTINGS_FILE, is_hidden, is_settings
+from spatialembed.files.sources import found_in
 
 DOCUMENTS = (
     *("", ".txt", ".md", ".rst", ".pdf", ".doc", ".docx", ".rtf", ".html", ".xml", ".json"),
@@ -60,6 +61,23 @@ def in_results(root: Path) -> Callable[[Path], bool]:
         return folder != root and (_holds_results(folder) or told(folder.parent))
 
     return told
+
+
+def refuse_results(images: Iterable[Path]) -> None:
+    """Refuse files, and folders of planes, that are what ``predict`` found in an image.
+
+    Raises:
+        UserError: one lies where results do, and is a result of an image.
+    """
+    is_result = cache(lambda folder: in_results(Path(folder.anchor))(folder))
+    place = cache(Path.resolve)  # of folders: of each of a million files it would take minutes
+    for path in images:
+        first = path / next(iter(image_names(path)), "")
+        if is_result(place(first.parent)) and (of := found_in(first)):
+            raise UserError(
+                f"{first} holds what predict found in {of}, and is no image: give the images "
+                "themselves, or a folder without results"
+            )
 
 
 def _holds_results(folder: Path) -> bool:

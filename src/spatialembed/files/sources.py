@@ -102,6 +102,18 @@ def classes_in(label_tiff: Path) -> list[str] | None:
         raise UserError(f"{label_tiff} says no classes of its labels; predict it again") from error
 
 
+def found_in(file: Path) -> str | None:
+    """The image that a file in a folder of results is a result of: labels, the overlay beside them,
+    or Cityscapes' mask of an instance, which knows its name alone; None of other files."""
+    if file.suffix == ".tif":
+        return image_of(file)
+    if file.stem.endswith("_overlay"):
+        return image_of(file.with_name(f"{file.stem.removesuffix('_overlay')}.tif"))
+    name = file.stem.rpartition("_")[0]
+    is_mask = file.parent.name == "masks" and (file.parent.parent / f"{name}.txt").is_file()
+    return name if is_mask else None
+
+
 def require_sources(results: Iterable[tuple[Path, Path]], remedy: str) -> None:
     """Refuse label TIFFs that are there and say that they are of another image.
 

@@ -127,14 +127,14 @@ class Tuning:
     ) -> list[Weights]:
         """Train the start through so many stages, or all; the weights after each.
 
-        From some samples, or from all images, and then ``losses.csv`` is written.
+        From some samples, or from all images; ``losses.csv`` is of the last training.
         """
         material, stages = self.material, stages or len(self.material.stages)
         if samples is not None:
             part = Samples(tuple(samples), material.train.class_names)
             index = build_object_index(part).without_specks()
             material = replace(material, part=part, index=index)
-        run = self._run(material, stages, writes=samples is None)
+        run = self._run(material, stages, writes=True)
         reached: list[Weights] = []
         for _ in range(stages):
             self.run_stage(run)

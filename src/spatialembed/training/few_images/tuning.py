@@ -26,6 +26,7 @@ from spatialembed.training.prepare import Material
 from spatialembed.training.run import Best, Run, loss_of
 from spatialembed.training.run_log import RunLog
 from spatialembed.training.schedule import Plan
+from spatialembed.training.stage_config import StageConfig
 from spatialembed.training.validation import SEED_THRESHOLDS, Setting
 
 
@@ -101,6 +102,10 @@ class Tuning:
     def used_so(self, spec: ModelSpec) -> Tuning:
         """The same with the start used otherwise."""
         return replace(self, material=replace(self.material, spec=spec))
+
+    def in_stages(self, stages: list[StageConfig]) -> Tuning:
+        """The same with trainings of these stages, whose lengths are set by :meth:`lasting`."""
+        return replace(self, config=replace(self.config, stages=stages))
 
     def lasting(self, steps: float) -> Tuning:
         """The same with trainings of so many steps."""

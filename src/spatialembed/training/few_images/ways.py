@@ -9,7 +9,7 @@ from dataclasses import replace
 from spatialembed.console.output import console
 from spatialembed.training.calibrate import FOREGROUND_THRESHOLDS
 from spatialembed.training.few_images.budget import CANDIDATES, Budget
-from spatialembed.training.few_images.careful import anew
+from spatialembed.training.few_images.careful import bold
 from spatialembed.training.few_images.choice import Choice, choose
 from spatialembed.training.few_images.evidence import Tally, ap, is_better
 from spatialembed.training.few_images.folds import Fold
@@ -22,6 +22,9 @@ from spatialembed.training.validation import Setting
 FEWEST_STEPS = 30
 """Of a training that teaches something."""
 
+LITTLE = 0.5
+"""AP below which a start finds so little of what it is shown that larger steps teach it more."""
+
 
 def go_on(tuning: Tuning, folds: Sequence[Fold], budget: Budget, base: Sequence[Tally]) -> None:
     """Train from each part; choose a mixture by the other ones; mix the mean of what was learned.
@@ -32,6 +35,8 @@ def go_on(tuning: Tuning, folds: Sequence[Fold], budget: Budget, base: Sequence[
         budget: the run's length.
         base: what the start finds in the images that judge.
     """
+    if ap(base) < LITTLE:
+        tuning = tuning.in_stages(bold(tuning.config.stages))
     tuning, steps = _timed(tuning, budget)
     reached = [_trained(tuning, folds, number, budget) for number in range(len(folds))]
     found = {Choice(0.0, 0, tuning.setting): base}
@@ -65,8 +70,7 @@ def begin_anew(
         soft_wrap=True,
     )
     budget.candidates = 1
-    stages = anew(tuning.config.stages)
-    tuning = replace(tuning, config=replace(tuning.config, stages=stages))
+    tuning = tuning.in_stages(bold(tuning.config.stages)[-1:])
     tuning, steps = _timed(tuning, budget)
     fold, began = folds[0], time.monotonic()
     [trained] = _trained(tuning, folds, 0, budget)

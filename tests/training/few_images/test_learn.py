@@ -72,7 +72,7 @@ def test_the_start_is_left_bit_for_bit_where_training_does_not_help(
     assert now.training["few_images"]["share"] == 0
     assert now.training["few_images"]["objects"] == (4 if lost else 8)  # one half, or both
     assert (now.zoom, now.min_size, now.seed_threshold) == (then.zoom, 9, 0.7)
-    assert sorted(path.name for path in out.iterdir()) == ["model.safetensors"]
+    assert sorted(path.name for path in out.iterdir()) == ["losses.csv", "model.safetensors"]
 
 
 @pytest.mark.parametrize(
@@ -123,15 +123,16 @@ def test_a_start_that_finds_sizes_goes_on_so_where_both_are_right(
 
 
 @pytest.mark.parametrize("images", [1, 3])
-def test_a_mixture_that_was_chosen_is_trained_from_all_images(
+def test_a_mixture_that_was_chosen_is_of_the_mean_of_both_parts(
     start, tmp_path, monkeypatch, capsys, images
 ):
     """The choice is given; what is learned from is looked at."""
     seen, trained = [], Tuning.trained
 
     def noted(self, samples=None, stages=None):
-        seen.append((None if samples is None else [s.name for s in samples], stages))
-        return trained(self, samples, stages)
+        reached = trained(self, samples, stages)
+        seen.append(([s.name for s in samples or ()], reached[0]))
+        return reached
 
     def chosen(found):
         [choice] = (c for c in found if (c.share, c.stages) == (0.5, 1) and _is(c, 0.4))
@@ -142,10 +143,13 @@ def test_a_mixture_that_was_chosen_is_trained_from_all_images(
     monkeypatch.setattr(learn, "LOST", 0.0)
     data = write_discs(tmp_path / "data" / "train", images).parent
     out = train(config(data, tmp_path / "run", start))
-    parts = [sorted(names) for names, _ in seen if names]
-    assert sorted(parts[0] + parts[1]) == (["0", "0"] if images == 1 else ["0", "1", "2"])
-    assert seen[2:] == [(None, 1)]
+    (names, one), (others, other) = seen
+    assert sorted(names + others) == (["0", "0"] if images == 1 else ["0", "1", "2"])
     (before, then), (after, now) = load_model(start), load_model(out / "model.safetensors")
+    for name, tensor in before.state_dict().items():
+        if tensor.is_floating_point():
+            mean = (tensor + (one[name] + other[name]) / 2) / 2
+            assert after.state_dict()[name].allclose(mean, atol=1e-6), name
     changed = {
         name.partition(".")[0]
         for name, tensor in before.state_dict().items()
@@ -157,10 +161,10 @@ def test_a_mixture_that_was_chosen_is_trained_from_all_images(
     assert now.training["symmetries"] == 4
     assert now.training["holdout"] == 0
     notes = now.training["few_images"]
-    assert (notes["share"], notes["stages"], notes["steps"]) == (0.5, 1, 10)
+    assert (notes["share"], notes["stages"], notes["steps"]) == (0.5, 1, 30)
     assert notes["objects"] == 8 * images
     with (out / "losses.csv").open(newline="") as file:
-        assert [row["step"] for row in csv.DictReader(file)] == ["3"]  # of ten
+        assert [row["step"] for row in csv.DictReader(file)] == ["10", "15"]  # the last one's
     assert "kept 50% of the way from the start" in " ".join(capsys.readouterr().out.split())
 
 
@@ -272,7 +276,7 @@ def test_the_option_is_one_word(start):
 
 def test_minutes_are_shared_between_training_and_judging():
     folds = folds_of(_images(10))
-    budget = Budget(120.0, None, began=float("inf"), trainings=3)
+    budget = Budget(120.0, None, began=float("inf"), trainings=2)
     assert [len(fold.judged) for fold in budget.thinned(folds, image=0.1)] == [5, 5]
     assert budget.candidates == 6
     thinned = budget.thinned(folds, image=2.0)

@@ -6,10 +6,10 @@
    by what they find, object by object (judging.py, evidence.py). Of those that are about as good
    as the best, the nearest to the start is chosen; the start itself, unless another is better
    beyond chance (choice.py).
-3. From all images the start is trained as far as was chosen, and mixed as was chosen.
+3. What was learned from either part is averaged (Wortsman et al., *Model soups*, ICML 2022), and
+   mixed with the start as was chosen.
 
-The three trainings are equally long (budget.py), so that what is chosen is what was judged. Where
-the data has validation images they judge, and one training is enough. Where the start finds next
-to nothing in the images there is nothing to keep: one part judges, and all time goes into one
-training (ways.py).
+Both trainings are equally long (budget.py). Where the data has validation images they judge, and
+one training is enough. Where the start finds next to nothing in the images there is nothing to
+keep: one part judges, and all time goes into one training (ways.py).
 """

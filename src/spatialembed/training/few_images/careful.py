@@ -22,8 +22,8 @@ followed as it stands; by their axes."""
 VOLUME_CROP = (24, 48)
 """Planes and side of crops of volumes where no recipe says them: about those of ``volumes``."""
 
-HEADS, ALL, ANEW = 5e-4, 3e-4, 1e-3
-"""Learning rates: of the two stages, and of the one where the start finds next to nothing."""
+HEADS, ALL, BOLD = 5e-4, 3e-4, 1e-3
+"""Learning rates: of the two stages, and of all where the start finds little."""
 
 HEADS_SHARE = 0.3
 """Of the steps, what the first stage has."""
@@ -122,9 +122,9 @@ def _crop_of(config: TrainConfig, start: ModelSpec) -> tuple[int | None, int]:
     return math.ceil(planes / depth) * depth, math.ceil(side / stride) * stride
 
 
-def anew(stages: list[StageConfig]) -> list[StageConfig]:
-    """The one stage of a training that has nothing to lose."""
-    return [replace(stages[-1], learning_rate=ANEW)]
+def bold(stages: list[StageConfig]) -> list[StageConfig]:
+    """The stages of a training that has little to lose."""
+    return [replace(stage, learning_rate=BOLD) for stage in stages]
 
 
 def in_stages(stages: list[StageConfig], steps: float) -> list[StageConfig]:

@@ -60,8 +60,7 @@ def learn_carefully(config: TrainConfig, began: float, run_stage: Callable[[Run]
     if not folds:
         keep(tuning, "one object cannot tell whether training helps; give more")
         return
-    trainings = 1 if len(folds) == 1 else 3
-    budget = Budget.of(stages, len(material.index), began, trainings)
+    budget = Budget.of(stages, len(material.index), began, len(folds))
     folds = budget.thinned(folds, _seconds_to_judge(tuning, folds[0]))
     tuning, base = _at_size(tuning, folds)
     (go_on if ap(base) >= LOST else begin_anew)(tuning, folds, budget, base)

@@ -53,7 +53,7 @@ def leave(
         tuning: the run's.
         weights: of the mixture.
         choice: how far it is from the start, and what it is clustered with.
-        steps: of both stages of its training.
+        steps: of its trainings together, through both stages.
         base: what the start found in the images that judge.
         found: what such mixtures found that had not learned from them.
     """

@@ -26,6 +26,7 @@ from spatialembed.training.prepare import Material
 from spatialembed.training.run import Best, Run, loss_of
 from spatialembed.training.run_log import RunLog
 from spatialembed.training.schedule import Plan
+from spatialembed.training.stage_config import StageConfig
 from spatialembed.training.validation import SEED_THRESHOLDS, Setting
 
 
@@ -102,6 +103,10 @@ class Tuning:
         """The same with the start used otherwise."""
         return replace(self, material=replace(self.material, spec=spec))
 
+    def in_stages(self, stages: list[StageConfig]) -> Tuning:
+        """The same with trainings of these stages, whose lengths are set by :meth:`lasting`."""
+        return replace(self, config=replace(self.config, stages=stages))
+
     def lasting(self, steps: float) -> Tuning:
         """The same with trainings of so many steps."""
         stages = in_stages(self.config.stages, steps)
@@ -127,14 +132,14 @@ class Tuning:
     ) -> list[Weights]:
         """Train the start through so many stages, or all; the weights after each.
 
-        From some samples, or from all images, and then ``losses.csv`` is written.
+        From some samples, or from all images; ``losses.csv`` is of the last training.
         """
         material, stages = self.material, stages or len(self.material.stages)
         if samples is not None:
             part = Samples(tuple(samples), material.train.class_names)
             index = build_object_index(part).without_specks()
             material = replace(material, part=part, index=index)
-        run = self._run(material, stages, writes=samples is None)
+        run = self._run(material, stages, writes=True)
         reached: list[Weights] = []
         for _ in range(stages):
             self.run_stage(run)

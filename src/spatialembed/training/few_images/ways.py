@@ -9,7 +9,7 @@ from dataclasses import replace
 from spatialembed.console.output import console
 from spatialembed.training.calibrate import FOREGROUND_THRESHOLDS
 from spatialembed.training.few_images.budget import CANDIDATES, Budget
-from spatialembed.training.few_images.careful import HEADS_SHARE, anew
+from spatialembed.training.few_images.careful import bold
 from spatialembed.training.few_images.choice import Choice, choose
 from spatialembed.training.few_images.evidence import Tally, ap, is_better
 from spatialembed.training.few_images.folds import Fold
@@ -22,9 +22,12 @@ from spatialembed.training.validation import Setting
 FEWEST_STEPS = 30
 """Of a training that teaches something."""
 
+LITTLE = 0.5
+"""AP below which a start finds so little of what it is shown that larger steps teach it more."""
+
 
 def go_on(tuning: Tuning, folds: Sequence[Fold], budget: Budget, base: Sequence[Tally]) -> None:
-    """Train from each part; choose a mixture by the other ones; train from all images, and mix.
+    """Train from each part; choose a mixture by the other ones; mix the mean of what was learned.
 
     Args:
         tuning: the start.
@@ -32,10 +35,10 @@ def go_on(tuning: Tuning, folds: Sequence[Fold], budget: Budget, base: Sequence[
         budget: the run's length.
         base: what the start finds in the images that judge.
     """
+    if ap(base) < LITTLE:
+        tuning = tuning.in_stages(bold(tuning.config.stages))
     tuning, steps = _timed(tuning, budget)
-    began = time.monotonic()
     reached = [_trained(tuning, folds, number, budget) for number in range(len(folds))]
-    took = (time.monotonic() - began) / len(folds)
     found = {Choice(0.0, 0, tuning.setting): base}
     for share, stages in CANDIDATES[: budget.candidates]:
         trained = [weights[stages - 1] for weights in reached]
@@ -48,15 +51,9 @@ def go_on(tuning: Tuning, folds: Sequence[Fold], budget: Budget, base: Sequence[
         return
     trained = [weights[choice.stages - 1] for weights in reached]
     setting = _others_chosen(tuning, folds, trained, choice)
-    tuned = trained[0]
-    if len(folds) > 1:
-        took *= HEADS_SHARE if choice.stages == 1 else 1.0
-        steps = round(min(1.0, budget.left() / took) * steps)  # fewer where the machine was slow
-        console.print(
-            f"training {budget.trainings} of {budget.trainings}: from all {tuning.things}"
-        )
-        tuned = tuning.lasting(max(2, steps)).trained(stages=choice.stages)[-1]
-    weights = mixed(tuning.start, tuned, choice.share)
+    # Those that judged a part have not learned from it; their mean knows both parts.
+    weights = mixed(tuning.start, mixed(trained[0], trained[-1], 0.5), choice.share)
+    steps *= len(folds)
     leave(tuning, weights, replace(choice, setting=setting), steps, base, found[choice])
 
 
@@ -72,9 +69,8 @@ def begin_anew(
         f"it finds next to nothing in these {tuning.things}: all of it is trained, in larger steps",
         soft_wrap=True,
     )
-    budget.trainings, budget.candidates = min(2, budget.trainings), 1
-    stages = anew(tuning.config.stages)
-    tuning = replace(tuning, config=replace(tuning.config, stages=stages))
+    budget.candidates = 1
+    tuning = tuning.in_stages(bold(tuning.config.stages)[-1:])
     tuning, steps = _timed(tuning, budget)
     fold, began = folds[0], time.monotonic()
     [trained] = _trained(tuning, folds, 0, budget)

@@ -72,8 +72,7 @@ class Results:
             require_format(name)
         if self.annotations is not None and "coco" not in self.formats:
             raise UserError(
-                "annotations are for COCO results, which are of images: add format coco, or of "
-                "stacks leave them out"
+                "annotations are for COCO results of images: add format coco, or leave them out"
             )
         if self.annotations is not None:
             annotated_ids(self.annotations)
@@ -159,19 +158,19 @@ class Results:
         source: Path | None = None,
     ) -> None:
         """:meth:`write` without removing anything."""
+        suffix = source.suffix if source else ""
         writers: dict[str, Callable[[Path], object]] = {  # first what says of which image all are
             "labels": lambda path: save_label_tiff(
                 path,
                 found.label_map,
                 spacing,
-                source=source_of(source, path, found) if source else None,
+                0,
+                source_of(source, path, found) if source else None,
             ),
             "cityscapes": lambda path: write_cityscapes_results(
                 path.parent, path.stem, found, cityscapes_ids(found.class_names)
             ),
-            "coco": lambda path: write_json(
-                path, image_part(found, source.suffix if source else "")
-            ),
+            "coco": lambda path: write_json(path, image_part(found, suffix)),
             "geojson": lambda path: write_json(path, geojson(found)),
             "imagej": lambda path: write_imagej_rois(path, found, image.shape[-1]),
             "measurements": lambda path: write_measurements(path, found, image, spacing, columns),

@@ -121,8 +121,7 @@ def agreed_settings(
     require_distinct(results, names, overwrite)
     results.require(model.spec.class_names, names, 3 if stitch else model.spec.dims)
     used |= which(images[0].series if images else None).told()
-    spacing = images[0].spacing if images else None
-    used["spacing"] = spacing and list(spacing)
+    used["spacing"] = list(spacing) if images and (spacing := images[0].spacing) else None
     used["stitch"] = stitch or None  # as results of earlier versions, which lack it
     sweep(results.out)
     if not overwrite:
@@ -150,9 +149,8 @@ def _predict_each(
     def work(job: _Job, read: Callable[[], Any]) -> Found | Outcome:
         image, kept = job
         if kept:
-            return Outcome(
-                image, None, kept=True, notes=doubts(results.paths("labels", image.name))
-            )
+            notes = doubts(results.paths("labels", image.name))
+            return Outcome(image, None, kept=True, notes=notes)
         return _attempted(image, lambda: found_in(model, image, read, settings))
 
     def write(job: _Job, found: Found | Outcome) -> Outcome:

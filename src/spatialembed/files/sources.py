@@ -34,17 +34,19 @@ _AT_ONCE = 1 << 22
 """Bytes of a file that are read at a time."""
 
 
-def source_of(image: Path, label_tiff: Path, found: Instances | None = None) -> str:
+def source_of(image: Path | None, label_tiff: Path, found: Instances | None = None) -> str | None:
     """What a label TIFF says of the image that its labels are of: JSON, in ASCII.
 
     Args:
-        image: a file, or a folder that is one image.
+        image: a file, or a folder that is one image; nothing is said of None.
         label_tiff: where the labels go.
         found: the instances; where they may be of several classes it says of which each is.
 
     Raises:
         OSError: the image cannot be read.
     """
+    if image is None:
+        return None
     files = _files(image, label_tiff)
     content = {"bytes": _size(files), "crc32": _checksum(image, files)}
     kinds: dict[str, Any] = {}

@@ -72,7 +72,8 @@ class Results:
             require_format(name)
         if self.annotations is not None and "coco" not in self.formats:
             raise UserError(
-                "annotations are for COCO results of images: add format coco, or leave them out"
+                "annotations are for COCO results, which are of images: add format coco, or of "
+                "stacks leave them out"
             )
         if self.annotations is not None:
             annotated_ids(self.annotations)
@@ -128,8 +129,7 @@ class Results:
             image: its pixels.
             found: its instances.
             overwrite: replace files that are there; else only what is missing is written.
-            spacing: micrometres between pixels along (y, x), or the voxels of a stack along
-                (z, y, x), where known.
+            spacing: micrometres between pixels along (y, x), of a stack (z, y, x), where known.
             columns: further ones of the measurements, of one value an instance.
             source: file or folder of the image, which the label TIFF says.
 
@@ -161,11 +161,7 @@ class Results:
         suffix = source.suffix if source else ""
         writers: dict[str, Callable[[Path], object]] = {  # first what says of which image all are
             "labels": lambda path: save_label_tiff(
-                path,
-                found.label_map,
-                spacing,
-                0,
-                source_of(source, path, found) if source else None,
+                path, found.label_map, spacing, source=source_of(source, path, found)
             ),
             "cityscapes": lambda path: write_cityscapes_results(
                 path.parent, path.stem, found, cityscapes_ids(found.class_names)

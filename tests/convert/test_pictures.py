@@ -69,7 +69,7 @@ def test_what_was_found_keeps_its_classes(tmp_path) -> None:
     convert(tmp_path / "tool", tmp_path / "out")
     assert sorted(truth(tmp_path / "out")[0]) == [("disc", 100), ("square", 25)]
     labels = tmp_path / "found" / "a.tif"
-    told = source_of(tmp_path / "in" / "a.png", labels, of)
+    told = source_of(tmp_path / "in" / "a.png", labels, of.class_names, of.classes.tolist())
     save_label_tiff(labels, 2 * found, source=told)  # as of a program that keeps what a file says
     with pytest.raises(UserError, match="says the classes of 2 labels, and holds others"):
         convert(tmp_path / "in", tmp_path / "o", "labelme", tmp_path / "found")

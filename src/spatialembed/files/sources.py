@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from typing import Any
 import tifffile
 
 from spatialembed.errors import UserError
-from spatialembed.instances import Instances
 
 TAG = 269
 """DocumentName."""
@@ -34,13 +33,19 @@ _AT_ONCE = 1 << 22
 """Bytes of a file that are read at a time."""
 
 
-def source_of(image: Path | None, label_tiff: Path, found: Instances | None = None) -> str | None:
+def source_of(
+    image: Path | None,
+    label_tiff: Path,
+    class_names: Sequence[str] = (),
+    classes: Sequence[int] = (),
+) -> str | None:
     """What a label TIFF says of the image that its labels are of: JSON, in ASCII.
 
     Args:
         image: a file, or a folder that is one image; nothing is said of None.
         label_tiff: where the labels go.
-        found: the instances; where they may be of several classes it says of which each is.
+        class_names: where they may be of several classes.
+        classes: index of each label's class, from label 1 on.
 
     Raises:
         OSError: the image cannot be read.
@@ -50,8 +55,8 @@ def source_of(image: Path | None, label_tiff: Path, found: Instances | None = No
     files = _files(image, label_tiff)
     content = {"bytes": _size(files), "crc32": _checksum(image, files)}
     kinds: dict[str, Any] = {}
-    if found is not None and len(found.class_names) > 1:
-        kinds = {"class_names": found.class_names, "classes": found.classes.tolist()}
+    if len(class_names) > 1:
+        kinds = {"class_names": [*class_names], "classes": [*classes]}
     return json.dumps({"image": _place(image, label_tiff), **content, **kinds})
 
 

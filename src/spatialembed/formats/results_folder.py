@@ -158,10 +158,10 @@ class Results:
         source: Path | None = None,
     ) -> None:
         """:meth:`write` without removing anything."""
-        suffix = source.suffix if source else ""
+        suffix, kinds = source.suffix if source else "", (found.class_names, found.classes.tolist())
         writers: dict[str, Callable[[Path], object]] = {  # first what says of which image all are
             "labels": lambda path: save_label_tiff(
-                path, found.label_map, spacing, source=source_of(source, path, found)
+                path, found.label_map, spacing, source=source_of(source, path, *kinds)
             ),
             "cityscapes": lambda path: write_cityscapes_results(
                 path.parent, path.stem, found, cityscapes_ids(found.class_names)

@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 from test_folder import names
 from test_predictor import bright, squares
+from two_targets import model as two_targets
+from two_targets import scene
 
 from spatialembed.data.checks.label_first import label_first
 from spatialembed.errors import UserError
@@ -124,6 +126,15 @@ def test_pictures_and_masks_of_instances_are_no_images(images, tmp_path) -> None
     for folder in (found, masks):  # results of a folder above are not what was asked for
         with pytest.raises(UserError, match="holds what predict found in"):
             label_first(folder, 2)
+
+
+def test_a_picture_of_several_targets_is_no_image(tmp_path) -> None:
+    (tmp_path / "images").mkdir()
+    Image.fromarray(scene()[..., 0]).save(tmp_path / "images" / "a.png")
+    found = tmp_path / "found"
+    list(predict_files(two_targets(), find_images([tmp_path / "images"], found), Results(found)))
+    with pytest.raises(UserError, match=r"a_overlay\.png holds what predict found in .*a\.png"):
+        find_images([found / "a_overlay.png"], tmp_path / "out")
 
 
 @pytest.mark.parametrize(

@@ -170,3 +170,7 @@ def test_a_class_that_is_nowhere_has_no_figures(tmp_path) -> None:
     write_page(tmp_path / "page.html", held)
     page = (tmp_path / "page.html").read_text("utf-8")
     assert "0.000" not in page.split("<main>")[1].replace("± 0.000", "")
+    nothing = 0 * truth
+    write_page(tmp_path / "page.html", held | score_images([(nothing, nothing, None, None, "x")]))
+    headline = (tmp_path / "page.html").read_text("utf-8").split('class="headline"')[1]
+    assert "0.000" not in headline.split("<section>")[0]

@@ -13,6 +13,7 @@ import os
 import zlib
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -103,8 +104,10 @@ def classes_in(label_tiff: Path) -> list[str] | None:
         UserError: it says something else.
     """
     told = _told(label_tiff)
+    if "classes" not in told:
+        return None
     try:
-        return [told["class_names"][kind] for kind in told["classes"]] if len(told) > 3 else None
+        return [told["class_names"][kind] for kind in told["classes"]]
     except (KeyError, IndexError, TypeError) as error:
         raise UserError(f"{label_tiff} says no classes of its labels; predict it again") from error
 
@@ -115,7 +118,9 @@ def found_in(file: Path) -> str | None:
     if file.suffix == ".tif":
         return image_of(file)
     if file.stem.endswith("_overlay"):
-        return image_of(file.with_name(f"{file.stem.removesuffix('_overlay')}.tif"))
+        name = escape(file.stem.removesuffix("_overlay"))
+        beside = (*file.parent.glob(f"{name}.tif"), *file.parent.glob(f"{name}_*.tif"))
+        return next(filter(None, map(image_of, beside)), None)  # of several targets name_TARGET.tif
     name = file.stem.rpartition("_")[0]
     is_mask = file.parent.name == "masks" and (file.parent.parent / f"{name}.txt").is_file()
     return name if is_mask else None

@@ -139,7 +139,8 @@ def _headline(
             if mean.get(key) is not None:
                 shown.append((figure(mean[key], 1), what, f"{table['by']}, percent"))
     only = next(iter(classes.values())) if len(classes) == 1 else scores.get("mean") or {}
-    if measures := only.get("mean_over_images"):
+    if only.get("mean_over_images"):
+        measures = measures_of(only, "mean_over_images")
         how = f"mean over {things(scores)}" + (" and classes" if len(classes) > 1 else "")
         shown.append((figure(measures["ap"][0]), f"AP at IoU {thresholds[0]:.2f}", how))
         shown.append((figure(measures["ap_mean"]), "AP, mean of thresholds", how))

@@ -55,7 +55,8 @@ def _require_images(train: FileDataSet) -> None:
     Raises:
         UserError: the first image or its mask is none of both.
     """
-    for file in train.items[0][1:3]:
+    first = train.items[0]
+    for file in (first.image, first.truth):
         if file.suffix.lower() in SUFFIXES and not is_stack(file):
             image_size(file)
 

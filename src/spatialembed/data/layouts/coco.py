@@ -242,10 +242,8 @@ def _unlisted(found: Sequence[tuple[Item, _Record]], files: Mapping[str, Path]) 
     taken = {os.path.realpath(item.image) for item, _ in found}
     folders = sorted({item.image.parent for item, _ in found})
     there = {f / name: os.path.realpath(f / name) for f in folders for name in image_names(f)}
-    if taken.issuperset(
-        there.values()
-    ):  # where all splits share a folder, one lists some of them alone
-        return []
+    if taken.issuperset(there.values()):
+        return []  # else other splits are asked: one that shares its folder lists some of it alone
     try:
         names = [image.file_name for file in files.values() for image in load(file).images]
     except UserError:  # of another split, which is said where that is opened

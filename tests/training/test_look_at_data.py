@@ -113,7 +113,8 @@ def test_held_out_images_are_decoded_too(data):
 
 def test_images_without_objects_are_said_with_their_share_of_the_crops(data, capsys):
     write(data, "train", [discs()] * 3 + [discs(0)])
-    stages = [StageConfig(steps=1), StageConfig(steps=1, background_share=0.1)]
+    same = StageConfig(steps=1)
+    stages = [same, same, StageConfig(steps=1, background_share=0.1)]
     material = gather(config(data, stages=stages))
     expected = "1 of 4 training images have no object: 20 %, then 2.5 % of the crops show them"
     assert expected in capsys.readouterr().out

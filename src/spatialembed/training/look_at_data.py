@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import groupby
 
 import numpy as np
 
@@ -145,7 +146,7 @@ def _about_empty(index: ObjectIndex, stages: Sequence[StageConfig]) -> Iterable[
         images, asked = len(index.image_size), [stage.background_share for stage in stages]
         default = empty_share(empty, images)
         shares = [default if share is None else share * empty / images for share in asked]
-        said = ", then ".join(f"{100 * share:.3g} %" for share in shares)
+        said = ", then ".join(each for each, _ in groupby(f"{100 * one:.3g} %" for one in shares))
         yield (
             f"{empty} of {images} training images have no object: {said} of the crops show them "
             "(background_share in a recipe's stages)"

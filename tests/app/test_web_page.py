@@ -98,6 +98,8 @@ def test_drop_look_point_move_and_download(page, address, tmp_path):
         before = page.locator(".stage img").get_attribute("src")
         assert page.locator(".stage path").count() == 4
     page.get_by_label("instances").check()
+    # What is typed while an answer is under way is lost.
+    page.wait_for_function(f"document.querySelector('.stage img').src != {before!r}")
 
     size = page.locator("input[type=number]").nth(2)
     size.fill("900")

@@ -63,7 +63,7 @@ def test_folders_of_planes_and_zarrs_are_stacks(tmp_path: Path) -> None:
     # Named by itself, or by a pattern, a folder is the same stack; to a model of images it is none.
     for given in (images / "c", images / "c*", f"{images / 'c'}/"):
         [image] = find_images([given], tmp_path / "out", stacks=True)
-        assert image == (images / "c", "c", None)
+        assert image == (images / "c", "c", None, None)
     assert len(find_images([images / "**"], tmp_path / "out", stacks=True)) == 4
     assert len(find_images([images / "c"], tmp_path / "out")) == 8
 

@@ -90,10 +90,10 @@ def test_the_nearest_to_the_start_wins_a_tie():
     assert choose(found) == Choice(1.0, 2, OWN)
 
 
-def test_one_or_two_images_go_half_of_the_way_if_that_gives_most_of_the_gain():
-    found = choices(start=some(2, 40), quarter=some(22, 40), half=some(30, 40), whole=some(40, 40))
+def test_one_or_two_images_go_half_of_the_way_if_that_gives_half_of_the_gain():
+    found = choices(start=some(2, 40), quarter=some(12, 40), half=some(22, 40), whole=some(40, 40))
     assert choose(found) == Choice(0.5, 2, OWN)
-    found = choices(start=some(2, 40), half=some(26, 40), heads=some(26, 40), whole=some(40, 40))
+    found = choices(start=some(2, 40), half=some(18, 40), heads=some(18, 40), whole=some(40, 40))
     assert choose(found) == Choice(1.0, 2, OWN)
 
 

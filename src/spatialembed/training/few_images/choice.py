@@ -12,7 +12,7 @@ NEAR = 1.2
 """Standard errors that the best one leads by where it is not alone; one object is within them."""
 
 
-ENOUGH = 0.7
+HALF = 0.5
 """Share of the best one's gain that is enough on one or two images."""
 
 
@@ -37,7 +37,7 @@ def choose(found: Mapping[Choice, Sequence[Tally]]) -> Choice:
     The start itself, the one choice whose share is 0, unless others are better beyond chance
     (:func:`is_better`). Of these, those are about as good as the best one that it is not better
     than by more than about one standard error. One or two images speak for few others, on which a
-    model may lose what it gains on these: there most of the best one's gain is enough.
+    model may lose what it gains on these: there half of the best one's gain is enough.
 
     Args:
         found: of every choice what it found in each image.
@@ -54,7 +54,7 @@ def choose(found: Mapping[Choice, Sequence[Tally]]) -> Choice:
 def _is_enough(one: Sequence[Tally], best: Sequence[Tally], start: Sequence[Tally]) -> bool:
     if not is_better(best, one, NEAR):
         return True
-    return len(start) < FEWEST_IMAGES and ap(one) - ap(start) >= ENOUGH * (ap(best) - ap(start))
+    return len(start) < FEWEST_IMAGES and ap(one) - ap(start) >= HALF * (ap(best) - ap(start))
 
 
 def _distance(choice: Choice, start: Choice) -> tuple[float, int, float]:

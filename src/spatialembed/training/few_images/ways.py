@@ -22,7 +22,7 @@ from spatialembed.training.validation import Setting
 FEWEST_STEPS = 30
 """Of a training that teaches something."""
 
-LITTLE = 0.35
+LITTLE = 0.5
 """AP below which a start finds so little of what it is shown that larger steps teach it more."""
 
 

@@ -40,7 +40,7 @@ def test_predict_names_failures_at_the_end(run, data, tmp_path, capsys) -> None:
     assert main(["predict", str(run), *files, "--out", str(out)]) == 1
     said = capsys.readouterr().err.splitlines()
     assert "1.png cannot be read" in said[-1]
-    assert "nothing was found in any image" in said[-2]
+    assert "nothing was found in any file" in said[-2]
     assert sorted(path.name for path in out.glob("*.tif")) == ["0.tif", "2.tif"]
 
 

@@ -157,7 +157,9 @@ def test_spacings_that_cannot_be(run, data, tmp_path, capsys, monkeypatch, optio
 
 def test_a_spacing_is_of_stacks(data, tmp_path, capsys) -> None:
     asked = ["predict", "nuclei", data, "--out", tmp_path / "out", "--spacing", "1", "1", "1"]
-    assert "of images give --pixel_size instead" in errors_of(capsys, *asked)
+    assert "of images give --pixel_size instead, of stacks --stitch, too" in errors_of(
+        capsys, *asked
+    )
     stack = data / "test" / "images" / "volume_000.tif"
     assert main([*map(str, (*asked[:2], stack, *asked[3:], "--stitch", "--no_overlay"))]) == 0
     assert stack_spacing(tmp_path / "out" / "volume_000.tif") == (1, 1, 1)

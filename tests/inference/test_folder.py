@@ -226,7 +226,7 @@ def test_outcomes_hold_diameters(images, tmp_path) -> None:
 def test_nothing_found_anywhere_is_told(images, tmp_path):
     files = find_images([images], tmp_path / "out")
     warning = unlike_training([Outcome(image, 0) for image in files], bright())
-    assert "nothing was found in any image" in warning
+    assert "nothing was found in any file" in warning
     assert unlike_training([Outcome(image, None, kept=True) for image in files], bright()) is None
 
 

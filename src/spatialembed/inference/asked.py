@@ -63,7 +63,11 @@ def asked_spacing(
     if not stacks or size is not None:
         raise UserError(
             "--spacing is of stacks, and says how large pixels are in their planes, too: "
-            + ("leave --pixel_size out" if stacks else "of images give --pixel_size instead, of stacks --stitch, too")
+            + (
+                "leave --pixel_size out"
+                if stacks
+                else "of images give --pixel_size instead, of stacks --stitch, too"
+            )
         )
     z, y, x = one_an_axis(spacing, 3)
     return z, y, x

@@ -137,7 +137,7 @@ def unlike_training(outcomes: Sequence[Outcome], model: Model) -> str | None:
     trained = model.spec.training.get("diameters")
     if not found and any(outcome.found == 0 for outcome in outcomes):
         return (
-            "nothing was found in any image predicted now: are its objects of the kind and, with "
+            "nothing was found in any file predicted now: are its objects of the kind and, with "
             "--diameter, of the size that the model knows?"
         )
     if not found or not trained or model.finds_size:

@@ -129,8 +129,8 @@ def test_a_mixture_that_was_chosen_is_of_the_mean_of_both_parts(
     """The choice is given; what is learned from is looked at."""
     seen, trained = [], Tuning.trained
 
-    def noted(self, samples=None, stages=None):
-        reached = trained(self, samples, stages)
+    def noted(self, samples=None):
+        reached = trained(self, samples)
         seen.append(([s.name for s in samples or ()], reached[0]))
         return reached
 
@@ -176,8 +176,8 @@ def test_a_start_that_finds_nothing_is_trained_further_as_it_is(start, tmp_path,
     """What it finds after half of the time is given."""
     seen, trained = [], Tuning.trained
 
-    def noted(self, samples=None, stages=None):
-        reached = trained(self, samples, stages)
+    def noted(self, samples=None):
+        reached = trained(self, samples)
         seen.append((samples is None, self.start, reached[-1]))
         return reached
 

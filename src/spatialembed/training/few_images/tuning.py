@@ -127,14 +127,12 @@ class Tuning:
             self.config, run.material, stage, self.fabric, run.network, run.loss
         )
 
-    def trained(
-        self, samples: Sequence[Sample] | None = None, stages: int | None = None
-    ) -> list[Weights]:
-        """Train the start through so many stages, or all; the weights after each.
+    def trained(self, samples: Sequence[Sample] | None = None) -> list[Weights]:
+        """Train the start through all stages; the weights after each.
 
         From some samples, or from all images; ``losses.csv`` is of the last training.
         """
-        material, stages = self.material, stages or len(self.material.stages)
+        material, stages = self.material, len(self.material.stages)
         if samples is not None:
             part = Samples(tuple(samples), material.train.class_names)
             index = build_object_index(part).without_specks()

@@ -144,7 +144,8 @@ def object_index(
         return build_object_index(dataset)
     signature = signatures(dataset)
     known = known_index(files, signature, _dims(dataset))
-    if np.array_equal(known.signature, signature):
+    # Of no images nothing is known, and nothing changed: there is no object.
+    if len(dataset) and np.array_equal(known.signature, signature):
         return _from_table(known.table, known.image_shape)
     table, shape = _read(dataset, known, signature, whole, progress)
     save_index(files, Known(signature, table, shape), cache is not None)
@@ -240,10 +241,10 @@ def _read(
     table = np.concatenate([table, np.frombuffer(rows, np.int32).reshape(-1, table.shape[1])])
     table = table[np.argsort(table[:, 0], kind="stable")]
     if not len(table):
-        where = dataset.files(0)[-1].parent if count else "the data set"
+        masks = f"masks in {dataset.files(0)[-1].parent}" if count else "none has a mask of it"
         raise UserError(
             f"no object of {', '.join(dataset.class_names)} in any of the {count} "
-            f"{dataset.split} images (masks in {where}); label some, or choose other classes"
+            f"{dataset.split} images ({masks}); label some, or choose other classes"
             + (", or hold out more images (--holdout)" if dataset.split == "val" else "")
             # which may be why, as where all annotations are set aside
             + "".join(f"; {problem}" for problem in getattr(dataset, "problems", ())[:2])

@@ -203,8 +203,8 @@ def _without_masks(datasets: Sequence[FileDataSet]) -> list[Problem]:
     return [
         Problem(
             data.root,
-            f"has no mask of {name} for any of its {len(data)} val {data.things}; training needs some "
-            "there: hold out more images (--holdout), or put some with such masks into val",
+            f"has no mask of {name} for any of its {len(data)} val {data.things}; training needs "
+            "some there: hold out more images (--holdout), or put some with such masks into val",
         )
         for data in datasets
         if isinstance(data, Targets) and data.split == "val"

@@ -17,8 +17,8 @@ PREVALENT = 0.2
 MANY_SHARED, MANY_STRAY = 0.02, 0.01
 """Shares of the objects from which parts far away are no single slips."""
 
-MARK = 4
-"""Pixels that marks of positions have at most."""
+MARK, FEWEST_MARKS = 4, 10
+"""Pixels that marks of positions have at most, and how many a split has at least."""
 
 NAMED = 3
 """Files that a sentence names."""
@@ -44,7 +44,8 @@ def mask_warnings(seen: Iterable[Seen], elsewhere: Iterable[Seen] = ()) -> list[
         if sign is Sign.BINARY and several > len(like) - len(clear):
             found[sign] = clear  # where ids number objects, one that lies alone may have any
     problems = [_problem(sign.value, files) for sign, files in found.items() if files]
-    if seen and max(int(area.max()) for *_, area in seen) <= MARK:
+    areas = [size for *_, area in seen for size in area.tolist()]
+    if len(areas) >= FEWEST_MARKS and max(areas) <= MARK:
         sentence = (
             f"has no object of more than {MARK} pixels: does it mark where objects are? Give all "
             "pixels of each its id"

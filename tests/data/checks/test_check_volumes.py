@@ -101,6 +101,7 @@ def test_spacings_that_training_would_refuse_or_mix(tmp_path: Path) -> None:
     volume(tmp_path, "train", "d", boxes((2, 4, 6)), None)
     volume(tmp_path, "val", "e", boxes((2, 4, 6)), (0.2, 0.1, 0.2))
     errors, warned = messages(tmp_path, False), messages(tmp_path, True)
+    assert "0.2 x 0.1 x 0.2 µm (z, y, x) in 1 volume," in "\n".join(check_data(tmp_path).lines())
     assert list(errors) == ["train/images/b.tif"]
     assert "one --spacing for all" in errors["train/images/b.tif"]
     assert sorted(warned) == [

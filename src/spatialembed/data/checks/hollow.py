@@ -28,4 +28,4 @@ def are_rings(label_mask: NDArray[np.integer]) -> bool:
     around = parts[first[closed] - width]  # above its topmost pixel a hole ends
     held = np.bincount(around, np.bincount(flat)[closed], minlength=len(area))
     rings = np.count_nonzero(held[1:] >= area[1:])
-    return rings >= FEWEST and 2 * rings > len(area) - 1
+    return bool(rings >= FEWEST and 2 * rings > len(area) - 1)

@@ -98,8 +98,8 @@ def by_planes(label_mask: NDArray[np.integer]) -> bool:
     for one, other in pairwise(label_mask):
         here = (one > 0) & (other > 0)
         kept = here & (one == other)
-        both, same = both + np.count_nonzero(here), same + np.count_nonzero(kept)
-        ids = np.count_nonzero(np.intersect1d(one, other))
+        both, same = both + int(here.sum()), same + int(kept.sum())
+        ids = int(np.count_nonzero(np.intersect1d(one, other)))
         shared, apart = shared + ids, apart + ids - len(np.unique(one[kept]))
     return 10 * same < both or (apart >= FEWEST_APART and apart >= APART * shared)
 

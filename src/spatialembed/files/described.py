@@ -7,7 +7,7 @@ in a person's words, before anything is made of it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 from difflib import get_close_matches
@@ -296,3 +296,8 @@ def _plain(word: str) -> str:
 def some(count: int, noun: str) -> str:
     """A number of things in words."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def such(alike: Sized, things: str = "images") -> str:
+    """How many there are of what a sentence says of the first; empty where that is alone."""
+    return f" ({len(alike)} such {things})" if len(alike) > 1 else ""

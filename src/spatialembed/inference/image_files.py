@@ -27,6 +27,7 @@ from spatialembed.data.layouts.unread_files import (
     walk,
 )
 from spatialembed.errors import UserError
+from spatialembed.files.described import such
 from spatialembed.files.names import composed
 
 if TYPE_CHECKING:
@@ -98,8 +99,8 @@ def find_images(
     kept = [i.path for i in images.values() if stacks and i.path.is_dir() and not is_zarr(i.path)]
     folders = [folder for folder in kept if is_stack(folder)]
     if folders:
-        such = f" ({len(folders)} such folders)" * (len(folders) > 1)
-        tell(f"the files of {folders[0]} are taken for the planes of one stack{such}")
+        alike = such(folders, "folders")
+        tell(f"the files of {folders[0]} are taken for the planes of one stack{alike}")
     return list(images.values())
 
 

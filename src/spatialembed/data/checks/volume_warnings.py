@@ -12,6 +12,7 @@ from spatialembed.data.images.reading import is_stack, stack_size, stated_shape
 from spatialembed.data.images.single_plane import is_image
 from spatialembed.data.images.spacing import ALIKE, Spacing, in_words, unlike
 from spatialembed.errors import UserError
+from spatialembed.files.described import such
 
 
 def of_another_kind(dataset: FileDataSet, i: int) -> str | None:
@@ -82,7 +83,7 @@ def _silent(stated: Mapping[Path, Spacing | None]) -> Iterator[Problem]:
     silent = [file for file, spacing in stated.items() if spacing is None]
     if silent:
         message = (
-            f"does not say how far its voxels lie apart{_such(silent)}; training takes "
+            f"does not say how far its voxels lie apart{such(silent, 'volumes')}; training takes "
             + ("them for cubes" if len(silent) == len(stated) else "the others' distances")
             + ", or those of --spacing Z Y X"
         )
@@ -108,10 +109,6 @@ def other_spacings(
         if found:
             message = (
                 f"has voxels of {in_words(files[found[0]])}, {file} of {in_words(usual)}"
-                f"{_such(found)}; {remedy}{more}"
+                f"{such(found, 'volumes')}; {remedy}{more}"
             )
             yield Problem(found[0], message, warning=is_warning)
-
-
-def _such(files: Sequence[Path]) -> str:
-    return f" ({len(files)} such volumes)" if len(files) > 1 else ""

@@ -42,6 +42,8 @@ class UnknownName(UserError):
 LARGEST_TEXT = 4_000_000
 """Bytes of JSON that describe a model or settings, at most; real ones have some thousands."""
 
+DEEPEST = 50
+"""Times that lists and mappings of JSON may be nested."""
 MAPPING = "a mapping of names to values"
 
 KINDS: dict[Any, str] = {
@@ -102,10 +104,10 @@ def _shallow(content: Any, where: str, remedy: str) -> Any:
     return content
 
 
-def is_shallow(content: Any, deepest: int = 50) -> bool:
-    """Whether lists and mappings of JSON are nested at most so deep."""
+def is_shallow(content: Any) -> bool:
+    """Whether lists and mappings of JSON are nested at most :data:`DEEPEST` times."""
     level = [content]
-    for _ in range(deepest):
+    for _ in range(DEEPEST):
         lists = [list(v.values()) if isinstance(v, dict) else v for v in level]
         level = [inner for v in lists if isinstance(v, list) for inner in v]
     return not level

@@ -146,7 +146,7 @@ def predict_large(
             if stamp_of(image, part, out, lock) != stamp:
                 raise changed_image(image, part)
             run.through("compare", Compare(mosaic, part), "Comparing seams")
-            count = number(mosaic, part, settle(mosaic, part, run.with_pairs()))
+            count = number(mosaic, part, settle(part, run.with_pairs()))
             table.add(["labels"])
             if not table.is_done("labels"):
                 make_labels(paint, count, spec.class_names, grid)

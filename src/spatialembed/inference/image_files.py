@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from spatialembed.data.images.kinds import SUFFIXES, ZARR, is_zarr
+from spatialembed.data.images.kinds import SUFFIXES, ZARR, is_plane_folder, is_zarr
 from spatialembed.data.images.pixel_size import pixel_size, plane_pixel_size
 from spatialembed.data.images.reading import is_stack, stack_size, stack_spacing
 from spatialembed.data.images.series import Series
@@ -96,7 +96,7 @@ def find_images(
                     "images; choose another folder"
                 )
     refuse_results(image.path for image in images.values())
-    kept = [i.path for i in images.values() if stacks and i.path.is_dir() and not is_zarr(i.path)]
+    kept = [i.path for i in images.values() if stacks and is_plane_folder(i.path)]
     folders = [folder for folder in kept if is_stack(folder)]
     if folders:
         alike = such(folders, "folders")

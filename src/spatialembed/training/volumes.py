@@ -9,7 +9,7 @@ from typing import Any
 
 from spatialembed.data.checks.volume_warnings import other_spacings
 from spatialembed.data.data_set import FileDataSet, Problem
-from spatialembed.data.images.kinds import SUFFIXES, is_zarr
+from spatialembed.data.images.kinds import SUFFIXES, is_plane_folder
 from spatialembed.data.images.reading import image_size, is_stack, stack_spacing
 from spatialembed.data.images.spacing import Spacing, in_words, unlike
 from spatialembed.embedding import PITCH
@@ -64,7 +64,7 @@ def _require_images(train: FileDataSet) -> None:
 
 def _in_planes(train: FileDataSet) -> str:
     """What to do where images of their own are taken for planes."""
-    if not (image := train.items[0].image).is_dir() or is_zarr(image):
+    if not is_plane_folder(image := train.items[0].image):
         return ""
     return f" (files of {image} are its planes; move images of their own into {image.parent})"
 

@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from spatialembed.data.data_set import FileDataSet, Problem
+from spatialembed.data.images.kinds import is_plane_folder
 from spatialembed.data.images.pixel_size import known_pixel_size
 from spatialembed.data.images.plane_folder import first_number
 from spatialembed.data.images.reading import stack_spacing
 from spatialembed.data.images.spacing import ALIKE, in_words
-from spatialembed.data.layouts.label_folder import LabelFolder, is_folder
+from spatialembed.data.layouts.label_folder import LabelFolder
 from spatialembed.errors import UserError
 from spatialembed.files.described import such
 
@@ -46,7 +47,7 @@ def _in_image(image: Path, mask: Path) -> Iterator[tuple[str, str]]:
 
 
 def _in_volume(image: Path, mask: Path) -> Iterator[tuple[str, str]]:
-    if is_folder(image) and is_folder(mask):
+    if is_plane_folder(image) and is_plane_folder(mask):
         starts = first_number(mask), first_number(image)
         if starts[0] != starts[1]:
             yield _RENUMBER, "numbers its planes from {}, its image from {}".format(*starts)

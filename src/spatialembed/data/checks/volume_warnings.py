@@ -8,8 +8,7 @@ from pathlib import Path
 
 from spatialembed.data.checks.one_image import Look
 from spatialembed.data.data_set import FileDataSet, Problem
-from spatialembed.data.images.reading import is_stack, stack_size, stated_shape
-from spatialembed.data.images.single_plane import is_image
+from spatialembed.data.images.reading import image_size, is_stack, stack_size, stated_shape
 from spatialembed.data.images.spacing import ALIKE, Spacing, in_words, unlike
 from spatialembed.errors import UserError
 from spatialembed.files.described import such
@@ -26,14 +25,23 @@ def of_another_kind(dataset: FileDataSet, i: int) -> str | None:
         if is_stack(item.truth):
             return f"{item.truth} is a stack, the first mask {first} an image; {remedy}"
         return _no_stack(item.truth) if is_stack(item.image) else None
-    if is_image(item.truth):
+    if _is_image(item.truth):
         return f"{item.truth} is an image, the first mask {first} a stack; {remedy}"
-    if is_image(item.image):
+    if _is_image(item.image):
         return (
             f"{item.image} is an image, its mask {item.truth} a stack; put the stack that the mask "
             "is of in its place, as one file"
         )
     return None
+
+
+def _is_image(path: Path) -> bool:
+    """Whether a file is an image and no stack, by the header alone; False of what is neither."""
+    try:
+        image_size(path)
+    except UserError:
+        return False
+    return True
 
 
 def _no_stack(mask: Path) -> str | None:

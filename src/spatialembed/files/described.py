@@ -258,12 +258,7 @@ def said(hint: Any) -> str:
     return KINDS.get(hint, MAPPING)
 
 
-_PLURAL: dict[Any, str] = {
-    int: "whole numbers",
-    float: "numbers",
-    str: "names",
-    Path: "paths",
-}
+_PLURAL: dict[Any, str] = {int: "whole numbers", float: "numbers", str: "names", Path: "paths"}
 
 
 def shown(value: Any) -> str:

@@ -125,12 +125,13 @@ def _joined(
     shape, dims, end = valid.shape[1:], valid.ndim - 1, valid.ndim - 1 + options.n_sigma
     own = _Own.of(objects)
     maps, single = (len(raw), dims, raw.shape[2]), (len(raw), raw.shape[2])
-    turned = torch.tanh(raw[:, :dims], out=torch.from_numpy(np.empty(maps, np.float32)))
+    numbers = raw.detach().numpy()
+    turned = np.tanh(numbers[:, :dims])  # by one thread a seventh of torch's time
     lanes = max(1, -(-threads // max(len(raw), 1)))  # threads to an image
     at, *room = scratch(maps, single, single, maps, (lanes, *maps))
-    _write_positions(turned, shape, options, at)
+    _write_positions(torch.from_numpy(turned), shape, options, at)
     center, centroid = _centers(at, shape, objects, own, options)
-    mean_sigma, spread = _bandwidths(raw.detach().numpy(), dims, own, options)
+    mean_sigma, spread = _bandwidths(numbers, dims, own, options)
     width = inverse_squared_width(mean_sigma)
     wide = np.ascontiguousarray(np.broadcast_to(width, center.shape))
     hinge, distance, in_position, in_center, in_width = _hinges(
@@ -144,7 +145,7 @@ def _joined(
     seed, taking_part = _seed(score, phi, objects, own, kind, valid, options)
     drift, in_drift = _drift(center - centroid if options.has_drift else None, objects)
     known = _Known(
-        raw.detach().numpy(), turned.numpy(), in_position, score, taking_part, in_center,
+        numbers, turned, in_position, score, taking_part, in_center,
         in_drift, in_sigma, mean_sigma, own.share, own.pixel, own.start, own.first,
     )  # fmt: skip
     return [hinge @ own.share, spread @ own.share, seed, drift], known

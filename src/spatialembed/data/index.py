@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -116,30 +115,30 @@ class ObjectIndex:
 
 def object_index(
     dataset: DataSet,
-    cache: str | Path | None = None,
     whole: bool = False,
     progress: Progress | None = None,
 ) -> ObjectIndex:
     """The index of a data set, of which only files are read that changed since it was last made.
 
+    It is kept in a hidden file in the data set's folder, or where that cannot be written in one in
+    the user's cache folder, or nowhere.
+
     Args:
         dataset: one split.
-        cache: file that the index is kept in. None: a hidden file in the data set's folder, or
-            where that cannot be written one in the user's cache folder, or none.
         whole: whether every image is decoded; otherwise the first :data:`DECODED` pixels are, and
             only the headers of further images.
         progress: told of every image that is read.
 
     Raises:
         UserError: no object anywhere, a file that cannot be read, image and truth of different
-            sizes, with ``whole`` an image too large to be read so, or ``cache`` not written.
+            sizes, or with ``whole`` an image too large to be read so.
     """
     if isinstance(dataset, Mixture):  # each set keeps its own
-        return _one_after_another([object_index(d, None, whole, progress) for d in dataset.sets])
+        return _one_after_another([object_index(d, whole, progress) for d in dataset.sets])
     if isinstance(dataset, Targets):
-        each = [object_index(d, None, whole, progress) for d in dataset.each]
+        each = [object_index(d, whole, progress) for d in dataset.each]
         return _of_targets(dataset, each)
-    files = [Path(cache)] if cache is not None else places(dataset, whole)
+    files = places(dataset, whole)
     if not files:
         return build_object_index(dataset)
     signature = signatures(dataset)
@@ -148,7 +147,7 @@ def object_index(
     if len(dataset) and np.array_equal(known.signature, signature):
         return _from_table(known.table, known.image_shape)
     table, shape = _read(dataset, known, signature, whole, progress)
-    save_index(files, Known(signature, table, shape), cache is not None)
+    save_index(files, Known(signature, table, shape))
     return _from_table(table, shape)
 
 

@@ -106,6 +106,8 @@ def test_cityscapes_has_the_official_figure(cityscapes, tmp_path) -> None:
     assert (
         evaluate(model("car", 3), cityscapes, min_region=10)["official"] == (evaluation["official"])
     )
+    with pytest.raises(UserError, match="not -1"):  # before an image is predicted
+        evaluate(model("car", 3), cityscapes, min_region=-1)
 
 
 def test_coco_has_the_official_figure(coco) -> None:

@@ -62,12 +62,14 @@ def official_score(
         max_found: found objects of an image and class that COCO's AP looks at.
 
     Raises:
-        UserError: ``min_region`` outside of Cityscapes; ``max_found`` outside of COCO.
+        UserError: ``min_region`` outside of Cityscapes or below 0; ``max_found`` outside of COCO.
     """
     if min_region is not None and not isinstance(dataset, Cityscapes):
         raise UserError(
             f"min_region is for Cityscapes' AP, and {dataset.root} is no Cityscapes; leave it out"
         )
+    if min_region is not None and min_region < 0:
+        raise UserError(f"min_region is a number of pixels, not {min_region}")
     if max_found < 1 or (max_found != MAX_FOUND and not isinstance(dataset, Coco)):
         raise UserError(
             f"max_found is for COCO's AP and a number of objects above 0; {max_found} is given "

@@ -66,7 +66,8 @@ def _shipped(name: str, path: Path) -> Shipped:
 def for_color() -> str:
     """What to do with an image in color that a model for grey ones was given."""
     names = [model.name for model in shipped() if model.spec.in_channels == COLORS]
+    one = "take the color that shows its objects (of a stain in blue, `predict --channel 2`)"
     grey = "convert it to grey, where its objects are dark with --invert"
     if names:
-        return f"predict it with a model for color ({', '.join(names)}), or {grey}"
-    return f"{grey}, or train a model on such images"
+        return f"predict it with a model for color ({', '.join(names)}), {one}, or {grey}"
+    return f"{one}, {grey}, or train a model on such images"

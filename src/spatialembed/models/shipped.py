@@ -63,10 +63,11 @@ def _shipped(name: str, path: Path) -> Shipped:
     return Shipped(name, finds, spec, path.stat().st_size / 1e6)
 
 
-def for_color() -> str:
-    """What to do with an image in color that a model for grey ones was given."""
+def for_color(otherwise: str) -> str:
+    """What to do with images in color that a model for grey ones was given: take another, or
+    ``otherwise``.
+    """
     names = [model.name for model in shipped() if model.spec.in_channels == COLORS]
-    grey = "convert it to grey, where its objects are dark with --invert"
     if names:
-        return f"predict it with a model for color ({', '.join(names)}), or {grey}"
-    return f"{grey}, or train a model on such images"
+        return f"take a model for color ({', '.join(names)}), or {otherwise}"
+    return f"{otherwise}, or train a model on such images"

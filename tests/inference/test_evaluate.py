@@ -116,6 +116,22 @@ def test_coco_has_the_official_figure(coco) -> None:
     assert evaluation["warnings"] == []
 
 
+def test_images_in_color_are_named_with_the_models_for_color(cityscapes) -> None:
+    image = next((cityscapes / "leftImg8bit/val/town").iterdir())
+    colors = np.stack([picture(BOXES["two"], value) for value in (90, 160, 220)], axis=-1)
+    for file in image.parent.iterdir():
+        save(file, colors)
+    told = r"_leftImg8bit\.png is in color, bright takes grey images; .* color \(.*cells.*tissue\)"
+    with pytest.raises(UserError, match=told):
+        evaluate(model("car"), cityscapes)
+
+
+def test_a_json_without_the_models_class_is_told_to_name_it_so(coco) -> None:
+    told = r"val\.json has no category 'cell'; it has object: choose among these, or.* rename them"
+    with pytest.raises(UserError, match=told):
+        evaluate(model("cell"), coco, "val")
+
+
 def spoil(root, **changes) -> None:
     """Change the first annotation of a COCO data set."""
     file = root / "annotations" / "instances_val.json"

@@ -171,7 +171,7 @@ def test_bad_files_and_unknown_classes_are_named(tmp_path):
         coco_ap(results, tmp_path / "cut.json")
     with pytest.raises(UserError, match=r"gone\.json"):
         coco_ap(tmp_path / "gone.json", truth)
-    with pytest.raises(UserError, match="'dog'"):
+    with pytest.raises(UserError, match="no class 'dog'; name some of"):
         coco_ap(results, truth, ["dog"])
     with pytest.raises(UserError, match="image_ids 99"):
         coco_ap(results, truth, image_ids=[99])

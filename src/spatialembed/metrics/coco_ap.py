@@ -231,7 +231,9 @@ def _category_ids(
     names = list(known) if class_names is None else class_names
     for name in names:
         if name not in known:
-            raise UserError(f"the COCO annotations have no class {name!r}; they have {list(known)}")
+            raise UserError(
+                f"the COCO annotations have no class {name!r}; name some of {', '.join(known)}"
+            )
     if not names:
         raise UserError("there is no class to score; name at least one")
     return {name: known[name] for name in names}

@@ -221,7 +221,9 @@ def test_images_of_more_found_objects_than_are_looked_at_are_counted():
     for row in results:
         per_image[row["image_id"], row["category_id"]] += 1
     most = max(per_image.values())
-    assert coco_ap(results, truth, max_found=most)["images_cut"] == 0
+    assert (
+        json.loads(json.dumps(coco_ap(results, truth, max_found=np.int64(most))))["images_cut"] == 0
+    )
     held = {image for (image, _), count in per_image.items() if count == most}
     assert coco_ap(results, truth, max_found=most - 1)["images_cut"] == len(held)
     assert coco_ap(results, truth, max_found=1, image_ids=[0])["images_cut"] == 1

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from spatialembed.errors import UserError, missing_extra
+from spatialembed.errors import UserError, missing_extra, require_number
 
 MAX_FOUND = 100
 """Found objects an image that the official evaluation looks at, the highest scores first."""
@@ -54,6 +54,7 @@ def coco_ap(
         from faster_coco_eval import COCO, COCOeval_faster
     except ImportError as error:
         raise missing_extra("COCO AP", "eval") from error
+    max_found = int(require_number(max_found, "max_found", whole=True))
     if max_found < 1:
         raise UserError(f"max_found is a positive number of objects, not {max_found}")
     with _of_coco_form(f"{_named(ground_truth, 'the COCO annotations')} or the results"):

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reference
-from spatialembed.kernels.hinge import hinge_steps
+from spatialembed.kernels.hinge import add_keys, hinge_steps
+from spatialembed.kernels.sort import sort_keys
 from spatialembed.lovasz import lovasz_hinge, lovasz_hinge_segments
 
 
@@ -68,15 +69,14 @@ def test_compiled_steps_are_those_of_the_set_function(inside, outside, with_ties
     errors = np.random.default_rng(seed).uniform(0, 2, inside + outside).astype(np.float32)
     if with_ties:
         errors = np.round(errors * 4) / 4
-    errors[inside:] = np.sort(errors[inside:])[::-1]
     labels = np.arange(len(errors)) < inside
     logits = np.where(labels, 1 - errors, errors - 1)
     expected, slope = reference.lovasz_hinge(logits.astype(np.float64), labels)
     steps = np.empty_like(errors)
-    step_in, step_out = steps[:inside], steps[inside:]
-    scratch = np.empty(3 * len(errors), np.uint64)
-    value = hinge_steps(errors[:inside], errors[inside:], step_in, step_out, scratch)
+    keys, half, out = np.empty((3, len(errors)), np.uint64)
+    keys = sort_keys(keys[: add_keys(errors, 0, keys, 0)], half, out)
+    value = hinge_steps(keys, inside, half, steps)
     assert value == pytest.approx(expected, rel=1e-6, abs=1e-12)
     if len(np.unique(errors)) == len(errors):  # equal errors may take their steps in any order
-        np.testing.assert_allclose(step_in, -slope[:inside], rtol=1e-5, atol=1e-9)
-        np.testing.assert_allclose(step_out, slope[inside:], rtol=1e-5, atol=1e-9)
+        np.testing.assert_allclose(steps[:inside], -slope[:inside], rtol=1e-5, atol=1e-9)
+        np.testing.assert_allclose(steps[inside:], slope[inside:], rtol=1e-5, atol=1e-9)

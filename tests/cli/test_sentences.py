@@ -13,7 +13,7 @@ from spatialembed.cli.commands import COMMANDS
 from spatialembed.cli.main import main
 from spatialembed.cli.options import build_parser, prepared
 from spatialembed.cli.recipe import require_recipe
-from spatialembed.console.output import others_silent
+from spatialembed.console.output import console, errors, others_silent
 from spatialembed.errors import UserError
 from spatialembed.files.described import did_you_mean, read_json
 from spatialembed.files.writing import require_writable
@@ -321,3 +321,10 @@ def test_a_diameter_that_would_fill_the_memory(run: Path) -> None:
 def test_a_million_workers() -> None:
     with pytest.raises(UserError, match="from 1 to 1024, not 1000000"):
         Workers(10**6)
+
+
+def test_names_of_files_are_printed_as_they_are():
+    for where in (console, errors):
+        with where.capture() as said:
+            where.print("[a]/cells:bug:.png")
+        assert said.get() == "[a]/cells:bug:.png\n"

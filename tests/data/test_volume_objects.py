@@ -164,12 +164,11 @@ def test_the_index_is_kept_on_disk(tmp_path, read) -> None:
 
 def test_a_cache_of_images_is_not_one_of_volumes(tmp_path, read) -> None:
     data = write(tmp_path, {"a": MASK[0] + 1, "b": MASK[1]}, axes="YX")
-    cache = tmp_path / "cache.npz"
-    assert object_index(data, cache).dims == 2
+    assert object_index(data).dims == 2
     volumes = write(tmp_path, {"a": MASK, "b": MASK})
-    assert same(object_index(volumes, cache), build_object_index(volumes))
+    assert same(object_index(volumes), build_object_index(volumes))
     read.clear()
-    assert object_index(volumes, cache).dims == 3
+    assert object_index(volumes).dims == 3
     assert read == []
 
 

@@ -106,6 +106,8 @@ def test_cityscapes_has_the_official_figure(cityscapes, tmp_path) -> None:
     assert (
         evaluate(model("car", 3), cityscapes, min_region=10)["official"] == (evaluation["official"])
     )
+    with pytest.raises(UserError, match="not -1"):  # before an image is predicted
+        evaluate(model("car", 3), cityscapes, min_region=-1)
 
 
 def test_coco_has_the_official_figure(coco) -> None:
@@ -186,9 +188,10 @@ def test_coco_results_are_kept_for_other_tools(coco, tmp_path) -> None:
     assert all("bbox" not in row for row in rows)
 
 
-def test_max_found_is_of_coco_and_above_0(coco, label_folder) -> None:
+def test_max_found_is_of_coco_and_above_0(coco, label_folder, tmp_path) -> None:
     pytest.importorskip("faster_coco_eval")
-    assert evaluate(model(), coco, "val", max_found=7)["official"]["max_found"] == 7
+    out = tmp_path / "out"  # whose json has no number of NumPy's
+    assert evaluate(model(), coco, "val", out, max_found=np.int64(7))["official"]["max_found"] == 7
     for data, number in ((label_folder, 7), (coco, 0)):
         with pytest.raises(UserError, match="max_found is for COCO's AP"):
             evaluate(model(), data, None if data == label_folder else "val", max_found=number)

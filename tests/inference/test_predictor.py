@@ -249,7 +249,8 @@ def test_images_in_color_are_sent_to_a_model_for_color(tmp_path, monkeypatch) ->
     spec = ModelSpec("residual_unet", {"widths": [8, 8], "blocks": [1, 1]}, in_channels=3)
     save_model(tmp_path / "hues.safetensors", spec.build(), spec)
     monkeypatch.setattr(shipped, "packaged", lambda *_: [tmp_path / "hues.safetensors"])
-    with pytest.raises(UserError, match=r"take a model for color \(hues\), or convert it to grey"):
+    told = r"a model for color \(hues\), take the color .*--channel 2`\), or convert it to grey"
+    with pytest.raises(UserError, match=told):
         bright().predict(squares(3) * np.uint8([1, 2, 3]))
 
 

@@ -19,7 +19,8 @@ from spatialembed.large import ModelSource, Workers, predict_large, predict_many
 from spatialembed.large import image as large_image
 from spatialembed.large.mosaic import Mosaic
 from spatialembed.large.work_table import WorkTable
-from spatialembed.models.checkpoint import ModelSpec, save_model
+from spatialembed.models.checkpoint import save_model
+from spatialembed.models.spec import ModelSpec
 
 zarr = pytest.importorskip("zarr")
 pytest.importorskip("distributed")

@@ -32,7 +32,7 @@ def write(folder, tile, objects) -> None:
 
 def finished(mosaic, folder) -> np.ndarray:
     compared = [tile for tile in range(len(mosaic)) if Compare(mosaic, folder)(tile)["pairs"]]
-    count = number(mosaic, folder, settle(mosaic, folder, iter(compared)))
+    count = number(mosaic, folder, settle(folder, iter(compared)))
     labels = np.full(mosaic.shape, -1, np.int64)
     for tile in range(len(mosaic)):
         labels[mosaic.core_of(tile)] = painted(mosaic, folder, tile)

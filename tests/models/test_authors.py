@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from spatialembed.errors import UserError
-from spatialembed.models.checkpoint import load_authors_model
+from spatialembed.models.authors import load_authors_model
 
 State = dict[str, Tensor]
 DILATIONS = [1] * 6 + [1] + [2, 4, 8, 16] * 2

@@ -16,7 +16,7 @@ from torch import nn
 from spatialembed.errors import UserError
 from spatialembed.inference.loading import load
 from spatialembed.models import build
-from spatialembed.models.checkpoint import load_authors_model
+from spatialembed.models.authors import load_authors_model
 
 GRID = {"n_x": 101, "n_y": 51, "n_z": 21, "pixel_z": 0.5}
 

@@ -9,8 +9,9 @@ from torch import nn
 
 from spatialembed.errors import UserError
 from spatialembed.models import checkpoint
-from spatialembed.models.checkpoint import ModelSpec, load_model, save_model
+from spatialembed.models.checkpoint import load_model, save_model
 from spatialembed.models.normalization import Normalization
+from spatialembed.models.spec import ModelSpec
 
 SPEC = ModelSpec(
     network="residual_unet",

@@ -14,7 +14,9 @@ from torch import Tensor
 
 from spatialembed.errors import UserError
 from spatialembed.models import build, outline
-from spatialembed.models.checkpoint import ModelSpec, load_authors_model, load_model, save_model
+from spatialembed.models.authors import load_authors_model
+from spatialembed.models.checkpoint import load_model, save_model
+from spatialembed.models.spec import ModelSpec
 
 OPTIONS = {"widths": [8, 16], "blocks": [1, 1]}
 SPEC = ModelSpec("residual_unet", OPTIONS, in_channels=1)

@@ -16,7 +16,7 @@ from typing import TypeAlias
 import numpy as np
 
 from spatialembed.app.zipped import unzipped
-from spatialembed.data.images.reading import pixels_of, read_image, read_stack, stack_size
+from spatialembed.data.images.reading import image_size, read_image, read_stack, stack_size
 from spatialembed.errors import UserError
 from spatialembed.formats.label_images import save_label_tiff
 from spatialembed.formats.measurements import write_measurements
@@ -129,7 +129,7 @@ def study(model: Model, path: Path) -> Study:
     """
     with unzipped(path) as held:
         try:
-            return (_image if model.spec.dims == 2 else _volume)(model, held)
+            return _seen(model, held)
         except UserError as error:
             raise UserError(_for_the_page(str(error).replace(str(held), path.name))) from error
 
@@ -145,29 +145,17 @@ def _for_the_page(sentence: str) -> str:
     )
 
 
-def _image(model: Model, path: Path) -> Study:
-    megapixels = pixels_of(path) / 1e6  # before they fill the memory
-    if megapixels > MOST_MEGAPIXELS:
+def _seen(model: Model, path: Path) -> Study:
+    is_volume = model.spec.dims == 3
+    shape = stack_size(path) if is_volume else image_size(path)
+    millions, unit = math.prod(shape) / 1e6, "million voxels" if is_volume else "megapixels"
+    if millions > MOST_MEGAPIXELS:  # before they fill the memory
         raise UserError(
-            f"{path.name} has {megapixels:.0f} megapixels, this page takes up to "
-            f"{MOST_MEGAPIXELS}: cut it, or use spatialembed predict, which takes any size"
+            f"{path.name} has {millions:.0f} {unit}, this page takes up to {MOST_MEGAPIXELS}: cut "
+            "it, or use spatialembed predict, which takes any size"
         )
-    return _seen(model, path, read_image(path))
-
-
-def _volume(model: Model, path: Path) -> Study:
-    millions = math.prod(stack_size(path)) / 1e6
-    if millions > MOST_MEGAPIXELS:
-        raise UserError(
-            f"{path.name} has {millions:.0f} million voxels, this page takes up to "
-            f"{MOST_MEGAPIXELS}: cut it, or use spatialembed predict"
-        )
-    return _seen(model, path, read_stack(path))
-
-
-def _seen(model: Model, path: Path, image: np.ndarray) -> Study:
-    notes: list[str] = []
-    spacing = spacing_of(ImageFile(path, path.stem), model, notes, image.ndim == 4)
+    image, notes = (read_stack if is_volume else read_image)(path), list[str]()
+    spacing = spacing_of(ImageFile(path, path.stem), model, notes, is_volume)
     sized = model.for_image(image, path.name, spacing)
     larger, output = sized.larger / model.larger, sized.raw(image, path.name)
     return Study(path.stem, image, output, sized, spacing, larger, tuple(notes))

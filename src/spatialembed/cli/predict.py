@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -78,7 +79,6 @@ def run_predict(
     """
     from spatialembed.data.images.reading import further_images
     from spatialembed.data.images.series import Series, Which
-    from spatialembed.data.images.single_plane import is_image
     from spatialembed.formats.results_folder import Results
     from spatialembed.inference.asked import asked_spacing
     from spatialembed.inference.folder import predict_files
@@ -115,8 +115,9 @@ def run_predict(
         told = (track, asked, _tell)
         count = predict_large(source, image, out, who, overwrite, *settings, None, *told)
         console.print(f"{count} instances in {out}", soft_wrap=True)
-        if is_image(image, asked) and (further := further_images(image, asked)):
-            warn([f"{image} {further}"])
+        with suppress(UserError):  # of a stack, which is read as one
+            if further := further_images(image, asked):
+                warn([f"{image} {further}"])
         return 0
     results = Results(out, format or (), overlay, annotations)
     loaded = load(*given)

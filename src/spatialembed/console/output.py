@@ -11,9 +11,12 @@ from contextlib import contextmanager
 from rich.console import Console
 
 # Tables that are piped or stored keep their columns; rich would fold them at 80 letters.
-# Names of files and classes are printed as they are: in rich's own markup "[a]" would be a style.
-console = Console(width=None if sys.stdout.isatty() else 200, markup=False, highlight=False)
-errors = Console(stderr=True, markup=False, highlight=False)
+# Names of files and classes are printed as they are: in rich's own markup "[a]" would be a style,
+# and ":a:" a picture.
+console = Console(
+    width=None if sys.stdout.isatty() else 200, markup=False, highlight=False, emoji=False
+)
+errors = Console(stderr=True, markup=False, highlight=False, emoji=False)
 
 
 @contextmanager

@@ -68,7 +68,7 @@ def read(source: Source) -> Iterator[Picture]:
                 f"{root} has masks of several targets, each a folder of masks: move those of one "
                 "to a data set of their own, and convert that"
             )
-        for i, (name, image, truth, _) in enumerate(data.items[i] for i in range(len(data))):
+        for i, (name, image, truth, _) in enumerate(data.items):
             mask, classes, unknown = data.truth(i)
             if (size := source.size(image, truth)) != mask.shape:
                 raise UserError(unequal(image, size, truth, mask.shape))

@@ -19,7 +19,7 @@ from spatialembed.data.images.reading import image_size
 from spatialembed.data.layouts.other_layouts import kind_of_json
 from spatialembed.data.layouts.splits import split_of
 from spatialembed.errors import UserError
-from spatialembed.files.names import composed, file_in_json, is_hidden
+from spatialembed.files.names import composed, file_in_json, is_hidden, loosely
 
 _WORDS = re.compile(r"[^a-zA-Z]+")
 
@@ -65,7 +65,7 @@ class Source:
     def _by_name(self) -> dict[str, list[Path]]:
         found = defaultdict(list)
         for file in self.images:
-            found[_loose(file.name)].append(file)
+            found[loosely(file.name)].append(file)
         return found
 
     def image(self, name: Any, told: Path) -> Path:
@@ -79,8 +79,8 @@ class Source:
         if not isinstance(name, str) or not Path(file_in_json(name)).name:
             raise UserError(f"{told} has an annotation that names no image; correct it")
         parts = file_in_json(name).split("/")
-        found = self._by_name.get(_loose(parts[-1]), [])
-        found = found or self._by_name.get(_loose(_PREFIX.sub("", parts[-1], count=1)), [])
+        found = self._by_name.get(loosely(parts[-1]), [])
+        found = found or self._by_name.get(loosely(_PREFIX.sub("", parts[-1], count=1)), [])
         if not found:
             raise UserError(
                 f"{told} names the image {name[:200]}, which is not below {self.root}; put it "
@@ -161,11 +161,6 @@ def _below(folder: Path) -> Iterator[Path]:
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not is_hidden(name)]
         yield from (Path(place, name) for name in files if not is_hidden(name))
-
-
-def _loose(name: str) -> str:
-    start, suffix = os.path.splitext(composed(name))
-    return start + suffix.lower()
 
 
 def read_text(file: Path) -> str:

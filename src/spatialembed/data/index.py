@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -117,38 +116,39 @@ class ObjectIndex:
 
 def object_index(
     dataset: DataSet,
-    cache: str | Path | None = None,
     whole: bool = False,
     progress: Progress | None = None,
 ) -> ObjectIndex:
     """The index of a data set, of which only files are read that changed since it was last made.
 
+    It is kept in a hidden file in the data set's folder, or where that cannot be written in one in
+    the user's cache folder, or nowhere.
+
     Args:
         dataset: one split.
-        cache: file that the index is kept in. None: a hidden file in the data set's folder, or
-            where that cannot be written one in the user's cache folder, or none.
         whole: whether every image is decoded; otherwise the first :data:`DECODED` pixels are, and
             only the headers of further images.
         progress: told of every image that is read.
 
     Raises:
         UserError: no object anywhere, a file that cannot be read, image and truth of different
-            sizes, with ``whole`` an image too large to be read so, or ``cache`` not written.
+            sizes, or with ``whole`` an image too large to be read so.
     """
     if isinstance(dataset, Mixture):  # each set keeps its own
-        return _one_after_another([object_index(d, None, whole, progress) for d in dataset.sets])
+        return _one_after_another([object_index(d, whole, progress) for d in dataset.sets])
     if isinstance(dataset, Targets):
-        each = [object_index(d, None, whole, progress) for d in dataset.each]
+        each = [object_index(d, whole, progress) for d in dataset.each]
         return _of_targets(dataset, each)
-    files = [Path(cache)] if cache is not None else places(dataset, whole)
+    files = places(dataset, whole)
     if not files:
         return build_object_index(dataset)
     signature = signatures(dataset)
     known = known_index(files, signature, _dims(dataset))
-    if np.array_equal(known.signature, signature):
+    # Of no images nothing is known, and nothing changed: there is no object.
+    if len(dataset) and np.array_equal(known.signature, signature):
         return _from_table(known.table, known.image_shape)
     table, shape = _read(dataset, known, signature, whole, progress)
-    save_index(files, Known(signature, table, shape), cache is not None)
+    save_index(files, Known(signature, table, shape))
     return _from_table(table, shape)
 
 
@@ -241,11 +241,11 @@ def _read(
     table = np.concatenate([table, np.frombuffer(rows, np.int32).reshape(-1, table.shape[1])])
     table = table[np.argsort(table[:, 0], kind="stable")]
     if not len(table):
-        where = dataset.files(0)[-1].parent if count else "the data set"
+        masks = f"masks in {dataset.files(0)[-1].parent}" if count else "none has a mask of it"
         of = "" if dataset.class_names == ("object",) else f" of {', '.join(dataset.class_names)}"
         images = some(count, f"{dataset.split} {'image' if _dims(dataset) == 2 else 'volume'}")
         raise UserError(
-            f"no object{of} in the {images} (masks in {where}); label some, or choose other classes"
+            f"no object{of} in the {images} ({masks}); label some, or choose other classes"
             + (", or hold out more images (--holdout)" if dataset.split == "val" else "")
             # which may be why, as where all annotations are set aside
             + "".join(f"; {problem}" for problem in getattr(dataset, "problems", ())[:2])

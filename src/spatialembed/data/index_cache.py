@@ -7,6 +7,7 @@ import json
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def nothing(dims: int) -> Known:
     return Known(np.zeros(0, np.uint64), *empty)
 
 
-def places(dataset: DataSet, whole: bool = False) -> list[Path]:
+def places(dataset: DataSet, whole: bool) -> list[Path]:
     """Files that the index of ``dataset`` may be kept in, the best first; none without a folder.
 
     Each set of classes has its own, and so have each way to read the truth, and images that
@@ -125,20 +126,12 @@ def known_index(files: Sequence[Path], signature: np.ndarray, dims: int) -> Know
     return next(same, next(iter(found), nothing(dims)))
 
 
-def save_index(files: Iterable[Path], known: Known, needed: bool) -> None:
-    """Write to the first of ``files`` that can be written.
-
-    Raises:
-        UserError: there is none, and it was ``needed``.
-    """
+def save_index(files: Iterable[Path], known: Known) -> None:
+    """Write to the first of ``files`` that can be written, if there is one."""
     for file in files:
-        try:
+        with suppress(UserError):
             with atomic_write(file) as temporary, temporary.open("wb") as stream:
                 np.savez(stream, **vars(known))
-        except UserError:
-            if needed:
-                raise
-        else:
             return
 
 

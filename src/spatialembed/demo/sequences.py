@@ -68,7 +68,7 @@ def draw_sequence(
     parents: dict[int, int] = {}
     images, label_maps = [], []
     for _ in range(8):  # find room before the film begins
-        _push(living, diameter, side)
+        _push(living, diameter)
     for _ in range(frames):
         label_map = _painted(living, side, diameter)
         label_maps.append(label_map)
@@ -82,7 +82,7 @@ def draw_sequence(
                 daughters = _divided(cell, (next(ids), next(ids)), diameter)
                 parents |= {daughter.id: cell.id for daughter in daughters}
                 living += daughters
-        _push(living, diameter, side)
+        _push(living, diameter)
     return CellSequence(np.stack(images), np.stack(label_maps), parents)
 
 
@@ -118,7 +118,7 @@ def _size(cell: _Cell, diameter: float) -> float:
     return diameter * float(np.sqrt(2 / 3 * (1 + cell.age)))
 
 
-def _push(living: list[_Cell], diameter: float, side: int) -> None:
+def _push(living: list[_Cell], diameter: float) -> None:
     """Cells that lie on each other give way, half of what is missing at a time."""
     for a in range(len(living)):
         for b in range(a):

@@ -7,7 +7,7 @@ in a person's words, before anything is made of it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 from difflib import get_close_matches
@@ -42,6 +42,8 @@ class UnknownName(UserError):
 LARGEST_TEXT = 4_000_000
 """Bytes of JSON that describe a model or settings, at most; real ones have some thousands."""
 
+DEEPEST = 50
+"""Times that lists and mappings of JSON may be nested."""
 MAPPING = "a mapping of names to values"
 
 KINDS: dict[Any, str] = {
@@ -102,10 +104,10 @@ def _shallow(content: Any, where: str, remedy: str) -> Any:
     return content
 
 
-def is_shallow(content: Any, deepest: int = 50) -> bool:
-    """Whether lists and mappings of JSON are nested at most so deep."""
+def is_shallow(content: Any) -> bool:
+    """Whether lists and mappings of JSON are nested at most :data:`DEEPEST` times."""
     level = [content]
-    for _ in range(deepest):
+    for _ in range(DEEPEST):
         lists = [list(v.values()) if isinstance(v, dict) else v for v in level]
         level = [inner for v in lists if isinstance(v, list) for inner in v]
     return not level
@@ -256,12 +258,7 @@ def said(hint: Any) -> str:
     return KINDS.get(hint, MAPPING)
 
 
-_PLURAL: dict[Any, str] = {
-    int: "whole numbers",
-    float: "numbers",
-    str: "names",
-    Path: "paths",
-}
+_PLURAL: dict[Any, str] = {int: "whole numbers", float: "numbers", str: "names", Path: "paths"}
 
 
 def shown(value: Any) -> str:
@@ -296,3 +293,8 @@ def _plain(word: str) -> str:
 def some(count: int, noun: str) -> str:
     """A number of things in words."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def such(alike: Sized, things: str = "images") -> str:
+    """How many there are of what a sentence says of the first; empty where that is alone."""
+    return f" ({len(alike)} such {things})" if len(alike) > 1 else ""

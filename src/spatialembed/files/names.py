@@ -22,6 +22,12 @@ def composed(name: str) -> str:
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
+def loosely(name: str) -> str:
+    """A file's name as two are compared by where case may differ: composed, the suffix lower."""
+    start, suffix = os.path.splitext(composed(name))
+    return start + suffix.lower()
+
+
 def stem(name: str, *endings: str) -> str:
     """A file's name without its suffix and the first of ``endings`` that it has, composed.
 

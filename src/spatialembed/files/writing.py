@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache, lru_cache
 from pathlib import Path
@@ -58,10 +59,16 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
             os.close(handle)
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write plain values as JSON, whole or not at all."""
+def write_json(path: Path, content: Any, indent: int | None = None) -> None:
+    """Write plain values as JSON, whole or not at all; for people to read with an ``indent``."""
     with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(content), encoding="utf-8")
+        temporary.write_text(json.dumps(content, indent=indent), encoding="utf-8")
+
+
+def write_csv(path: str | Path, rows: Iterable[Iterable[object]]) -> None:
+    """Write a table as CSV, whole or not at all; the first row names the columns."""
+    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
 
 
 @contextmanager

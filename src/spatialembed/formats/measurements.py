@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 
 from spatialembed.data.images.spacing import one_an_axis
 from spatialembed.errors import missing_extra
-from spatialembed.files.writing import atomic_write
+from spatialembed.files.writing import write_csv
 from spatialembed.formats.volume_measurements import in_channels, volume_measurements
 from spatialembed.instances import Instances
 
@@ -120,7 +119,4 @@ def write_measurements(
     for name, further in (more or {}).items():
         columns = [*columns, name]
         rows = [{**row, name: further[int(str(row["label"])) - 1]} for row in rows]
-    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(path, [columns, *(row.values() for row in rows)])

@@ -6,10 +6,8 @@ does one after the other, and takes two thirds of the time.
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from contextlib import suppress
-from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +26,7 @@ TOLERANCE = 1e-3
 """Largest difference between the two, in units of the raw output."""
 
 
-class CpuNetwork:
+class CpuNetwork(TorchNetwork):
     """A network in torch until it has seen so many pixels, from then on by OpenVINO.
 
     Where OpenVINO is not installed, cannot run a network or says something else, torch goes on.
@@ -40,15 +38,10 @@ class CpuNetwork:
     """
 
     def __init__(self, module: nn.Module, channels: int, dims: int = 2) -> None:
-        self.module = module
+        super().__init__(module)
         self._channels, self._dims = channels, dims
         self._network: Network = TorchNetwork(module)
         self._seen = 0
-
-    @property
-    def stride(self) -> int:
-        """Of what the sides of planes are multiples in the network."""
-        return strides(self.module, 2)[0]
 
     def __call__(self, image: Float[np.ndarray, "C *S"]) -> Float[np.ndarray, "M *S"]:
         """Raw output (D + n_sigma + K, *S) float32 of a normalised image of any size."""
@@ -63,11 +56,6 @@ class CpuNetwork:
     def __reduce__(self) -> tuple[type[CpuNetwork], tuple[nn.Module, int, int]]:
         """Another process begins with torch: what OpenVINO made cannot be sent."""
         return CpuNetwork, (self.module, self._channels, self._dims)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> CpuNetwork:
-        """As it is sent to another process: torch copies a traced network without its strides."""
-        copied: CpuNetwork = pickle.loads(pickle.dumps(self))
-        return copied
 
     def _faster(self) -> EngineNetwork:
         steps = strides(self.module, self._dims)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -22,7 +21,8 @@ from spatialembed.data.layouts.cityscapes import Cityscapes
 from spatialembed.data.open import refuse, scan_data
 from spatialembed.data.targets import Targets
 from spatialembed.errors import UserError
-from spatialembed.files.writing import atomic_write
+from spatialembed.files.described import such
+from spatialembed.files.writing import write_json
 from spatialembed.inference.folder import Outcome
 from spatialembed.inference.image_files import ImageFile, spacing_in
 from spatialembed.inference.layout_scores import official_score, unscored
@@ -165,8 +165,7 @@ def evaluate(
         evaluation["warnings"].append(NOTHING)
     evaluation["seconds"] = {part: total / len(dataset) for part, total in clock.items()}
     if folder is not None:
-        with atomic_write(folder / "evaluation.json") as path:
-            path.write_text(json.dumps(evaluation, indent=1), encoding="utf-8")
+        write_json(folder / "evaluation.json", evaluation, indent=1)
     return evaluation
 
 
@@ -183,8 +182,7 @@ def _about_sizes(dataset: FileDataSet, model: Model) -> Iterator[str | Problem]:
             kinds.setdefault(note, []).append(path)
         seen.append(Outcome(ImageFile(path, name), 0, ratios=model.shown_at(spacing)))
     for note, files in kinds.items():
-        of = f" ({len(files)} such {dataset.things})" if files[1:] else ""
-        yield Problem(files[0], note + of, True)
+        yield Problem(files[0], note + such(files, dataset.things), True)
     yield from filter(None, (true_size(seen, model), unknown_size(seen, model)))
 
 

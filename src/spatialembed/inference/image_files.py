@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from spatialembed.data.images.kinds import SUFFIXES, ZARR, is_zarr
+from spatialembed.data.images.kinds import SUFFIXES, ZARR, is_plane_folder, is_zarr
 from spatialembed.data.images.pixel_size import pixel_size, plane_pixel_size
 from spatialembed.data.images.reading import is_stack, stack_size, stack_spacing
 from spatialembed.data.images.series import Series
@@ -27,6 +27,7 @@ from spatialembed.data.layouts.unread_files import (
     walk,
 )
 from spatialembed.errors import UserError
+from spatialembed.files.described import such
 from spatialembed.files.names import composed
 
 if TYPE_CHECKING:
@@ -95,11 +96,11 @@ def find_images(
                     "images; choose another folder"
                 )
     refuse_results(image.path for image in images.values())
-    kept = [i.path for i in images.values() if stacks and i.path.is_dir() and not is_zarr(i.path)]
+    kept = [i.path for i in images.values() if stacks and is_plane_folder(i.path)]
     folders = [folder for folder in kept if is_stack(folder)]
     if folders:
-        such = f" ({len(folders)} such folders)" * (len(folders) > 1)
-        tell(f"the files of {folders[0]} are taken for the planes of one stack{such}")
+        alike = such(folders, "folders")
+        tell(f"the files of {folders[0]} are taken for the planes of one stack{alike}")
     return list(images.values())
 
 

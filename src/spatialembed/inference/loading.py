@@ -15,7 +15,8 @@ from spatialembed.files.described import fitting, in_python
 from spatialembed.inference.network import Network
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.processor import on_processor
-from spatialembed.models.checkpoint import MODEL_FILE, load_authors_model, load_model
+from spatialembed.models.authors import load_authors_model
+from spatialembed.models.checkpoint import MODEL_FILE, load_model
 from spatialembed.models.shipped import in_8_bits, shipped_models
 
 if TYPE_CHECKING:

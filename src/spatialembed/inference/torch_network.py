@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -51,9 +51,9 @@ class TorchNetwork:
         result: np.ndarray = output[0].float().cpu().numpy()
         return result
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> TorchNetwork:
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """As it is sent to another process: torch copies a traced network without its strides."""
-        copied: TorchNetwork = pickle.loads(pickle.dumps(self))
+        copied: Self = pickle.loads(pickle.dumps(self))
         return copied
 
 

@@ -31,7 +31,7 @@ class Pixels(NamedTuple):
     """Pixels of each image of a batch that some object may reach, in the order of cells."""
 
     start: np.ndarray  # (B, cells + 1) int32 where each cell's pixels begin below
-    pixel: np.ndarray  # (B, P) int32 pixels of the image
+    slot: np.ndarray  # (B, P) int32 place of each pixel in that order, those of no reach at the end
     position: np.ndarray  # (B, D, P) float32 embeddings
     owner: np.ndarray  # (B, P) int32 objects, −1 for none
 
@@ -111,8 +111,13 @@ def give_pixel(slot: int, value: float, twin: np.ndarray, values: np.ndarray) ->
 
 @kernel(parallel=True)
 def bin_pixels(
-    position: np.ndarray, valid: np.ndarray, object_of: np.ndarray, objects: Objects, grid: Grid
-) -> Pixels:
+    position: np.ndarray,
+    valid: np.ndarray,
+    object_of: np.ndarray,
+    objects: Objects,
+    grid: Grid,
+    near: Pixels,
+) -> None:
     """Sort the pixels of each image that some object may reach by the cell they embed into.
 
     Step 3 of :mod:`spatialembed.terms.instance`. The grid is the same for every image.
@@ -123,28 +128,22 @@ def bin_pixels(
         object_of: (B · P,) int32 object of every pixel, −1 for none.
         objects: the objects.
         grid: the grid over all that they reach.
+        near: what is written to, ``start`` being 0.
     """
     images, dims, pixels = position.shape
-    cells = grid.counts.prod()
-    start = np.zeros((images, cells + 1), np.int32)
-    order = np.empty((images, pixels), np.int32)
-    ordered = np.empty((images, dims, pixels), np.float32)
-    owner = np.empty((images, pixels), np.int32)
     for b in prange(images):
         # Most pixels are near no object: what is not marked is not looked at.
-        marked = np.zeros(cells, np.bool_)
+        marked = np.zeros(grid.counts.prod(), np.bool_)
         for k in range(objects.first[b], objects.first[b + 1]):
             _mark(objects, k, grid, marked)
         of_image = slice(b * pixels, (b + 1) * pixels)
-        slot = np.zeros(pixels, np.int32)
+        slot = near.slot[b]
+        slot[:] = 0
         find_cells(position[b], grid, slot)
-        _all_to_slots(slot, marked, valid[of_image], start[b])
-        for p in range(pixels):
-            order[b, np.uint32(slot[p])] = p
-        _move(object_of[of_image], slot, owner[b])
+        _all_to_slots(slot, marked, valid[of_image], near.start[b])
+        _move(object_of[of_image], slot, near.owner[b])
         for d in range(dims):
-            _move(position[b, d], slot, ordered[b, d])
-    return Pixels(start, order, ordered, owner)
+            _move(position[b, d], slot, near.position[b, d])
 
 
 @kernel()
@@ -159,10 +158,12 @@ def _all_to_slots(
     to = np.full(len(marked) + 1, rest, np.int32)  # the last one is −1's
     for c in range(len(marked)):
         to[c] = c if marked[c] else rest
+    for p in range(len(cell)):  # apart from the next, or a tenth as many at once
+        cell[p] = cell[p] if valid[p] & (cell[p] >= 0) else rest
     for p in range(len(cell)):
-        inside = valid[p] and cell[p] >= 0
-        cell[p] = to[np.uint32(cell[p] if inside else rest)]
-        start[np.uint32(cell[p])] += 1
+        cell[p] = to[np.uint32(cell[p])]
+    for c in cell:
+        start[np.uint32(c)] += 1
     total = np.int32(0)
     for c in range(len(start)):
         total, start[c] = total + start[c], total

@@ -32,8 +32,9 @@ def output_gradient(
     first: np.ndarray,
     low: np.float32,
     high: np.float32,
-) -> np.ndarray:
-    """(B, C, P) float32 gradient.
+    out: np.ndarray,
+) -> None:
+    """Write the gradient.
 
     Args:
         raw: (B, C, P) float32 raw output.
@@ -45,10 +46,10 @@ def output_gradient(
         pixel, start: the objects' pixels, see own.py.
         first: (B + 1,) where each image's objects begin.
         low, high: the range of bandwidths.
+        out: (B, C, P) float32 that is written to.
     """
     images, channels, _ = raw.shape
     dims, classes = turned.shape[1], in_seed.shape[1]
-    out = np.empty_like(raw)
     for b in prange(images):
         for d in range(dims):
             _back_through_tanh(in_position[b, d], turned[b, d], weight[0], out[b, d])
@@ -61,7 +62,6 @@ def output_gradient(
                 _add_pull(own, pulls.position[d, k], turned[b, d], out[b, d])
             for c in range(len(pulls.sigma)):
                 _pull_sigma(own, raw[b, dims + c], c, k, pulls, low, high, out[b, dims + c])
-    return out
 
 
 @kernel()

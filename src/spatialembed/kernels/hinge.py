@@ -5,17 +5,27 @@ from __future__ import annotations
 import numpy as np
 
 from spatialembed.kernels.compiling import kernel
-from spatialembed.kernels.sort import largest_first
+from spatialembed.kernels.sort import falling_key
 
 
 @kernel()
-def hinge_steps(
-    inside: np.ndarray,
-    outside: np.ndarray,
-    step_in: np.ndarray,
-    step_out: np.ndarray,
-    scratch: np.ndarray,
-) -> float:
+def add_keys(errors: np.ndarray, before: int, keys: np.ndarray, n: int) -> int:
+    """Add a key for each error to the n that are there; how many there are then.
+
+    Args:
+        errors: float32 of at least 0.
+        before: place of the first of them.
+        keys: uint64.
+        n: number of keys.
+    """
+    bits = errors.view(np.uint32)
+    for e in range(len(errors)):
+        keys[n + e] = falling_key(bits[e], before + e)
+    return n + len(errors)
+
+
+@kernel()
+def hinge_steps(keys: np.ndarray, size: int, scratch: np.ndarray, step: np.ndarray) -> float:
     """Lovász hinge of one mask from its errors, and its derivative in each of them.
 
     The closed forms of :mod:`spatialembed.lovasz`: worst first, an error inside weighs ``1/U``
@@ -23,33 +33,35 @@ def hinge_steps(
     error of 0.
 
     Args:
-        inside: float32 errors of at least 0.
-        outside: the same, worst first.
-        step_in, step_out: float32 arrays of their lengths that the derivatives are written to.
-        scratch: uint64, thrice as many as there are inside.
+        keys: uint64 of :func:`add_keys`, sorted; the ``size`` ones inside have the first places.
+        size: pixels of the mask.
+        scratch: uint64, as many.
+        step: float32 that the derivatives are written to, by place.
     """
-    size = len(inside)
-    worst_in = largest_first(inside, scratch)
-    step_in[:] = 0
-    total, j = 0.0, 0  # float64, as in lovasz.py: small steps add up over thousands of pixels
-    for i in range(len(worst_in)):
-        at = np.uint32(worst_in[i])
-        error = inside[at]
-        while j < len(outside) and outside[j] > error:
-            step_out[j] = size - i
-            j += 1
-        step_in[at] = np.float32(1) / np.float32(size + j)
-        total += error * step_in[at]
-    step_out[j:] = size - len(worst_in)
-    return total + _steps_outside(outside, step_out, size)
+    n, inside = len(keys), np.int32(size)
+    left, error = scratch.view(np.int32)[:n], scratch.view(np.float32)[n : 2 * n]
+    bits = error.view(np.uint32)
+    for i in range(n):
+        left[i] = inside  # of those inside, this one included
+        inside -= np.int32(np.uint32(keys[i]) < size)
+        bits[i] = ~np.uint32(keys[i] >> np.uint64(32))
+    total = _steps(keys, size, left, error)
+    for i in range(n):
+        step[np.uint32(keys[i])] = error[i]
+    return total
 
 
 @kernel(fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
-def _steps_outside(outside: np.ndarray, step: np.ndarray, size: int) -> float:
-    """From each error's intersection to its step, in place; the hinge's part of them."""
-    total = 0.0
-    for j in range(len(outside)):
-        union = np.float32(size + j)
-        step[j] = step[j] / (union * (union + np.float32(1)))
-        total += np.float64(step[j] * outside[j])
+def _steps(keys: np.ndarray, size: int, left: np.ndarray, error: np.ndarray) -> float:
+    """From each error to its step, in place; the hinge."""
+    total = 0.0  # float64, as in lovasz.py: small steps add up over thousands of pixels
+    for i in range(len(keys)):
+        is_in = np.uint32(keys[i]) < size
+        union, rest = np.float32(i + left[i]), np.float32(left[i])
+        own = np.float32(0) if error[i] <= 0 else np.float32(1)
+        step = (own if is_in else rest) / (
+            union * (np.float32(1) if is_in else union + np.float32(1))
+        )
+        total += np.float64(step * error[i])
+        error[i] = step
     return total

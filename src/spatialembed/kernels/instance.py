@@ -15,9 +15,9 @@ from numba import prange
 from spatialembed.kernels.binning import Objects, Pixels
 from spatialembed.kernels.compiling import kernel
 from spatialembed.kernels.grid import Grid
-from spatialembed.kernels.hinge import hinge_steps
+from spatialembed.kernels.hinge import add_keys, hinge_steps
 from spatialembed.kernels.reach import Margin, runs_in_reach, scaled_distances
-from spatialembed.kernels.sort import sort_keys
+from spatialembed.kernels.sort import falling_key, sort_keys
 
 INVERSE_LN2 = np.float32(1 / math.log(2))
 LN2_HIGH, LN2_LOW = np.float32(0.693359375), np.float32(math.log(2) - 0.693359375)
@@ -28,19 +28,19 @@ class Hinges(NamedTuple):
     """What :func:`hinges` writes."""
 
     loss: np.ndarray  # (N,) float64
-    position: np.ndarray  # (lanes, B, D, P) float32 gradient, as the next two
-    center: np.ndarray  # (D, N)
+    cells: np.ndarray  # (lanes, B, D, P) float32 gradient in the embeddings in the order of cells
+    center: np.ndarray  # (D, N) float32, as the next
     width: np.ndarray  # (D, N)
 
 
 class Work(NamedTuple):
-    """Scratch for as many pairs as an object has: its own pixels first, then those in reach."""
+    """Scratch for as many pairs as an object has: its own pixels first, then those in the runs."""
 
-    phi: np.ndarray  # float32 scaled distance, then φ; those in reach from near to far
-    rest: np.ndarray  # float32 1 − φ
-    step: np.ndarray  # float32 derivative of the hinge in the error
-    run: np.ndarray  # float32 scaled distance, then the step, of all in the runs of cells
-    keys: np.ndarray  # uint64, six times as many
+    phi: np.ndarray  # float32 scaled distance, then φ
+    rest: np.ndarray  # float32 1 − φ, then the hinge's derivative
+    keys: np.ndarray  # uint64 of those that matter, as the next two
+    half: np.ndarray
+    out: np.ndarray
 
 
 @kernel(parallel=True)
@@ -73,38 +73,50 @@ def own_distances(
 
 @kernel(parallel=True)
 def hinges(
-    position: np.ndarray, objects: Objects, near: Pixels, grid: Grid, threads: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    objects: Objects, near: Pixels, grid: Grid, in_cells: np.ndarray, in_position: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lovász hinge of every object, and the gradient of their weighted sum.
 
     Args:
-        position: (B, D, P) float32 embeddings.
         objects: the objects.
-        near: what :func:`spatialembed.kernels.binning.bin_pixels` returned.
+        near: what :func:`spatialembed.kernels.binning.bin_pixels` wrote.
         grid: of it.
-        threads: how many work at a time.
+        in_cells: (lanes, B, D, P) float32 scratch, for as many threads to an image.
+        in_position: (B, D, P) float32 that the gradient in the embeddings is written to.
 
     Returns:
-        (N,) float64 hinges; float32 gradients in position (B, D, P), center and width (D, N).
+        (N,) float64 hinges; (D, N) float32 gradients in center and width.
     """
-    images, dims, pixels = position.shape
-    lanes = max(1, -(-threads // max(images, 1)))  # threads to an image
+    lanes, images, dims, _ = in_cells.shape
     loss = np.zeros(objects.center.shape[1], np.float64)
     in_center, in_width = np.zeros_like(objects.center), np.zeros_like(objects.width)
     # A map for each lane, added up in their order: threads that share one would add as they come,
     # and the last bits of the gradient would change from run to run.
-    in_position = np.zeros((lanes, images, dims, pixels), np.float32)
-    out = Hinges(loss, in_position, in_center, in_width)
+    out = Hinges(loss, in_cells, in_center, in_width)
     for task in prange(images * lanes):
-        _hinges_of_image(position, objects, near, grid, task // lanes, task % lanes, out)
-    for lane in range(1, lanes):
-        in_position[0] += in_position[lane]
-    return loss, in_position[0], in_center, in_width
+        _hinges_of_image(objects, near, grid, task // lanes, task % lanes, out)
+    for task in prange(images * dims):
+        b, d = task // dims, task % dims
+        _take(in_cells[0, b, d], near.slot[b], in_position[b, d])
+        for lane in range(1, lanes):
+            _add(in_cells[lane, b, d], near.slot[b], in_position[b, d])
+    return loss, in_center, in_width
+
+
+@kernel()
+def _take(values: np.ndarray, slot: np.ndarray, out: np.ndarray) -> None:
+    for p in range(len(out)):
+        out[p] = values[np.uint32(slot[p])]
+
+
+@kernel()
+def _add(values: np.ndarray, slot: np.ndarray, out: np.ndarray) -> None:
+    for p in range(len(out)):
+        out[p] += values[np.uint32(slot[p])]
 
 
 @kernel()
 def _hinges_of_image(
-    position: np.ndarray,
     objects: Objects,
     near: Pixels,
     grid: Grid,
@@ -113,10 +125,11 @@ def _hinges_of_image(
     out: Hinges,
 ) -> None:
     """The part of :func:`hinges` for one lane's objects of image b."""
-    lanes, _, dims, pixels = out.position.shape
+    lanes, _, dims, pixels = out.cells.shape
     block, runs = np.empty((3, dims), np.int64), np.empty((grid.counts[1:].prod(), 2), np.int32)
     work = _room(0)
-    in_cells = np.zeros((dims, near.start[b, -1]), np.float32)
+    in_cells, slot = out.cells[lane, b], near.slot[b]
+    in_cells[:] = 0
     for k in range(objects.first[b] + lane, objects.first[b + 1], lanes):
         margin = Margin(objects.center[:, k], objects.width[:, k], objects.cutoff[k])
         first, last = objects.start[k], objects.start[k + 1]
@@ -126,38 +139,35 @@ def _hinges_of_image(
             n += runs[r, 1] - runs[r, 0]
         if n > len(work.phi):  # kept from object to object, not made anew for each
             work = _room(n)
-        room, at = len(work.phi), 0
-        found, keys = 0, work.keys[:room]
+        phi, rest, at = work.phi[:n], work.rest[:n], size
+        phi[:size] = objects.distance[first:last]
+        for r in range(n_runs):
+            distance = phi[at : at + runs[r, 1] - runs[r, 0]]
+            scaled_distances(near.position[b], runs[r, 0], margin, distance)
+            at += len(distance)
+        _memberships(phi, rest, work.half)
+        # The error is 2 − 2 φ inside and 2 φ outside.
+        found = add_keys(rest[:size], 0, work.keys, 0)
+        at, least = size, np.float32(math.exp(-margin.cutoff))
         for r in range(n_runs):
             run = slice(runs[r, 0], runs[r, 1])
-            distance = work.run[at : at + runs[r, 1] - runs[r, 0]]
-            scaled_distances(near.position[b], runs[r, 0], margin, distance)
-            found = _add_keys(distance, at, near.owner[b, run], k, margin.cutoff, keys, found)
-            at += len(distance)
-        keys = sort_keys(keys[:found], work.keys[room : 2 * room], work.keys[2 * room : 3 * room])
-        n = size + found
-        phi, rest, step = work.phi[:n], work.rest[:n], work.step[:n]
-        phi[:size] = objects.distance[first:last]
-        _distances_of(keys, phi[size:])
-        _memberships(phi, rest, work.keys)
-        # The error is 2 − 2 φ inside and 2 φ outside.
-        spare = work.keys[3 * room :]
-        loss = hinge_steps(rest[:size], phi[size:], step[:size], step[size:], spare)
-        out.loss[k] = 2 * loss
-        weigh = np.float32(2 * objects.weight[k])
-        for i in range(size):
-            step[i] *= -weigh * phi[i]
-        slope = work.run[:at]
+            outside = phi[at : at + runs[r, 1] - runs[r, 0]]
+            found = _add_outside(outside, at, near.owner[b, run], k, least, work.keys, found)
+            at += len(outside)
+        slope = rest
         slope[:] = 0
-        for i in range(found):
-            slope[np.uint32(keys[i])] = step[size + i] * (weigh * phi[size + i])
-        own = objects.pixel[first:last] - b * pixels
+        keys = sort_keys(work.keys[:found], work.half, work.out)
+        out.loss[k] = 2 * hinge_steps(keys, size, work.half, slope)
+        weigh = np.float32(2 * objects.weight[k])
+        _multiply(slope[:size], -weigh, phi[:size])
+        _multiply(slope[size:], weigh, phi[size:])
+        own = np.empty(size, np.uint32)
+        for i in range(size):
+            own[i] = slot[np.uint32(objects.pixel[first + i] - b * pixels)]
         for d in range(dims):
             middle, s = margin.center[d], margin.width[d]
-            for_center, for_width = _pull(
-                position[b, d], own, step, middle, s, out.position[lane, b, d]
-            )
-            at = 0
+            for_center, for_width = _pull(near.position[b, d], own, slope, middle, s, in_cells[d])
+            at = size
             for r in range(n_runs):
                 run = slice(runs[r, 0], runs[r, 1])
                 more_center, more_width = _pull_run(
@@ -167,17 +177,13 @@ def _hinges_of_image(
                 for_width += more_width
                 at += runs[r, 1] - runs[r, 0]
             out.center[d, k], out.width[d, k] = for_center, for_width
-    for d in range(dims):
-        in_position, pixel = out.position[lane, b, d], near.pixel[b]
-        for e in range(in_cells.shape[1]):
-            in_position[pixel[e]] += in_cells[d, e]
 
 
 @kernel()
 def _room(n: int) -> Work:
     """Arrays for n pairs of an object and a pixel."""
-    phi, rest, step = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
-    return Work(phi, rest, step, np.empty(n, np.float32), np.empty(6 * n, np.uint64))
+    keys, half, out = np.empty(n + 1, np.uint64), np.empty(n, np.uint64), np.empty(n, np.uint64)
+    return Work(np.empty(n, np.float32), np.empty(n, np.float32), keys, half, out)
 
 
 @kernel(fastmath={"contract"})
@@ -210,32 +216,27 @@ def _memberships(phi: np.ndarray, rest: np.ndarray, scratch: np.ndarray) -> None
 
 
 @kernel()
-def _add_keys(
-    distance: np.ndarray,
+def _add_outside(
+    phi: np.ndarray,
     before: int,
     owner: np.ndarray,
     k: int,
-    cutoff: np.float32,
+    least: np.float32,
     keys: np.ndarray,
     n: int,
 ) -> int:
-    """Add keys of a run's pixels that matter to object k, and give the number of all.
-
-    They order as scaled distances do, whose places in ``run`` are their lower halves.
-    """
-    bits = distance.view(np.uint32)
-    for e in range(len(distance)):
-        keys[np.uint32(n)] = (np.uint64(bits[e]) << np.uint64(32)) | np.uint64(before + e)
-        n += int((owner[e] != k) & (distance[e] < cutoff))
+    """:func:`add_keys` of a run's pixels off object k that reach ``least``."""
+    bits = phi.view(np.uint32)
+    for e in range(len(phi)):
+        keys[np.uint32(n)] = falling_key(bits[e], before + e)
+        n += int((owner[e] != k) & (phi[e] >= least))
     return n
 
 
 @kernel()
-def _distances_of(keys: np.ndarray, distance: np.ndarray) -> None:
-    """Write the scaled distances that are the keys' upper halves."""
-    bits = distance.view(np.uint32)
-    for i in range(len(keys)):
-        bits[i] = np.uint32(keys[i] >> np.uint64(32))
+def _multiply(slope: np.ndarray, weigh: np.float32, phi: np.ndarray) -> None:
+    for i in range(len(slope)):
+        slope[i] *= weigh * phi[i]
 
 
 @kernel()

@@ -19,7 +19,7 @@ from spatialembed.errors import UserError
 from spatialembed.files.described import fitting, read_json
 from spatialembed.files.folder_lock import alone
 from spatialembed.files.names import SETTINGS_FILE
-from spatialembed.files.writing import atomic_write
+from spatialembed.files.writing import write_json
 from spatialembed.formats.settings_file import in_short
 from spatialembed.inference.channels import fitting_parts
 from spatialembed.inference.familiarity import tell_of_parts
@@ -126,7 +126,7 @@ def predict_large(
             core, overlap = held.get("tiles", (mosaic.core, mosaic.overlap))
             mosaic = Mosaic(reader.shape, tuple(core), tuple(overlap))
         held |= {"tiles": (mosaic.core, mosaic.overlap), "overwrite": replaces, "stamp": stamp}
-        _write(part, held | {"to_repair": False})
+        write_json(part / SETTINGS_FILE, held | {"to_repair": False})
         sides = " x ".join(map(str, reversed(reader.shape)))
         tiled = f"{len(mosaic)} tile{'s' * (len(mosaic) > 1)}"
         tell(f"{image}: {sides} in {tiled}, by {workers.in_words}")
@@ -141,12 +141,12 @@ def predict_large(
             try:
                 run.through("segment", segment, "Finding objects")
             except UserError:
-                _write(part, held | {"to_repair": bool(table.failures())})
+                write_json(part / SETTINGS_FILE, held | {"to_repair": bool(table.failures())})
                 raise
             if stamp_of(image, part, out, lock) != stamp:
                 raise changed_image(image, part)
             run.through("compare", Compare(mosaic, part), "Comparing seams")
-            count = number(mosaic, part, settle(mosaic, part, run.with_pairs()))
+            count = number(mosaic, part, settle(part, run.with_pairs()))
             table.add(["labels"])
             if not table.is_done("labels"):
                 make_labels(paint, count, spec.class_names, grid)
@@ -273,11 +273,6 @@ def _read(part: Path) -> dict[str, Any]:
         raise UserError(f"{path} is no settings of a run; add --overwrite to begin anew")
     fitting(list[list[int]] | None, content.get("tiles"), "tiles", str(path))
     return content
-
-
-def _write(part: Path, settings: dict[str, Any]) -> None:
-    with atomic_write(part / SETTINGS_FILE) as temporary:
-        temporary.write_text(json.dumps(settings), encoding="utf-8")
 
 
 def _told(failures: Sequence[Failure], mosaic: Mosaic) -> str:

@@ -95,7 +95,7 @@ def common_pixels(claimed: Claims) -> tuple[np.ndarray, np.ndarray]:
     return np.unique(np.concatenate(found), axis=0, return_counts=True)
 
 
-def settle(mosaic: Mosaic, folder: Path, compared: Iterator[int]) -> np.ndarray:
+def settle(folder: Path, compared: Iterator[int]) -> np.ndarray:
     """Sorted keys of the objects that are dropped, by the pairs of the tiles that were compared.
 
     A pixel that an object shares with two better ones counts twice against it.
@@ -124,7 +124,7 @@ def settle(mosaic: Mosaic, folder: Path, compared: Iterator[int]) -> np.ndarray:
         ...         objects = taken(found, mosaic.seen_by(tile), mosaic.core_of(tile))
         ...         write_arrays(file_of(folder, tile), objects._asdict())
         ...     pairs = [tile for tile in range(2) if Compare(mosaic, folder)(tile)["pairs"]]
-        ...     dropped = settle(mosaic, folder, iter(pairs))
+        ...     dropped = settle(folder, iter(pairs))
         >>> [divmod(int(key), KEY) for key in dropped]  # tile, and number of the object there
         [(1, 0)]
     """

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from spatialembed.instances import Instances
 from spatialembed.metrics.matching import BoolArray, IntArray, match
 
+THRESHOLD = 0.5
+"""IoU."""
 POINTS = 200
 """Points that a curve of precision over recall is thinned to."""
 
@@ -18,12 +20,11 @@ POINTS = 200
 class ObjectRecord:
     """Scores and sizes of the objects of a set of images, gathered one image after the other.
 
-    A found object is right where it is paired with a true one of its class at this IoU.
+    A found object is right where it is paired with a true one of its class at :data:`THRESHOLD`.
     """
 
-    def __init__(self, class_names: Sequence[str], threshold: float = 0.5) -> None:
+    def __init__(self, class_names: Sequence[str]) -> None:
         self.class_names = tuple(class_names)
-        self.threshold = threshold
         self._ranked: list[list[npt.NDArray[Any]]] = [[] for _ in class_names]
         self._truth = [0] * len(class_names)
         self._sizes: dict[str, list[IntArray]] = {"true": [], "matched": [], "found": []}
@@ -47,7 +48,7 @@ class ObjectRecord:
         for k, rows in enumerate(self._ranked):
             matching = whole.of_class(k)
             hit = np.zeros(matching.n_found, bool)
-            hit[matching.pairs(self.threshold).found] = True
+            hit[matching.pairs(THRESHOLD).found] = True
             counts = hit | ~matching.ignored
             score = ranked.scores[matching.found_labels - 1]
             rows.append(np.stack([score[counts], hit[counts].astype(np.float32)]))
@@ -55,7 +56,7 @@ class ObjectRecord:
         whole = match(found.label_map, label_mask, ignore, found.classes, class_map)
         for k in range(len(self.class_names)):
             matching = whole.of_class(k)
-            matched = matching.pairs(self.threshold).true
+            matched = matching.pairs(THRESHOLD).true
             self._sizes["true"].append(matching.true_areas)
             self._sizes["matched"].append(matching.true_areas[matched])
         self._sizes["found"].append(whole.found_areas[~whole.ignored])
@@ -75,7 +76,7 @@ class ObjectRecord:
             if truth and rows
         }
         return {
-            "threshold": self.threshold,
+            "threshold": THRESHOLD,
             "precision_recall": curves,
             "sizes": _histogram({k: np.concatenate(v) for k, v in self._sizes.items() if v}),
         }

@@ -14,14 +14,11 @@ from typing import TYPE_CHECKING
 
 from spatialembed.errors import UserError
 from spatialembed.files.writing import atomic_write
-from spatialembed.models.authors import load_authors_model
 from spatialembed.models.spec import ModelSpec, described
 from spatialembed.models.weights import digest, require_finite, unlike_weights, with_weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-__all__ = ["ModelSpec", "load_authors_model", "load_model", "read_spec", "save_model"]
 
 FORMAT_VERSION = 1
 """Raised whenever an older library could misread a file."""

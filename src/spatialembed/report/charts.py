@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike
 
 WIDTH, HEIGHT = 520, 260
 LEFT, RIGHT, TOP, BOTTOM = 40, 96, 14, 34
+LINE = 14
+"""From a name to the next below."""
 DOTTED = 20
 """Points up to which each of a line's has a dot."""
 
@@ -115,12 +117,12 @@ def _text(x: object, y: object, text: str) -> str:
     return f'<text class="axis mid" x="{x}" y="{y}">{text}</text>'
 
 
-def _apart(heights: Sequence[float], least: float = 14) -> list[float]:
+def _apart(heights: Sequence[float]) -> list[float]:
     """Move the lines' names down or up until none covers another."""
     order = sorted(range(len(heights)), key=lambda k: heights[k])
     placed = list(heights)
     for before, k in pairwise(order):
-        placed[k] = max(placed[k], placed[before] + least)  # down only, then all up as one
+        placed[k] = max(placed[k], placed[before] + LINE)  # down only, then all up as one
     over = placed[order[-1]] - (HEIGHT - BOTTOM) if order else 0
     return [y - max(0.0, over) for y in placed]
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from spatialembed.data.sample import Sample
     from spatialembed.inference.predictor import Model
 
-BEST = 2
-"""Best images on a page."""
+EXPLAINED, BEST = 2, 2
+"""Images on a page that are explained, and best ones."""
 
 
 def tables(evaluation: dict[str, Any]) -> Iterator[Group]:
@@ -97,12 +97,12 @@ def write_evaluation(
 
 
 def explained(
-    model: Model, dataset: DataSet, evaluation: dict[str, Any], count: int = 2
+    model: Model, dataset: DataSet, evaluation: dict[str, Any]
 ) -> Iterator[tuple[str, str, np.ndarray]]:
     """Name, caption and sheet (found, truth, offsets, margins, seeds) of images found well."""
     rows = worst_first(evaluation)
     better = [row for row in rows[len(rows) // 2 :] if row["n_true"]]
-    for row in sorted(better, key=lambda row: -row["n_true"])[:count]:
+    for row in sorted(better, key=lambda row: -row["n_true"])[:EXPLAINED]:
         i = dataset.names.index(row["name"])
         sample = dataset[i]
         sized = model.for_image(sample.image, sample.name, spacing_in(dataset, i, model))

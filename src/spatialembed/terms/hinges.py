@@ -83,7 +83,7 @@ def torch_hinges(
         )
         value, own_slope[own_some], slope = _slopes(pairs, share[some])
         term += value
-        of_tiles = near.pull_near(found, slope, cells, tiles, margins, in_cells)
+        of_tiles = near.pull_near(found, slope, tiles, margins, in_cells)
         sums[:, some] = sum_by_object(of_tiles, tile_counts)
     pull = own_slope * own
     sums += sum_by_object(torch.cat([pull, pull * own]), objects.counts)

@@ -56,12 +56,12 @@ def find_near(cells: Cells, tiles: Tiles, margins: Margins) -> Near:
 
 
 def pull_near(
-    near: Near, slope: Tensor, cells: Cells, tiles: Tiles, margins: Margins, gradient: Tensor
+    near: Near, slope: Tensor, tiles: Tiles, margins: Margins, gradient: Tensor
 ) -> Float[Tensor, "2*D tiles"]:
     """Add to the gradient of the positions what the pairs' distances get.
 
     Args:
-        near: what :func:`find_near` gave for the same cells, tiles and margins.
+        near: what :func:`find_near` gave for the same tiles and margins.
         slope: (pairs,) derivative of the loss in each scaled distance.
         gradient: (blocks, D, TILE) of the positions in the order of cells; added to.
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from spatialembed.files.writing import atomic_write
+from spatialembed.files.writing import write_csv
 from spatialembed.formats.label_images import save_label_tiff
 from spatialembed.tracking.ctc import MOST, write_ctc
 from spatialembed.tracking.geff import axes_of, write_geff
@@ -58,7 +57,4 @@ def _write_table(path: Path, tracks: Tracks) -> None:
         "area": found.area.tolist(),
         "parent": parents,
     }
-    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(zip(*columns.values(), strict=True))
+    write_csv(path, [columns, *zip(*columns.values(), strict=True)])

@@ -14,11 +14,10 @@ from spatialembed.inference.predictor import Model
 from spatialembed.inference.torch_network import TorchNetwork
 from spatialembed.models.axes import in_layout
 from spatialembed.models.checkpoint import MODEL_FILE, save_model
-from spatialembed.models.spec import ModelSpec
 from spatialembed.pictures import save_picture
 from spatialembed.training.calibrate import calibrate
-from spatialembed.training.run import Best, Run
-from spatialembed.training.validation import Validation, validate
+from spatialembed.training.run import Best, Run, precision_of
+from spatialembed.training.validation import Setting, Validation, validate
 
 PICTURES = 4
 """Validation images that are pictured at each validation."""
@@ -69,12 +68,12 @@ def finish(run: Run) -> None:
     network = in_layout(network.to(run.fabric.device))
     first = zip(spec.each(), run.material.spec.each(), strict=True)
     spec = spec.settled([replace(s, seed_threshold=own.seed_threshold) for s, own in first])
-    pairs = run.judged_on(Model(TorchNetwork(network, run.precision), spec))
+    pairs = run.judged_on(Model(TorchNetwork(network, precision_of(run.fabric)), spec))
     found = [calibrate(m, val, run.fabric, run.material.diameters) for m, val in pairs]
     if not run.fabric.is_global_zero:
         return
     spec = spec.settled([one for one, _ in found])
-    rows = [_row(one, scores) for one, scores in found]
+    rows = [scores.settings.index(Setting.of(one)) for one, scores in found]
     ap = fmean(float(s.ap[row].mean()) for (_, s), row in zip(found, rows, strict=True))
     ap50 = fmean(float(s.ap50[row].mean()) for (_, s), row in zip(found, rows, strict=True))
     calibrated = {"images": len(run.material.val), "ap": ap, "ap50": ap50}
@@ -90,12 +89,6 @@ def finish(run: Run) -> None:
         for sentence in _told(scores, row):
             run.log.say(of + sentence)
     run.log.say(f"saved {path}")
-
-
-def _row(spec: ModelSpec, scores: Validation) -> int:
-    """That of the scores whose setting a description has."""
-    chosen = (spec.seed_threshold, spec.foreground_threshold, spec.min_size)
-    return next(i for i, s in enumerate(scores.settings) if tuple(vars(s).values()) == chosen)
 
 
 def _told(scores: Validation, row: int) -> Iterator[str]:

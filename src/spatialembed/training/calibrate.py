@@ -46,17 +46,12 @@ def calibrate(
     thresholds = sorted({*FOREGROUND_THRESHOLDS, spec.foreground_threshold})
     choices = [(f, m) for f in thresholds for m in sizes]
     scores = validate(model, data, choices, fabric, diameters)
-    default = Setting(spec.seed_threshold, spec.foreground_threshold, spec.min_size)
+    default = Setting.of(spec)
     same = [s for s in scores.settings if s.foreground_threshold == default.foreground_threshold]
     same = [s for s in same if s.min_size == default.min_size]
     seed = _clearly_best(scores, same, default)
     chosen = _clearly_best(scores, scores.settings, seed)
-    return replace(
-        spec,
-        seed_threshold=chosen.seed_threshold,
-        foreground_threshold=chosen.foreground_threshold,
-        min_size=chosen.min_size,
-    ), scores
+    return replace(spec, **vars(chosen)), scores
 
 
 def _clearly_best(

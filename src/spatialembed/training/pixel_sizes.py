@@ -13,6 +13,7 @@ from spatialembed.data.images.pixel_size import known_pixel_size
 from spatialembed.data.images.spacing import ALIKE, MOST, PixelSize, side_of
 from spatialembed.data.mixture import sets_of
 from spatialembed.errors import UserError
+from spatialembed.files.described import such
 from spatialembed.training.config import TrainConfig
 
 
@@ -85,11 +86,11 @@ def _stated_otherwise(train: FileDataSet, asked: float) -> list[Problem]:
     """A warning where files state other pixels than were asked for."""
     sides = enumerate(_sides(_stated(train)))
     others = [(i, one) for i, one in sides if one is not None and abs(one / asked - 1) > ALIKE]
-    such = f" ({len(others)} such images)" if len(others) > 1 else ""
     return [
         Problem(
             train.items[i].image,
-            f"states pixels of {one:.3g} µm{such}; they are taken for {asked:.3g}, as asked",
+            f"states pixels of {one:.3g} µm{such(others)}; they are taken for {asked:.3g}, as "
+            "asked",
             warning=True,
         )
         for i, one in others[:1]
@@ -98,7 +99,7 @@ def _stated_otherwise(train: FileDataSet, asked: float) -> list[Problem]:
 
 def _stated(data: FileDataSet) -> list[PixelSize | None]:
     """What each image's file states."""
-    return [known_pixel_size(data.items[i].image) for i in range(len(data))]
+    return [known_pixel_size(item.image) for item in data.items]
 
 
 def _sides(sizes: Sequence[PixelSize | None]) -> list[float | None]:
@@ -107,7 +108,7 @@ def _sides(sizes: Sequence[PixelSize | None]) -> list[float | None]:
 
 
 def _oblong(data: FileDataSet, sizes: Sequence[PixelSize | None]) -> Iterator[Problem]:
-    return oblong_warnings({data.items[i].image: size for i, size in enumerate(sizes)})
+    return oblong_warnings({o.image: size for o, size in zip(data.items, sizes, strict=True)})
 
 
 def _ratios(data: FileDataSet, sides: Sequence[float | None], own: float) -> np.ndarray:
@@ -126,6 +127,6 @@ def _silent(data: FileDataSet, sizes: Sequence[PixelSize | None], then: str) -> 
     silent = [data.items[i].image for i, size in enumerate(sizes) if size is None]
     if not silent:
         return []
-    such = f" ({len(silent)} such images)" if len(silent) > 1 else ""
-    message = f"does not state the size of its pixels, others do{such}: {then}; give --pixel_size"
+    others = f"others do{such(silent)}"
+    message = f"does not state the size of its pixels, {others}: {then}; give --pixel_size"
     return [Problem(silent[0], message, warning=True)]

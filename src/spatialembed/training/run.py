@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from inspect import signature
@@ -46,7 +47,7 @@ class Best(NamedTuple):
     """A model as it is kept in a checkpoint, so that a run needs no other file to go on."""
 
     spec: ModelSpec
-    weights: dict[str, Tensor]
+    weights: Mapping[str, Tensor]
     """On the CPU."""
 
     @classmethod
@@ -98,7 +99,7 @@ class Run:
     @property
     def judged(self) -> Model:
         """The model that is validated."""
-        return Model(TorchNetwork(self.kept, self.precision), self.material.spec)
+        return Model(TorchNetwork(self.kept, precision_of(self.fabric)), self.material.spec)
 
     def judged_on(self, model: Model) -> list[tuple[Model, FileDataSet]]:
         """Of each target a model that finds it alone, and its validation images."""
@@ -108,12 +109,6 @@ class Run:
     def kept(self) -> nn.Module:
         """The network that is validated and kept: the averaged one if there is one."""
         return self.network if self.average is None else self.average.network
-
-    @property
-    def precision(self) -> Precision:
-        """What the network is run in."""
-        bf16 = str(self.fabric.strategy.precision.precision).startswith("bf16")
-        return "bf16" if bf16 else "float32"
 
     def save(self, optimizer: Any | None) -> None:
         """Write the checkpoint; without an optimizer at the end of a stage, which starts anew.
@@ -276,6 +271,12 @@ def _sending_no_buffers() -> dict[str, Any]:
     newer = "forward_sync_buffers"  # torch's name for it from 2.13 on
     known = signature(DistributedDataParallel).parameters
     return {newer if newer in known else "broadcast_buffers": False}
+
+
+def precision_of(fabric: Fabric) -> Precision:
+    """What a network is judged in, that which it is trained in."""
+    bf16 = str(fabric.strategy.precision.precision).startswith("bf16")
+    return "bf16" if bf16 else "float32"
 
 
 def _fast_bf16(device: torch.device) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from spatialembed.console.output import console
 from spatialembed.errors import missing_extra
-from spatialembed.files.writing import atomic_write
+from spatialembed.files.writing import write_csv
 
 EVERY = 10
 """Steps averaged into one row of losses."""
@@ -138,8 +138,7 @@ def _drop_rows_after(path: Path, step: int) -> None:
     if not (kept := [row for row in whole if int(row[0]) <= step]):
         path.unlink()
         return
-    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([head, *kept])
+    write_csv(path, [head, *kept])
 
 
 def _duration(seconds: float) -> str:

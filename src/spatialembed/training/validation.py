@@ -25,6 +25,8 @@ from spatialembed.training.limits import validation_within_memory
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+    from spatialembed.models.spec import ModelSpec
+
 SEED_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97)
 """Seed thresholds that are tried; the lowest one is clustered with."""
 
@@ -36,6 +38,11 @@ class Setting:
     seed_threshold: float
     foreground_threshold: float
     min_size: int
+
+    @classmethod
+    def of(cls, spec: ModelSpec) -> Setting:
+        """That of a model."""
+        return cls(spec.seed_threshold, spec.foreground_threshold, spec.min_size)
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ from typing import Any
 
 from spatialembed.data.checks.volume_warnings import other_spacings
 from spatialembed.data.data_set import FileDataSet, Problem
-from spatialembed.data.images.kinds import SUFFIXES, is_zarr
+from spatialembed.data.images.kinds import SUFFIXES, is_plane_folder
 from spatialembed.data.images.reading import image_size, is_stack, stack_spacing
 from spatialembed.data.images.spacing import Spacing, in_words, unlike
 from spatialembed.embedding import PITCH
 from spatialembed.errors import UserError
+from spatialembed.files.described import such
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.config import TrainConfig
 
@@ -63,7 +64,7 @@ def _require_images(train: FileDataSet) -> None:
 
 def _in_planes(train: FileDataSet) -> str:
     """What to do where images of their own are taken for planes."""
-    if not (image := train.items[0].image).is_dir() or is_zarr(image):
+    if not is_plane_folder(image := train.items[0].image):
         return ""
     return f" (files of {image} are its planes; move images of their own into {image.parent})"
 
@@ -130,22 +131,21 @@ def spacing_of(
 
 
 def _stated(data: FileDataSet) -> dict[Path, Spacing | None]:
-    return {path: stack_spacing(path) for path in (data.items[i].image for i in range(len(data)))}
+    return {item.image: stack_spacing(item.image) for item in data.items}
 
 
 def _stated_otherwise(train: FileDataSet, asked: Spacing) -> Iterator[Problem]:
     """A warning where files state other proportions than were asked for."""
     others = {}
-    for i in range(len(train)):
+    for item in train.items:
         with suppress(UserError):  # which may be why one is asked for
-            stated = stack_spacing(train.items[i].image)
+            stated = stack_spacing(item.image)
             if stated is not None and unlike(stated, asked):
-                others[train.items[i].image] = stated
+                others[item.image] = stated
     for file, stated in list(others.items())[:1]:
-        such = f" ({len(others)} such volumes)" if len(others) > 1 else ""
         message = (
-            f"states voxels of {in_words(stated)}{such}, in other proportions than --spacing "
-            f"{' '.join(f'{step:g}' for step in asked)} (z, y, x), which is taken"
+            f"states voxels of {in_words(stated)}{such(others, 'volumes')}, in other proportions "
+            f"than --spacing {' '.join(f'{step:g}' for step in asked)} (z, y, x), which is taken"
         )
         yield Problem(file, message, warning=True)
 

@@ -101,6 +101,7 @@ def test_spacings_that_training_would_refuse_or_mix(tmp_path: Path) -> None:
     volume(tmp_path, "train", "d", boxes((2, 4, 6)), None)
     volume(tmp_path, "val", "e", boxes((2, 4, 6)), (0.2, 0.1, 0.2))
     errors, warned = messages(tmp_path, False), messages(tmp_path, True)
+    assert "0.2 x 0.1 x 0.2 µm (z, y, x) in 1 volume," in "\n".join(check_data(tmp_path).lines())
     assert list(errors) == ["train/images/b.tif"]
     assert "one --spacing for all" in errors["train/images/b.tif"]
     assert sorted(warned) == [
@@ -191,6 +192,31 @@ def test_parts_far_apart() -> None:
     for k in range(20):
         mask[20:23, k : k + 3, 30:33] = k + 1
     assert signs(mask).clear == {Sign.SHARED}
+
+
+def balls(centers=((5, 10, 10), (4, 10, 26), (8, 24, 18), (7, 25, 32), (9, 10, 40))) -> np.ndarray:
+    at = np.indices((14, 36, 50))
+    mask = np.zeros(at.shape[1:], np.int32)
+    for label, center in enumerate(centers, 1):
+        away = (at - np.reshape(center, (3, 1, 1, 1))) / np.reshape([5, 7, 7], (3, 1, 1, 1))
+        mask[(away**2).sum(0) <= 1] = label
+    return mask
+
+
+def test_planes_that_were_labelled_one_by_one(tmp_path: Path) -> None:
+    mask = balls()
+    plane = np.arange(len(mask))[:, None, None]
+    counted = [np.unique(one, return_inverse=True)[1].reshape(one.shape) for one in mask]
+    for name, each in {
+        "each": mask,
+        "others": np.where(mask > 0, mask + 10 * plane, 0),
+        "from_1": np.stack(counted),
+        "alone": np.where(plane == 7, mask, 0),  # a plane is no stack of planes
+    }.items():
+        volume(tmp_path, "train", name, each.astype(np.uint8))
+    volume(tmp_path, "val", "each", mask.astype(np.uint8), seed=1)
+    warned = {f: said for f, said in messages(tmp_path, True).items() if "one by one" in said}
+    assert warned == {"train/masks/from_1.tif": f"{Sign.PLANES.value}; so is 1 more: others.tif"}
 
 
 def test_stray_voxels_and_distances_in_micrometres() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from scipy import ndimage
+from skimage.segmentation import find_boundaries
 
 from spatialembed.data.checks.mask_signs import Sign, Signs, rim_sign, signs_of
 from spatialembed.data.checks.mask_warnings import mask_warnings, speck_warnings
@@ -40,6 +41,10 @@ def bordered(mask, width, label):
     return np.where(ndimage.binary_dilation(mask > 0, iterations=width) & (mask == 0), label, mask)
 
 
+def outlines(mask, mode):
+    return np.where(find_boundaries(mask, mode=mode), mask, 0)
+
+
 MASK = discs()
 MANY = discs([(8 + 14 * i, 8 + 14 * j) for i in range(20) for j in range(20)], (288, 288), 5)
 FULL = np.where(MASK > 0, 255, 0)
@@ -67,6 +72,9 @@ TOUCHING[20:60, 20:60], TOUCHING[20:60, 60:100], TOUCHING[60:100, 20:100] = 1, 2
         (bordered(np.where(MASK == 6, 1, 0), 3, 255), Sign.BORDER),
         (np.where(ndimage.grey_dilation(TOUCHING, 5) == TOUCHING, TOUCHING, 255), Sign.BORDER),
         (bordered(TOUCHING, 3, 255), Sign.BORDER),
+        (outlines(MASK, "inner"), Sign.OUTLINES),
+        (outlines(MASK, "thick"), Sign.OUTLINES),
+        (outlines(TOUCHING, "inner"), Sign.OUTLINES),
         (resized(FULL, 100, BILINEAR), Sign.INTERPOLATED),
         (resized(np.where(MASK == 6, 255, 0), 300, BILINEAR), Sign.INTERPOLATED),
         (resized(MASK, 100, BILINEAR), Sign.INTERPOLATED),
@@ -76,6 +84,14 @@ TOUCHING[20:60, 20:60], TOUCHING[20:60, 60:100], TOUCHING[60:100, 20:100] = 1, 2
 )
 def test_what_a_mask_is_instead_of_one_of_objects(mask, sign):
     assert look(mask).clear == {sign}
+
+
+def test_objects_with_holes_are_no_outlines():
+    for thickness in (4, 5):  # of discs of radius 9
+        inside = ndimage.binary_erosion(MASK > 0, iterations=thickness)
+        assert look(np.where(inside, 0, MASK)) == Signs(16)
+    few = np.where(MASK < 9, outlines(MASK, "inner"), MASK)
+    assert look(few) == Signs(16)
 
 
 def test_a_border_between_classes_is_one_of_a_class_mask():
@@ -178,6 +194,16 @@ def test_slips_are_said_where_they_are_many():
     assert mask_warnings(seen(stray, *[MASK] * 6)) == []
     (problem,) = mask_warnings(seen(MASK, stray, stray))
     assert problem.message == f"{Sign.STRAY.value} (2 of 48 objects); so is 1 more: 2.png"
+
+
+def test_marks_of_positions_are_said():
+    marks = np.zeros((64, 64), np.int32)
+    marks[8::16, 8::16] = np.arange(1, 17).reshape(4, 4)
+    (problem,) = mask_warnings(seen(marks, marks * 0, marks))
+    assert problem.message.startswith("has no object of more than 4 pixels: does it mark where")
+    assert problem.message.endswith("its id; so is 1 more: 2.png")
+    assert mask_warnings(seen(marks, MASK)) == []
+    assert mask_warnings(seen(marks * 0)) == []
 
 
 def test_specks_are_said_where_they_would_decide():

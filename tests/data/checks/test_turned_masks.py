@@ -9,16 +9,17 @@ from spatialembed.data.checks.turned_masks import TURNS
 from spatialembed.demo.nuclei import draw_nuclei
 
 
-def told(root, turn, count=3, noise=0.0):
+def told(root, turn, count=3, noise=0.0, said="their masks fit them", others=0):
     rng = np.random.default_rng(0)
     for seed in range(count):
         image, mask = draw_nuclei(seed, side=128)
+        mask = draw_nuclei(seed + others, side=128)[1]
         image = (image + rng.normal(0, noise, image.shape)).clip(0, 65535).astype(np.uint16)
         for kind, pixels in (("images", image), ("masks", turn(mask))):
             path = root / "test" / kind / f"{seed}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(np.ascontiguousarray(pixels)).save(path)
-    return [p.message for p in check_data(root).warnings if "their masks fit them" in p.message]
+    return [p.message for p in check_data(root).warnings if said in p.message]
 
 
 @pytest.mark.parametrize("name", TURNS)
@@ -44,3 +45,14 @@ def test_nothing_is_said_of_masks_as_they_are(tmp_path, noise) -> None:
 def test_nothing_is_said_by_few_images_nor_of_masks_that_fit_in_no_way(tmp_path) -> None:
     assert told(tmp_path / "few", np.transpose, count=2) == []
     assert told(tmp_path / "shifted", lambda mask: np.roll(mask, (40, 17), (0, 1))) == []
+
+
+def test_masks_of_other_images_are_told(tmp_path) -> None:
+    chance = "lie on edges no more than by chance"
+    [message] = told(tmp_path / "next", lambda mask: mask, said=chance, others=1)
+    assert "and the other images of its split (3)" in message
+    moved = told(tmp_path / "moved", lambda mask: np.roll(mask, (40, 17), (0, 1)), said=chance)
+    assert len(moved) == 1
+    for name, noise in (("own", 0), ("dim", 3000)):
+        assert told(tmp_path / name, lambda mask: mask, said=chance, noise=noise) == []
+    assert told(tmp_path / "turned", lambda mask: mask[::-1], said=chance) == []

@@ -209,6 +209,19 @@ def test_check_names_the_target_without_objects(folder, capsys) -> None:
     assert "has no object of nuclei in its" in " ".join((captured.out + captured.err).split())
 
 
+def test_a_target_that_no_validation_image_has_is_refused(folder, capsys) -> None:
+    [held] = open_data(folder, "val").names
+    (folder / "train" / "masks" / "nuclei" / f"{held}.tif").unlink()
+    told = r"no object of nuclei in the 0 val images .*--holdout"
+    with pytest.raises(UserError, match=told):
+        object_index(open_data(folder, "val"), whole=True)
+    assert main(["check", str(folder)]) == 1
+    captured = capsys.readouterr()
+    said = " ".join((captured.out + captured.err).split())
+    assert "has no mask of nuclei for any of its 1 val images; training needs some there" in said
+    assert main(["check", str(folder), "--classes", "cells"]) == 0
+
+
 def test_what_holds_one_target_refuses_several(made, tmp_path, capsys) -> None:
     for command, *options in (["crops"], ["convert", "--to", "coco"]):
         assert main([command, str(made), str(tmp_path / command), *options]) == 1

@@ -69,7 +69,7 @@ def check_data(
     if several := next((dataset for dataset in datasets if isinstance(dataset, Targets)), None):
         given = (holdout, progress, crowds, groups)
         each = [check_data(root, (name,), *given) for name in several.class_names]
-        return one_after_another(each, problems)
+        return one_after_another(each, [*problems, *_without_masks(datasets)])
     if groups is not None and all(problem.warning for problem in problems):
         try:
             parted = open_by_groups(root, groups, datasets[0].class_names, holdout, crowds)
@@ -195,6 +195,21 @@ def _without_objects(root: Path, reports: Sequence[SplitReport]) -> list[Problem
         )
         for r in reports
         if r.images and r.split not in filled
+    ]
+
+
+def _without_masks(datasets: Sequence[FileDataSet]) -> list[Problem]:
+    """Targets of which no validation image has a mask, so that nothing could judge them."""
+    return [
+        Problem(
+            data.root,
+            f"has no mask of {name} for any of its {len(data)} val {data.things}; training needs "
+            "some there: hold out more images (--holdout), or put some with such masks into val",
+        )
+        for data in datasets
+        if isinstance(data, Targets) and data.split == "val"
+        for name, own in zip(data.class_names, data.each, strict=True)
+        if not len(own)
     ]
 
 

@@ -13,6 +13,7 @@ from spatialembed.data.data_set import Problem
 from spatialembed.data.images.orientation import turned_size
 from spatialembed.data.images.reading import further_images, image_size, stated_orientation
 from spatialembed.data.images.spacing import ALIKE, MOST, PixelSize, side_of
+from spatialembed.files.described import such
 from spatialembed.files.pixel_values import Values
 
 
@@ -54,18 +55,18 @@ def pixel_size_warnings(looks: Mapping[str, Mapping[Path, Look]]) -> Iterator[Pr
         other = [f for f, ratio in ratios.items() if abs(ratio - 1) > ALIKE and f not in far]
         if silent:
             then = "a model will know none" if split == "train" else "it is shown as it is"
-            message = f"does not state the size of its pixels, others do{_such(silent)}: {then}"
+            message = f"does not state the size of its pixels, others do{such(silent)}: {then}"
             yield Problem(silent[0], f"{message}, without --pixel_size", warning=True)
         if far:
             message = (
-                f"has pixels of {of[far[0]]:.3g} µm, the median image of {usual:.3g}{_such(far)}: "
+                f"has pixels of {of[far[0]]:.3g} µm, the median image of {usual:.3g}{such(far)}: "
                 "training refuses it; resample it, or give one --pixel_size if that is wrong"
             )
             yield Problem(far[0], message)
         if other:
             message = (
                 f"has pixels of {of[other[0]]:.3g} µm, the median image of {usual:.3g}"
-                f"{_such(other)}: training shows each as large as with such; where a file is "
+                f"{such(other)}: training shows each as large as with such; where a file is "
                 "wrong, correct it or give one --pixel_size for all"
             )
             yield Problem(other[0], message, warning=True)
@@ -76,15 +77,11 @@ def oblong_warnings(sizes: Mapping[Path, PixelSize | None]) -> Iterator[Problem]
     oblong = {file: size for file, size in sizes.items() if size and side_of(size) is None}
     for file, (y, x) in list(oblong.items())[:1]:
         message = (
-            f"has pixels of {y:.3g} x {x:.3g} µm (high, wide), no squares{_such(list(oblong))}: "
+            f"has pixels of {y:.3g} x {x:.3g} µm (high, wide), no squares{such(oblong)}: "
             "their size is taken for unknown, and objects look flatter or longer; resample it to "
             "squares, or give --pixel_size where its file is wrong"
         )
         yield Problem(file, message, warning=True)
-
-
-def _such(files: Sequence[Path]) -> str:
-    return f" ({len(files)} such images)" if len(files) > 1 else ""
 
 
 def value_warnings(values: Mapping[Path, Values]) -> Iterator[Problem]:
@@ -107,7 +104,7 @@ def value_warnings(values: Mapping[Path, Values]) -> Iterator[Problem]:
     usual = max(kinds, key=lambda kind: len(kinds[kind]), default=None)
     for kind, files in kinds.items():
         found = values[files[0]]
-        of = _such(files)
+        of = such(files)
         if kind != usual and usual is not None:
             message = (
                 f"is {found.words}, most images are {usual[0]} up to {usual[1]:g}{of}; with "

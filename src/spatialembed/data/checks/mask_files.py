@@ -8,12 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from spatialembed.data.data_set import FileDataSet, Problem
+from spatialembed.data.images.kinds import is_plane_folder
 from spatialembed.data.images.pixel_size import known_pixel_size
 from spatialembed.data.images.plane_folder import first_number
 from spatialembed.data.images.reading import stack_spacing
 from spatialembed.data.images.spacing import ALIKE, in_words
-from spatialembed.data.layouts.label_folder import LabelFolder, is_folder
+from spatialembed.data.layouts.label_folder import LabelFolder
 from spatialembed.errors import UserError
+from spatialembed.files.described import such
 
 
 def mask_file_warnings(dataset: FileDataSet) -> Iterator[Problem]:
@@ -24,14 +26,14 @@ def mask_file_warnings(dataset: FileDataSet) -> Iterator[Problem]:
     if not isinstance(dataset, LabelFolder):
         return
     told: dict[str, list[Problem]] = {}
-    for _, image, mask, _ in (dataset.items[i] for i in range(len(dataset))):
+    for _, image, mask, _ in dataset.items:
         with suppress(UserError):  # which reading it raises, too
             about = _in_volume if dataset.dims == 3 else _in_image
             for kind, message in about(image, mask):
                 told.setdefault(kind, []).append(Problem(mask, message, warning=True))
-    for kind, [first, *others] in told.items():
-        such = f" ({len(others) + 1} such masks)" if others else ""
-        yield replace(first, message=f"{first.message}{such}: {kind}")
+    for kind, found in told.items():
+        message = f"{found[0].message}{such(found, 'masks')}: {kind}"
+        yield replace(found[0], message=message)
 
 
 def _in_image(image: Path, mask: Path) -> Iterator[tuple[str, str]]:
@@ -45,7 +47,7 @@ def _in_image(image: Path, mask: Path) -> Iterator[tuple[str, str]]:
 
 
 def _in_volume(image: Path, mask: Path) -> Iterator[tuple[str, str]]:
-    if is_folder(image) and is_folder(mask):
+    if is_plane_folder(image) and is_plane_folder(mask):
         starts = first_number(mask), first_number(image)
         if starts[0] != starts[1]:
             yield _RENUMBER, "numbers its planes from {}, its image from {}".format(*starts)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from spatialembed.data.checks.hollow import are_rings
 from spatialembed.data.parts import (
     AREA,
     BOTTOM,
@@ -79,6 +80,14 @@ class Sign(Enum):
         "has thin rims of other ids along its objects, each taken as an object: was it resized "
         "with interpolation, or stored in a lossy format? Resize the original with nearest "
         "neighbour"
+    )
+    PLANES = (
+        "has other ids in each plane for what lies above each other: were its planes labelled one "
+        "by one? Give each object one id in all its planes"
+    )
+    OUTLINES = (
+        "has objects that are rings, most of them around more than they cover: are they outlines "
+        "alone? Fill each with its id"
     )
     FOREIGN = (
         "has ids that are none of Cityscapes': was it resized with interpolation, or stored in a "
@@ -188,6 +197,8 @@ def rim_sign(label_mask: NDArray[np.integer]) -> Sign | None:
         return None
     if _is_border(label_mask, int(ids[-1])):
         return Sign.BORDER
+    if are_rings(label_mask):
+        return Sign.OUTLINES
     return Sign.INTERPOLATED if _has_fringes(label_mask) else None
 
 

@@ -17,6 +17,9 @@ PREVALENT = 0.2
 MANY_SHARED, MANY_STRAY = 0.02, 0.01
 """Shares of the objects from which parts far away are no single slips."""
 
+MARK, FEWEST_MARKS = 4, 10
+"""Pixels that marks of positions have at most, and how many a split has at least."""
+
 NAMED = 3
 """Files that a sentence names."""
 
@@ -41,6 +44,13 @@ def mask_warnings(seen: Iterable[Seen], elsewhere: Iterable[Seen] = ()) -> list[
         if sign is Sign.BINARY and several > len(like) - len(clear):
             found[sign] = clear  # where ids number objects, one that lies alone may have any
     problems = [_problem(sign.value, files) for sign, files in found.items() if files]
+    areas = [size for *_, area in seen for size in area.tolist()]
+    if len(areas) >= FEWEST_MARKS and max(areas) <= MARK:
+        sentence = (
+            f"has no object of more than {MARK} pixels: does it mark where objects are? Give all "
+            "pixels of each its id"
+        )
+        problems.append(_problem(sentence, [file for file, *_ in seen]))
     # Masks of which more is said have parts far away for that reason.
     named = {file for files in found.values() for file in files}
     others = [(file, signs) for file, signs, _ in seen if file not in named]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from spatialembed.data.data_set import Problem
 from spatialembed.data.sample import Window
+from spatialembed.files.described import such
 
 LEAST = 10_000
 """Pixels from which on an image is judged."""
@@ -49,11 +50,10 @@ def noise_warnings(noise: Mapping[Path, bool]) -> Iterator[Problem]:
     """A warning of the first of such images."""
     files = [file for file, found in noise.items() if found]
     if files:
-        such = f" ({len(files)} such images)" if len(files) > 1 else ""
         message = (
             "looks like noise: neighbouring pixels have nothing in common, and its objects are as "
-            f"bright as what is around them{such}; were 16 bits cut to 8, so that values wrapped "
-            "around, or is it another image than its truth's? Replace it"
+            f"bright as what is around them{such(files)}; were 16 bits cut to 8, so that values "
+            "wrapped around, or is it another image than its truth's? Replace it"
         )
         yield Problem(files[0], message, warning=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,14 @@ from scipy import ndimage
 
 from spatialembed.data.checks.across_splits import Traces
 from spatialembed.data.checks.borders import digest_of
-from spatialembed.data.checks.mask_signs import FULL, Signs, is_stray, pieces_of, signs_by_parts
+from spatialembed.data.checks.mask_signs import (
+    FULL,
+    Sign,
+    Signs,
+    is_stray,
+    pieces_of,
+    signs_by_parts,
+)
 from spatialembed.data.checks.noise import is_noise, middle
 from spatialembed.data.checks.one_image import Look
 from spatialembed.data.data_set import FileDataSet
@@ -23,13 +31,17 @@ from spatialembed.files.pixel_values import values_of
 EDGE = 2
 """Voxels that what surrounds all objects may stay away from the borders."""
 
+FEWEST_APART, APART = 3, 0.05
+"""Ids of two planes, and their share, that touch nowhere in these, from which it is no chance."""
+
 
 def look_at_volume(dataset: FileDataSet, i: int) -> Look:
     """Read volume ``i`` and its truth; raises UserError for whatever is wrong with them."""
     sample, item = dataset[i], dataset.items[i]
     spacing = stack_spacing(item.image)
     objects = objects_in_volume(sample.label_mask, sample.class_map, sample.ignore)
-    signs = volume_signs(sample.label_mask, objects, spacing)
+    planes = Sign.PLANES if by_planes(sample.label_mask) else None
+    signs = volume_signs(sample.label_mask, objects, spacing, planes)
     window = middle(sample.label_mask.shape)
     return Look(
         shape=sample.label_mask.shape,
@@ -55,7 +67,10 @@ def _whole_areas(dataset: FileDataSet, i: int, objects: NDArray[np.int32]) -> ND
 
 
 def volume_signs(
-    label_mask: NDArray[np.integer], objects: NDArray[np.int32], spacing: Spacing | None = None
+    label_mask: NDArray[np.integer],
+    objects: NDArray[np.int32],
+    spacing: Spacing | None = None,
+    planes: Sign | None = None,
 ) -> Signs:
     """Signs of a volume by the parts of its objects; rims are of images alone.
 
@@ -63,13 +78,30 @@ def volume_signs(
         label_mask: (Z, H, W) integers, 0 background.
         objects: (n, 9) of it, by :func:`~spatialembed.data.volume_objects.objects_in_volume`.
         spacing: by which distances are measured; voxels are taken for cubes where it is unknown.
+        planes: what is known of its planes, as of :func:`by_planes`.
     """
     far, stray = _far_parts(label_mask, objects, np.array(spacing or (1, 1, 1), float))
     surrounded = _surrounds(objects, label_mask.shape)
     pieces = 1
     if objects[:, 0].tolist() == [FULL]:
         pieces = pieces_of(np.bincount(ndimage.label(label_mask, TOUCHING)[0].ravel())[1:])
-    return signs_by_parts(objects[:, 0], far, stray, surrounded=surrounded, pieces=pieces)
+    return signs_by_parts(objects[:, 0], far, stray, planes, surrounded, pieces=pieces)
+
+
+def by_planes(label_mask: NDArray[np.integer]) -> bool:
+    """Whether the planes of a mask (Z, H, W) seem to be labelled one by one.
+
+    Then hardly anything has the id of what lies in the next plane, or ids that count from 1 in
+    each plane are of something else there.
+    """
+    both = same = shared = apart = 0
+    for one, other in pairwise(label_mask):
+        here = (one > 0) & (other > 0)
+        kept = here & (one == other)
+        both, same = both + int(here.sum()), same + int(kept.sum())
+        ids = int(np.count_nonzero(np.intersect1d(one, other)))
+        shared, apart = shared + ids, apart + ids - len(np.unique(one[kept]))
+    return 10 * same < both or (apart >= FEWEST_APART and apart >= APART * shared)
 
 
 def _far_parts(

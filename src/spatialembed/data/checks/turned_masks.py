@@ -1,4 +1,4 @@
-"""Masks that are mirrored or transposed against their images, as their outlines and edges tell.
+"""Masks that are turned against their images, or of others, as their outlines and edges tell.
 
 An image that is no square is refused with a transposed mask; all else passes for a mask of its own.
 """
@@ -34,6 +34,13 @@ STRONG = 0.75
 CLEAR = 0.1
 """Share of the outlines that must lie on edges more than before, on average."""
 
+MOVES = ((1 / 2, 1 / 2), (1 / 3, 1 / 2), (1 / 2, 1 / 3), (1 / 3, 2 / 3))
+"""Shares of height and width by which outlines are moved, to where they lie by chance."""
+
+BY_CHANCE = 0.05
+"""Share of the outlines that must lie on edges more than by chance, on average. Of seven sets of
+nuclei, cells, bacteria and pebbles .22 to .78 do, and with masks of other pictures .03 at most."""
+
 NEARLY_ALL = 0.9
 """Share of the images that must gain by the same turn: one alone may by chance."""
 
@@ -42,14 +49,15 @@ FEWEST, OBJECTS = 3, 50
 
 
 def gains(image: NDArray[Any], label_mask: NDArray[np.integer]) -> NDArray[np.float64] | None:
-    """By how much more of the outlines lies on edges after each turn, in [-1, 1].
+    """By how much more of the outlines lies on edges after each turn, and by chance, in [-1, 1].
 
     Args:
         image: (H, W, C) as stored.
         label_mask: (H, W), 0 background.
 
     Returns:
-        One for each of :data:`TURNS`, NaN where it has another size; None without outlines.
+        One for each of :data:`TURNS`, NaN where it has another size, and for the mean over
+        :data:`MOVES`; None without outlines.
     """
     outline, steps = _outline(label_mask), _steps(image)
     if not outline.any():
@@ -57,13 +65,16 @@ def gains(image: NDArray[Any], label_mask: NDArray[np.integer]) -> NDArray[np.fl
     edges = steps > np.quantile(steps, STRONG)
     own = edges[outline].mean()
     turned = [turn(outline) for turn in TURNS.values()]
-    return np.array([edges[t].mean() - own if t.shape == edges.shape else np.nan for t in turned])
+    gained = [edges[t].mean() - own if t.shape == edges.shape else np.nan for t in turned]
+    moves = [[int(side * part) for side, part in zip(edges.shape, by, strict=True)] for by in MOVES]
+    moved = [edges[np.roll(outline, by, (0, 1))].mean() - own for by in moves]
+    return np.array([*gained, np.mean(moved)])
 
 
 def turned_warnings(
     found: Mapping[Path, NDArray[np.float64] | None], objects: int
 ) -> Iterator[Problem]:
-    """A warning where nearly all masks of a split, by file, fit their images far better turned.
+    """A warning where masks of a split, by file, fit their images far better turned, or do not.
 
     Args:
         found: :func:`gains` of each.
@@ -72,11 +83,19 @@ def turned_warnings(
     files = [file for file, gain in found.items() if gain is not None]
     if len(files) < FEWEST or objects < OBJECTS:
         return
-    each = np.array([found[file] for file in files], np.float64)
+    *gained, by_chance = np.array([found[file] for file in files], np.float64).T
+    each = np.stack(gained, axis=1)
     better = np.count_nonzero(each > 0, axis=0)  # no NaN is
     mean = np.where(better >= NEARLY_ALL * len(each), np.nan_to_num(each).mean(axis=0), -1.0)
     best = int(mean.argmax())
     if mean[best] < CLEAR:
+        if -by_chance.mean() < BY_CHANCE:
+            message = (
+                f"and the other images of its split ({len(files)}): outlines of their masks lie on "
+                f"edges no more than by chance, those of {objects} objects; are they masks of "
+                "other images, or moved against theirs? Lay some over their images"
+            )
+            yield Problem(files[0], message, warning=True)
         return
     message = (
         f"and so {better[best]} of {len(each)} images of its split: their masks fit them far "

@@ -9,6 +9,7 @@ import numpy as np
 
 from spatialembed.data.checks.one_image import Look
 from spatialembed.data.images.spacing import Spacing, in_words
+from spatialembed.files.described import some
 
 Extents: TypeAlias = dict[str, tuple[float, float, float]]
 """Of "x", "y" and "z": the median, least and largest side of the boxes of objects."""
@@ -37,7 +38,7 @@ def _extents(sides: Sequence[np.ndarray]) -> Extents:
 def spacing_words(spacings: Mapping[Spacing | None, int]) -> str:
     """Spacings of volumes as people write them."""
     known = [
-        in_words(spacing) + (f" in {n} volumes" if len(spacings) > 1 else "")
+        in_words(spacing) + (f" in {some(n, 'volume')}" if len(spacings) > 1 else "")
         for spacing, n in spacings.items()
         if spacing is not None
     ]

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from spatialembed.data.checks.one_image import Look
 from spatialembed.data.data_set import FileDataSet, Problem
-from spatialembed.data.images.reading import is_stack, stack_size, stated_shape
-from spatialembed.data.images.single_plane import is_image
+from spatialembed.data.images.reading import image_size, is_stack, stack_size, stated_shape
 from spatialembed.data.images.spacing import ALIKE, Spacing, in_words, unlike
 from spatialembed.errors import UserError
+from spatialembed.files.described import such
 
 
 def of_another_kind(dataset: FileDataSet, i: int) -> str | None:
@@ -25,14 +25,23 @@ def of_another_kind(dataset: FileDataSet, i: int) -> str | None:
         if is_stack(item.truth):
             return f"{item.truth} is a stack, the first mask {first} an image; {remedy}"
         return _no_stack(item.truth) if is_stack(item.image) else None
-    if is_image(item.truth):
+    if _is_image(item.truth):
         return f"{item.truth} is an image, the first mask {first} a stack; {remedy}"
-    if is_image(item.image):
+    if _is_image(item.image):
         return (
             f"{item.image} is an image, its mask {item.truth} a stack; put the stack that the mask "
             "is of in its place, as one file"
         )
     return None
+
+
+def _is_image(path: Path) -> bool:
+    """Whether a file is an image and no stack, by the header alone; False of what is neither."""
+    try:
+        image_size(path)
+    except UserError:
+        return False
+    return True
 
 
 def _no_stack(mask: Path) -> str | None:
@@ -82,7 +91,7 @@ def _silent(stated: Mapping[Path, Spacing | None]) -> Iterator[Problem]:
     silent = [file for file, spacing in stated.items() if spacing is None]
     if silent:
         message = (
-            f"does not say how far its voxels lie apart{_such(silent)}; training takes "
+            f"does not say how far its voxels lie apart{such(silent, 'volumes')}; training takes "
             + ("them for cubes" if len(silent) == len(stated) else "the others' distances")
             + ", or those of --spacing Z Y X"
         )
@@ -108,10 +117,6 @@ def other_spacings(
         if found:
             message = (
                 f"has voxels of {in_words(files[found[0]])}, {file} of {in_words(usual)}"
-                f"{_such(found)}; {remedy}{more}"
+                f"{such(found, 'volumes')}; {remedy}{more}"
             )
             yield Problem(found[0], message, warning=is_warning)
-
-
-def _such(files: Sequence[Path]) -> str:
-    return f" ({len(files)} such volumes)" if len(files) > 1 else ""

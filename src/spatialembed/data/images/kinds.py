@@ -50,6 +50,11 @@ def is_zarr(path: Path) -> bool:
     return path.suffix.lower() == ZARR
 
 
+def is_plane_folder(path: Path) -> bool:
+    """Whether ``path`` is a folder and none of zarr: as an image, that of a stack's planes."""
+    return path.is_dir() and not is_zarr(path)
+
+
 def require_few_voxels(path: Path, shape: Sequence[int]) -> None:
     """Refuse a stack that is not read at once, by the shape of its array."""
     if math.prod(shape) > MOST_VOXELS:

@@ -19,7 +19,8 @@ def as_mask(path: Path, array: np.ndarray) -> np.ndarray:
     if array.shape[-1] > 1 and not (array == mask[..., None]).all():
         raise UserError(
             f"{path} has {array.shape[-1]} channels that differ; a label mask has one channel with "
-            "an integer per object"
+            "an integer per object: where colors tell objects apart, number the colors; where a "
+            "channel is an object, or a plane of a stack, put them together, or name its axes"
         )
     if mask.dtype.kind == "f" and not np.isfinite(mask).all():
         raise UserError(

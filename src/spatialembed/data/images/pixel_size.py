@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spatialembed.data.images.kinds import is_tiff, is_vendor, is_zarr
+from spatialembed.data.images.kinds import is_plane_folder, is_tiff, is_vendor, is_zarr
 from spatialembed.data.images.plane_folder import planes_of
 from spatialembed.data.images.reading import image_size, stack_size
 from spatialembed.data.images.series import Series, which
@@ -51,7 +51,7 @@ def plane_pixel_size(path: str | Path, series: Series = None) -> PixelSize | Non
             decoding shows.
     """
     path = Path(path)
-    if path.is_dir() and not is_zarr(path):
+    if is_plane_folder(path):
         return pixel_size(planes_of(path)[0], series)
     stack_size(path, series)  # which says what is wrong
     return _of(path, series, stack=True)

@@ -102,11 +102,13 @@ def stack_spacing(path: str | Path, series: Series = None) -> Spacing | None:
         UserError: as :func:`read_stack`, but for what only decoding shows.
     """
     path = _existing_stack(path)
-    if path.is_dir() and not is_zarr(path):
+    if is_zarr(path):
+        found = zarr_spacing(path, series)
+    elif path.is_dir():
         planes_of(path)
         return None
-    steps = vendor_steps if is_vendor(path) else tiff_spacing
-    found = (zarr_spacing if is_zarr(path) else steps)(path, series)
+    else:
+        found = (vendor_steps if is_vendor(path) else tiff_spacing)(path, series)
     return None if found is None else (found[0], found[1], found[2])
 
 
@@ -141,11 +143,6 @@ def is_stack(path: str | Path) -> bool:
 def image_size(path: str | Path, series: Series = None) -> tuple[int, int]:
     """Height and width of what :func:`read_image` gives, by the header alone; raises as it does."""
     return _header(path, series).size
-
-
-def pixels_of(path: str | Path) -> int:
-    """How many pixels an image has in a plane, by its header; raises as :func:`read_image`."""
-    return math.prod(image_size(path))
 
 
 def stated_orientation(path: str | Path) -> int:

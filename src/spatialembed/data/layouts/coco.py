@@ -40,14 +40,13 @@ from spatialembed.data.layouts.coco_files import (
     holds_coco,
     image_finder,
     is_file,
-    loosely,
     sample_name,
 )
 from spatialembed.data.layouts.splits import share_of, source_split
 from spatialembed.data.sample import Truth
 from spatialembed.data.sample_files import Item, Items
 from spatialembed.errors import UserError
-from spatialembed.files.names import file_in_json
+from spatialembed.files.names import file_in_json, loosely
 
 
 class _Record(NamedTuple):

@@ -15,7 +15,7 @@ from spatialembed.data.layouts.other_layouts import COCO, about_json, kind_of_js
 from spatialembed.data.layouts.splits import ALIASES, by_split, split_of, splits_in, taken_as
 from spatialembed.data.layouts.unread_files import images_left_out
 from spatialembed.errors import UserError
-from spatialembed.files.names import composed, file_in_json, is_hidden
+from spatialembed.files.names import file_in_json, is_hidden, loosely
 
 _OTHER_TASKS = ("captions", "person", "keypoints", "stuff", "panoptic", "image")
 """First words of files that COCO has beside those of instances."""
@@ -202,9 +202,3 @@ def _listed(folder: Path, _modified: int) -> dict[str, str]:
                 key = loosely(entry.name)
                 names[key] = "" if key in names else entry.name
     return names
-
-
-def loosely(name: str) -> str:
-    """A file's name as two are compared by: letters composed, the suffix in lower case."""
-    start, suffix = os.path.splitext(composed(name))
-    return start + suffix.lower()

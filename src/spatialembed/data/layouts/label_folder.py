@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from spatialembed.data.data_set import FileDataSet, Problem
-from spatialembed.data.images.kinds import image_names, is_zarr
+from spatialembed.data.images.kinds import image_names, is_plane_folder
 from spatialembed.data.images.reading import (
     image_size,
     is_stack,
@@ -53,7 +53,7 @@ class LabelFolder(FileDataSet):
         if not self.items:
             return 2
         _, image, truth, _ = self.items[0]
-        return 3 if is_folder(image) or is_stack(truth) else 2
+        return 3 if is_plane_folder(image) or is_stack(truth) else 2
 
     @property
     def reading(self) -> str:
@@ -111,11 +111,6 @@ def _truth(mask: np.ndarray, unknown: np.ndarray | None) -> Truth:
     class_map = (mask > 0).astype(np.int16) - np.int16(1)
     ignore = np.zeros(mask.shape, bool) if unknown is None else unknown > 0
     return Truth(mask, class_map, ignore)
-
-
-def is_folder(path: Path) -> bool:
-    """Whether a sample's file is the folder of a volume's planes."""
-    return path.is_dir() and not is_zarr(path)
 
 
 def recognize(root: Path) -> bool:

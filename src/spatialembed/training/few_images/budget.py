@@ -12,7 +12,7 @@ from spatialembed.training.stage_config import StageConfig, whole_length
 JUDGING = 0.3
 """Share of the minutes that judging may take."""
 
-CANDIDATES = ((1.0, 2), (0.5, 2), (1.0, 1), (0.25, 2), (0.75, 2), (0.5, 1))
+CANDIDATES = ((1.0, 2), (0.5, 2), (1.0, 1), (0.75, 2), (0.5, 1))
 """Share of the trained weights in the mixture, and stages gone through: the first ones are judged
 where time is short."""
 

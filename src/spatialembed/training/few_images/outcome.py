@@ -14,6 +14,7 @@ from spatialembed.training.few_images.evidence import Tally, ap, gain
 from spatialembed.training.few_images.mixture import Weights
 from spatialembed.training.few_images.start_size import LOOKED_AT, finding_as, finds_the_given
 from spatialembed.training.few_images.tuning import Tuning
+from spatialembed.training.run import Best
 
 
 def keep(tuning: Tuning, why: str, base: Sequence[Tally] = (), best: Sequence[Tally] = ()) -> None:
@@ -70,9 +71,7 @@ def leave(
     }
     spec = replace(
         start,
-        seed_threshold=setting.seed_threshold,
-        foreground_threshold=setting.foreground_threshold,
-        min_size=setting.min_size,
+        **vars(setting),
         object_diameter=described.object_diameter,
         pixel_size=described.pixel_size,
         licence=described.licence,
@@ -101,10 +100,7 @@ def _figures(base: Sequence[Tally], found: Sequence[Tally]) -> dict[str, Any]:
 
 def _save(tuning: Tuning, weights: Weights, spec: ModelSpec) -> None:
     spec = _as_it_is_used(tuning, weights, spec)
-    network = spec.build()
-    network.load_state_dict(weights)
-    path = tuning.config.out / MODEL_FILE
-    save_model(path, network, spec)
+    save_model(tuning.config.out / MODEL_FILE, Best(spec, weights).network(), spec)
 
 
 def _as_it_is_used(tuning: Tuning, weights: Weights, spec: ModelSpec) -> ModelSpec:

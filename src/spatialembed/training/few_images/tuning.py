@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from lightning_fabric import Fabric
+from torch import nn
 
 from spatialembed.data.index import build_object_index
 from spatialembed.data.sample import Sample
@@ -23,7 +24,7 @@ from spatialembed.training.few_images.mixture import Weights
 from spatialembed.training.few_images.start_size import at_pixel_size
 from spatialembed.training.minutes import seconds_per_step
 from spatialembed.training.prepare import Material
-from spatialembed.training.run import Best, Run, loss_of
+from spatialembed.training.run import Best, Run, loss_of, precision_of
 from spatialembed.training.run_log import RunLog
 from spatialembed.training.schedule import Plan
 from spatialembed.training.stage_config import StageConfig
@@ -92,7 +93,7 @@ class Tuning:
     @property
     def setting(self) -> Setting:
         """What the start is clustered with."""
-        return Setting(self.spec.seed_threshold, self.spec.foreground_threshold, self.spec.min_size)
+        return Setting.of(self.spec)
 
     @property
     def seeds(self) -> list[float]:
@@ -114,11 +115,10 @@ class Tuning:
 
     def model(self, weights: Weights) -> Model:
         """A model of such weights; its first ones are drawn from torch's global generator."""
-        network = self.spec.build()
-        network.load_state_dict(weights)
-        network = in_layout(network.eval().to(self.fabric.device))
-        bf16 = str(self.fabric.strategy.precision.precision).startswith("bf16")
-        return Model(TorchNetwork(network, "bf16" if bf16 else "float32"), self.spec)
+        return Model(TorchNetwork(self._network(weights), precision_of(self.fabric)), self.spec)
+
+    def _network(self, weights: Weights) -> nn.Module:
+        return in_layout(Best(self.spec, weights).network().to(self.fabric.device))
 
     def seconds_per_step(self) -> float:
         """Of a training in which all weights move."""
@@ -146,9 +146,7 @@ class Tuning:
 
     def _run(self, material: Material, stages: int, writes: bool = False) -> Run:
         torch.manual_seed(self.config.seed)
-        network = self.spec.build()
-        network.load_state_dict(self.start)
-        network = in_layout(network.to(self.fabric.device))
+        network = self._network(self.start)
         plan = Plan(tuple(stage.steps or 1 for stage in material.stages[:stages]))
         return Run(
             config=self.config,

@@ -1,5 +1,6 @@
 """The joint loss against naive loops in float64, over random scenes and odd input."""
 
+import numba
 import numpy as np
 import pytest
 import torch
@@ -155,16 +156,19 @@ def test_autocast_and_bfloat16_output_stay_finite():
 
 
 @pytest.mark.parametrize("center", ["learned", "medoid"])
-def test_torch_keeps_its_number_of_threads(center):
+def test_torch_and_numba_keep_their_numbers_of_threads(center):
     output, label_mask, _ = scene(4)
-    before = torch.get_num_threads()
+    before = torch.get_num_threads(), numba.get_num_threads()
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
+            numba.set_num_threads(min(3 - threads, before[1]))
             SpatialEmbeddingLoss(center=center)(output.float(), label_mask)
             assert torch.get_num_threads() == threads
+            assert numba.get_num_threads() == min(3 - threads, before[1])
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(before[0])
+        numba.set_num_threads(before[1])
 
 
 def test_learned_centers_that_move_together_cost_and_are_drawn_back():

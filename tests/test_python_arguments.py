@@ -45,6 +45,15 @@ def test_sizes_are_numbers(options, said) -> None:
         se.load("nuclei", device="cpu", **options)
 
 
+@pytest.mark.parametrize("yes", [np.True_, torch.tensor(True)])
+def test_switches_are_those_of_numpy_and_torch_too(yes) -> None:
+    found = se.load("nuclei", device="cpu", symmetries=yes, invert=yes)
+    assert (found.symmetries, found.invert) == (8, True)
+    for wrong in ("no", np.int64(1)):
+        with pytest.raises(UserError, match="symmetries must be true or false, not"):
+            se.load("nuclei", device="cpu", symmetries=wrong)
+
+
 SETTINGS = [
     ({"seed_threshold": "0.5"}, "the seed threshold is a number, not '0.5'"),
     ({"foreground_threshold": "0.5"}, "the foreground threshold is a number, not '0.5'"),

@@ -43,6 +43,15 @@ def assert_equal_to_reference(output: np.ndarray, min_size: int = 4, **options) 
     return len(refined)
 
 
+def test_without_foreground_no_instance_is_left() -> None:
+    output = random_scene(3, (40, 50), 9, 1, 1)
+    found = cluster(output, min_size=4, seed_threshold=0.6)
+    output[3:] = -20
+    assert len(found) > 0
+    refined = refine(found, output)
+    assert (len(refined), refined.boxes.shape, refined.label_map.any()) == (0, (0, 4), False)
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     seed=st.integers(0, 2**31),

@@ -87,6 +87,10 @@ def refine_foreground(
         return found
     if found.classes.max() >= foreground.n_classes:
         raise ValueError(f"an instance of class {found.classes.max()}, whose seed map is not there")
+    if not len(foreground.pixel):
+        empty, none = np.zeros(foreground.shape, np.int32), slice(0)
+        own = (found.scores[none], found.classes[none], found.boxes[none], found.class_names)
+        return Instances.unchecked(empty, *own)
     center, width = _objects(found, foreground)
     cells = foreground.cells
     # φ falls as the distance rises, so that no exponential is taken of any pixel.

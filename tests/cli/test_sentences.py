@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from spatialembed.cli.commands import COMMANDS
 from spatialembed.cli.main import main
+from spatialembed.cli.options import build_parser, prepared
 from spatialembed.cli.recipe import require_recipe
 from spatialembed.console.output import console, errors, others_silent
 from spatialembed.errors import UserError
@@ -238,6 +240,18 @@ def test_an_images_rows_that_were_damaged(tmp_path: Path, content: str) -> None:
         (["predict", "m", "i", "--overlay=perhaps"], "true or false, not 'perhaps'"),
         (["predict", "m"], "images is missing"),
         (["predict"], "model and images are missing"),
+        (["predict", "m", "--format", "coco", "i"], "images is missing; --format takes all words"),
+        (["train", "--classes", "car", "d", "--out=x"], "data is missing; --classes takes all wor"),
+        (
+            ["train", "--also", "a", "d"],
+            "--also takes all words up to the next option, so give the ",
+        ),
+        (["crops", "--classes", "a", "d", "o"], "data and out are missing; --classes takes all wo"),
+        (
+            ["predict", "m", "--spacing", "1", "1", "1", "i"],
+            "not 1 1 1 i; --spacing takes all word",
+        ),
+        (["predict", "--channel", "0", "m", "i"], "not 0 m i; --channel takes all words up to the"),
         (["export", "m"], "out"),
         (["evaluate", "m", "d", "--outt=x"], "no option --outt; did you mean --out?"),
         (["predict", "m", "i", "--no_out"], "there is no option --no_out; did you mean --out?"),
@@ -249,6 +263,16 @@ def test_the_form_of_a_command(
     said = sentence(capsys, *command)
     assert told in said
     assert "_boolean_type" not in said
+
+
+def test_flags_leave_the_words_after_them() -> None:
+    for words, left in (
+        (["predict", "--overwrite", "m", "--no-overlay", "i"], (True, False, ["i"])),
+        (["predict", "m", "i", "--overwrite", "No", "--overlay"], (False, True, ["i"])),
+    ):
+        arguments = prepared(words)
+        found = build_parser(COMMANDS, "1", arguments).parse_args(arguments).predict
+        assert (found.overwrite, found.overlay, found.images) == left
 
 
 def test_no_suggestion_is_what_was_typed() -> None:

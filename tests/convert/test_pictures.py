@@ -58,6 +58,18 @@ def test_what_predict_found_is_corrected_in_a_tool(tmp_path) -> None:
     assert not (tmp_path / "o").exists()
 
 
+def test_results_of_several_targets_are_told_apart_first(tmp_path) -> None:
+    put_image(tmp_path / "in" / "sub" / "a.png")
+    found, labels = tmp_path / "found", np.ones((40, 60), np.uint8)
+    for target in ("cells", "nuclei"):
+        save_label_tiff(found / "sub" / f"a_{target}.tif", labels)
+    told = r"found holds results of several targets, as a_cells\.tif.*, a_cells\.tif as a\.tif"
+    with pytest.raises(UserError, match=told):
+        convert(tmp_path / "in", tmp_path / "tool", "labelme", found)
+    (found / "sub" / "a_cells.tif").rename(found / "sub" / "a.tif")
+    convert(tmp_path / "in", tmp_path / "tool", "labelme", found)
+
+
 def test_what_was_found_keeps_its_classes(tmp_path) -> None:
     put_image(tmp_path / "in" / "a.png")
     found = np.zeros((40, 60), np.int32)

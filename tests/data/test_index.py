@@ -55,7 +55,7 @@ def test_a_data_set_that_is_no_folder_of_files():
 
 def test_no_object_anywhere(tmp_path):
     data = write(tmp_path, {"a": MASK * 0, "b": MASK * 0})
-    with pytest.raises(UserError, match=r"no object of object in any of the 2 train images"):
+    with pytest.raises(UserError, match=r"no object in the 2 train images"):
         build_object_index(data)
 
 

@@ -180,7 +180,7 @@ def test_volumes_beyond_what_is_decoded_are_indexed_too(tmp_path, monkeypatch) -
 
 
 def test_no_object_in_any_volume_is_said(tmp_path) -> None:
-    with pytest.raises(UserError, match="no object of object in any of the 2 train images"):
+    with pytest.raises(UserError, match="no object in the 2 train volumes"):
         build_object_index(write(tmp_path, {"a": MASK * 0, "b": MASK * 0}))
 
 

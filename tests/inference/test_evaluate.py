@@ -118,6 +118,22 @@ def test_coco_has_the_official_figure(coco) -> None:
     assert evaluation["warnings"] == []
 
 
+def test_images_in_color_are_named_with_the_models_for_color(cityscapes) -> None:
+    image = next((cityscapes / "leftImg8bit/val/town").iterdir())
+    colors = np.stack([picture(BOXES["two"], value) for value in (90, 160, 220)], axis=-1)
+    for file in image.parent.iterdir():
+        save(file, colors)
+    told = r"_leftImg8bit\.png is in color, bright takes grey images; .* color \(.*cells.*tissue\)"
+    with pytest.raises(UserError, match=told):
+        evaluate(model("car"), cityscapes)
+
+
+def test_a_json_without_the_models_class_is_told_to_name_it_so(coco) -> None:
+    told = r"val\.json has no category 'cell'; it has object: choose among these, or.* rename them"
+    with pytest.raises(UserError, match=told):
+        evaluate(model("cell"), coco, "val")
+
+
 def spoil(root, **changes) -> None:
     """Change the first annotation of a COCO data set."""
     file = root / "annotations" / "instances_val.json"
@@ -172,9 +188,10 @@ def test_coco_results_are_kept_for_other_tools(coco, tmp_path) -> None:
     assert all("bbox" not in row for row in rows)
 
 
-def test_max_found_is_of_coco_and_above_0(coco, label_folder) -> None:
+def test_max_found_is_of_coco_and_above_0(coco, label_folder, tmp_path) -> None:
     pytest.importorskip("faster_coco_eval")
-    assert evaluate(model(), coco, "val", max_found=7)["official"]["max_found"] == 7
+    out = tmp_path / "out"  # whose json has no number of NumPy's
+    assert evaluate(model(), coco, "val", out, max_found=np.int64(7))["official"]["max_found"] == 7
     for data, number in ((label_folder, 7), (coco, 0)):
         with pytest.raises(UserError, match="max_found is for COCO's AP"):
             evaluate(model(), data, None if data == label_folder else "val", max_found=number)
@@ -254,7 +271,7 @@ CARS = ModelSpec("residual_unet", class_names=("car",))
 
 def test_an_image_that_enlarged_would_fill_the_memory_is_named(label_folder, monkeypatch) -> None:
     monkeypatch.setattr(sight, "MOST_PIXELS", 10)
-    with pytest.raises(UserError, match=r"^none would have 40 x 48 pixels at 1 times its size"):
+    with pytest.raises(UserError, match=r"none\.png would have 40 x 48 pixels at 1 times its size"):
         evaluate(model(), label_folder)
 
 

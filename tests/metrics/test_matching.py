@@ -20,6 +20,17 @@ SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=7)
 IDS = st.sampled_from([0, 0, 1, 2, 3, 7, 26001, 70000, 2**31 - 1])
 
 
+def test_ids_of_64_bits_are_told_apart_or_refused() -> None:
+    found, true = np.zeros((2, 1, 6), np.uint64)
+    found[:, :2], found[:, 2:4], true[:, :2], true[:, 2:4] = 2**63 - 1, 2**63 - 2, 2**60, 2**60 + 1
+    matching = match(found, true)
+    assert matching.true_labels.tolist() == [2**60, 2**60 + 1]
+    assert matching.iou.tolist() == [1, 1]
+    for labels in ((found + np.uint64(1), true), (true, found + np.uint64(1))):
+        with pytest.raises(UserError, match=r"has ids of 2\^63 and more; number its objects anew"):
+            match(*labels)
+
+
 @st.composite
 def label_pairs(draw):
     shape = draw(SHAPES)

@@ -112,6 +112,20 @@ def test_stacks_of_few_objects_are_frames() -> None:
     assert len(se.track([volume, volume])) == 2
 
 
+def test_labels_of_64_bits_are_told_apart_or_refused() -> None:
+    frame = np.zeros((40, 40), np.uint64)
+    frame[2:9, 2:9], frame[2:9, 9:16], frame[20:30, 20:30] = 2**60, 2**60 + 1, 2**60 + 2
+    tracks = se.track([frame, frame])
+    assert tracks.objects.label.tolist() == 2 * [2**60, 2**60 + 1, 2**60 + 2]
+    assert np.unique(tracks.label_map(1)[frame > 0]).tolist() == [1, 2, 3]
+    np.testing.assert_array_equal(
+        tracks.label_map(0)[2:9, 2:16], np.repeat([[1, 2]], 7, 1).repeat(7, 0)
+    )
+    frame[frame > 0] += np.uint64(2**63)
+    with pytest.raises(UserError, match=r"frame 0 has labels of 2\^63 and more; number"):
+        se.track([frame, frame])
+
+
 def test_a_cell_that_is_missing_for_a_frame_is_the_same_unless_gaps_may_not_be() -> None:
     frames = squares(
         {1: (5, 5, 10), 2: (40, 40, 10)}, {7: (5, 6, 10)}, {1: (41, 40, 10), 2: (5, 7, 10)}
@@ -120,7 +134,7 @@ def test_a_cell_that_is_missing_for_a_frame_is_the_same_unless_gaps_may_not_be()
     assert tracks.id.tolist() == [1, 2, 1, 2, 1]  # labels 1 and 2, 7, 1 and 2
     assert tracks.gaps() == 1
     assert len(se.track(frames, max_gap=0)) == 3
-    assert len(se.track(frames, max_gap=np.int64(0))) == 3
+    assert len(se.track(frames, max_gap=np.int64(0), divisions=np.False_)) == 3
 
 
 def test_gaps_longer_than_asked_for_are_not_closed() -> None:

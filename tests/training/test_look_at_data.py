@@ -89,7 +89,7 @@ def test_the_usual_channels_are_those_of_most_images(data):
 
 def test_validation_needs_objects(data):
     write(data, "val", [discs(0)] * 2)
-    with pytest.raises(UserError, match=r"no object of object in any of the 2 val images"):
+    with pytest.raises(UserError, match=r"no object in the 2 val images"):
         gather(config(data))
 
 

@@ -98,7 +98,7 @@ def test_crowds_of_training_say_nothing_of_data_that_has_none(tmp_path):
 def test_where_all_are_crowds_training_says_why_there_is_no_object(tmp_path):
     write(tmp_path, "train", {"a": 1}, [(1, 5, {"iscrowd": 1})])
     write(tmp_path, "val", {"a": 1}, [(1, 5, {})])
-    with pytest.raises(UserError, match=r"no object of a in any .*--crowds objects"):
+    with pytest.raises(UserError, match=r"no object of a in the .*--crowds objects"):
         gather(TrainConfig(data=tmp_path, out=tmp_path / "run"))
 
 

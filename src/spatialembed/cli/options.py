@@ -35,6 +35,9 @@ FLAGS = {
 }
 """Options that are on by their name alone."""
 
+_TRUTH = ("true", "yes", "false", "no")
+"""Words that may follow such an option, whatever their case; others are no part of it."""
+
 _SPECIAL = {
     "also": None,
     "classes": None,
@@ -83,6 +86,7 @@ def build_parser(
         own = Parser()
         if name == asked:
             own = train_parser() if name == "train" else _function_parser(command)
+            own.lists = parser.lists  # what is missing at the end is said by the outer one
         subcommands.add_subcommand(name, own, help=summary)
     return parser
 
@@ -129,6 +133,8 @@ def train_config(given: Namespace) -> TrainConfig:
 def prepared(arguments: Sequence[str]) -> list[str]:
     """Arguments as the parser takes them, with ``--min-size``, as people type too, underscored.
 
+    Of a flag the word after it, unless it says yes or no, is not taken for its value.
+
     Raises:
         UserError: one is empty, as an unset variable of a shell leaves it, which a path would take
             for "."; or an option that is written as in a recipe is not as a recipe may have it.
@@ -146,6 +152,10 @@ def prepared(arguments: Sequence[str]) -> list[str]:
     for name, text in pairwise(chain(*(word.split("=", 1) for word in words))):
         if name in ("--stages", "--network_options"):
             require_stages(text, name[2:])
+    alone = {f"--{no}{name}" for name in FLAGS for no in ("", "no_")}
+    for place, (word, after) in enumerate(pairwise(words)):
+        if word in alone and after.lower() not in _TRUTH:
+            words[place] = f"{word}=true"
     return words
 
 

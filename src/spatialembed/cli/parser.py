@@ -20,16 +20,22 @@ class Parser(ArgumentParser):
     Args:
         command: what has the options; its type hints say what they may be.
         rest: as jsonargparse takes it.
+
+    Attributes:
+        lists: options read so far that take every word after them.
     """
 
     def __init__(self, command: Callable[..., Any] | None = None, **rest: Any) -> None:
         super().__init__(**rest)
         self._hints = get_type_hints(command) if command else {}
         self._read: tuple[argparse.Action, list[str]] = argparse.Action([], ""), []
+        self.lists: list[str] = []
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
         # Kept for `error`: what is thrown holds option and value as parts of a text alone.
         self._read = action, arg_strings
+        if action.nargs == "+" and action.option_strings:
+            self.lists.append(f"--{action.dest}")
         if action.dest == "config":
             return str(find_recipe(arg_strings[0]))
         hint = self._hints.get(action.dest)
@@ -48,8 +54,10 @@ class Parser(ArgumentParser):
             return self._no_place(unknown)
         if lacking := message.partition("arguments are required: ")[2]:
             names = [name.rpartition(".")[2] for name in lacking.split(", ")]  # predict.model
-            are = "is" if len(names) == 1 else "are"
-            return f"{' and '.join(names)} {are} missing; --help shows what is needed"
+            missing = f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} missing"
+            if self.lists:
+                return f"{missing}; {_before(self.lists[-1])}"
+            return f"{missing}; --help shows what is needed"
         if alone := re.match(r"argument (--\w+): expected ", message):
             return f"{alone[1]} needs a value after it"
         action, words = self._read
@@ -65,7 +73,8 @@ class Parser(ArgumentParser):
         if "NestedArg" in message:  # --seed.x, as jsonargparse lets one write parts of a mapping
             return self._no_place(next(word for word in self.args if word.startswith(f"--{name}.")))
         if name in self._hints:
-            return f"{name} must be {said(self._hints[name])}, not {given}"
+            wrong = f"{name} must be {said(self._hints[name])}, not {given}"
+            return f"{wrong}; {_before(self.lists[-1])}" if f"--{name}" in self.lists else wrong
         return message
 
     def _no_place(self, unknown: str) -> str:
@@ -75,3 +84,7 @@ class Parser(ArgumentParser):
         known = (name.lstrip("-") for name in self._option_string_actions)
         close = did_you_mean(option[0][2:], known, "--{}")
         return f"there is no option {option[0]}; {close or '--help names those there are'}"
+
+
+def _before(option: str) -> str:
+    return f"{option} takes all words up to the next option, so give the others before it"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from glob import escape
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,7 @@ def read_found(source: Source, found: Path) -> Iterator[Picture]:
     there = [(image, found / f"{source.name(image)}.tif") for image in source.images]
     there = [(image, file) for image, file in there if file.is_file()]
     if not there:
+        _refuse_targets(source, found)
         raise UserError(
             f"{found} has no x.tif for an image x of {source.root}; give the folder that predict "
             "wrote for these images"
@@ -116,6 +118,17 @@ def read_found(source: Source, found: Path) -> Iterator[Picture]:
             raise UserError(unequal(image, size, file, mask.shape))
         objects = _of_classes(label_objects(mask), file)
         yield Picture(image, source.name(image), source.split(image), size, objects, [])
+
+
+def _refuse_targets(source: Source, found: Path) -> None:
+    """Refuse what predict writes of several targets: of an image x files x_TARGET.tif."""
+    names = map(source.name, source.images)
+    each = {file: name for name in names for file in found.glob(f"{escape(name)}_*.tif")}
+    for file, name in sorted(each.items())[:1]:
+        raise UserError(
+            f"{found} holds results of several targets, as {file.name}, and a tool takes those of "
+            f"one: copy them into a folder of their own, {file.name} as {Path(name).name}.tif"
+        )
 
 
 def _of_classes(rows: list[tuple[int, Rle]], file: Path) -> list[tuple[str, Rle]]:

@@ -29,6 +29,7 @@ from spatialembed.data.parts import joined, objects_in, parts_of
 from spatialembed.data.targets import Targets
 from spatialembed.data.volume_objects import objects_in_volume, plane_diameters
 from spatialembed.errors import UserError
+from spatialembed.files.described import some
 
 DECODED = 2**28
 """Pixels of images that are decoded where headers would do: those of a set of ordinary size.
@@ -241,9 +242,10 @@ def _read(
     table = table[np.argsort(table[:, 0], kind="stable")]
     if not len(table):
         masks = f"masks in {dataset.files(0)[-1].parent}" if count else "none has a mask of it"
+        of = "" if dataset.class_names == ("object",) else f" of {', '.join(dataset.class_names)}"
+        images = some(count, f"{dataset.split} {'image' if _dims(dataset) == 2 else 'volume'}")
         raise UserError(
-            f"no object of {', '.join(dataset.class_names)} in any of the {count} "
-            f"{dataset.split} images ({masks}); label some, or choose other classes"
+            f"no object{of} in the {images} ({masks}); label some, or choose other classes"
             + (", or hold out more images (--holdout)" if dataset.split == "val" else "")
             # which may be why, as where all annotations are set aside
             + "".join(f"; {problem}" for problem in getattr(dataset, "problems", ())[:2])

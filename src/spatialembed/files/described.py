@@ -158,7 +158,7 @@ def fit_fields(made: DataclassInstance) -> None:
     """
     kind = type(made)
     for name, hint in get_type_hints(kind).items():
-        value = _in_python(getattr(made, name))
+        value = in_python(getattr(made, name))
         object.__setattr__(made, name, fitting(hint, value, name, kind.__name__))
 
 
@@ -196,15 +196,15 @@ def _fitted(hint: Any, value: Any, name: str, where: str) -> Any:
     return Path(value) if hint is Path else value
 
 
-def _in_python(value: Any) -> Any:
+def in_python(value: Any) -> Any:
     """Numbers, truth values and arrays of NumPy and torch as Python has them, within others too.
 
     Not of files: a checkpoint's tensors stay what they are.
     """
     if isinstance(value, dict):
-        return {key: _in_python(inner) for key, inner in value.items()}
+        return {key: in_python(inner) for key, inner in value.items()}
     if type(value) in (list, tuple):
-        return type(value)(_in_python(inner) for inner in value)
+        return type(value)(in_python(inner) for inner in value)
     return value.tolist() if hasattr(value, "tolist") else value
 
 

@@ -26,7 +26,9 @@ def require_channels(model: str, spec: ModelSpec, channels: int, name: str) -> N
         return
     grey = " (or one, grey)" if spec.takes_grey else ""
     if count == 1 and channels in (3, 4) and spec.dims == 2:
-        raise UserError(f"{name} is in color, {model} takes grey images; {for_color()}")
+        one = "take the color that shows its objects (of a stain in blue, `predict --channel 2`)"
+        grey = "convert it to grey, where its objects are dark with --invert"
+        raise UserError(f"{name} is in color, {model} takes grey images; {for_color(one, grey)}")
     raise UserError(
         f"the model expects {count} channel{'s' * (count > 1)}{grey}, {name} has {channels}: name "
         "those that it learned from with `predict --channel`, or train a model for such "

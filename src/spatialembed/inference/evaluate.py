@@ -19,7 +19,6 @@ from spatialembed.data.images.vendor_image import vendor_remark
 from spatialembed.data.layouts import coco
 from spatialembed.data.layouts.cityscapes import Cityscapes
 from spatialembed.data.open import refuse, scan_data
-from spatialembed.data.sample import Sample
 from spatialembed.data.targets import Targets
 from spatialembed.errors import UserError
 from spatialembed.files.described import such
@@ -135,10 +134,10 @@ def evaluate(
 
         def scored() -> Iterator[Scored]:
             for i in track(range(len(dataset)), len(dataset), f"Scoring {dataset.split}"):
-                sample = dataset[i]
+                sample, file = dataset[i], str(dataset.items[i].image)
                 spacing = spacing_in(dataset, i, model)
-                sized = model.for_image(sample.image, sample.name, spacing)
-                output, found = timed_predict(sized, sample, clock)
+                sized = model.for_image(sample.image, file, spacing)
+                output, found = timed_predict(sized, sample.image, file, clock)
                 # Clustered once for both that take it; the official score may take nothing.
                 every = cache(partial(ranked, sized, output))
                 score.add(i, every)
@@ -215,11 +214,11 @@ def crowds_of(data: Path, trained: Any) -> Crowds:
 
 
 def timed_predict(
-    model: Model, sample: Sample, clock: dict[str, float]
+    model: Model, image: np.ndarray, file: str, clock: dict[str, float]
 ) -> tuple[np.ndarray, Instances]:
-    """Raw output and instances of a sample; ``clock`` gains the seconds that both took."""
+    """Raw output and instances of a file's image; ``clock`` gains the seconds that both took."""
     start = time.perf_counter()
-    output = model.raw(sample.image, sample.name)
+    output = model.raw(image, file)
     half = time.perf_counter()
     found = model.cluster(output)
     clock["network"] += half - start

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spatialembed.data.layouts.cityscapes import Cityscapes
 from spatialembed.data.layouts.coco import Coco
-from spatialembed.errors import UserError
+from spatialembed.errors import UserError, require_number
 from spatialembed.files.writing import write_json
 from spatialembed.formats.cityscapes_results import cityscapes_ids, write_cityscapes_results
 from spatialembed.formats.coco_results import coco_results
@@ -70,6 +70,7 @@ def official_score(
         )
     if min_region is not None and min_region < 0:
         raise UserError(f"min_region is a number of pixels, not {min_region}")
+    max_found = int(require_number(max_found, "max_found", whole=True))
     if max_found < 1 or (max_found != MAX_FOUND and not isinstance(dataset, Coco)):
         raise UserError(
             f"max_found is for COCO's AP and a number of objects above 0; {max_found} is given "

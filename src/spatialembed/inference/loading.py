@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from spatialembed.errors import UserError, require_number
-from spatialembed.files.described import fitting
+from spatialembed.files.described import fitting, in_python
 from spatialembed.inference.network import Network
 from spatialembed.inference.predictor import Model
 from spatialembed.inference.processor import on_processor
@@ -64,8 +64,9 @@ def load(
             followed, a normalisation not be inverted, a pixel size not be one, or a switch is
             neither True nor False.
     """
-    fitting(bool, symmetries, "symmetries", "load")  # text such as "no" would be true
-    fitting(bool, invert, "invert", "load")
+    # text such as "no" would be true
+    symmetries = fitting(bool, in_python(symmetries), "symmetries", "load")
+    invert = fitting(bool, in_python(invert), "invert", "load")
     if diameter is not None:
         diameter = require_number(diameter, "the diameter")
     if pixel_size is not None:

@@ -28,10 +28,11 @@ def as_many_as_torch() -> Iterator[int]:
     """
     import torch
 
-    wanted = torch.get_num_threads()
+    wanted, before = torch.get_num_threads(), numba.get_num_threads()
     try:
         yield use_threads(wanted)
     finally:
+        numba.set_num_threads(before)
         torch.set_num_threads(wanted)
 
 

@@ -170,8 +170,8 @@ def match(
         label_map: (*S) found objects, any integer type, 0 background, ids may have gaps.
         label_mask: (*S) true objects, likewise.
         ignore: (*S) bool, or numbers other than 0, where nothing found is an error; None for
-            nowhere. Of volumes, of whose planes a few may be labelled, what of a found object lies
-            there is not counted in its IoU.
+            nowhere. In the IoU of an image's found object its pixels there count, as in
+            cityscapesScripts; of volumes, of whose planes a few may be labelled, they do not.
         found_classes: class index of the found object with id k + 1 in row k (the ``classes`` of
             ``Instances``); None for class 0 throughout.
         class_map: (*S) class index on true objects, any value elsewhere; None for class 0.
@@ -241,6 +241,8 @@ def _check(label_map: IntArray, label_mask: IntArray, *others: BoolArray | IntAr
             raise UserError(f"a {what} has masked pixels: give array.filled(0), or pass ignore")
         if labels.size and labels.min() < 0:
             raise UserError(f"a {what} has no negative ids, this one has {labels.min()}")
+        if labels.dtype == np.uint64 and labels.max(initial=0) > np.iinfo(np.int64).max:
+            raise UserError(f"a {what} has ids of 2^63 and more; number its objects anew")
     for other in (label_mask, *others):
         if other is not None and other.shape != label_map.shape:
             raise UserError(

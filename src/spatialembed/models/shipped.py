@@ -63,11 +63,13 @@ def _shipped(name: str, path: Path) -> Shipped:
     return Shipped(name, finds, spec, path.stat().st_size / 1e6)
 
 
-def for_color() -> str:
-    """What to do with an image in color that a model for grey ones was given."""
+def for_color(*ways: str) -> str:
+    """What to do with images in color that a model for grey ones was given: take another, or go
+    one of some ways.
+    """
     names = [model.name for model in shipped() if model.spec.in_channels == COLORS]
-    one = "take the color that shows its objects (of a stain in blue, `predict --channel 2`)"
-    grey = "convert it to grey, where its objects are dark with --invert"
     if names:
-        return f"predict it with a model for color ({', '.join(names)}), {one}, or {grey}"
-    return f"{one}, {grey}, or train a model on such images"
+        ways = (f"take a model for color ({', '.join(names)})", *ways)
+    else:
+        ways = (*ways, "train a model on such images")
+    return f"{', '.join(ways[:-1])}, or {ways[-1]}"

@@ -18,7 +18,7 @@ import numpy as np
 from spatialembed.data.checks.mask_signs import Sign
 from spatialembed.data.images.spacing import one_an_axis
 from spatialembed.errors import UserError, missing_extra
-from spatialembed.files.described import fitting
+from spatialembed.files.described import fitting, in_python
 from spatialembed.instances import Instances
 from spatialembed.tracking.costs import FURTHEST, Pairs, near, reach_of_motion
 from spatialembed.tracking.frames import Frames
@@ -63,9 +63,8 @@ def track(
             a value out of range, or laptrack is missing.
     """
     frames = _label_maps(frames)
-    gap = max_gap.item() if isinstance(max_gap, np.integer) else max_gap
-    max_gap = fitting(int, gap, "max_gap", "track")
-    fitting(bool, divisions, "divisions", "track")  # "no" would be true
+    max_gap = fitting(int, in_python(max_gap), "max_gap", "track")
+    divisions = fitting(bool, in_python(divisions), "divisions", "track")  # "no" would be true
     _require(frames, max_distance, max_gap)
     dims = frames[0].ndim
     steps = (1.0,) * dims if spacing is None else one_an_axis(spacing, dims)
@@ -120,8 +119,7 @@ def _candidates(
     before: deque[np.ndarray] = deque(maxlen=window)  # of these frames
     shape, places = frames[0].shape, _places(frames)
     for u in range(len(frames)):
-        label_map = frames[u]
-        _require_labels(u, label_map, shape)
+        label_map = _labels(u, frames[u], shape)
         if wrong := no_label_map(label_map, steps):
             raise UserError(f"{places[u]} {wrong}; of an image give what `predict` finds in it")
         objects.append(measured(u, label_map, steps))
@@ -150,7 +148,8 @@ def _require_array(number: int, frame: object) -> None:
         )
 
 
-def _require_labels(number: int, label_map: np.ndarray, shape: tuple[int, ...]) -> None:
+def _labels(number: int, label_map: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A frame, of another type than uint64, which NumPy compares with int64 as floats."""
     _require_array(number, label_map)
     if label_map.dtype.kind not in "ui" or label_map.shape != shape:
         raise UserError(
@@ -159,6 +158,11 @@ def _require_labels(number: int, label_map: np.ndarray, shape: tuple[int, ...]) 
         )
     if label_map.size and label_map.min() < 0:
         raise UserError(f"frame {number} has negative labels; 0 is background, objects are above")
+    if label_map.dtype != np.uint64:
+        return label_map
+    if label_map.max(initial=0) > np.iinfo(np.int64).max:
+        raise UserError(f"frame {number} has labels of 2^63 and more; number its objects anew")
+    return label_map.astype(np.int64)
 
 
 def _costs(pairs: Pairs, first: int, second: int) -> Costs:

@@ -51,7 +51,7 @@ class Tracks:
         here = self.objects.frame == frame
         label = np.append(0, self.objects.label[here])
         new = np.append(0, (self.id if ids is None else ids)[here])
-        return np.asarray(new[np.searchsorted(label, self.frames[frame])])
+        return np.asarray(new[np.searchsorted(label, self.frames[frame].astype(np.int64))])
 
     def edges(self) -> np.ndarray:
         """(E, 2) int64 rows of objects: one, and what it is, or became, when next seen."""

@@ -24,6 +24,7 @@ from spatialembed.models import strides
 from spatialembed.models.efficientnet_lite import load_imagenet
 from spatialembed.models.normalization import Normalization, Normalize
 from spatialembed.models.pretrained_unet import PretrainedUNet
+from spatialembed.models.shipped import COLORS, for_color
 from spatialembed.models.spec import ModelSpec
 from spatialembed.training.config import TrainConfig
 from spatialembed.training.look_at_data import look, look_across, look_at_values, other_size
@@ -274,15 +275,16 @@ def _start_from(path: Path, network: nn.Module, spec: ModelSpec) -> None:
     given, theirs = load_network(path)
     if _targets(theirs) != _targets(spec):
         if sorted(_targets(theirs)) == sorted(_targets(spec)):
-            raise UserError(
-                f"{path} finds the same targets in another order: add --classes "
-                f"{' '.join(theirs.class_names)}"
-            )
+            own = " ".join(theirs.class_names)
+            raise UserError(f"{path} finds the same targets in another order: add --classes {own}")
         raise UserError(
             f"{path} finds {' and '.join(theirs.class_names)}, the data holds "
             f"{' and '.join(spec.class_names)}; start from a model of the same targets, or choose "
             "one by --classes"
         )
+    if (theirs.in_channels, spec.in_channels, spec.dims) == (1, COLORS, 2):
+        other = for_color("convert them to grey")
+        raise UserError(f"{path} takes grey images, the data's are in color; {other}")
     if (theirs.in_channels, len(theirs.class_names)) != (spec.in_channels, len(spec.class_names)):
         raise UserError(
             f"{path} has {theirs.in_channels} channels and {len(theirs.class_names)} classes, the "

@@ -155,7 +155,7 @@ def test_volumes_that_are_equal_and_splits_that_are_empty(tmp_path: Path) -> Non
     volume(tmp_path, "test", "c", boxes())
     warned = messages(tmp_path, True)
     assert "is equal to" in warned["val/images/a.tif"]
-    assert "no object in any of its 1 test volume" in warned["."]
+    assert "no object in its 1 test volume" in warned["."]
     assert "1 volume without an object" in "\n".join(check_data(tmp_path).lines())
 
 

@@ -296,3 +296,26 @@ def test_several_folders_are_trained_on_by_the_recipe(tmp_path):
     assert not is_careful(several)
     with pytest.raises(UserError, match="one folder"):
         is_careful(replace(several, careful=True))
+
+
+def test_a_start_for_grey_images_names_those_for_color(start, tmp_path) -> None:
+    data = write_discs(tmp_path / "data" / "train", 2).parent
+    for image in (data / "train" / "images").iterdir():
+        Image.merge(
+            "RGB", [Image.open(image).point(lambda v, n=n: v // n) for n in (1, 2, 3)]
+        ).save(image)
+    told = rf"{start.name} takes grey images, the data's are in color; take .* \(.*cells.*tissue\)"
+    with pytest.raises(UserError, match=told):
+        train(config(data, tmp_path / "run", start))
+
+
+def test_steps_are_no_more_than_asked_for_or_it_is_said(start, tmp_path, capsys) -> None:
+    assert Budget(None, 7.0, 0.0, 2).steps_of_one(lambda: 0.0) == 3
+    data = write_discs(tmp_path / "data" / "train", 1).parent
+    for steps, more in (("3", True), ("4", False)):
+        out, recipe = tmp_path / steps, f"--stages=[{{crop_size: 64, steps: {steps}}}]"
+        arguments = [f"--init={start}", f"--out={out}", recipe, "--batch=2", "--workers=0"]
+        assert main(["train", str(data), "--device=cpu", *arguments]) == 0
+        said = " ".join(capsys.readouterr().out.split())
+        assert "2 trainings of 2 steps" in said
+        assert ("that is more than the 3 asked for" in said) == more

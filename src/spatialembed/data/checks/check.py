@@ -189,7 +189,7 @@ def _without_objects(root: Path, reports: Sequence[SplitReport]) -> list[Problem
     return [
         Problem(
             root,
-            f"has no object{_kind(r)} in any of its {some(r.images, f'{r.split} {r.noun}')}"
+            f"has no object{_kind(r)} in its {some(r.images, f'{r.split} {r.noun}')}"
             + ("; training needs some there" if other.get(r.split) in filled else ""),
             warning=bool(filled) and other.get(r.split) not in filled,
         )

@@ -181,7 +181,10 @@ def _lacking(file: Path, content: Content, names: Sequence[str], train: Path) ->
         return []
     told, have = ", ".join(map(repr, unknown)), ", ".join(content.categories)
     if not set(unknown) <= load(train).categories.keys():
-        raise UserError(f"{file} has no category {told}; it has {have}")
+        raise UserError(
+            f"{file} has no category {told}; it has {have}: choose among these, or, where they "
+            "are other names of the same, rename them there"
+        )
     message = f"has no category {told}, which {train.name} has, so no object of it; it has {have}"
     return [Problem(file, message, warning=True)]
 

@@ -77,7 +77,7 @@ class Budget:
     def steps_of_one(self, step: Callable[[], float]) -> int:
         """Steps of one training; ``step`` measures how many seconds one takes."""
         if self.seconds is None:
-            return max(2, round((self.steps or 0) / self.trainings))
+            return max(2, int((self.steps or 0) / self.trainings))
         one = step()
         left = self.left((self.candidates + SETTINGS) * self.judging)
         return max(2, int(left / self.trainings / one))

@@ -105,6 +105,8 @@ def _timed(tuning: Tuning, budget: Budget) -> tuple[Tuning, int]:
     steps = budget.steps_of_one(tuning.seconds_per_step)
     trainings = f"{budget.trainings} trainings" if budget.trainings > 1 else "one training"
     console.print(f"{trainings} of {steps} steps on {tuning.fabric.device}")
+    if budget.steps is not None and steps * budget.trainings > budget.steps:
+        console.print(f"that is more than the {budget.steps:g} asked for: none has less than 2")
     if steps < FEWEST_STEPS:
         console.print("so few steps teach little: give it longer")
     return tuning.lasting(steps), steps

@@ -207,12 +207,12 @@ def test_a_folder_that_cannot_be_written_is_said(there, tmp_path, monkeypatch) -
     path = store(tmp_path / "a.zarr", pointing_image((SIDE, SIDE), 5))
     out = tmp_path / "labels.zarr"
 
-    def spoilt(part: Path, settings: dict) -> None:
-        part.mkdir(exist_ok=True)
-        (part / "objects").touch()  # no folder can be made there
+    def spoilt(settings_file: Path, settings: dict) -> None:
+        settings_file.parent.mkdir(exist_ok=True)
+        (settings_file.parent / "objects").touch()  # no folder can be made there
 
     with monkeypatch.context() as patch:
-        patch.setattr(large_image, "_write", spoilt)
+        patch.setattr(large_image, "write_json", spoilt)
         with pytest.raises(UserError, match=r"9 of 9 parts .* could not write .*0\.npz"):
             predict_large(Pointing(), path, out, there, mosaic=MOSAIC)
     predict_large(Pointing(), path, out, there, mosaic=MOSAIC)

@@ -17,7 +17,7 @@ from spatialembed.inference.predictor import Model
 from spatialembed.models.checkpoint import load_model, save_model
 from spatialembed.training import StageConfig, TrainConfig, train
 from spatialembed.training.few_images import learn, ways
-from spatialembed.training.few_images.budget import Budget
+from spatialembed.training.few_images.budget import CANDIDATES, Budget
 from spatialembed.training.few_images.careful import is_careful
 from spatialembed.training.few_images.choice import Choice
 from spatialembed.training.few_images.evidence import Tally
@@ -278,7 +278,7 @@ def test_minutes_are_shared_between_training_and_judging():
     folds = folds_of(_images(10))
     budget = Budget(120.0, None, began=float("inf"), trainings=2)
     assert [len(fold.judged) for fold in budget.thinned(folds, image=0.1)] == [5, 5]
-    assert budget.candidates == 6
+    assert budget.candidates == len(CANDIDATES)
     thinned = budget.thinned(folds, image=2.0)
     assert [len(fold.judged) for fold in thinned] == [2, 2]
     assert budget.candidates == 3

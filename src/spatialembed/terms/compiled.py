@@ -169,7 +169,7 @@ class _Own(NamedTuple):
 def _write_positions(
     turned: Tensor, shape: Sequence[int], options: Options, at: np.ndarray
 ) -> None:
-    """(B, D, P) embeddings, of tanh of the offsets, as ``embed`` gives them."""
+    """Write the embeddings (B, D, P), of tanh of the offsets, as ``embed`` gives them."""
     dims, position = len(shape), torch.from_numpy(at)
     for d, step in enumerate(per_axis(options.pitch, dims)):
         line = torch.arange(shape[-1 - d], dtype=torch.float32, device="cpu") * step
